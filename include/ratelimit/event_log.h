@@ -1,0 +1,330 @@
+// A queue of (tick, units) in the order of time, packed into two to four bytes an entry.
+//
+// Entries are appended at the back and dropped at the front. Between them stand blocks of variable-length numbers:
+// per entry the ticks since the entry before, doubled, plus one if its units follow (they are left out when they
+// are 1). Blocks remember what was appended before them, so that sums and positions are found by a binary search
+// over the blocks and a scan of one of them. The newest entry stays unpacked, for it may still grow: entries of the
+// same tick are one.
+//
+//     [dead block] [..dead|live..] [live block] [live block]  newest
+//                         ^ front_                            ^ newest_
+//
+// Knows nothing of limits or clocks. Depends on units only.
+#ifndef RATELIMIT_EVENT_LOG_H
+#define RATELIMIT_EVENT_LOG_H
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class EventLog {
+ public:
+  using Tick = std::int64_t;
+
+  struct Entry {
+    Tick tick = 0;
+    Units units;
+  };
+
+  /// A place between two entries: what comes before it, counted since the log began.
+  struct Position {
+    std::uint32_t block = 0;
+    std::uint32_t offset = 0;  ///< in the bytes of that block
+    Tick before = 0;           ///< tick of the entry before
+    std::int64_t units = 0;
+    std::uint32_t entries = 0;
+  };
+
+  EventLog() = default;
+  EventLog(const EventLog& other) {
+    other.for_each([this](const Entry& entry) { append(entry); });
+  }
+  EventLog(EventLog&&) noexcept = default;
+  EventLog& operator=(EventLog&&) noexcept = default;
+  EventLog& operator=(const EventLog&) = delete;
+  ~EventLog() = default;
+
+  [[nodiscard]] bool empty() const { return newest_.units == kNoUnits; }
+
+  /// The last entry; the log must not be empty.
+  [[nodiscard]] const Entry& newest() const { return newest_; }
+
+  /// The place before the first entry that lies after `tick`. O(log n).
+  [[nodiscard]] Position first_after(Tick tick) const {
+    const auto ends_after = [this, tick](std::uint32_t block) { return last_tick(block) > tick; };
+    return scan(find_block(ends_after), [tick](const Entry& entry, const Position&) { return entry.tick > tick; });
+  }
+
+  /// Units of the entries from `position` on; `after` is the tick that the position was found for.
+  [[nodiscard]] Units units_from(const Position& position, Tick after) const {
+    return Units(packed_units_ - position.units) + (newest_.tick > after ? newest_.units : kNoUnits);
+  }
+
+  /// Number of entries from `position` on, likewise.
+  [[nodiscard]] std::uint32_t entries_from(const Position& position, Tick after) const {
+    return packed_entries_ - position.entries + (!empty() && newest_.tick > after ? 1U : 0U);
+  }
+
+  /// The tick of the entry with which the units counted from `position` on reach `units`, which must be there. O(log n).
+  [[nodiscard]] Tick tick_reaching(const Position& position, Units units) const {
+    const std::int64_t goal = position.units + units.count();
+    const auto reaches = [this, goal](std::uint32_t block) { return units_up_to(block) >= goal; };
+    Tick found = newest_.tick;
+    scan(find_block(reaches), [goal, &found](const Entry& entry, const Position& before) {
+      if (before.units + entry.units.count() < goal) return false;
+      found = entry.tick;
+      return true;
+    });
+    return found;
+  }
+
+  /// Forgets the entries up to and including `tick`. Gives at most a few blocks back at a time: a call that comes
+  /// after a long silence does not pay for the whole past.
+  void drop_up_to(Tick tick) {
+    if (empty()) return;
+    if (newest_.tick <= tick) {
+      forget_all();
+    } else {
+      front_ = first_after(tick);
+    }
+    release_dead_blocks();
+  }
+
+  /// Moves the entries that lie after `tick` back to it, where they become one.
+  void clamp_to(Tick tick) {
+    if (empty() || newest_.tick <= tick) return;
+    const Position cut = first_after(tick - 1);
+    newest_ = {tick, units_from(cut, tick - 1)};
+    if (!blocks_.empty()) {
+      blocks_.resize(cut.block + 1);
+      blocks_[cut.block].size = static_cast<std::uint16_t>(cut.offset);
+    }
+    packed_units_ = cut.units;
+    packed_entries_ = cut.entries;
+    packed_tick_ = cut.before;
+  }
+
+  /// Appends an entry, which must not lie before the newest one.
+  void append(const Entry& entry) {
+    assert(empty() || entry.tick >= newest_.tick);
+    if (empty()) {
+      packed_tick_ = front_.before = entry.tick;
+      newest_ = entry;
+    } else if (entry.tick == newest_.tick) {
+      newest_.units += entry.units;
+    } else {
+      pack(newest_);
+      newest_ = entry;
+    }
+  }
+
+  /// Calls `visit(entry)` for each entry, oldest first.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    if (empty()) return;
+    scan(front_, [&visit](const Entry& entry, const Position&) {
+      visit(entry);
+      return false;
+    });
+    visit(newest_);
+  }
+
+  /// Number of entries.
+  [[nodiscard]] std::uint32_t size() const { return packed_entries_ - front_.entries + (empty() ? 0U : 1U); }
+
+  /// Bytes that the log holds beyond itself, and in how many pieces.
+  [[nodiscard]] std::size_t heap_bytes() const {
+    std::size_t bytes = blocks_.capacity() * sizeof(Block);
+    for (const Block& block : blocks_) bytes += block.capacity;
+    return bytes;
+  }
+  [[nodiscard]] std::size_t heap_pieces() const { return blocks_.size() + 1; }
+
+ private:
+  struct Block {
+    Tick before = 0;         ///< tick of the entry before the block's first
+    std::int64_t units = 0;  ///< units packed before the block
+    std::uint32_t entries = 0;
+    std::uint16_t size = 0;
+    std::uint16_t capacity = 0;
+    std::unique_ptr<std::uint8_t[]> bytes;
+  };
+  static_assert(sizeof(Block) == 32);
+
+  // 512 is a size class of the common allocators, and a scan of one block stays under a microsecond.
+  static constexpr std::uint16_t kBlockBytes = 512;
+  static constexpr std::uint16_t kFirstBlockBytes = 16;
+  static constexpr std::size_t kLongestEntry = 10 + 5;
+  // Two tenths of a microsecond a block: a few keep up with any caller, and none waits for thousands.
+  static constexpr std::uint32_t kReleasedAtOnce = 16;
+
+  [[nodiscard]] std::uint32_t block_count() const { return static_cast<std::uint32_t>(blocks_.size()); }
+
+  [[nodiscard]] Tick last_tick(std::uint32_t block) const {
+    return block + 1 < block_count() ? blocks_[block + 1].before : packed_tick_;
+  }
+  [[nodiscard]] std::int64_t units_up_to(std::uint32_t block) const {
+    return block + 1 < block_count() ? blocks_[block + 1].units : packed_units_;
+  }
+
+  /// The place of the first live entry of the first block for which `holds` is true; the end if there is none.
+  /// `holds` must be false, then true, over the blocks.
+  template <class Holds>
+  [[nodiscard]] Position find_block(Holds holds) const {
+    std::uint32_t low = front_.block;
+    // Most often it is the first one: a look there saves the search.
+    if (low >= block_count() || holds(low)) return front_;
+    std::uint32_t high = block_count();
+    ++low;
+    while (low < high) {
+      const std::uint32_t middle = low + (high - low) / 2;
+      if (holds(middle)) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low < block_count() ? start_of(low) : end();
+  }
+
+  [[nodiscard]] Position start_of(std::uint32_t block) const {
+    const Block& b = blocks_[block];
+    return {block, 0, b.before, b.units, b.entries};
+  }
+
+  /// The place after the last packed entry, before the newest.
+  [[nodiscard]] Position end() const {
+    if (blocks_.empty()) return {0, 0, packed_tick_, packed_units_, packed_entries_};
+    return {block_count() - 1, blocks_.back().size, packed_tick_, packed_units_, packed_entries_};
+  }
+
+  /// Walks over the packed entries from `position` until `stop(entry, place before it)` holds or they end.
+  template <class Stop>
+  Position scan(Position position, Stop stop) const {
+    while (position.block < block_count()) {
+      const Block& block = blocks_[position.block];
+      if (position.offset == block.size) {
+        if (position.block + 1 == block_count()) break;
+        ++position.block;
+        position.offset = 0;
+        continue;
+      }
+      std::uint32_t next = position.offset;
+      const std::uint64_t head = read_number(block, next);
+      const Entry entry{position.before + static_cast<Tick>(head >> 1U),
+                        Units((head & 1U) != 0 ? static_cast<std::int64_t>(read_number(block, next)) : 1)};
+      if (stop(entry, position)) break;
+      position = {position.block, next, entry.tick, position.units + entry.units.count(), position.entries + 1};
+    }
+    return position;
+  }
+
+  static std::uint64_t read_number(const Block& block, std::uint32_t& offset) {
+    std::uint64_t number = 0;
+    unsigned shift = 0;
+    std::uint8_t byte = 0;
+    do {
+      byte = block.bytes[offset++];
+      number |= std::uint64_t{byte & 0x7FU} << shift;
+      shift += 7;
+    } while ((byte & 0x80U) != 0);
+    return number;
+  }
+
+  static void write_number(Block& block, std::uint64_t number) {
+    while (number >= 0x80U) {
+      block.bytes[block.size++] = static_cast<std::uint8_t>(number | 0x80U);
+      number >>= 7U;
+    }
+    block.bytes[block.size++] = static_cast<std::uint8_t>(number);
+  }
+
+  void pack(const Entry& entry) {
+    make_room();
+    Block& block = blocks_.back();
+    const bool single = entry.units == Units(1);
+    write_number(block, (static_cast<std::uint64_t>(entry.tick - packed_tick_) << 1U) | (single ? 0U : 1U));
+    if (!single) write_number(block, static_cast<std::uint64_t>(entry.units.count()));
+    packed_tick_ = entry.tick;
+    packed_units_ += entry.units.count();
+    ++packed_entries_;
+  }
+
+  /// Makes the last block one that takes another entry: a small one moves its live bytes to its beginning or grows,
+  /// a full one is followed by a new one.
+  void make_room() {
+    if (blocks_.empty()) add_block(kFirstBlockBytes);
+    while (blocks_.back().size + kLongestEntry > blocks_.back().capacity) {
+      Block& last = blocks_.back();
+      const bool only = front_.block + 1 == block_count();
+      if (only && front_.offset >= last.capacity / 2) {
+        move_front_to_start_of(last);
+      } else if (last.capacity < kBlockBytes) {
+        grow(last);
+      } else {
+        add_block(kBlockBytes);
+      }
+    }
+  }
+
+  void add_block(std::uint16_t capacity) {
+    blocks_.push_back({packed_tick_, packed_units_, packed_entries_, 0, capacity,
+                       std::make_unique_for_overwrite<std::uint8_t[]>(capacity)});
+  }
+
+  static void grow(Block& block) {
+    const auto capacity = static_cast<std::uint16_t>(block.capacity * 2);
+    auto bytes = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
+    std::memcpy(bytes.get(), block.bytes.get(), block.size);
+    block.bytes = std::move(bytes);
+    block.capacity = capacity;
+  }
+
+  void move_front_to_start_of(Block& block) {
+    block.size = static_cast<std::uint16_t>(block.size - front_.offset);
+    std::memmove(block.bytes.get(), block.bytes.get() + front_.offset, block.size);
+    block.before = front_.before;
+    block.units = front_.units;
+    block.entries = front_.entries;
+    front_.offset = 0;
+  }
+
+  void forget_all() {
+    front_ = end();
+    newest_ = {};
+  }
+
+  void release_dead_blocks() {
+    const std::uint32_t until = std::min(front_.block, released_ + kReleasedAtOnce);
+    for (; released_ < until; ++released_) {
+      blocks_[released_].bytes.reset();
+      blocks_[released_].capacity = 0;
+    }
+    // Moving the rest forward costs no more than releasing did, once half of them are released.
+    if (released_ >= kReleasedAtOnce && released_ * 2 >= block_count()) {
+      blocks_.erase(blocks_.begin(), blocks_.begin() + released_);
+      front_.block -= released_;
+      released_ = 0;
+    }
+  }
+
+  std::vector<Block> blocks_;
+  std::uint32_t released_ = 0;  ///< blocks at the beginning that gave their bytes back
+  std::uint32_t packed_entries_ = 0;
+  Position front_;  ///< before the first live entry
+  Tick packed_tick_ = 0;
+  std::int64_t packed_units_ = 0;
+  Entry newest_;  ///< no units: the log is empty
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_EVENT_LOG_H

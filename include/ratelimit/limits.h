@@ -1,0 +1,360 @@
+// One to eight limits that are decided together: what they are made of, what they remember, and how they change.
+//
+// `LimitSpec` is a limit as it was written, `Limit` the same checked and ready to decide, `Limits` the list. What a
+// limit remembers about one subject is a `Cell` of 16 bytes, whose type its limit knows: a million subjects need the
+// limits once. Depends on the algorithms.
+#ifndef RATELIMIT_LIMITS_H
+#define RATELIMIT_LIMITS_H
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ratelimit/bounded_list.h"
+#include "ratelimit/decision.h"
+#include "ratelimit/fixed_window.h"
+#include "ratelimit/sliding_log.h"
+#include "ratelimit/token_bucket.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// The algorithms by the numbers that stand for them in encoded form: never reuse one.
+enum class Algorithm : std::uint8_t {
+  token_bucket = 1,
+  fixed_window = 2,
+  sliding_log = 3,
+};
+
+/// What each algorithm is called in commands; in lower case it is also the label of a limit that has none.
+[[nodiscard]] constexpr std::string_view keyword(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::token_bucket: return "TOKENBUCKET";
+    case Algorithm::fixed_window: return "FIXED";
+    case Algorithm::sliding_log: return "SLIDING";
+  }
+  return {};
+}
+
+/// A limit as it is written, unchecked. `label` is borrowed; empty means the default.
+struct LimitSpec {
+  Algorithm algorithm = Algorithm::token_bucket;
+  Units size;                ///< capacity of a bucket, limit of a window
+  Units refill;              ///< TOKENBUCKET only: units that come back per `span`
+  Span span{};               ///< period of a bucket, length of a window
+  bool aligned = false;      ///< FIXED only
+  bool per_request = false;  ///< a call costs 1, whatever it says
+  std::string_view label;
+
+  friend bool operator==(const LimitSpec&, const LimitSpec&) = default;
+};
+
+using LimitSpecs = BoundedList<LimitSpec, kMaxLimits>;
+
+/// 1 to kMaxLabelBytes visible ASCII characters but `"` and `\`, so that a label needs no quoting anywhere.
+[[nodiscard]] constexpr bool is_valid_label(std::string_view label) {
+  return !label.empty() && label.size() <= kMaxLabelBytes &&
+         std::all_of(label.begin(), label.end(), [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; });
+}
+
+/// One limit, valid by construction.
+class Limit {
+ public:
+  /// None if a number is out of its range or the label is not valid.
+  [[nodiscard]] static std::optional<Limit> make(const LimitSpec& spec) {
+    if (!spec.label.empty() && !is_valid_label(spec.label)) return std::nullopt;
+    const std::optional<AnyAlgorithm> algorithm = make_algorithm(spec);
+    if (!algorithm) return std::nullopt;
+    return Limit(spec, *algorithm);
+  }
+
+  /// The limit as it was written; the label is that of this object.
+  [[nodiscard]] LimitSpec spec() const {
+    LimitSpec spec = spec_;
+    spec.label = label_;
+    return spec;
+  }
+
+  /// Whether it was written like `spec`.
+  [[nodiscard]] bool is(const LimitSpec& spec) const { return this->spec() == spec; }
+
+  [[nodiscard]] Units size() const { return spec_.size; }
+  [[nodiscard]] Units cost_of(Units asked) const { return spec_.per_request ? kMinUnits : asked; }
+
+  /// Calls `visitor` with the algorithm, a TokenBucket, a FixedWindow or a SlidingLog.
+  template <class Visitor>
+  decltype(auto) visit(Visitor&& visitor) const {
+    return std::visit(std::forward<Visitor>(visitor), algorithm_);
+  }
+
+ private:
+  using AnyAlgorithm = std::variant<TokenBucket, FixedWindow, SlidingLog>;
+
+  Limit(const LimitSpec& spec, const AnyAlgorithm& algorithm) : algorithm_(algorithm), spec_(spec), label_(spec.label) {
+    spec_.label = {};
+  }
+
+  [[nodiscard]] static std::optional<AnyAlgorithm> make_algorithm(const LimitSpec& spec) {
+    const auto any = [](const auto& made) { return made ? std::optional<AnyAlgorithm>(*made) : std::nullopt; };
+    switch (spec.algorithm) {
+      case Algorithm::token_bucket: return any(TokenBucket::make(spec.size, spec.refill, spec.span));
+      case Algorithm::fixed_window: {
+        const auto start = spec.aligned ? FixedWindow::Start::aligned : FixedWindow::Start::first_call;
+        return any(FixedWindow::make(spec.size, spec.span, start));
+      }
+      case Algorithm::sliding_log: return any(SlidingLog::make(spec.size, spec.span));
+    }
+    return std::nullopt;
+  }
+
+  AnyAlgorithm algorithm_;
+  LimitSpec spec_;  ///< but for its label, which would dangle
+  std::string label_;
+};
+
+/// A list of one to kMaxLimits limits with distinct labels, valid by construction and immutable.
+class Limits {
+ public:
+  /// None if a limit is not valid, there are too few or too many, or two have the same label.
+  [[nodiscard]] static std::optional<Limits> make(std::span<const LimitSpec> specs) {
+    if (specs.empty() || specs.size() > kMaxLimits) return std::nullopt;
+    Limits limits;
+    for (const LimitSpec& spec : specs) {
+      std::optional<Limit> limit = Limit::make(spec);
+      std::string label = label_of(spec, specs.first(limits.size()));
+      if (!limit || limits.find(label)) return std::nullopt;
+      limits.limits_.push_back(std::move(*limit));
+      limits.labels_.push_back(std::move(label));
+    }
+    return limits;
+  }
+
+  [[nodiscard]] std::size_t size() const { return limits_.size(); }
+  [[nodiscard]] const Limit& operator[](std::size_t i) const { return limits_[i]; }
+
+  /// What limit `i` is called: its label, or else its algorithm's name, from the second of its kind with a number.
+  [[nodiscard]] std::string_view label(std::size_t i) const { return labels_[i]; }
+
+  /// The limit with that label.
+  [[nodiscard]] std::optional<std::size_t> find(std::string_view label) const {
+    const auto found = std::find(labels_.begin(), labels_.end(), label);
+    if (found == labels_.end()) return std::nullopt;
+    return static_cast<std::size_t>(found - labels_.begin());
+  }
+
+  /// Whether the limits were written like `specs`.
+  [[nodiscard]] bool are(std::span<const LimitSpec> specs) const {
+    return std::equal(limits_.begin(), limits_.end(), specs.begin(), specs.end(),
+                      [](const Limit& limit, const LimitSpec& spec) { return limit.is(spec); });
+  }
+
+  [[nodiscard]] std::size_t heap_bytes() const {
+    return limits_.capacity() * sizeof(Limit) + labels_.capacity() * sizeof(std::string);
+  }
+
+ private:
+  Limits() = default;
+
+  /// The label of `spec` when it comes after `before`.
+  [[nodiscard]] static std::string label_of(const LimitSpec& spec, std::span<const LimitSpec> before) {
+    if (!spec.label.empty()) return std::string(spec.label);
+    std::string label(keyword(spec.algorithm));
+    for (char& c : label) c = static_cast<char>(c - 'A' + 'a');
+    const auto same = std::count_if(before.begin(), before.end(), [&spec](const LimitSpec& other) {
+      return other.algorithm == spec.algorithm && other.label.empty();
+    });
+    return same == 0 ? label : label + '-' + std::to_string(same + 1);
+  }
+
+  std::vector<Limit> limits_;
+  std::vector<std::string> labels_;
+};
+
+/// 16 bytes that hold one state or one change of some algorithm. Which one, the limit knows that it belongs to; whoever
+/// owns the cell constructs and destroys the state in it.
+class Cell {
+ public:
+  template <class T>
+  [[nodiscard]] T& as() {
+    check<T>();
+    return *std::launder(reinterpret_cast<T*>(bytes_));
+  }
+  template <class T>
+  [[nodiscard]] const T& as() const {
+    check<T>();
+    return *std::launder(reinterpret_cast<const T*>(bytes_));
+  }
+  template <class T>
+  void emplace(T value) {
+    check<T>();
+    std::construct_at(reinterpret_cast<T*>(bytes_), std::move(value));
+  }
+
+ private:
+  template <class T>
+  static constexpr void check() {
+    static_assert(sizeof(T) <= sizeof(bytes_) && alignof(T) <= alignof(std::uint64_t));
+  }
+
+  alignas(std::uint64_t) std::byte bytes_[16];
+};
+
+static_assert(sizeof(Cell) == 16);
+
+/// The state in a cell that belongs to a limit with this algorithm.
+template <class A>
+[[nodiscard]] const typename A::State& state_in(const Cell& cell, const A&) {
+  return cell.as<typename A::State>();
+}
+template <class A>
+[[nodiscard]] typename A::State& state_in(Cell& cell, const A&) {
+  return cell.as<typename A::State>();
+}
+
+/// Makes `cells`, one for each limit, idle. They must not hold states.
+inline void construct_idle(const Limits& limits, std::span<Cell> cells) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&cell = cells[i]]<class A>(const A&) { cell.emplace(typename A::State{}); });
+  }
+}
+
+/// Ends the states in `cells`.
+inline void destroy(const Limits& limits, std::span<Cell> cells) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&cell = cells[i]](const auto& algorithm) { std::destroy_at(&state_in(cell, algorithm)); });
+  }
+}
+
+/// What a list of limits says to one call.
+struct Verdict {
+  /// That of the binding limit: of those that refuse, the one with the longest wait; if granted, the one with the
+  /// fewest units remaining.
+  Decision decision;
+  std::size_t binding = 0;
+  Span idle_in{};  ///< until all states are idle, if the verdict is carried out
+  std::array<Cell, kMaxLimits> changes;
+};
+
+/// Whether `a` binds rather than `b`.
+[[nodiscard]] inline bool binds_before(const Decision& a, const Decision& b) {
+  if (a.outcome != b.outcome) return a.outcome > b.outcome;
+  return a.outcome == Outcome::granted ? a.remaining < b.remaining : a.wait > b.wait;
+}
+static_assert(Outcome::granted < Outcome::denied && Outcome::denied < Outcome::never);
+
+/// Decides a call of `cost` units under all limits: all are charged, or none is. `cells[i]` is the state of limit i.
+/// Pure; O(limits * log n).
+template <class Cells>
+[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, Units cost, Instant now) {
+  Verdict verdict;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const Limit& limit = limits[i];
+    const Decision decision = limit.visit([&](const auto& algorithm) {
+      const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm), limit.cost_of(cost), now);
+      verdict.changes[i].emplace(step.change);
+      return step.decision;
+    });
+    verdict.idle_in = std::max(verdict.idle_in, decision.reset);
+    if (i == 0 || binds_before(decision, verdict.decision)) {
+      verdict.decision = decision;
+      verdict.binding = i;
+    }
+  }
+  verdict.decision.granted = verdict.decision.outcome == Outcome::granted ? cost : kNoUnits;
+  return verdict;
+}
+
+/// Carries out what a granted verdict says.
+inline void apply(const Limits& limits, std::span<Cell> cells, const Verdict& verdict) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&]<class A>(const A& algorithm) {
+      algorithm.apply(state_in(cells[i], algorithm), verdict.changes[i].as<typename A::Change>());
+    });
+  }
+}
+
+/// The states that a subject has under new limits: what was used stays used.
+///
+/// A new limit goes on from the old one with its label, else from one with its algorithm, else from the next that is
+/// left. Where the state means the same under both it is taken as it is, and otherwise the units that count at `now`
+/// count under the new limit, up to its size. Reads the old cells; they change only when `move_into` is called.
+class CarriedStates {
+ public:
+  CarriedStates(const Limits& old_limits, std::span<Cell> old_cells, const Limits& limits, Instant now)
+      : limits_(limits) {
+    construct_idle(limits_, made_);
+    std::array<std::optional<std::size_t>, kMaxLimits> from = predecessors(old_limits, limits_);
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      if (from[i]) carry(old_limits[*from[i]], old_cells[*from[i]], i, now);
+    }
+  }
+  CarriedStates(const CarriedStates&) = delete;
+  CarriedStates& operator=(const CarriedStates&) = delete;
+  ~CarriedStates() { destroy(limits_, made_); }
+
+  [[nodiscard]] const Cell& operator[](std::size_t i) const { return kept_[i] != nullptr ? *kept_[i] : made_[i]; }
+
+  /// Moves the states into `cells`, which hold states of the new limits; the old ones are left as good as idle.
+  void move_into(std::span<Cell> cells) {
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      Cell& source = kept_[i] != nullptr ? *kept_[i] : made_[i];
+      limits_[i].visit(
+          [&](const auto& algorithm) { state_in(cells[i], algorithm) = std::move(state_in(source, algorithm)); });
+    }
+  }
+
+ private:
+  using Predecessors = std::array<std::optional<std::size_t>, kMaxLimits>;
+
+  /// For each limit the one it goes on from.
+  [[nodiscard]] static Predecessors predecessors(const Limits& old_limits, const Limits& limits) {
+    Predecessors from;
+    std::array<bool, kMaxLimits> taken{};
+    const auto claim = [&](auto matches) {
+      for (std::size_t i = 0; i < limits.size(); ++i) {
+        for (std::size_t j = 0; !from[i] && j < old_limits.size(); ++j) {
+          if (taken[j] || !matches(i, j)) continue;
+          from[i] = j;
+          taken[j] = true;
+        }
+      }
+    };
+    claim([&](std::size_t i, std::size_t j) { return limits.label(i) == old_limits.label(j); });
+    claim([&](std::size_t i, std::size_t j) { return limits[i].spec().algorithm == old_limits[j].spec().algorithm; });
+    claim([](std::size_t, std::size_t) { return true; });
+    return from;
+  }
+
+  void carry(const Limit& old_limit, Cell& old_cell, std::size_t i, Instant now) {
+    old_limit.visit([&]<class Old>(const Old& old_algorithm) {
+      limits_[i].visit([&]<class New>(const New& algorithm) {
+        if constexpr (std::is_same_v<Old, New>) {
+          if (algorithm.keeps_state_of(old_algorithm)) {
+            kept_[i] = &old_cell;
+            return;
+          }
+        }
+        const Units used = old_algorithm.used(state_in(std::as_const(old_cell), old_algorithm), now);
+        state_in(made_[i], algorithm) = algorithm.with_used(std::min(used, algorithm.size()), now);
+      });
+    });
+  }
+
+  const Limits& limits_;
+  std::array<Cell*, kMaxLimits> kept_{};
+  std::array<Cell, kMaxLimits> made_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_LIMITS_H

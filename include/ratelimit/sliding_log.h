@@ -1,0 +1,177 @@
+// At most `limit` units in any window of the given length: the exact log of what was granted.
+//
+// A grant at t counts in [t, t + window). Its time is rounded up to a grid of 1, 2 or 5 times a power of ten
+// nanoseconds, the coarsest that is no coarser than window / 2^27: an entry may count that much too long, never too
+// short. (Up to windows of a day and a half, whole milliseconds are on the grid and thus exact.) One entry a grant,
+// whatever it costs. Depends on units, decisions and the event log.
+//
+//     now - window                                    now
+//      (  |   ||      |  |         |     |  |          ]      ---> time
+//         ^ the next to leave
+#ifndef RATELIMIT_SLIDING_LOG_H
+#define RATELIMIT_SLIDING_LOG_H
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "ratelimit/decision.h"
+#include "ratelimit/event_log.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class SlidingLog {
+ public:
+  /// The grants that may still count. Default: none, and nothing allocated.
+  class State {
+   public:
+    State() = default;
+    explicit State(EventLog log) : log_(std::make_unique<EventLog>(std::move(log))) {}
+
+    /// The log, if anything was ever granted.
+    [[nodiscard]] const EventLog* log() const { return log_.get(); }
+
+   private:
+    friend class SlidingLog;
+    std::unique_ptr<EventLog> log_;
+  };
+
+  /// What a grant does to the state. The same change makes the same state everywhere.
+  struct Change {
+    Instant at;
+    Units cost;
+  };
+
+  /// None if a number is out of its range.
+  [[nodiscard]] static constexpr std::optional<SlidingLog> make(Units limit, Span window) {
+    if (!in_range(limit) || !in_range(window)) return std::nullopt;
+    return SlidingLog(limit, window);
+  }
+
+  [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  /// Decides a call of `cost` units. Pure and total; O(log n) and the entries that left since the last grant. A log
+  /// of kMaxLogEntries denies until its first entry leaves.
+  [[nodiscard]] Step<Change> decide(const State& state, Units cost, Instant now) const {
+    const View view = view_at(state, now);
+    const Units free = std::max(limit_ - view.used, kNoUnits);
+    if (cost > limit_) return {refusal(Outcome::never, free, Span{}, view, now), {}};
+
+    const Units missing = view.used + cost - limit_;
+    if (missing > kNoUnits) {
+      return {refusal(Outcome::denied, free, wait_for(missing, view, now), view, now), {}};
+    }
+    if (view.entries >= kMaxLogEntries && view.log->newest().tick < tick_of(now)) {
+      return {refusal(Outcome::denied, kNoUnits, wait_for(Units(1), view, now), view, now), {}};
+    }
+    return {{.outcome = Outcome::granted,
+             .granted = cost,
+             .size = limit_,
+             .remaining = free - cost,
+             .wait = Span{},
+             .reset = end_of(tick_of(now)) - now},
+            {now, cost}};
+  }
+
+  /// O(log n).
+  void apply(State& state, const Change& change) const {
+    if (!state.log_) state.log_ = std::make_unique<EventLog>();
+    state.log_->drop_up_to(last_tick_gone(change.at));
+    state.log_->clamp_to(tick_of(change.at));
+    state.log_->append({tick_of(change.at), change.cost});
+  }
+
+  /// Units that count at `now`.
+  [[nodiscard]] Units used(const State& state, Instant now) const { return std::min(view_at(state, now).used, limit_); }
+
+  /// The state in which `used` units (at most `limit`) have just been taken.
+  [[nodiscard]] State with_used(Units used, Instant now) const {
+    State state;
+    if (used != kNoUnits) apply(state, {now, used});
+    return state;
+  }
+
+  /// Whether a state of `other` means the same under this limit: the windows are the same. What exceeds a lowered
+  /// limit needs no cut: the oldest units leave first either way.
+  [[nodiscard]] constexpr bool keeps_state_of(const SlidingLog& other) const { return window_ == other.window_; }
+
+  /// From when on `state` behaves as if never used.
+  [[nodiscard]] Instant idle_at(const State& state) const {
+    return !state.log_ || state.log_->empty() ? Instant{} : end_of(state.log_->newest().tick);
+  }
+
+  /// The ticks that a decoded log may hold.
+  [[nodiscard]] constexpr EventLog::Tick last_valid_tick() const { return tick_of(kLatest + kMaxSpan); }
+
+ private:
+  using Tick = EventLog::Tick;
+
+  /// What still counts at one instant.
+  struct View {
+    const EventLog* log = nullptr;
+    EventLog::Position front;
+    Units used;
+    std::uint32_t entries = 0;
+  };
+
+  constexpr SlidingLog(Units limit, Span window) : limit_(limit), window_(window), grid_(grid_of(window)) {}
+
+  [[nodiscard]] static constexpr Span grid_of(Span window) {
+    const Span coarsest = window / (1 << 27);
+    Span grid{1};
+    for (Span decade{1}; decade <= coarsest; decade *= 10) {
+      for (const int factor : {1, 2, 5}) {
+        if (decade * factor <= coarsest) grid = decade * factor;
+      }
+    }
+    return grid;
+  }
+
+  /// The first tick that is not before `instant`.
+  [[nodiscard]] constexpr Tick tick_of(Instant instant) const {
+    return (instant.time_since_epoch() + grid_ - Span{1}) / grid_;
+  }
+
+  /// When an entry of `tick` stops counting.
+  [[nodiscard]] constexpr Instant end_of(Tick tick) const { return Instant{grid_ * tick} + window_; }
+
+  /// The last tick whose entries no longer count at `now`.
+  [[nodiscard]] constexpr Tick last_tick_gone(Instant now) const {
+    const Span begin = now.time_since_epoch() - window_;
+    return begin < Span{} ? -1 : begin / grid_;
+  }
+
+  [[nodiscard]] View view_at(const State& state, Instant now) const {
+    if (!state.log_ || state.log_->empty()) return {};
+    const EventLog& log = *state.log_;
+    const Tick gone = last_tick_gone(now);
+    const EventLog::Position front = log.first_after(gone);
+    return {&log, front, log.units_from(front, gone), log.entries_from(front, gone)};
+  }
+
+  /// Until the first `missing` of the units in use have left. An entry from the future counts as one of now.
+  [[nodiscard]] Span wait_for(Units missing, const View& view, Instant now) const {
+    return end_of(std::min(view.log->tick_reaching(view.front, missing), tick_of(now))) - now;
+  }
+
+  [[nodiscard]] Decision refusal(Outcome outcome, Units remaining, Span wait, const View& view, Instant now) const {
+    const bool idle = view.used == kNoUnits;
+    return {.outcome = outcome,
+            .granted = kNoUnits,
+            .size = limit_,
+            .remaining = remaining,
+            .wait = wait,
+            .reset = idle ? Span{} : end_of(std::min(view.log->newest().tick, tick_of(now))) - now};
+  }
+
+  Units limit_;
+  Span window_;
+  Span grid_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_SLIDING_LOG_H

@@ -1,0 +1,67 @@
+// The words of the core as types: points in time, lengths of time and counts, with their bounds.
+//
+// A point is not a span and a count is not a time: the compiler refuses to mix them. The bounds below are what makes
+// every later computation total: a limit that passed its `make` can be decided at any instant of
+// [kEarliest, kLatest] without overflow.
+#ifndef RATELIMIT_UNITS_H
+#define RATELIMIT_UNITS_H
+
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace ratelimit {
+
+/// A point in Unix time, in nanoseconds.
+using Instant = std::chrono::sys_time<std::chrono::nanoseconds>;
+
+/// A length of time, in nanoseconds.
+using Span = std::chrono::nanoseconds;
+
+/// A count of whatever a limit limits: requests, bytes, tokens.
+class Units {
+ public:
+  constexpr Units() = default;
+  constexpr explicit Units(std::int64_t count) : count_(count) {}
+
+  [[nodiscard]] constexpr std::int64_t count() const { return count_; }
+
+  friend constexpr auto operator<=>(Units, Units) = default;
+  friend constexpr Units operator+(Units a, Units b) { return Units(a.count_ + b.count_); }
+  friend constexpr Units operator-(Units a, Units b) { return Units(a.count_ - b.count_); }
+  constexpr Units& operator+=(Units other) { return *this = *this + other; }
+  constexpr Units& operator-=(Units other) { return *this = *this - other; }
+
+ private:
+  std::int64_t count_ = 0;
+};
+
+inline constexpr Units kNoUnits{0};
+inline constexpr Units kMinUnits{1};
+inline constexpr Units kMaxUnits{std::numeric_limits<std::uint32_t>::max()};
+
+inline constexpr Span kMinSpan = std::chrono::milliseconds{1};
+inline constexpr Span kMaxSpan = std::chrono::days{3650};
+
+/// The clock's range: 1970-01-01 to 2200-01-01.
+inline constexpr Instant kEarliest{};
+inline constexpr Instant kLatest{std::chrono::sys_days{std::chrono::year{2200} / 1 / 1}};
+
+/// How many limits are decided together at most, how many entries one exact log keeps at most, and how long a label
+/// is at most.
+inline constexpr std::size_t kMaxLimits = 8;
+inline constexpr std::uint32_t kMaxLogEntries = 1U << 20U;
+inline constexpr std::size_t kMaxLabelBytes = 64;
+
+[[nodiscard]] constexpr bool in_range(Units count) { return kMinUnits <= count && count <= kMaxUnits; }
+[[nodiscard]] constexpr bool in_range(Span span) { return kMinSpan <= span && span <= kMaxSpan; }
+[[nodiscard]] constexpr bool in_range(Instant instant) { return kEarliest <= instant && instant <= kLatest; }
+
+// The furthest instant that any algorithm computes is one full span of use and one charge of the same size ahead.
+static_assert(Instant::max() - kLatest > 3 * kMaxSpan);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_UNITS_H
