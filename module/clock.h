@@ -1,0 +1,34 @@
+// Unix time that cannot step.
+//
+// The wall clock is read once, when the module is loaded, and carried on by a clock that runs also while the machine
+// sleeps and that nobody can set: stepping the wall clock, either way, neither denies nor grants anything. For tests
+// the clock can be held and moved by hand.
+#ifndef RATELIMIT_MODULE_CLOCK_H
+#define RATELIMIT_MODULE_CLOCK_H
+
+#include <optional>
+
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class Clock {
+ public:
+  Clock();
+
+  /// The time; within [kEarliest, kLatest].
+  [[nodiscard]] Instant now() const;
+
+  /// Stops the clock at `instant`.
+  void hold(Instant instant) { held_ = instant; }
+  /// Lets the clock run on from the real time.
+  void resume() { held_.reset(); }
+
+ private:
+  Span offset_;  ///< Unix time less the steady clock's
+  std::optional<Instant> held_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_CLOCK_H

@@ -1,0 +1,282 @@
+#include "command_table.h"
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+#include "commands/commands.h"
+
+namespace ratelimit {
+namespace {
+
+using server::ArgumentDoc;
+using server::KeyUse;
+using Type = ArgumentDoc::Type;
+using Audience = Command::Audience;
+
+// The grammar, from its leaves to its commands.
+
+constexpr ArgumentDoc kKey{.name = "key", .type = Type::key};
+
+constexpr std::array kBucketNumbers{ArgumentDoc{.name = "capacity", .type = Type::integer},
+                                    ArgumentDoc{.name = "refill", .type = Type::integer},
+                                    ArgumentDoc{.name = "period", .type = Type::string}};
+constexpr std::array kWindowNumbers{ArgumentDoc{.name = "limit", .type = Type::integer},
+                                    ArgumentDoc{.name = "window", .type = Type::string}};
+
+constexpr ArgumentDoc kAligned{.name = "aligned", .type = Type::token, .token = "ALIGNED", .optional = true};
+constexpr ArgumentDoc kLabel{.name = "label", .type = Type::string, .token = "AS", .optional = true};
+constexpr ArgumentDoc kPerRequest{.name = "per-request", .type = Type::token, .token = "PER REQUEST", .optional = true};
+constexpr ArgumentDoc kCost{.name = "n", .type = Type::integer, .token = "COST", .optional = true};
+
+constexpr std::array kTokenBucket{ArgumentDoc{.name = "tokenbucket", .type = Type::token, .token = "TOKENBUCKET"},
+                                  kBucketNumbers[0], kBucketNumbers[1], kBucketNumbers[2]};
+constexpr std::array kFixed{ArgumentDoc{.name = "fixed", .type = Type::token, .token = "FIXED"}, kWindowNumbers[0],
+                            kWindowNumbers[1], kAligned};
+constexpr std::array kSliding{ArgumentDoc{.name = "sliding", .type = Type::token, .token = "SLIDING"},
+                              kWindowNumbers[0], kWindowNumbers[1]};
+
+constexpr std::array kAlgorithms{
+    ArgumentDoc{.name = "tokenbucket", .type = Type::block, .parts = kTokenBucket},
+    ArgumentDoc{.name = "fixed", .type = Type::block, .parts = kFixed},
+    ArgumentDoc{.name = "sliding", .type = Type::block, .parts = kSliding},
+};
+constexpr std::array kLimit{ArgumentDoc{.name = "algorithm", .type = Type::one_of, .parts = kAlgorithms}, kLabel,
+                            kPerRequest};
+
+constexpr std::array kCheck{kKey, ArgumentDoc{.name = "limit", .type = Type::block, .repeats = true, .parts = kLimit},
+                            kCost};
+constexpr std::array kPeek{
+    kKey, ArgumentDoc{.name = "limit", .type = Type::block, .optional = true, .repeats = true, .parts = kLimit}, kCost};
+constexpr std::array kTokenBucketCommand{
+    kKey, kBucketNumbers[0], kBucketNumbers[1], kBucketNumbers[2], kLabel, kPerRequest, kCost};
+constexpr std::array kFixedCommand{kKey, kWindowNumbers[0], kWindowNumbers[1], kAligned, kLabel, kPerRequest, kCost};
+constexpr std::array kSlidingCommand{kKey, kWindowNumbers[0], kWindowNumbers[1], kLabel, kPerRequest, kCost};
+constexpr std::array kKeyOnly{kKey};
+constexpr std::array kEffect{kKey, ArgumentDoc{.name = "unix-ms", .type = Type::integer},
+                             ArgumentDoc{.name = "payload", .type = Type::string}};
+
+constexpr std::array kClockSet{ArgumentDoc{.name = "unix-ns", .type = Type::integer, .token = "SET"}};
+constexpr std::array kClockActions{kClockSet[0], ArgumentDoc{.name = "ns", .type = Type::integer, .token = "ADVANCE"},
+                                   ArgumentDoc{.name = "resume", .type = Type::token, .token = "RESUME"}};
+constexpr std::array kDebug{ArgumentDoc{.name = "clock", .type = Type::token, .token = "CLOCK"},
+                            ArgumentDoc{.name = "action", .type = Type::one_of, .parts = kClockActions}};
+
+constexpr const char* kConstantTime = "O(1)";
+constexpr const char* kLogTime =
+    "O(N log M), with N the number of limits (at most 8) and M the number of entries of a SLIDING limit";
+constexpr const char* kWriteFlags = "write deny-oom fast";
+constexpr const char* kReadFlags = "readonly fast";
+// What the primary has decided is never refused, not for want of memory either.
+constexpr const char* kEffectFlags = "write fast";
+
+constexpr std::array kCommands{
+    Command{
+        .name = "RL.CHECK",
+        .handler = commands::check,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kCheck,
+        .complexity = kLogTime,
+        .since = "0.1.0",
+        .summary = "Decides a call under one or more limits: all are charged, or none is",
+        .details = "Replies with five integers and a label: `granted`, `limit`, `remaining`, `wait_ms`, `reset_ms` "
+                   "and which limit was binding: of those that deny, the one with the longest wait; when granted, the "
+                   "one with the fewest remaining.\n\n"
+                   "A denied call takes nothing and writes nothing. The limits are those of the call: when they "
+                   "differ from those of the key, the key follows them, and what is used stays used.",
+    },
+    Command{
+        .name = "RL.TOKENBUCKET",
+        .handler = commands::token_bucket,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kTokenBucketCommand,
+        .complexity = kConstantTime,
+        .since = "0.1.0",
+        .summary = "Decides a call under a bucket that refills continuously",
+        .details = "`RL.CHECK` with that one limit. Replies with the five integers only.",
+    },
+    Command{
+        .name = "RL.FIXED",
+        .handler = commands::fixed,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kFixedCommand,
+        .complexity = kConstantTime,
+        .since = "0.1.0",
+        .summary = "Decides a call under a limit per window of fixed length",
+        .details = "`RL.CHECK` with that one limit. Replies with the five integers only.\n\n"
+                   "A window begins with the first granted call that finds none open; with `ALIGNED`, windows begin "
+                   "at multiples of their length since 1970-01-01 UTC.",
+    },
+    Command{
+        .name = "RL.SLIDING",
+        .handler = commands::sliding,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kSlidingCommand,
+        .complexity = "O(log M), with M the number of grants in the window",
+        .since = "0.1.0",
+        .summary = "Decides a call under a limit that holds for any window of the given length",
+        .details = "`RL.CHECK` with that one limit. Replies with the five integers only.\n\n"
+                   "Exact: an entry counts at most window / 2^24 too long, never too short. It takes two to four "
+                   "bytes for each grant in the window, of which 1,048,576 are kept at most; beyond that calls are "
+                   "denied until the first entry leaves.",
+    },
+    Command{
+        .name = "RL.PEEK",
+        .handler = commands::peek,
+        .flags = kReadFlags,
+        .audience = Audience::users,
+        .key = KeyUse::read,
+        .arguments = kPeek,
+        .complexity = kLogTime,
+        .since = "0.1.0",
+        .summary = "Tells what RL.CHECK would answer, taking nothing",
+        .details = "The reply is that of `RL.CHECK`. It works on a replica. Without limits in the call those of the "
+                   "key apply; if there is no such key either, the reply is null.",
+    },
+    Command{
+        .name = "RL.INFO",
+        .handler = commands::info,
+        .flags = kReadFlags,
+        .audience = Audience::users,
+        .key = KeyUse::read,
+        .arguments = kKeyOnly,
+        .complexity = kLogTime,
+        .since = "0.1.0",
+        .summary = "Shows the limits of a key, what is used of them, and its counters",
+        .details = "Replies with names and values (a map in RESP3): `form`, `memory` in bytes, `granted` and `denied` "
+                   "calls since this server holds the key, and `limits`, a list with `label`, `limit`, `size`, "
+                   "`used`, `remaining` and `reset_ms` of each. Null if there is no such key.",
+    },
+    Command{
+        .name = "RL._STORE",
+        .handler = commands::store,
+        .flags = kEffectFlags,
+        .audience = Audience::servers,
+        .key = KeyUse::overwrite,
+        .arguments = kEffect,
+        .complexity = "O(N), with N the size of the payload",
+        .since = "0.1.0",
+        .summary = "Carries a state to replicas and append-only files; refused from clients",
+        .details = "What a granted call did, as the primary decided it: the limits and states of the key in the form "
+                   "that docs/format.md describes, and the Unix time in milliseconds at which the key ends (0 leaves "
+                   "that to the command that follows). Only the link to the primary and the loading of a file may "
+                   "use it.",
+    },
+    Command{
+        .name = "RL._APPLY",
+        .handler = commands::apply,
+        .flags = kEffectFlags,
+        .audience = Audience::servers,
+        .key = KeyUse::update,
+        .arguments = kEffect,
+        .complexity = kLogTime,
+        .since = "0.1.0",
+        .summary = "Carries the change of a state to replicas and append-only files; refused from clients",
+        .details = "Like `RL._STORE`, for a key that is there already and whose state may be large: what a granted "
+                   "call added to it.",
+    },
+    Command{
+        .name = "RL.DEBUG",
+        .handler = commands::debug,
+        .flags = "admin fast",
+        .audience = Audience::debuggers,
+        .key = KeyUse::none,
+        .arguments = kDebug,
+        .complexity = kConstantTime,
+        .since = "0.1.0",
+        .summary = "Moves the clock of the module by hand, for tests",
+        .details = "There only if the module was loaded with the argument `DEBUG`. `SET` stops the clock at a Unix "
+                   "time in nanoseconds, `ADVANCE` stops it and moves it forward, `RESUME` lets it run on from the "
+                   "real time. Keep it ahead of the real time: the server itself still ends keys by its own clock.",
+    },
+};
+
+/// What the server calls for command I: errors become replies here, and nowhere else. Nothing throws; noexcept makes
+/// sure of it.
+template <std::size_t I>
+int entry(RedisModuleCtx* context, RedisModuleString** words, int count) noexcept {
+  const Call call(context, {words, static_cast<std::size_t>(count)});
+  const std::optional<Fault> fault =
+      call.is_too_long() ? Fault{Fault::Kind::too_many_arguments} : kCommands[I].handler(call);
+  if (fault) call.context().reply_error(message(*fault));
+  return 0;
+}
+
+template <std::size_t... I>
+constexpr std::array<server::CommandFunction, sizeof...(I)> entries(std::index_sequence<I...>) {
+  return {entry<I>...};
+}
+constexpr auto kEntries = entries(std::make_index_sequence<kCommands.size()>{});
+
+std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separator);
+
+/// A block that repeats is shown by its name; what it is made of is shown apart.
+bool is_shown_by_name(const ArgumentDoc& argument) { return argument.type == Type::block && argument.repeats; }
+
+std::string syntax_of(const ArgumentDoc& argument) {
+  std::string text;
+  if (argument.token != nullptr) text = argument.token;
+  if (!argument.parts.empty() && !is_shown_by_name(argument)) {
+    text += syntax_of(argument.parts, argument.type == Type::one_of ? " | " : " ");
+  } else if (argument.type != Type::token) {
+    if (!text.empty()) text += ' ';
+    text += argument.name;
+  }
+  if (argument.type == Type::one_of) text = '<' + text + '>';
+  if (argument.repeats) text += " [" + text + " ...]";
+  return argument.optional ? '[' + text + ']' : text;
+}
+
+std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separator) {
+  std::string text;
+  for (const ArgumentDoc& argument : arguments) {
+    if (!text.empty()) text += separator;
+    text += syntax_of(argument);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::span<const Command> command_table() { return kCommands; }
+
+std::string syntax_of(const Command& command) {
+  std::string text = std::string(command.name) + ' ' + syntax_of(command.arguments, " ");
+  for (const ArgumentDoc& argument : command.arguments) {
+    if (!is_shown_by_name(argument)) continue;
+    text += std::string("\n") + argument.name + " := " + syntax_of(argument.parts, " ");
+  }
+  return text;
+}
+
+bool register_commands(server::Context context, bool debug) {
+  for (std::size_t i = 0; i < kCommands.size(); ++i) {
+    const Command& command = kCommands[i];
+    if (command.audience == Audience::debuggers && !debug) continue;
+    // The server would refuse a call with too few words in words of its own; ours name the argument that is missing.
+    constexpr int kAnyNumber = -1;
+    if (!server::register_command(context, {.name = command.name,
+                                            .function = kEntries[i],
+                                            .flags = command.flags,
+                                            .arity = kAnyNumber,
+                                            .key = command.key,
+                                            .summary = command.summary,
+                                            .complexity = command.complexity,
+                                            .since = command.since,
+                                            .arguments = command.arguments})) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace ratelimit

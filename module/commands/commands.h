@@ -1,0 +1,33 @@
+// The handlers of all commands, for the command table. Each is documented there, by its row.
+#ifndef RATELIMIT_MODULE_COMMANDS_COMMANDS_H
+#define RATELIMIT_MODULE_COMMANDS_COMMANDS_H
+
+#include <optional>
+
+#include "call.h"
+#include "errors.h"
+
+namespace ratelimit::commands {
+
+// check.cpp
+std::optional<Fault> check(const Call& call);
+std::optional<Fault> token_bucket(const Call& call);
+std::optional<Fault> fixed(const Call& call);
+std::optional<Fault> sliding(const Call& call);
+
+// peek.cpp
+std::optional<Fault> peek(const Call& call);
+
+// info.cpp
+std::optional<Fault> info(const Call& call);
+
+// store.cpp
+std::optional<Fault> store(const Call& call);
+std::optional<Fault> apply(const Call& call);
+
+// debug.cpp
+std::optional<Fault> debug(const Call& call);
+
+}  // namespace ratelimit::commands
+
+#endif  // RATELIMIT_MODULE_COMMANDS_COMMANDS_H

@@ -1,0 +1,69 @@
+// RL.INFO: what a key holds, for people.
+#include <optional>
+#include <utility>
+
+#include "arguments.h"
+#include "commands/commands.h"
+#include "keyspace.h"
+#include "reply.h"
+#include "state.h"
+
+namespace ratelimit::commands {
+namespace {
+
+/// How a limit stands at `now`: the answer to a call that asks for more than any limit has, and so takes nothing.
+Decision standing(const Limit& limit, const Cell& cell, Instant now) {
+  return limit.visit([&](const auto& algorithm) {
+    return algorithm.decide(state_in(cell, algorithm), kMaxUnits + Units(1), now).decision;
+  });
+}
+
+void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell, Instant now) {
+  const Decision decision = standing(limits[i], cell, now);
+  context.reply_map(6);
+  context.reply("label");
+  context.reply(limits.label(i));
+  context.reply("limit");
+  context.reply(text_of(limits[i]));
+  context.reply("size");
+  context.reply(decision.size.count());
+  context.reply("used");
+  context.reply((decision.size - decision.remaining).count());
+  context.reply("remaining");
+  context.reply(decision.remaining.count());
+  context.reply("reset_ms");
+  context.reply(milliseconds(decision.reset));
+}
+
+void reply_value(const server::Context& context, const Value& value, Instant now) {
+  context.reply_map(5);
+  context.reply("form");
+  context.reply("single");
+  context.reply("memory");
+  context.reply(static_cast<std::int64_t>(value.memory_bytes()));
+  context.reply("granted");
+  context.reply(std::int64_t{value.granted_calls()});
+  context.reply("denied");
+  context.reply(std::int64_t{value.denied_calls()});
+  context.reply("limits");
+  context.reply_list(value.limits().size());
+  for (std::size_t i = 0; i < value.limits().size(); ++i) {
+    reply_limit(context, value.limits(), i, value.cells()[i], now);
+  }
+}
+
+}  // namespace
+
+std::optional<Fault> info(const Call& call) {
+  if (const auto fault = parse_key_only(call.words())) return fault;
+  const Entry entry(call, server::Key::Access::read);
+  if (const auto fault = entry.fault()) return fault;
+  if (entry.value() == nullptr) {
+    call.context().reply_null();
+  } else {
+    reply_value(call.context(), *entry.value(), module().clock.now());
+  }
+  return std::nullopt;
+}
+
+}  // namespace ratelimit::commands

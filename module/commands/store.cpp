@@ -1,0 +1,38 @@
+// RL._STORE and RL._APPLY: how the effect of a granted call reaches replicas and the append-only file. The primary has
+// decided; here nothing is decided again.
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+#include "arguments.h"
+#include "commands/commands.h"
+#include "keyspace.h"
+
+namespace ratelimit::commands {
+namespace {
+
+using Effect = bool (Entry::*)(std::string_view bytes, std::chrono::milliseconds expiry);
+
+std::optional<Fault> carry_out(const Call& call, Effect effect) {
+  if (!call.context().is_replayed()) return Fault{Fault::Kind::internal_only};
+  Arguments arguments(call.words());
+  arguments.text(Argument::key);
+  const std::chrono::milliseconds expiry{
+      arguments.integer(Argument::unix_time, std::numeric_limits<std::int64_t>::max())};
+  const std::string_view bytes = arguments.text(Argument::payload);
+  if (arguments.fault()) return arguments.fault();
+
+  Entry entry(call, server::Key::Access::write);
+  if (const auto fault = entry.fault()) return fault;
+  if (!(entry.*effect)(bytes, expiry)) return Fault{Fault::Kind::malformed, Argument::payload};
+  call.context().reply_ok();
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Fault> store(const Call& call) { return carry_out(call, &Entry::store); }
+std::optional<Fault> apply(const Call& call) { return carry_out(call, &Entry::apply); }
+
+}  // namespace ratelimit::commands

@@ -1,0 +1,64 @@
+#include "data_type.h"
+
+#include <optional>
+#include <string>
+
+#include "ratelimit/codec.h"
+#include "state.h"
+#include "value.h"
+
+namespace ratelimit {
+namespace {
+
+// Nine characters, as the server demands: it is part of every RDB file.
+constexpr const char* kTypeName = "ratelimit";
+
+const Value& value_of(const void* value) { return *static_cast<const Value*>(value); }
+
+void* load(RedisModuleIO* io, int encoding_version) {
+  if (encoding_version != kFormatVersion) {
+    server::log_warning(io, "a key was written by a newer version of the ratelimit module than this one");
+    return nullptr;
+  }
+  const std::optional<std::string> bytes = server::read_bytes(io);
+  if (!bytes) return nullptr;
+  Value::Pointer value = Value::decode(*bytes, module().limits);
+  if (!value) server::log_warning(io, "a key of the ratelimit module does not hold a valid state");
+  return value.release();
+}
+
+void save(RedisModuleIO* io, void* value) { server::write_bytes(io, value_of(value).encoded()); }
+
+// The server itself writes the key's expiry behind this: zero leaves it alone.
+void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* value) {
+  server::write_command(aof, kStoreCommand, server::Text(key), 0, value_of(value).encoded());
+}
+
+// jemalloc rounds up to its size classes; the difference is within what MEMORY USAGE is expected to be true to.
+std::size_t memory_usage(const void* value) { return value_of(value).memory_bytes(); }
+
+void digest(RedisModuleDigest* digest, void* value) { server::add_to_digest(digest, value_of(value).encoded()); }
+
+void free_value(void* value) { Value::destroy(static_cast<Value*>(value)); }
+
+std::size_t free_effort(RedisModuleString*, const void* value) { return value_of(value).memory_pieces(); }
+
+void* copy(RedisModuleString*, RedisModuleString*, const void* value) {
+  return Value::decode(value_of(value).encoded(), module().limits).release();
+}
+
+}  // namespace
+
+server::DataType register_data_type(server::Context context) {
+  return server::register_type(context, kTypeName, kFormatVersion,
+                               {.load = load,
+                                .save = save,
+                                .rewrite = rewrite,
+                                .memory_usage = memory_usage,
+                                .digest = digest,
+                                .free = free_value,
+                                .free_effort = free_effort,
+                                .copy = copy});
+}
+
+}  // namespace ratelimit

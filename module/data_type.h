@@ -1,0 +1,21 @@
+// The data type `ratelimit`: what the server does with our values on its own account, which is saving, loading,
+// copying, freeing, measuring and comparing them.
+#ifndef RATELIMIT_MODULE_DATA_TYPE_H
+#define RATELIMIT_MODULE_DATA_TYPE_H
+
+#include "server/api.h"
+
+namespace ratelimit {
+
+/// The command that puts an encoded value into a key: how a state reaches replicas and append-only files.
+inline constexpr const char* kStoreCommand = "RL._STORE";
+
+/// The command that carries out a granted call on a value that is there already: how the change to a log reaches a replica.
+inline constexpr const char* kApplyCommand = "RL._APPLY";
+
+/// Registers the type; null if the server refuses.
+[[nodiscard]] server::DataType register_data_type(server::Context context);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_DATA_TYPE_H

@@ -1,0 +1,64 @@
+// What can be wrong with a call, as small values; the one function that turns them into texts.
+//
+// A text names the argument and what would be right, and never repeats what the client sent.
+#ifndef RATELIMIT_MODULE_ERRORS_H
+#define RATELIMIT_MODULE_ERRORS_H
+
+#include <cstdint>
+#include <string>
+
+namespace ratelimit {
+
+/// The arguments of all commands, by the names that users read in the documentation.
+enum class Argument : std::uint8_t {
+  none,
+  key,
+  capacity,
+  refill,
+  period,
+  limit,
+  window,
+  label,
+  cost,
+  aligned,
+  per_request,
+  limits,
+  debug_subject,
+  clock_action,
+  unix_time,
+  nanoseconds,
+  payload,
+};
+
+struct Fault {
+  enum class Kind : std::uint8_t {
+    missing,             ///< the call ends where `argument` should be
+    malformed,           ///< `argument` is not what it must be
+    repeated,            ///< `argument` is given twice
+    refills_too_slowly,  ///< a bucket that takes too long to refill
+    repeated_label,      ///< two limits of one call have the same label
+    too_many_limits,
+    too_many_arguments,       ///< more than any call has
+    key_only,                 ///< something follows the only argument
+    unknown_option,           ///< the argument at `position` is no option
+    unknown_limit_or_option,  ///< the same where a limit might stand
+    incomplete_per_request,   ///< PER without REQUEST
+    no_limits,                ///< no limits in the call and none stored in the key
+    wrong_type,               ///< the key holds something else
+    internal_only,            ///< a command for the primary, called by a client
+    unknown_module_argument,  ///< when the module is loaded
+  };
+
+  Kind kind;
+  Argument argument = Argument::none;
+  std::uint16_t position = 0;  ///< of the argument in the call; 1 is the first after the command's name
+
+  friend bool operator==(const Fault&, const Fault&) = default;
+};
+
+/// The reply for a fault: an error code, a space and a sentence.
+[[nodiscard]] std::string message(const Fault& fault);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_ERRORS_H

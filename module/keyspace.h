@@ -1,0 +1,52 @@
+// A key and its value, for the time of one command: opened once, read, changed and committed.
+#ifndef RATELIMIT_MODULE_KEYSPACE_H
+#define RATELIMIT_MODULE_KEYSPACE_H
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "call.h"
+#include "errors.h"
+#include "ratelimit/limits.h"
+#include "server/api.h"
+#include "value.h"
+
+namespace ratelimit {
+
+class Entry {
+ public:
+  /// Opens the key of the call.
+  Entry(const Call& call, server::Key::Access access);
+
+  /// That the key holds something else, if it does. Then nothing below may be called.
+  [[nodiscard]] std::optional<Fault> fault() const;
+
+  /// What the key holds; null if it is absent.
+  [[nodiscard]] Value* value() const { return value_; }
+
+  /// Puts a value into the key, in place of the one it has.
+  void put(Value::Pointer value);
+
+  /// Carries out a granted verdict on the value and lets the rest of the world know: the key's time to live, the
+  /// replicas and the append-only file, and those who watch the key.
+  void commit(const Verdict& verdict);
+
+  /// Does on this server what `commit` did on another one, as its message says. False if the message makes no sense.
+  [[nodiscard]] bool store(std::string_view encoded, std::chrono::milliseconds expiry);
+  [[nodiscard]] bool apply(std::string_view changes, std::chrono::milliseconds expiry);
+
+ private:
+  void replicate(const Verdict& verdict, std::chrono::milliseconds expiry) const;
+  void set_expiry(std::chrono::milliseconds expiry);
+
+  server::Context context_;
+  server::Text name_;
+  server::Key key_;
+  Value* value_;
+  bool is_new_value_ = false;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_KEYSPACE_H

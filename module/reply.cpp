@@ -1,0 +1,58 @@
+#include "reply.h"
+
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace ratelimit {
+namespace {
+
+// What `wait_ms` says of a call that will never be granted. No minus one exists before this line.
+constexpr std::int64_t kWireNever = -1;
+
+void reply_five(const server::Context& context, const Decision& decision) {
+  context.reply(decision.granted.count());
+  context.reply(decision.size.count());
+  context.reply(decision.remaining.count());
+  context.reply(decision.outcome == Outcome::never ? kWireNever : milliseconds(decision.wait));
+  context.reply(milliseconds(decision.reset));
+}
+
+std::string text_of(Span span) {
+  constexpr std::array<std::pair<const char*, std::int64_t>, 4> kUnits{
+      {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}}};
+  const std::int64_t count = milliseconds(span);
+  for (const auto& [unit, factor] : kUnits) {
+    if (count % factor == 0) return std::to_string(count / factor) + unit;
+  }
+  return std::to_string(count) + "ms";
+}
+
+}  // namespace
+
+std::int64_t milliseconds(Span span) { return std::chrono::ceil<std::chrono::milliseconds>(span).count(); }
+
+void reply_decision(const server::Context& context, const Decision& decision) {
+  context.reply_list(5);
+  reply_five(context, decision);
+}
+
+void reply_verdict(const server::Context& context, const Limits& limits, const Verdict& verdict) {
+  context.reply_list(6);
+  reply_five(context, verdict.decision);
+  context.reply(limits.label(verdict.binding));
+}
+
+std::string text_of(const Limit& limit) {
+  const LimitSpec spec = limit.spec();
+  std::string text(keyword(spec.algorithm));
+  text += ' ' + std::to_string(spec.size.count());
+  if (spec.algorithm == Algorithm::token_bucket) text += ' ' + std::to_string(spec.refill.count());
+  text += ' ' + text_of(spec.span);
+  if (spec.aligned) text += " ALIGNED";
+  if (!spec.label.empty()) text.append(" AS ").append(spec.label);
+  if (spec.per_request) text += " PER REQUEST";
+  return text;
+}
+
+}  // namespace ratelimit

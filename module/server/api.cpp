@@ -1,0 +1,193 @@
+#include "server/api.h"
+
+#include <deque>
+#include <utility>
+#include <vector>
+
+#include "redismodule.h"
+
+namespace ratelimit::server {
+
+void* allocate(std::size_t bytes) { return RedisModule_Alloc(bytes); }
+void deallocate(void* memory) { RedisModule_Free(memory); }
+
+std::string_view Text::view() const {
+  std::size_t size = 0;
+  const char* bytes = RedisModule_StringPtrLen(handle_, &size);
+  return {bytes, size};
+}
+
+void Context::reply(std::int64_t number) const { RedisModule_ReplyWithLongLong(handle_, number); }
+void Context::reply(std::string_view text) const {
+  RedisModule_ReplyWithStringBuffer(handle_, text.data(), text.size());
+}
+void Context::reply_ok() const { RedisModule_ReplyWithSimpleString(handle_, "OK"); }
+void Context::reply_null() const { RedisModule_ReplyWithNull(handle_); }
+void Context::reply_list(std::size_t size) const { RedisModule_ReplyWithArray(handle_, static_cast<long>(size)); }
+void Context::reply_map(std::size_t size) const { RedisModule_ReplyWithMap(handle_, static_cast<long>(size)); }
+void Context::reply_error(const std::string& text) const { RedisModule_ReplyWithError(handle_, text.c_str()); }
+void Context::reply_wrong_type() const { RedisModule_ReplyWithError(handle_, REDISMODULE_ERRORMSG_WRONGTYPE); }
+
+bool Context::is_replayed() const {
+  constexpr int kReplayed = REDISMODULE_CTX_FLAGS_REPLICATED | REDISMODULE_CTX_FLAGS_LOADING;
+  return (RedisModule_GetContextFlags(handle_) & kReplayed) != 0;
+}
+
+void Context::replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const {
+  RedisModule_Replicate(handle_, command, "slb", key.handle(), static_cast<long long>(number), bytes.data(),
+                        bytes.size());
+}
+
+void Context::log_warning(const char* text) const { RedisModule_Log(handle_, "warning", "%s", text); }
+
+Key::Key(Context context, Text name, Access access)
+    : context_(context),
+      name_(name),
+      handle_(static_cast<RedisModuleKey*>(
+          RedisModule_OpenKey(context.handle(), name.handle(),
+                              access == Access::read ? REDISMODULE_READ : REDISMODULE_READ | REDISMODULE_WRITE))) {}
+
+// A key that is absent has no handle when it was opened to be read.
+Key::~Key() {
+  if (handle_ != nullptr) RedisModule_CloseKey(handle_);
+}
+
+bool Key::is_absent() const { return handle_ == nullptr || RedisModule_KeyType(handle_) == REDISMODULE_KEYTYPE_EMPTY; }
+
+void* Key::value(DataType type) const {
+  if (handle_ == nullptr || RedisModule_ModuleTypeGetType(handle_) != type) return nullptr;
+  return RedisModule_ModuleTypeGetValue(handle_);
+}
+
+void Key::set(DataType type, void* value) { RedisModule_ModuleTypeSetValue(handle_, type, value); }
+void Key::expire_at(std::chrono::milliseconds unix_time) { RedisModule_SetAbsExpire(handle_, unix_time.count()); }
+void Key::signal_modified() const { RedisModule_SignalModifiedKey(context_.handle(), name_.handle()); }
+
+std::chrono::milliseconds unix_time() { return std::chrono::milliseconds{RedisModule_Milliseconds()}; }
+
+void write_bytes(RedisModuleIO* io, std::string_view bytes) {
+  RedisModule_SaveStringBuffer(io, bytes.data(), bytes.size());
+}
+
+std::optional<std::string> read_bytes(RedisModuleIO* io) {
+  std::size_t size = 0;
+  char* bytes = RedisModule_LoadStringBuffer(io, &size);
+  if (bytes == nullptr || RedisModule_IsIOError(io) != 0) {
+    if (bytes != nullptr) RedisModule_Free(bytes);
+    return std::nullopt;
+  }
+  std::string copy(bytes, size);
+  RedisModule_Free(bytes);
+  return copy;
+}
+
+void write_command(RedisModuleIO* io, const char* command, Text key, std::int64_t number, std::string_view bytes) {
+  RedisModule_EmitAOF(io, command, "slb", key.handle(), static_cast<long long>(number), bytes.data(), bytes.size());
+}
+
+void log_warning(RedisModuleIO* io, const char* text) { RedisModule_LogIOError(io, "warning", "%s", text); }
+
+void add_to_digest(RedisModuleDigest* digest, std::string_view bytes) {
+  RedisModule_DigestAddStringBuffer(digest, bytes.data(), bytes.size());
+  RedisModule_DigestEndSequence(digest);
+}
+
+bool initialise(Context context, const char* module_name, int module_version) {
+  if (RedisModule_Init(context.handle(), module_name, module_version, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
+    return false;
+  }
+  // We signal a key ourselves, when its state changes: a denial that signalled would break WATCH and the caches of
+  // clients. Values that load while the old ones are still there are no problem, for they share nothing that moves.
+  RedisModule_SetModuleOptions(context.handle(), REDISMODULE_OPTIONS_HANDLE_IO_ERRORS |
+                                                     REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED |
+                                                     REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD);
+  return true;
+}
+
+DataType register_type(Context context, const char* name, int encoding_version, const DataTypeMethods& methods) {
+  RedisModuleTypeMethods table{};
+  table.version = REDISMODULE_TYPE_METHOD_VERSION;
+  table.rdb_load = methods.load;
+  table.rdb_save = methods.save;
+  table.aof_rewrite = methods.rewrite;
+  table.mem_usage = methods.memory_usage;
+  table.digest = methods.digest;
+  table.free = methods.free;
+  table.free_effort = methods.free_effort;
+  table.copy = methods.copy;
+  return RedisModule_CreateDataType(context.handle(), name, encoding_version, &table);
+}
+
+namespace {
+
+RedisModuleCommandArgType wire_type(ArgumentDoc::Type type) {
+  switch (type) {
+    case ArgumentDoc::Type::key: return REDISMODULE_ARG_TYPE_KEY;
+    case ArgumentDoc::Type::integer: return REDISMODULE_ARG_TYPE_INTEGER;
+    case ArgumentDoc::Type::string: return REDISMODULE_ARG_TYPE_STRING;
+    case ArgumentDoc::Type::token: return REDISMODULE_ARG_TYPE_PURE_TOKEN;
+    case ArgumentDoc::Type::block: return REDISMODULE_ARG_TYPE_BLOCK;
+    case ArgumentDoc::Type::one_of: return REDISMODULE_ARG_TYPE_ONEOF;
+  }
+  return REDISMODULE_ARG_TYPE_STRING;
+}
+
+/// Keeps the lists that the server reads while it registers one command: a deque, so that none of them moves.
+using ArgumentLists = std::deque<std::vector<RedisModuleCommandArg>>;
+
+RedisModuleCommandArg* wire_arguments(std::span<const ArgumentDoc> docs, ArgumentLists& lists) {
+  if (docs.empty()) return nullptr;
+  std::vector<RedisModuleCommandArg> list;
+  for (const ArgumentDoc& doc : docs) {
+    RedisModuleCommandArg arg{};
+    arg.name = doc.name;
+    arg.type = wire_type(doc.type);
+    arg.key_spec_index = doc.type == ArgumentDoc::Type::key ? 0 : -1;
+    arg.token = doc.token;
+    arg.flags = (doc.optional ? REDISMODULE_CMD_ARG_OPTIONAL : 0) | (doc.repeats ? REDISMODULE_CMD_ARG_MULTIPLE : 0);
+    arg.subargs = wire_arguments(doc.parts, lists);
+    list.push_back(arg);
+  }
+  list.push_back({});  // the end, to the server
+  return lists.emplace_back(std::move(list)).data();
+}
+
+std::uint64_t wire_key_flags(KeyUse use) {
+  switch (use) {
+    case KeyUse::none: return 0;
+    case KeyUse::read: return REDISMODULE_CMD_KEY_RO | REDISMODULE_CMD_KEY_ACCESS;
+    case KeyUse::update: return REDISMODULE_CMD_KEY_RW | REDISMODULE_CMD_KEY_ACCESS | REDISMODULE_CMD_KEY_UPDATE;
+    case KeyUse::overwrite: return REDISMODULE_CMD_KEY_OW | REDISMODULE_CMD_KEY_UPDATE;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool register_command(Context context, const CommandDescription& command) {
+  const int key = command.key == KeyUse::none ? 0 : 1;
+  if (RedisModule_CreateCommand(context.handle(), command.name, command.function, command.flags, key, key, key) !=
+      REDISMODULE_OK) {
+    return false;
+  }
+  RedisModuleCommandKeySpec key_specs[2]{};
+  key_specs[0].flags = wire_key_flags(command.key);
+  key_specs[0].begin_search_type = REDISMODULE_KSPEC_BS_INDEX;
+  key_specs[0].bs.index.pos = 1;
+  key_specs[0].find_keys_type = REDISMODULE_KSPEC_FK_RANGE;
+  key_specs[0].fk.range.lastkey = 0;
+  key_specs[0].fk.range.keystep = 1;
+
+  ArgumentLists lists;
+  RedisModuleCommandInfo info{};
+  info.version = REDISMODULE_COMMAND_INFO_VERSION;
+  info.summary = command.summary;
+  info.complexity = command.complexity;
+  info.since = command.since;
+  info.arity = command.arity;
+  info.key_specs = command.key == KeyUse::none ? nullptr : key_specs;
+  info.args = wire_arguments(command.arguments, lists);
+  return RedisModule_SetCommandInfo(RedisModule_GetCommand(context.handle(), command.name), &info) == REDISMODULE_OK;
+}
+
+}  // namespace ratelimit::server

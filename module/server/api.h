@@ -1,0 +1,163 @@
+// The door to the server: small types around its module API. api.cpp is the one file that includes redismodule.h; the
+// rest of the module sees only what is declared here.
+//
+// Nothing here knows about rate limiting. Handles are borrowed from the server and live as long as the call.
+#ifndef RATELIMIT_MODULE_SERVER_API_H
+#define RATELIMIT_MODULE_SERVER_API_H
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+struct RedisModuleCtx;
+struct RedisModuleDigest;
+struct RedisModuleIO;
+struct RedisModuleKey;
+struct RedisModuleString;
+struct RedisModuleType;
+
+namespace ratelimit::server {
+
+/// Memory of the server: it counts it, and ends itself when there is none.
+[[nodiscard]] void* allocate(std::size_t bytes);
+void deallocate(void* memory);
+
+/// A string that the server holds, such as an argument or the name of a key.
+class Text {
+ public:
+  explicit Text(RedisModuleString* handle) : handle_(handle) {}
+  [[nodiscard]] std::string_view view() const;
+  [[nodiscard]] RedisModuleString* handle() const { return handle_; }
+
+ private:
+  RedisModuleString* handle_;
+};
+
+/// A data type of ours, as the server knows it.
+using DataType = RedisModuleType*;
+
+/// One call of a command, or the loading of the module: whom to answer.
+class Context {
+ public:
+  explicit Context(RedisModuleCtx* handle) : handle_(handle) {}
+  [[nodiscard]] RedisModuleCtx* handle() const { return handle_; }
+
+  void reply(std::int64_t number) const;
+  void reply(std::string_view text) const;
+  void reply_ok() const;
+  void reply_null() const;
+  /// `size` replies follow.
+  void reply_list(std::size_t size) const;
+  /// `size` pairs of replies follow; in RESP2 a flat list.
+  void reply_map(std::size_t size) const;
+  /// `text` begins with the error's code.
+  void reply_error(const std::string& text) const;
+  /// The server's own error for a key that holds another type.
+  void reply_wrong_type() const;
+
+  /// Whether the call comes from the primary or from a file that is being loaded, and not from a client.
+  [[nodiscard]] bool is_replayed() const;
+
+  /// Queues `command` with these arguments for the replicas and the append-only file.
+  void replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const;
+
+  void log_warning(const char* text) const;
+
+ private:
+  RedisModuleCtx* handle_;
+};
+
+/// A key, opened until the end of its scope.
+class Key {
+ public:
+  enum class Access : std::uint8_t { read, write };
+
+  Key(Context context, Text name, Access access);
+  Key(const Key&) = delete;
+  Key& operator=(const Key&) = delete;
+  ~Key();
+
+  [[nodiscard]] bool is_absent() const;
+  /// What the key holds if it is of `type`, else null.
+  [[nodiscard]] void* value(DataType type) const;
+  /// Replaces whatever the key holds, and its time to live. The server owns `value` from now on.
+  void set(DataType type, void* value);
+  /// The key is gone after this Unix time, by the server's clock.
+  void expire_at(std::chrono::milliseconds unix_time);
+  /// Tells those who watch or cache the key that it changed.
+  void signal_modified() const;
+
+ private:
+  Context context_;
+  Text name_;
+  RedisModuleKey* handle_;
+};
+
+/// The wall clock by which the server ends keys; it may step.
+[[nodiscard]] std::chrono::milliseconds unix_time();
+
+/// The file, or the payload of DUMP, that a value is written to.
+void write_bytes(RedisModuleIO* io, std::string_view bytes);
+/// The same read back; none if the file ends too early.
+[[nodiscard]] std::optional<std::string> read_bytes(RedisModuleIO* io);
+/// Writes `command key number bytes` to an append-only file that is being rewritten.
+void write_command(RedisModuleIO* io, const char* command, Text key, std::int64_t number, std::string_view bytes);
+void log_warning(RedisModuleIO* io, const char* text);
+/// Adds `bytes` to the digest of a value as its only part.
+void add_to_digest(RedisModuleDigest* digest, std::string_view bytes);
+
+/// What the server calls for values of a data type. Function pointers, for the server is C.
+struct DataTypeMethods {
+  void* (*load)(RedisModuleIO* io, int encoding_version);
+  void (*save)(RedisModuleIO* io, void* value);
+  void (*rewrite)(RedisModuleIO* aof, RedisModuleString* key, void* value);
+  std::size_t (*memory_usage)(const void* value);
+  void (*digest)(RedisModuleDigest* digest, void* value);
+  void (*free)(void* value);
+  std::size_t (*free_effort)(RedisModuleString* key, const void* value);
+  void* (*copy)(RedisModuleString* from, RedisModuleString* to, const void* value);
+};
+
+using CommandFunction = int (*)(RedisModuleCtx*, RedisModuleString**, int);
+
+/// One argument of a command as COMMAND DOCS describes it.
+struct ArgumentDoc {
+  enum class Type : std::uint8_t { key, integer, string, token, block, one_of };
+
+  const char* name;
+  Type type;
+  const char* token = nullptr;  ///< the word that introduces it
+  bool optional = false;
+  bool repeats = false;
+  std::span<const ArgumentDoc> parts{};
+};
+
+/// How a command uses its key, which is its first argument.
+enum class KeyUse : std::uint8_t { none, read, update, overwrite };
+
+/// One command as the server registers and documents it.
+struct CommandDescription {
+  const char* name;
+  CommandFunction function;
+  const char* flags;
+  int arity;
+  KeyUse key;
+  const char* summary;
+  const char* complexity;
+  const char* since;
+  std::span<const ArgumentDoc> arguments;
+};
+
+/// What is done once, when the module is loaded. Each is false if the server refuses.
+[[nodiscard]] bool initialise(Context context, const char* module_name, int module_version);
+[[nodiscard]] DataType register_type(Context context, const char* name, int encoding_version,
+                                     const DataTypeMethods& methods);
+[[nodiscard]] bool register_command(Context context, const CommandDescription& command);
+
+}  // namespace ratelimit::server
+
+#endif  // RATELIMIT_MODULE_SERVER_API_H
