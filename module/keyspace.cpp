@@ -29,23 +29,29 @@ void Entry::put(Value::Pointer value) {
 
 void Entry::commit(const Verdict& verdict) {
   ratelimit::apply(value_->limits(), value_->cells(), verdict);
-  // By the server's own clock, for it is that clock which ends the key.
-  const auto expiry = server::unix_time() + std::chrono::ceil<std::chrono::milliseconds>(verdict.idle_in);
-  key_.expire_at(expiry);
-  replicate(verdict, expiry);
-  key_.signal_modified();
+  // A small state travels whole. A log may be large: once the other side has it, the change says all.
+  const bool travels_whole = is_new_value_ || value_->memory_pieces() == 1;
+  publish(verdict.idle_in, travels_whole ? nullptr : &verdict);
 }
 
-// A small state travels whole. A log may be large: once the other side has it, the change says all.
-void Entry::replicate(const Verdict& verdict, std::chrono::milliseconds expiry) const {
-  if (is_new_value_ || value_->memory_pieces() == 1) {
+void Entry::clamp(Instant now) {
+  ratelimit::clamp(value_->limits(), value_->cells(), now);
+  publish(value_->idle_at() - now, nullptr);
+}
+
+void Entry::publish(Span idle_in, const Verdict* changes) {
+  // By the server's own clock, for it is that clock which ends the key.
+  const auto expiry = server::unix_time() + std::chrono::ceil<std::chrono::milliseconds>(idle_in);
+  key_.expire_at(expiry);
+  if (changes == nullptr) {
     context_.replicate(kStoreCommand, name_, expiry.count(), value_->encoded());
-    return;
+  } else {
+    std::string bytes;
+    Writer out(bytes);
+    encode_changes(out, value_->limits(), changes->changes);
+    context_.replicate(kApplyCommand, name_, expiry.count(), bytes);
   }
-  std::string changes;
-  Writer out(changes);
-  encode_changes(out, value_->limits(), verdict.changes);
-  context_.replicate(kApplyCommand, name_, expiry.count(), changes);
+  key_.signal_modified();
 }
 
 bool Entry::store(std::string_view encoded, std::chrono::milliseconds expiry) {

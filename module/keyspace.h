@@ -28,16 +28,21 @@ class Entry {
   /// Puts a value into the key, in place of the one it has.
   void put(Value::Pointer value);
 
-  /// Carries out a granted verdict on the value and lets the rest of the world know: the key's time to live, the
-  /// replicas and the append-only file, and those who watch the key.
+  /// Carries out a granted verdict on the value, and publishes it.
   void commit(const Verdict& verdict);
+
+  /// Brings states back to `now` that are of a clock that was ahead or of a larger limit, and publishes the value.
+  /// The one thing that a denial may write: without it, the wait that it tells would not come true.
+  void clamp(Instant now);
 
   /// Does on this server what `commit` did on another one, as its message says. False if the message makes no sense.
   [[nodiscard]] bool store(std::string_view encoded, std::chrono::milliseconds expiry);
   [[nodiscard]] bool apply(std::string_view changes, std::chrono::milliseconds expiry);
 
  private:
-  void replicate(const Verdict& verdict, std::chrono::milliseconds expiry) const;
+  /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file (by
+  /// what was changed, or by the whole value), and those who watch the key.
+  void publish(Span idle_in, const Verdict* changes);
   void set_expiry(std::chrono::milliseconds expiry);
 
   server::Context context_;

@@ -129,8 +129,6 @@ inline void write(Writer& out, const LimitSpec& spec) {
     spec.label = in.text();
     in.require(!spec.label.empty());
   }
-  in.require(spec.algorithm == Algorithm::token_bucket || spec.refill == kNoUnits);
-  in.require(spec.algorithm == Algorithm::fixed_window || !spec.aligned);
   return spec;
 }
 

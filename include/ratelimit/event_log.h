@@ -39,7 +39,7 @@ class EventLog {
     std::uint32_t block = 0;
     std::uint32_t offset = 0;  ///< in the bytes of that block
     Tick before = 0;           ///< tick of the entry before
-    std::int64_t units = 0;
+    std::uint64_t units = 0;   ///< these two wrap around: only differences mean something
     std::uint32_t entries = 0;
   };
 
@@ -60,12 +60,14 @@ class EventLog {
   /// The place before the first entry that lies after `tick`. O(log n).
   [[nodiscard]] Position first_after(Tick tick) const {
     const auto ends_after = [this, tick](std::uint32_t block) { return last_tick(block) > tick; };
-    return scan(find_block(ends_after), [tick](const Entry& entry, const Position&) { return entry.tick > tick; });
+    return scan(find_block(front_, ends_after),
+                [tick](const Entry& entry, const Position&) { return entry.tick > tick; });
   }
 
   /// Units of the entries from `position` on; `after` is the tick that the position was found for.
   [[nodiscard]] Units units_from(const Position& position, Tick after) const {
-    return Units(packed_units_ - position.units) + (newest_.tick > after ? newest_.units : kNoUnits);
+    return Units(static_cast<std::int64_t>(packed_units_ - position.units)) +
+           (newest_.tick > after ? newest_.units : kNoUnits);
   }
 
   /// Number of entries from `position` on, likewise.
@@ -75,11 +77,11 @@ class EventLog {
 
   /// The tick of the entry with which the units counted from `position` on reach `units`, which must be there. O(log n).
   [[nodiscard]] Tick tick_reaching(const Position& position, Units units) const {
-    const std::int64_t goal = position.units + units.count();
-    const auto reaches = [this, goal](std::uint32_t block) { return units_up_to(block) >= goal; };
+    const auto goal = static_cast<std::uint64_t>(units.count());
+    const auto reaches = [&](std::uint32_t block) { return units_up_to(block) - position.units >= goal; };
     Tick found = newest_.tick;
-    scan(find_block(reaches), [goal, &found](const Entry& entry, const Position& before) {
-      if (before.units + entry.units.count() < goal) return false;
+    scan(find_block(position, reaches), [&](const Entry& entry, const Position& before) {
+      if (before.units + static_cast<std::uint64_t>(entry.units.count()) - position.units < goal) return false;
       found = entry.tick;
       return true;
     });
@@ -109,7 +111,9 @@ class EventLog {
     }
     packed_units_ = cut.units;
     packed_entries_ = cut.entries;
-    packed_tick_ = cut.before;
+    // What was dropped before the first entry may lie after `tick`: the next step must not lead backwards.
+    packed_tick_ = std::min(cut.before, tick);
+    if (cut.entries == front_.entries) front_.before = packed_tick_;
   }
 
   /// Appends an entry, which must not lie before the newest one.
@@ -150,8 +154,8 @@ class EventLog {
 
  private:
   struct Block {
-    Tick before = 0;         ///< tick of the entry before the block's first
-    std::int64_t units = 0;  ///< units packed before the block
+    Tick before = 0;          ///< tick of the entry before the block's first
+    std::uint64_t units = 0;  ///< units packed before the block
     std::uint32_t entries = 0;
     std::uint16_t size = 0;
     std::uint16_t capacity = 0;
@@ -171,17 +175,17 @@ class EventLog {
   [[nodiscard]] Tick last_tick(std::uint32_t block) const {
     return block + 1 < block_count() ? blocks_[block + 1].before : packed_tick_;
   }
-  [[nodiscard]] std::int64_t units_up_to(std::uint32_t block) const {
+  [[nodiscard]] std::uint64_t units_up_to(std::uint32_t block) const {
     return block + 1 < block_count() ? blocks_[block + 1].units : packed_units_;
   }
 
-  /// The place of the first live entry of the first block for which `holds` is true; the end if there is none.
+  /// The beginning of the first block for which `holds` is true, but not before `from`; the end if there is none.
   /// `holds` must be false, then true, over the blocks.
   template <class Holds>
-  [[nodiscard]] Position find_block(Holds holds) const {
-    std::uint32_t low = front_.block;
+  [[nodiscard]] Position find_block(const Position& from, Holds holds) const {
+    std::uint32_t low = from.block;
     // Most often it is the first one: a look there saves the search.
-    if (low >= block_count() || holds(low)) return front_;
+    if (low >= block_count() || holds(low)) return from;
     std::uint32_t high = block_count();
     ++low;
     while (low < high) {
@@ -222,7 +226,8 @@ class EventLog {
       const Entry entry{position.before + static_cast<Tick>(head >> 1U),
                         Units((head & 1U) != 0 ? static_cast<std::int64_t>(read_number(block, next)) : 1)};
       if (stop(entry, position)) break;
-      position = {position.block, next, entry.tick, position.units + entry.units.count(), position.entries + 1};
+      position = {position.block, next, entry.tick, position.units + static_cast<std::uint64_t>(entry.units.count()),
+                  position.entries + 1};
     }
     return position;
   }
@@ -254,7 +259,7 @@ class EventLog {
     write_number(block, (static_cast<std::uint64_t>(entry.tick - packed_tick_) << 1U) | (single ? 0U : 1U));
     if (!single) write_number(block, static_cast<std::uint64_t>(entry.units.count()));
     packed_tick_ = entry.tick;
-    packed_units_ += entry.units.count();
+    packed_units_ += static_cast<std::uint64_t>(entry.units.count());
     ++packed_entries_;
   }
 
@@ -321,7 +326,7 @@ class EventLog {
   std::uint32_t packed_entries_ = 0;
   Position front_;  ///< before the first live entry
   Tick packed_tick_ = 0;
-  std::int64_t packed_units_ = 0;
+  std::uint64_t packed_units_ = 0;
   Entry newest_;  ///< no units: the log is empty
 };
 

@@ -49,12 +49,12 @@ enum class Algorithm : std::uint8_t {
 /// A limit as it is written, unchecked. `label` is borrowed; empty means the default.
 struct LimitSpec {
   Algorithm algorithm = Algorithm::token_bucket;
-  Units size;                ///< capacity of a bucket, limit of a window
-  Units refill;              ///< TOKENBUCKET only: units that come back per `span`
+  Units size{};              ///< capacity of a bucket, limit of a window
+  Units refill{};            ///< TOKENBUCKET only: units that come back per `span`
   Span span{};               ///< period of a bucket, length of a window
   bool aligned = false;      ///< FIXED only
   bool per_request = false;  ///< a call costs 1, whatever it says
-  std::string_view label;
+  std::string_view label{};
 
   friend bool operator==(const LimitSpec&, const LimitSpec&) = default;
 };
@@ -70,8 +70,10 @@ using LimitSpecs = BoundedList<LimitSpec, kMaxLimits>;
 /// One limit, valid by construction.
 class Limit {
  public:
-  /// None if a number is out of its range or the label is not valid.
+  /// None if a number is out of its range, something is given that the algorithm has not, or the label is not valid.
   [[nodiscard]] static std::optional<Limit> make(const LimitSpec& spec) {
+    if (spec.refill != kNoUnits && spec.algorithm != Algorithm::token_bucket) return std::nullopt;
+    if (spec.aligned && spec.algorithm != Algorithm::fixed_window) return std::nullopt;
     if (!spec.label.empty() && !is_valid_label(spec.label)) return std::nullopt;
     const std::optional<AnyAlgorithm> algorithm = make_algorithm(spec);
     if (!algorithm) return std::nullopt;
@@ -241,7 +243,7 @@ struct Verdict {
   /// fewest units remaining.
   Decision decision;
   std::size_t binding = 0;
-  Span idle_in{};  ///< until all states are idle, if the verdict is carried out
+  Span idle_in{};  ///< granted: until all states are idle
   std::array<Cell, kMaxLimits> changes;
 };
 
@@ -280,6 +282,25 @@ inline void apply(const Limits& limits, std::span<Cell> cells, const Verdict& ve
     limits[i].visit([&]<class A>(const A& algorithm) {
       algorithm.apply(state_in(cells[i], algorithm), verdict.changes[i].as<typename A::Change>());
     });
+  }
+}
+
+/// Whether a state in `cells` is of a clock that was ahead of `now`, or of a larger limit. Such a state denies no
+/// longer than one that was used up now, but only once it is clamped: until then it does so again at each instant.
+template <class Cells>
+[[nodiscard]] bool any_is_ahead(const Limits& limits, const Cells& cells, Instant now) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const bool ahead = limits[i].visit(
+        [&](const auto& algorithm) { return algorithm.is_ahead(state_in(std::as_const(cells[i]), algorithm), now); });
+    if (ahead) return true;
+  }
+  return false;
+}
+
+/// Brings such states back to `now`.
+inline void clamp(const Limits& limits, std::span<Cell> cells, Instant now) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&](const auto& algorithm) { algorithm.clamp(state_in(cells[i], algorithm), now); });
   }
 }
 

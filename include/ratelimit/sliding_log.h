@@ -57,15 +57,12 @@ class SlidingLog {
   /// of kMaxLogEntries denies until its first entry leaves.
   [[nodiscard]] Step<Change> decide(const State& state, Units cost, Instant now) const {
     const View view = view_at(state, now);
-    const Units free = std::max(limit_ - view.used, kNoUnits);
+    const bool full = view.entries >= kMaxLogEntries && view.log->newest().tick < tick_of(now);
+    const Units free = full ? kNoUnits : std::max(limit_ - view.used, kNoUnits);
     if (cost > limit_) return {refusal(Outcome::never, free, Span{}, view, now), {}};
-
-    const Units missing = view.used + cost - limit_;
-    if (missing > kNoUnits) {
+    if (cost > free) {
+      const Units missing = std::max(view.used + cost - limit_, Units(1));
       return {refusal(Outcome::denied, free, wait_for(missing, view, now), view, now), {}};
-    }
-    if (view.entries >= kMaxLogEntries && view.log->newest().tick < tick_of(now)) {
-      return {refusal(Outcome::denied, kNoUnits, wait_for(Units(1), view, now), view, now), {}};
     }
     return {{.outcome = Outcome::granted,
              .granted = cost,
@@ -82,6 +79,15 @@ class SlidingLog {
     state.log_->drop_up_to(last_tick_gone(change.at));
     state.log_->clamp_to(tick_of(change.at));
     state.log_->append({tick_of(change.at), change.cost});
+  }
+
+  /// Whether `state` is of a clock that was ahead of `now`. It counts as of `now`, and does so for good once it is
+  /// clamped.
+  [[nodiscard]] bool is_ahead(const State& state, Instant now) const {
+    return state.log_ && !state.log_->empty() && state.log_->newest().tick > tick_of(now);
+  }
+  void clamp(State& state, Instant now) const {
+    if (state.log_) state.log_->clamp_to(tick_of(now));
   }
 
   /// Units that count at `now`.

@@ -71,6 +71,13 @@ class TokenBucket {
 
   static constexpr void apply(State& state, const Change& change) { state = change; }
 
+  /// Whether `state` is more than an empty bucket at `now`: of a clock that was ahead, or of a larger bucket. It
+  /// counts as an empty one, and does so for good once it is clamped.
+  [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const {
+    return state > later({now, 0}, full_span_);
+  }
+  constexpr void clamp(State& state, Instant now) const { state = normalised(state, now); }
+
   /// Units that count against the bucket at `now`, rounded up.
   [[nodiscard]] constexpr Units used(const State& state, Instant now) const {
     const State ceiling = later({now, 0}, full_span_);

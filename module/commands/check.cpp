@@ -27,23 +27,42 @@ void check_under_same_limits(const Call& call, Entry& entry, Units cost, Instant
   Value& value = *entry.value();
   const Verdict verdict = decide(value.limits(), value.cells(), cost, now);
   value.count_call(verdict.decision.outcome);
-  if (verdict.decision.outcome == Outcome::granted) entry.commit(verdict);
+  if (verdict.decision.outcome == Outcome::granted) {
+    entry.commit(verdict);
+  } else if (any_is_ahead(value.limits(), value.cells(), now)) {
+    entry.clamp(now);
+  }
   reply_with(form, call, value.limits(), verdict);
 }
 
-/// The key is new, or had other limits until now: a value is made, which the key gets if the call is granted.
-void check_under_new_limits(const Call& call, Entry& entry, SharedLimits limits, Units cost, Instant now, Reply form) {
+/// The key is new: a value is made, which the key gets if the call is granted.
+void check_new_key(const Call& call, Entry& entry, const SharedLimits& limits, Units cost, Instant now, Reply form) {
   Value::Pointer value = Value::create(limits);
-  std::optional<CarriedStates> carried;
-  if (entry.value() != nullptr) carried.emplace(entry.value()->limits(), entry.value()->cells(), *limits, now);
-
-  const Verdict verdict = carried ? decide(*limits, *carried, cost, now) : decide(*limits, value->cells(), cost, now);
+  const Verdict verdict = decide(*limits, value->cells(), cost, now);
   if (verdict.decision.outcome == Outcome::granted) {
-    if (carried) carried->move_into(value->cells());
+    value->count_call(Outcome::granted);
     entry.put(std::move(value));
     entry.commit(verdict);
   }
-  if (entry.value() != nullptr) entry.value()->count_call(verdict.decision.outcome);
+  reply_with(form, call, *limits, verdict);
+}
+
+/// The key had other limits until now. It follows those of the call, unless they could never grant it.
+void check_under_new_limits(const Call& call, Entry& entry, const SharedLimits& limits, Units cost, Instant now,
+                            Reply form) {
+  CarriedStates carried(entry.value()->limits(), entry.value()->cells(), *limits, now);
+  const Verdict verdict = decide(*limits, carried, cost, now);
+  if (verdict.decision.outcome != Outcome::never) {
+    Value::Pointer value = Value::create(limits);
+    carried.move_into(value->cells());
+    entry.put(std::move(value));
+    if (verdict.decision.outcome == Outcome::granted) {
+      entry.commit(verdict);
+    } else {
+      entry.clamp(now);
+    }
+  }
+  entry.value()->count_call(verdict.decision.outcome);
   reply_with(form, call, *limits, verdict);
 }
 
@@ -56,9 +75,13 @@ std::optional<Fault> decide_and_reply(const Call& call, const CheckRequest& requ
     check_under_same_limits(call, entry, request.cost, now, form);
     return std::nullopt;
   }
-  SharedLimits limits = module().limits.get(request.limits.span());
+  const SharedLimits limits = module().limits.get(request.limits.span());
   if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
-  check_under_new_limits(call, entry, std::move(limits), request.cost, now, form);
+  if (entry.value() == nullptr) {
+    check_new_key(call, entry, limits, request.cost, now, form);
+  } else {
+    check_under_new_limits(call, entry, limits, request.cost, now, form);
+  }
   return std::nullopt;
 }
 

@@ -1,0 +1,61 @@
+// Equal limits are kept once, for as long as someone has them.
+#include "limits_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+
+namespace ratelimit {
+namespace {
+
+LimitSpec bucket(std::int64_t capacity, std::string_view label = {}) {
+  return {.algorithm = Algorithm::token_bucket,
+          .size = Units(capacity),
+          .refill = Units(1),
+          .span = std::chrono::seconds(1),
+          .label = label};
+}
+
+SharedLimits one(LimitsPool& pool, const LimitSpec& spec) { return pool.get(std::array{spec}); }
+
+TEST(LimitsPool, GivesTheSameObjectForEqualLimits) {
+  LimitsPool pool;
+  const SharedLimits a = one(pool, bucket(5));
+  const SharedLimits b = one(pool, bucket(5));
+  EXPECT_EQ(&*a, &*b);
+}
+
+TEST(LimitsPool, TellsApartWhatDiffersInOneNumberOrLabel) {
+  LimitsPool pool;
+  const SharedLimits a = one(pool, bucket(5));
+  EXPECT_NE(&*a, &*one(pool, bucket(6)));
+  EXPECT_NE(&*a, &*one(pool, bucket(5, "x")));
+}
+
+TEST(LimitsPool, MakesNothingOfLimitsThatAreNotValid) {
+  LimitsPool pool;
+  EXPECT_FALSE(one(pool, bucket(0)));
+  EXPECT_FALSE(pool.get(std::array{bucket(1, "x"), bucket(2, "x")}));
+  EXPECT_FALSE(pool.get({}));
+}
+
+TEST(LimitsPool, KeepsABoundedNumberHoweverManyComeAndGo) {
+  LimitsPool pool;
+  for (int capacity = 1; capacity <= 100'000; ++capacity) EXPECT_TRUE(one(pool, bucket(capacity)));
+  EXPECT_LE(pool.size(), 1024U);
+}
+
+TEST(LimitsPool, StillServesWhenItIsFullOfLimitsInUse) {
+  LimitsPool pool;
+  std::vector<SharedLimits> held;
+  for (int capacity = 1; capacity <= 5'000; ++capacity) held.push_back(one(pool, bucket(capacity)));
+  EXPECT_LE(pool.size(), 1024U);
+  for (int capacity = 1; capacity <= 5'000; ++capacity) {
+    EXPECT_EQ(held[static_cast<std::size_t>(capacity - 1)]->operator[](0).size(), Units(capacity));
+  }
+}
+
+}  // namespace
+}  // namespace ratelimit
