@@ -37,7 +37,7 @@ const char* requirement_of(Argument argument) {
     case Argument::cost: return "an integer from 1 to 4294967295";
     case Argument::period:
     case Argument::window:
-      return "a duration from 1ms to 3650d: an integer followed by ms, s, m, h or d, or by nothing for seconds";
+      return "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
     case Argument::label: return "1 to 64 visible ASCII characters other than \" and \\";
     case Argument::key: return "a key";
     case Argument::limits: return "one to eight limits, such as TOKENBUCKET 20 10 1s";
