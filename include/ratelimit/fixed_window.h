@@ -72,7 +72,9 @@ class FixedWindow {
   /// Whether `state` ends later than a window that opens at `now`: it is of a clock that was ahead. It counts as one
   /// of now, and does so for good once it is clamped.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const { return state.end > fresh_end(now); }
-  constexpr void clamp(State& state, Instant now) const { state = normalised(state, now); }
+  constexpr void clamp(State& state, Instant now) const {
+    if (is_ahead(state, now)) state = normalised(state, now);
+  }
 
   /// Units used in the window that is open at `now`.
   [[nodiscard]] constexpr Units used(const State& state, Instant now) const {

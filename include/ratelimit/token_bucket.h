@@ -76,7 +76,9 @@ class TokenBucket {
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const {
     return state > later({now, 0}, full_span_);
   }
-  constexpr void clamp(State& state, Instant now) const { state = normalised(state, now); }
+  constexpr void clamp(State& state, Instant now) const {
+    if (is_ahead(state, now)) state = normalised(state, now);
+  }
 
   /// Units that count against the bucket at `now`, rounded up.
   [[nodiscard]] constexpr Units used(const State& state, Instant now) const {
