@@ -1,8 +1,8 @@
 // Unix time that cannot step.
 //
 // The wall clock is read once, when the module is loaded, and carried on by a clock that runs also while the machine
-// sleeps and that nobody can set: stepping the wall clock, either way, neither denies nor grants anything. For tests
-// the clock can be held and moved by hand.
+// sleeps and that nobody can set: stepping the wall clock changes no decision. (The server, however, ends keys by its
+// wall clock.) For tests the clock can be held and moved by hand.
 #ifndef RATELIMIT_MODULE_CLOCK_H
 #define RATELIMIT_MODULE_CLOCK_H
 

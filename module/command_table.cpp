@@ -82,11 +82,13 @@ constexpr std::array kCommands{
         .complexity = kLogTime,
         .since = "0.1.0",
         .summary = "Decides a call under one or more limits: all are charged, or none is",
-        .details = "Replies with five integers and a label: `granted`, `limit`, `remaining`, `wait_ms`, `reset_ms` "
-                   "and which limit was binding: of those that deny, the one with the longest wait; when granted, the "
-                   "one with the fewest remaining.\n\n"
-                   "A denied call takes nothing and writes nothing. The limits are those of the call: when they "
-                   "differ from those of the key, the key follows them, and what is used stays used.",
+        .details =
+            "Replies with five integers and a label: `granted`, `limit`, `remaining`, `wait_ms`, `reset_ms` "
+            "and which limit was binding: of those that deny, the one with the longest wait; when granted, the "
+            "one with the fewest remaining.\n\n"
+            "A denied call takes nothing and writes nothing, but for a state of a clock that was ahead or of other "
+            "limits, which it brings to now so that the wait comes true. The limits are those of the call: when they "
+            "differ from those of the key, the key follows them, and what is used stays used.",
     },
     Command{
         .name = "RL.TOKENBUCKET",
@@ -125,8 +127,9 @@ constexpr std::array kCommands{
         .since = "0.1.0",
         .summary = "Decides a call under a limit that holds for any window of the given length",
         .details = "`RL.CHECK` with that one limit. Replies with the five integers only.\n\n"
-                   "Exact: an entry counts at most window / 2^24 too long, never too short. It takes two to four "
-                   "bytes for each grant in the window, of which 1,048,576 are kept at most; beyond that calls are "
+                   "Exact: an entry counts at most window / 2^26 too long, never too short. Each grant in the "
+                   "window takes two to four bytes, and one to five more if it costs more than one unit; 1,048,576 "
+                   "are kept at most; beyond that calls are "
                    "denied until the first entry leaves.",
     },
     Command{

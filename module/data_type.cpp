@@ -17,7 +17,8 @@ const Value& value_of(const void* value) { return *static_cast<const Value*>(val
 
 void* load(RedisModuleIO* io, int encoding_version) {
   if (encoding_version != kFormatVersion) {
-    server::log_warning(io, "a key was written by a newer version of the ratelimit module than this one");
+    server::log_warning(
+        io, "a key was written by a newer version of the ratelimit module, in a form that this one does not know");
     return nullptr;
   }
   const std::optional<std::string> bytes = server::read_bytes(io);

@@ -23,6 +23,7 @@ const char* name_of(Argument argument) {
     case Argument::clock_action: return "clock action";
     case Argument::unix_time: return "unix-ns";
     case Argument::nanoseconds: return "ns";
+    case Argument::expiry: return "unix-ms";
     case Argument::payload: return "payload";
   }
   return "argument";
@@ -45,6 +46,7 @@ const char* requirement_of(Argument argument) {
     case Argument::clock_action: return "SET unix-ns, ADVANCE ns or RESUME";
     case Argument::unix_time: return "a Unix time in nanoseconds from 0 to 7258118400000000000";
     case Argument::nanoseconds: return "nanoseconds that lead no further than the year 2200";
+    case Argument::expiry: return "a Unix time in milliseconds";
     case Argument::payload: return "a state that this version of the module can read";
     case Argument::aligned:
     case Argument::per_request:

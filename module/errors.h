@@ -27,6 +27,7 @@ enum class Argument : std::uint8_t {
   clock_action,
   unix_time,
   nanoseconds,
+  expiry,
   payload,
 };
 

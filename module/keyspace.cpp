@@ -1,5 +1,6 @@
 #include "keyspace.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -9,39 +10,41 @@
 
 namespace ratelimit {
 
-Entry::Entry(const Call& call, server::Key::Access access)
+OpenKey::OpenKey(const Call& call, server::Key::Access access)
     : context_(call.context()),
       name_(call.key()),
       key_(context_, name_, access),
       value_(static_cast<Value*>(key_.value(module().data_type))) {}
 
-std::optional<Fault> Entry::fault() const {
+std::optional<Fault> OpenKey::fault() const {
   if (value_ != nullptr || key_.is_absent()) return std::nullopt;
   return Fault{Fault::Kind::wrong_type, Argument::key};
 }
 
-void Entry::put(Value::Pointer value) {
+void OpenKey::put(Value::Pointer value) {
   if (value_ != nullptr) value->take_counters_of(*value_);
   value_ = value.release();
   key_.set(module().data_type, value_);
   is_new_value_ = true;
 }
 
-void Entry::commit(const Verdict& verdict) {
+void OpenKey::commit(const Verdict& verdict, Instant now) {
   ratelimit::apply(value_->limits(), value_->cells(), verdict);
   // A small state travels whole. A log may be large: once the other side has it, the change says all.
   const bool travels_whole = is_new_value_ || value_->memory_pieces() == 1;
-  publish(verdict.idle_in, travels_whole ? nullptr : &verdict);
+  publish(now + verdict.idle_in, now, travels_whole ? nullptr : &verdict);
 }
 
-void Entry::clamp(Instant now) {
+void OpenKey::clamp(Instant now) {
   ratelimit::clamp(value_->limits(), value_->cells(), now);
-  publish(value_->idle_at() - now, nullptr);
+  publish(value_->idle_at(), now, nullptr);
 }
 
-void Entry::publish(Span idle_in, const Verdict* changes) {
-  // By the server's own clock, for it is that clock which ends the key.
-  const auto expiry = server::unix_time() + std::chrono::ceil<std::chrono::milliseconds>(idle_in);
+void OpenKey::publish(Instant idle_at, Instant now, const Verdict* changes) {
+  // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever
+  // clock it is later: a key that lingers does no harm, one that ends too early forgets what was used.
+  const Span wall_clock_ahead = std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{});
+  const auto expiry = std::chrono::ceil<std::chrono::milliseconds>(idle_at.time_since_epoch() + wall_clock_ahead);
   key_.expire_at(expiry);
   if (changes == nullptr) {
     context_.replicate(kStoreCommand, name_, expiry.count(), value_->encoded());
@@ -54,7 +57,7 @@ void Entry::publish(Span idle_in, const Verdict* changes) {
   key_.signal_modified();
 }
 
-bool Entry::store(std::string_view encoded, std::chrono::milliseconds expiry) {
+bool OpenKey::store(std::string_view encoded, std::chrono::milliseconds expiry) {
   Value::Pointer value = Value::decode(encoded, module().limits);
   if (!value) return false;
   put(std::move(value));
@@ -62,7 +65,7 @@ bool Entry::store(std::string_view encoded, std::chrono::milliseconds expiry) {
   return true;
 }
 
-bool Entry::apply(std::string_view changes, std::chrono::milliseconds expiry) {
+bool OpenKey::apply(std::string_view changes, std::chrono::milliseconds expiry) {
   if (value_ == nullptr) return false;
   Reader in(changes);
   Verdict verdict;
@@ -72,7 +75,7 @@ bool Entry::apply(std::string_view changes, std::chrono::milliseconds expiry) {
   return true;
 }
 
-void Entry::set_expiry(std::chrono::milliseconds expiry) {
+void OpenKey::set_expiry(std::chrono::milliseconds expiry) {
   if (expiry.count() > 0) key_.expire_at(expiry);
   key_.signal_modified();
 }

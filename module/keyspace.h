@@ -14,10 +14,10 @@
 
 namespace ratelimit {
 
-class Entry {
+class OpenKey {
  public:
   /// Opens the key of the call.
-  Entry(const Call& call, server::Key::Access access);
+  OpenKey(const Call& call, server::Key::Access access);
 
   /// That the key holds something else, if it does. Then nothing below may be called.
   [[nodiscard]] std::optional<Fault> fault() const;
@@ -29,10 +29,10 @@ class Entry {
   void put(Value::Pointer value);
 
   /// Carries out a granted verdict on the value, and publishes it.
-  void commit(const Verdict& verdict);
+  void commit(const Verdict& verdict, Instant now);
 
   /// Brings states back to `now` that are of a clock that was ahead or of a larger limit, and publishes the value.
-  /// The one thing that a denial may write: without it, the wait that it tells would not come true.
+  /// Only a denial does this, which writes nothing else: without it, the wait that it tells would not come true.
   void clamp(Instant now);
 
   /// Does on this server what `commit` did on another one, as its message says. False if the message makes no sense.
@@ -42,7 +42,7 @@ class Entry {
  private:
   /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file (by
   /// what was changed, or by the whole value), and those who watch the key.
-  void publish(Span idle_in, const Verdict* changes);
+  void publish(Instant idle_at, Instant now, const Verdict* changes);
   void set_expiry(std::chrono::milliseconds expiry);
 
   server::Context context_;

@@ -27,7 +27,8 @@ class SharedLimits {
     if (counted_ != nullptr) counted_->references.fetch_add(1, std::memory_order_relaxed);
   }
   SharedLimits(SharedLimits&& other) noexcept : counted_(std::exchange(other.counted_, nullptr)) {}
-  SharedLimits& operator=(SharedLimits other) noexcept {
+  SharedLimits& operator=(const SharedLimits& other) { return *this = SharedLimits(other); }
+  SharedLimits& operator=(SharedLimits&& other) noexcept {
     std::swap(counted_, other.counted_);
     return *this;
   }

@@ -17,7 +17,8 @@ namespace {
 /// Whether the words behind the module's path are understood; `debug` is set if DEBUG is among them.
 bool parse_module_arguments(std::span<RedisModuleString* const> words, bool& debug) {
   for (RedisModuleString* word : words) {
-    if (server::Text(word).view() != "DEBUG") return false;
+    const std::string_view text = server::Text(word).view();
+    if (text != "DEBUG" && text != "debug") return false;
     debug = true;
   }
   return true;

@@ -22,7 +22,10 @@ const EventLog* log_in(const Limit& limit, const Cell& cell) {
 }  // namespace
 
 // The cells are constructed right behind the object, in the memory that `create` allocates for both.
-Cell* Value::first_cell() const { return std::launder(reinterpret_cast<Cell*>(const_cast<Value*>(this) + 1)); }
+std::span<Cell> Value::cells() { return {std::launder(reinterpret_cast<Cell*>(this + 1)), limits_->size()}; }
+std::span<const Cell> Value::cells() const {
+  return {std::launder(reinterpret_cast<const Cell*>(this + 1)), limits_->size()};
+}
 
 Value::Value(SharedLimits limits) : limits_(std::move(limits)) {
   std::uninitialized_default_construct_n(reinterpret_cast<Cell*>(this + 1), limits_->size());

@@ -37,8 +37,8 @@ class Value {
   Value& operator=(const Value&) = delete;
 
   [[nodiscard]] const Limits& limits() const { return *limits_; }
-  [[nodiscard]] std::span<Cell> cells() { return {first_cell(), limits_->size()}; }
-  [[nodiscard]] std::span<const Cell> cells() const { return {first_cell(), limits_->size()}; }
+  [[nodiscard]] std::span<Cell> cells();
+  [[nodiscard]] std::span<const Cell> cells() const;
 
   /// Calls that were granted and denied since this server holds the value; they stop at their largest number.
   [[nodiscard]] std::uint32_t granted_calls() const { return granted_calls_; }
@@ -57,8 +57,6 @@ class Value {
  private:
   explicit Value(SharedLimits limits);
   ~Value();
-
-  [[nodiscard]] Cell* first_cell() const;
 
   SharedLimits limits_;
   std::uint32_t granted_calls_ = 0;

@@ -1,9 +1,9 @@
 // At most `limit` units in any window of the given length: the exact log of what was granted.
 //
 // A grant at t counts in [t, t + window). Its time is rounded up to a grid of 1, 2 or 5 times a power of ten
-// nanoseconds, the coarsest that is no coarser than window / 2^27: an entry may count that much too long, never too
-// short. (Up to windows of a day and a half, whole milliseconds are on the grid and thus exact.) One entry a grant,
-// whatever it costs. Depends on units, decisions and the event log.
+// nanoseconds, the coarsest that is no coarser than window / 2^26: an entry may count that much too long, never too
+// short. (For windows of less than a day and a half whole milliseconds are on the grid, and thus exact.) One entry a
+// grant, whatever it costs. Depends on units, decisions and the event log.
 //
 //     now - window                                    now
 //      (  |   ||      |  |         |     |  |          ]      ---> time
@@ -53,8 +53,8 @@ class SlidingLog {
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
 
-  /// Decides a call of `cost` units. Pure and total; O(log n) and the entries that left since the last grant. A log
-  /// of kMaxLogEntries denies until its first entry leaves.
+  /// Decides a call of `cost` units. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of
+  /// kMaxLogEntries denies until its first entry leaves.
   [[nodiscard]] Step<Change> decide(const State& state, Units cost, Instant now) const {
     const View view = view_at(state, now);
     const bool full = view.entries >= kMaxLogEntries && view.log->newest().tick < tick_of(now);
@@ -73,7 +73,7 @@ class SlidingLog {
             {now, cost}};
   }
 
-  /// O(log n).
+  /// O(log n), but for a state that is ahead: see EventLog::clamp_to.
   void apply(State& state, const Change& change) const {
     if (!state.log_) state.log_ = std::make_unique<EventLog>();
     state.log_->drop_up_to(last_tick_gone(change.at));
@@ -126,7 +126,7 @@ class SlidingLog {
   constexpr SlidingLog(Units limit, Span window) : limit_(limit), window_(window), grid_(grid_of(window)) {}
 
   [[nodiscard]] static constexpr Span grid_of(Span window) {
-    const Span coarsest = window / (1 << 27);
+    const Span coarsest = window / (1 << 26);
     Span grid{1};
     for (Span decade{1}; decade <= coarsest; decade *= 10) {
       for (const int factor : {1, 2, 5}) {

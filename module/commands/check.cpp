@@ -23,64 +23,64 @@ void reply_with(Reply form, const Call& call, const Limits& limits, const Verdic
 }
 
 /// The key has these very limits, which is the case of nearly all calls: nothing is looked up, nothing allocated.
-void check_under_same_limits(const Call& call, Entry& entry, Units cost, Instant now, Reply form) {
-  Value& value = *entry.value();
+void check_under_same_limits(const Call& call, OpenKey& key, Units cost, Instant now, Reply form) {
+  Value& value = *key.value();
   const Verdict verdict = decide(value.limits(), value.cells(), cost, now);
   value.count_call(verdict.decision.outcome);
   if (verdict.decision.outcome == Outcome::granted) {
-    entry.commit(verdict);
-  } else if (any_is_ahead(value.limits(), value.cells(), now)) {
-    entry.clamp(now);
+    key.commit(verdict, now);
+  } else if (verdict.decision.outcome == Outcome::denied && any_is_ahead(value.limits(), value.cells(), now)) {
+    key.clamp(now);
   }
   reply_with(form, call, value.limits(), verdict);
 }
 
 /// The key is new: a value is made, which the key gets if the call is granted.
-void check_new_key(const Call& call, Entry& entry, const SharedLimits& limits, Units cost, Instant now, Reply form) {
+void check_new_key(const Call& call, OpenKey& key, const SharedLimits& limits, Units cost, Instant now, Reply form) {
   Value::Pointer value = Value::create(limits);
   const Verdict verdict = decide(*limits, value->cells(), cost, now);
   if (verdict.decision.outcome == Outcome::granted) {
     value->count_call(Outcome::granted);
-    entry.put(std::move(value));
-    entry.commit(verdict);
+    key.put(std::move(value));
+    key.commit(verdict, now);
   }
   reply_with(form, call, *limits, verdict);
 }
 
 /// The key had other limits until now. It follows those of the call, unless they could never grant it.
-void check_under_new_limits(const Call& call, Entry& entry, const SharedLimits& limits, Units cost, Instant now,
+void check_under_new_limits(const Call& call, OpenKey& key, const SharedLimits& limits, Units cost, Instant now,
                             Reply form) {
-  CarriedStates carried(entry.value()->limits(), entry.value()->cells(), *limits, now);
+  CarriedStates carried(key.value()->limits(), key.value()->cells(), *limits, now);
   const Verdict verdict = decide(*limits, carried, cost, now);
   if (verdict.decision.outcome != Outcome::never) {
     Value::Pointer value = Value::create(limits);
     carried.move_into(value->cells());
-    entry.put(std::move(value));
+    key.put(std::move(value));
     if (verdict.decision.outcome == Outcome::granted) {
-      entry.commit(verdict);
+      key.commit(verdict, now);
     } else {
-      entry.clamp(now);
+      key.clamp(now);
     }
   }
-  entry.value()->count_call(verdict.decision.outcome);
+  key.value()->count_call(verdict.decision.outcome);
   reply_with(form, call, *limits, verdict);
 }
 
 std::optional<Fault> decide_and_reply(const Call& call, const CheckRequest& request, Reply form) {
   const Instant now = module().clock.now();
-  Entry entry(call, server::Key::Access::write);
-  if (const auto fault = entry.fault()) return fault;
+  OpenKey key(call, server::Key::Access::write);
+  if (const auto fault = key.fault()) return fault;
 
-  if (entry.value() != nullptr && entry.value()->limits().are(request.limits.span())) {
-    check_under_same_limits(call, entry, request.cost, now, form);
+  if (key.value() != nullptr && key.value()->limits().are(request.limits.span())) {
+    check_under_same_limits(call, key, request.cost, now, form);
     return std::nullopt;
   }
   const SharedLimits limits = module().limits.get(request.limits.span());
   if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
-  if (entry.value() == nullptr) {
-    check_new_key(call, entry, limits, request.cost, now, form);
+  if (key.value() == nullptr) {
+    check_new_key(call, key, limits, request.cost, now, form);
   } else {
-    check_under_new_limits(call, entry, limits, request.cost, now, form);
+    check_under_new_limits(call, key, limits, request.cost, now, form);
   }
   return std::nullopt;
 }

@@ -18,6 +18,10 @@ Decision standing(const Limit& limit, const Cell& cell, Instant now) {
   });
 }
 
+Units used_of(const Limit& limit, const Cell& cell, Instant now) {
+  return limit.visit([&](const auto& algorithm) { return algorithm.used(state_in(cell, algorithm), now); });
+}
+
 void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell, Instant now) {
   const Decision decision = standing(limits[i], cell, now);
   context.reply_map(6);
@@ -28,7 +32,7 @@ void reply_limit(const server::Context& context, const Limits& limits, std::size
   context.reply("size");
   context.reply(decision.size.count());
   context.reply("used");
-  context.reply((decision.size - decision.remaining).count());
+  context.reply(used_of(limits[i], cell, now).count());
   context.reply("remaining");
   context.reply(decision.remaining.count());
   context.reply("reset_ms");
@@ -56,12 +60,12 @@ void reply_value(const server::Context& context, const Value& value, Instant now
 
 std::optional<Fault> info(const Call& call) {
   if (const auto fault = parse_key_only(call.words())) return fault;
-  const Entry entry(call, server::Key::Access::read);
-  if (const auto fault = entry.fault()) return fault;
-  if (entry.value() == nullptr) {
+  const OpenKey key(call, server::Key::Access::read);
+  if (const auto fault = key.fault()) return fault;
+  if (key.value() == nullptr) {
     call.context().reply_null();
   } else {
-    reply_value(call.context(), *entry.value(), module().clock.now());
+    reply_value(call.context(), *key.value(), module().clock.now());
   }
   return std::nullopt;
 }

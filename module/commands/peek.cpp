@@ -24,10 +24,10 @@ std::optional<Fault> peek(const Call& call) {
   CheckRequest request;
   if (const auto fault = parse_check(call.words(), request)) return fault;
   const Instant now = module().clock.now();
-  Entry entry(call, server::Key::Access::read);
-  if (const auto fault = entry.fault()) return fault;
+  OpenKey key(call, server::Key::Access::read);
+  if (const auto fault = key.fault()) return fault;
 
-  Value* value = entry.value();
+  Value* value = key.value();
   if (request.limits.empty() && value == nullptr) {
     call.context().reply_null();
     return std::nullopt;

@@ -12,27 +12,27 @@
 namespace ratelimit::commands {
 namespace {
 
-using Effect = bool (Entry::*)(std::string_view bytes, std::chrono::milliseconds expiry);
+using Effect = bool (OpenKey::*)(std::string_view bytes, std::chrono::milliseconds expiry);
 
 std::optional<Fault> carry_out(const Call& call, Effect effect) {
   if (!call.context().is_replayed()) return Fault{Fault::Kind::internal_only};
   Arguments arguments(call.words());
   arguments.text(Argument::key);
-  const std::chrono::milliseconds expiry{
-      arguments.integer(Argument::unix_time, std::numeric_limits<std::int64_t>::max())};
+  const std::chrono::milliseconds expiry{arguments.integer(Argument::expiry, std::numeric_limits<std::int64_t>::max())};
   const std::string_view bytes = arguments.text(Argument::payload);
+  if (!arguments.at_end()) arguments.fail({Fault::Kind::too_many_arguments});
   if (arguments.fault()) return arguments.fault();
 
-  Entry entry(call, server::Key::Access::write);
-  if (const auto fault = entry.fault()) return fault;
-  if (!(entry.*effect)(bytes, expiry)) return Fault{Fault::Kind::malformed, Argument::payload};
+  OpenKey key(call, server::Key::Access::write);
+  if (const auto fault = key.fault()) return fault;
+  if (!(key.*effect)(bytes, expiry)) return Fault{Fault::Kind::malformed, Argument::payload};
   call.context().reply_ok();
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Fault> store(const Call& call) { return carry_out(call, &Entry::store); }
-std::optional<Fault> apply(const Call& call) { return carry_out(call, &Entry::apply); }
+std::optional<Fault> store(const Call& call) { return carry_out(call, &OpenKey::store); }
+std::optional<Fault> apply(const Call& call) { return carry_out(call, &OpenKey::apply); }
 
 }  // namespace ratelimit::commands
