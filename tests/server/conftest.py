@@ -1,0 +1,109 @@
+"""Fixtures: a server that most tests share, clean, its clock running; a factory for tests that need their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import BASE, MODULE, REPOSITORY, Client, Clock, Server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "time_runs: waits for real time to pass")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not MODULE.exists() and not session.config.option.collectonly:
+        pytest.exit(f"there is no {MODULE}: build it, or name another in RATELIMIT_MODULE", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def shared_servers() -> Iterator[list[Server]]:
+    """The server that tests share, last; those before it did not survive their test."""
+    servers: list[Server] = []
+    yield servers
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def server(shared_servers: list[Server]) -> Iterator[Server]:
+    if not shared_servers or not shared_servers[-1].is_alive():
+        shared_servers.append(Server().start())
+    server = shared_servers[-1]
+    with server.client() as client:
+        client.flushall()
+        Clock(client).resume()
+    yield server
+    try:
+        server.assert_well()
+    except AssertionError:
+        server.stop()
+        raise
+
+
+@pytest.fixture
+def db(server: Server) -> Iterator[Client]:
+    """A client of the shared server."""
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def clock(db: Client) -> Clock:
+    """The clock of the shared server, held at BASE."""
+    clock = Clock(db)
+    clock.set(BASE)
+    return clock
+
+
+@pytest.fixture
+def configure(db: Client) -> Iterator[Callable[[str, str], None]]:
+    """Changes a setting of the shared server for the length of the test."""
+    before: dict[str, str] = {}
+
+    def change(name: str, value: str) -> None:
+        before.setdefault(name, db.config_get(name)[name])
+        db.config_set(name, value)
+
+    yield change
+    for name, value in before.items():
+        db.config_set(name, value)
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., Server]]:
+    """Starts a server for this test alone: start_server(option, ..., debug=True)."""
+    servers: list[Server] = []
+
+    def start(*options: str, debug: bool = True, module: Path | None = MODULE) -> Server:
+        servers.append(Server(*options, module=module, arguments=("DEBUG",) if debug else ()))
+        return servers[-1].start()
+
+    yield start
+    complaints = list(filter(None, map(complaint_of, servers)))
+    for server in servers:
+        server.stop()
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """Where ioredis is installed: NODE_PATH, or build/node after `npm ci` there."""
+    places = [*os.environ.get("NODE_PATH", "").split(os.pathsep), REPOSITORY / "build" / "node" / "node_modules"]
+    found = [Path(place) for place in places if place and (Path(place) / "ioredis").is_dir()]
+    assert shutil.which("node"), "these tests need Node.js"
+    assert found, f"these tests need ioredis: copy tests/server/node/package*.json to build/node and run npm ci there"
+    return found[0]
+
+
+def complaint_of(server: Server) -> str:
+    try:
+        server.assert_well()
+    except AssertionError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,90 @@
+"""What the server tells about the commands is what the one command table says, and so is docs/commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from harness import MODULE, REPOSITORY, pairs
+
+TABLE_PRINTER = Path(os.environ.get("RATELIMIT_COMMAND_DOCS", REPOSITORY / "build" / "release" / "command_docs"))
+LINES = {
+    "RL.CHECK": "RL.CHECK k FIXED 10 60s",
+    "RL.TOKENBUCKET": "RL.TOKENBUCKET k 20 10 1s",
+    "RL.FIXED": "RL.FIXED k 10 60s",
+    "RL.SLIDING": "RL.SLIDING k 10 60s",
+    "RL.PEEK": "RL.PEEK k",
+    "RL.INFO": "RL.INFO k",
+}
+PUBLIC = [*LINES, "RL.DEBUG"]
+
+
+@cache
+def table() -> dict[str, dict]:
+    assert TABLE_PRINTER.exists(), f"there is no {TABLE_PRINTER}: build it, or name another in RATELIMIT_COMMAND_DOCS"
+    rows = json.loads(subprocess.run([TABLE_PRINTER, "--json"], capture_output=True, check=True, text=True).stdout)
+    return {row["name"].upper(): row for row in rows}
+
+
+def test_the_server_has_the_commands_of_the_table_and_no_others(db):
+    served = {name.upper() for name in db.execute_command("COMMAND LIST", "FILTERBY", "MODULE", "ratelimit")}
+    assert {*table(), *PUBLIC} <= served
+    assert {name for name in served - {*table()} if not name.startswith("RL._")} <= {"RL.DEBUG"}
+
+
+@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("field", ["summary", "complexity", "since"])
+def test_command_docs_agrees_with_the_table(db, name, field):
+    [(_, docs)] = pairs(db.execute_command("COMMAND DOCS", name)).items()
+    assert pairs(docs)[field] == table()[name][field] != ""
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_command_docs_lists_the_arguments(db, name):
+    [(_, docs)] = pairs(db.execute_command("COMMAND DOCS", name)).items()
+    assert pairs(pairs(docs)["arguments"][0])["name"] == "key"
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_page_of_a_command_shows_its_syntax_and_summary(name):
+    page = (REPOSITORY / "docs" / "commands" / f"{name.lower()}.md").read_text()
+    assert table()[name]["syntax"] in page
+    assert table()[name]["summary"] in page
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_command_getkeys_finds_the_key(db, name):
+    assert db.execute_command("COMMAND GETKEYS", *LINES[name].split()) == ["k"]
+
+
+def test_rl_debug_has_no_keys(db):
+    assert "no key arguments" in db.error("COMMAND GETKEYS", "RL.DEBUG", "CLOCK", "RESUME")
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_command_info_knows_who_writes(db, name):
+    [info] = db.execute_command("COMMAND INFO", name)
+    flags = set(info[2])
+    if name in ("RL.PEEK", "RL.INFO"):
+        assert "readonly" in flags
+        assert not {"write", "denyoom"} & flags
+    else:
+        assert {"write", "denyoom"} <= flags
+        assert "readonly" not in flags
+    assert "fast" in flags or name == "RL.INFO"
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_the_key_is_the_first_argument(db, name):
+    [info] = db.execute_command("COMMAND INFO", name)
+    assert info[3:6] == [1, 1, 1]
+
+
+def test_the_module_is_called_ratelimit(db):
+    [module] = db.module_list()
+    assert (module["name"], module["path"]) == ("ratelimit", str(MODULE))

@@ -1,0 +1,113 @@
+"""RL.INFO: a key's limits, its use and its counters, as names and values."""
+
+import pytest
+
+from harness import SECOND
+from resp import Connection
+
+
+def test_info_of_no_key_is_null(db):
+    assert db.do("RL.INFO k") is None
+
+
+def test_info_shows_the_key(db, clock):
+    db.ask_times(3, "RL.TOKENBUCKET k 20 10 1s COST 8")
+    info = db.rl_info("k")
+    assert info["memory"] > 0
+    assert {name: info[name] for name in ("form", "granted", "denied", "limits")} == {
+        "form": "single",
+        "granted": 2,
+        "denied": 1,
+        "limits": [
+            {
+                "label": "tokenbucket",
+                "limit": "TOKENBUCKET 20 10 1s",
+                "size": 20,
+                "used": 16,
+                "remaining": 4,
+                "reset_ms": 1600,
+            }
+        ],
+    }
+
+
+def test_info_shows_every_limit_in_the_order_of_the_call(db, clock):
+    db.ask("RL.CHECK k SLIDING 5 2m AS burst FIXED 100 24h ALIGNED TOKENBUCKET 10 7 90s COST 3")
+    limits = db.rl_info("k")["limits"]
+    assert [(limit["label"], limit["limit"], limit["used"], limit["remaining"]) for limit in limits] == [
+        ("burst", limits[0]["limit"], 3, 2),
+        ("fixed", "FIXED 100 1d ALIGNED", 3, 97),
+        ("tokenbucket", "TOKENBUCKET 10 7 90s", 3, 7),
+    ]
+    assert limits[0]["limit"].startswith("SLIDING 5 2m")
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("1ms", "1ms"),
+        ("1000ms", "1s"),
+        ("1500ms", "1500ms"),
+        ("60", "1m"),
+        ("90s", "90s"),
+        ("3600s", "1h"),
+        ("36h", "36h"),
+        ("48h", "2d"),
+        ("3650d", "3650d"),
+    ],
+)
+def test_a_duration_is_shown_with_the_largest_unit_that_divides_it(db, clock, given, shown):
+    db.ask(f"RL.FIXED k 10 {given}")
+    assert db.rl_info("k")["limits"][0]["limit"] == f"FIXED 10 {shown}"
+
+
+def test_info_follows_the_time(db, clock):
+    db.ask("RL.TOKENBUCKET k 20 10 1s COST 20")
+    clock.advance(SECOND + SECOND // 20)
+    [limit] = db.rl_info("k")["limits"]
+    assert (limit["used"], limit["remaining"], limit["reset_ms"]) == (10, 10, 950)
+
+
+def test_info_shows_an_idle_key_as_unused(db, clock):
+    db.ask("RL.FIXED k 10 60s COST 10")
+    clock.advance(60 * SECOND)
+    [limit] = db.rl_info("k")["limits"]
+    assert (limit["used"], limit["remaining"], limit["reset_ms"]) == (0, 10, 0)
+
+
+def test_peeks_and_errors_are_not_counted(db, clock):
+    db.ask("RL.FIXED k 10 60s")
+    db.ask_times(3, "RL.PEEK k COST 11")
+    db.error("RL.FIXED", "k", "10", "sixty")
+    info = db.rl_info("k")
+    assert (info["granted"], info["denied"]) == (1, 0)
+
+
+def test_granted_counts_calls_and_not_units(db, clock):
+    db.ask_times(4, "RL.FIXED k 10 60s COST 3")
+    info = db.rl_info("k")
+    assert (info["granted"], info["denied"]) == (3, 1)
+
+
+def test_the_counters_outlive_a_change_of_limits(db, clock):
+    db.ask_times(2, "RL.FIXED k 10 60s")
+    db.ask_times(2, "RL.SLIDING k 3 60s")
+    info = db.rl_info("k")
+    assert (info["granted"], info["denied"]) == (3, 1)
+
+
+def test_memory_usage_is_at_least_what_info_says(db, clock):
+    for cost in range(1, 200):
+        clock.advance(SECOND)
+        db.ask(f"RL.SLIDING k 100000 1h COST {cost}")
+    assert db.memory_usage("k") >= db.rl_info("k")["memory"] > 200
+
+
+def test_info_is_a_map_in_resp3(server, clock):
+    with Connection(server.socket, protocol=3) as connection:
+        connection.do("RL.FIXED", "k", "10", "60s")
+        info = connection.do("RL.INFO", "k")
+        assert isinstance(info, dict)
+        assert info["form"] == "single"
+        assert info["limits"][0]["limit"] == "FIXED 10 1m"
+        assert connection.do("RL.INFO", "absent") is None
