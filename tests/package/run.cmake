@@ -1,0 +1,11 @@
+# Installs the project into an empty folder and builds, against what is there, a program that uses it.
+#   cmake -DBINARY_DIR=… -DSOURCE_DIR=… -P run.cmake
+set(work ${BINARY_DIR}/package-test)
+file(REMOVE_RECURSE ${work})
+foreach(command IN ITEMS
+    "${CMAKE_COMMAND};--install;${BINARY_DIR};--prefix;${work}/installed"
+    "${CMAKE_COMMAND};-S;${SOURCE_DIR};-B;${work}/build;-DCMAKE_PREFIX_PATH=${work}/installed"
+    "${CMAKE_COMMAND};--build;${work}/build"
+    "${work}/build/consumer")
+  execute_process(COMMAND ${command} COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
+endforeach()
