@@ -1,0 +1,177 @@
+// Randomness that can be repeated: the same seed gives the same test on every machine and compiler.
+//
+// RATELIMIT_TEST_SEED sets the seed, RATELIMIT_TEST_STEPS the length of the random walks.
+#ifndef RATELIMIT_TESTS_CORE_RANDOM_H
+#define RATELIMIT_TESTS_CORE_RANDOM_H
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstdlib>
+#include <initializer_list>
+#include <random>
+#include <string>
+
+#include "oracle.h"
+#include "subject.h"
+
+#ifndef RATELIMIT_TEST_STEPS
+#define RATELIMIT_TEST_STEPS 1'000'000
+#endif
+
+namespace ratelimit::tests {
+
+inline std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::stoull(text);
+}
+inline std::uint64_t test_seed() { return number_from_environment("RATELIMIT_TEST_SEED", 20240229); }
+inline std::uint64_t test_steps() { return number_from_environment("RATELIMIT_TEST_STEPS", RATELIMIT_TEST_STEPS); }
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : engine_(seed) {}
+
+  /// From 0 up to and without `end`.
+  std::uint64_t below(std::uint64_t end) { return engine_() % end; }
+  bool one_in(std::uint64_t n) { return below(n) == 0; }
+
+  /// From `low` to `high`, both included, all alike.
+  std::int64_t between(std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(high - low) + 1));
+  }
+
+  /// From `low` >= 1 to `high`, every order of magnitude alike.
+  std::int64_t magnitude_between(std::int64_t low, std::int64_t high) {
+    const auto bits = [](std::int64_t n) { return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n))); };
+    const auto width = static_cast<unsigned>(between(bits(low), bits(high)));
+    const std::int64_t least = std::int64_t{1} << (width - 1);
+    return between(std::max(low, least), std::min(high, least - 1 + least));
+  }
+
+  template <class T>
+  T one_of(std::initializer_list<T> values) {
+    return values.begin()[below(values.size())];
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+inline Units random_count(Random& random) {
+  const std::int64_t max = kMaxUnits.count();
+  if (random.one_in(4)) return Units(random.one_of<std::int64_t>({1, 2, 3, 7, 1000, 999'999'937, max - 1, max}));
+  return Units(random.magnitude_between(1, max));
+}
+
+inline Span random_span(Random& random) {
+  if (random.one_in(4)) return random.one_of<Span>({kMinSpan, kMinSpan + 1ns, 1s, 60s, 1h, kMaxSpan - 1ns, kMaxSpan});
+  return Span{random.magnitude_between(kMinSpan.count(), kMaxSpan.count())};
+}
+
+inline Instant random_instant(Random& random) {
+  if (random.one_in(20)) return random.one_of<Instant>({kEarliest, kEarliest + 1ns, kLatest - 1ns, kLatest});
+  return kEarliest + Span{random.between(0, (kLatest - kEarliest).count())};
+}
+
+/// Any limit of that algorithm.
+inline LimitSpec random_spec(Random& random, Algorithm algorithm) {
+  LimitSpec spec;
+  spec.algorithm = algorithm;
+  spec.aligned = algorithm == Algorithm::fixed_window && random.one_in(2);
+  do {
+    spec.size = random_count(random);
+    spec.span = random_span(random);
+    if (algorithm == Algorithm::token_bucket) spec.refill = random_count(random);
+  } while (algorithm == Algorithm::token_bucket && !oracle::refills_in_time(spec.size, spec.refill, spec.span));
+  return spec;
+}
+
+/// What `spec` may be changed to: mostly a relative of it, under which its state may still mean the same.
+inline LimitSpec random_change(Random& random, const LimitSpec& spec) {
+  LimitSpec changed = spec;
+  if (random.one_in(3)) return random_spec(random, spec.algorithm);
+  if (!random.one_in(4)) {
+    const std::int64_t size = spec.size.count();
+    changed.size = Units(random.one_of<std::int64_t>({size - 1, size + 1, size / 2, size * 2, 1}));
+  }
+  if (random.one_in(4)) changed.span *= 2;
+  if (random.one_in(4)) changed.refill = Units(changed.refill.count() * 2);
+  if (random.one_in(8) && spec.algorithm == Algorithm::fixed_window) changed.aligned = !changed.aligned;
+  return Limit::make(changed) ? changed : spec;
+}
+
+/// A cost that is interesting for a limit of `size` with `remaining` units left.
+inline Units random_cost(Random& random, Units size, Units remaining) {
+  const auto near = [&random](Units units) { return Units(units.count() + random.between(-2, 2)); };
+  const auto any = [&]() -> Units {
+    switch (random.below(10)) {
+      case 0: return near(size);
+      case 1: return near(remaining);
+      case 2: return remaining;
+      case 3: return Units(random.magnitude_between(1, size.count()));
+      case 4: return Units(random.magnitude_between(1, kMaxUnits.count()));
+      case 5: return random.one_in(8) ? kMaxUnits : kMinUnits;
+      case 6: return Units(random.between(1, 10));
+      default: return kMinUnits;
+    }
+  };
+  return std::clamp(any(), kMinUnits, kMaxUnits);
+}
+
+/// A gap that is interesting after `last`, the answer of a limit like `spec`; never negative.
+inline Span random_gap(Random& random, const LimitSpec& spec, const Decision& last) {
+  const std::int64_t span = spec.span.count();
+  const std::int64_t rate = spec.algorithm == Algorithm::token_bucket ? spec.refill.count() : spec.size.count();
+  const auto any = [&]() -> Span {
+    switch (random.below(12)) {
+      case 0: return 1ns;
+      case 1: return last.wait;
+      case 2: return last.wait - 1ns;
+      case 3: return last.reset;
+      case 4: return last.reset - 1ns;
+      case 5:
+        return random.one_in(4) ? Span{random.magnitude_between(1, 10 * Span{std::chrono::years{1}}.count())} : 0ns;
+      case 6: return Span{random.magnitude_between(1, span)};
+      case 7: return Span{random.between(0, span / 4)};
+      case 8: return Span{random.between(0, 2 * (span / rate) + 2)};
+      case 9: return Span{random.magnitude_between(1, std::max<std::int64_t>(span / rate, 1))};
+      default: return 0ns;
+    }
+  };
+  return std::max(any(), Span{});
+}
+
+/// Another time, and the cost of the call that comes then.
+struct NextCall {
+  Span gap{};
+  Units cost;
+};
+
+/// How callers behave for a while. Those with `parts` take about that part of a limit in that part of its span, so that
+/// much is remembered; those without do whatever is interesting.
+struct Habit {
+  std::int64_t parts = 0;
+};
+inline Habit random_habit(Random& random) { return {random.one_of<std::int64_t>({0, 0, 100, 1000})}; }
+
+inline NextCall random_call(Random& random, const LimitSpec& spec, const Decision& last, Habit habit) {
+  if (habit.parts == 0 || random.one_in(16)) {
+    return {random_gap(random, spec, last), random_cost(random, spec.size, last.remaining)};
+  }
+  return {Span{random.between(0, spec.span.count() / habit.parts)},
+          Units(random.between(1, std::max<std::int64_t>(1, spec.size.count() / habit.parts)))};
+}
+
+/// The clock after `gap`; now and then it is stepped back, and it never leaves its range.
+inline Instant random_next(Random& random, Instant now, Span gap, Span span) {
+  if (random.one_in(30)) {
+    const Span far = random.one_in(3) ? Span{std::chrono::years{10}} : 2 * span;
+    return std::max(kEarliest, now - Span{random.magnitude_between(1, far.count())});
+  }
+  return now + gap <= kLatest ? now + gap : random_instant(random);
+}
+
+}  // namespace ratelimit::tests
+
+#endif  // RATELIMIT_TESTS_CORE_RANDOM_H
