@@ -48,6 +48,23 @@ void* copy(RedisModuleString*, RedisModuleString*, const void* value) {
   return Value::decode(value_of(value).encoded(), module().limits).release();
 }
 
+/// Moves the pieces of a value, a large one over several steps. Returns whether something is left to do.
+int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
+  const server::Defragmentation step(handle);
+  const auto move = [&step](void* memory) { return step.move(memory); };
+  std::size_t position = step.position();
+  if (position == 0) {
+    if (void* place = move(*value)) *value = place;
+  }
+  while (static_cast<Value*>(*value)->relocate_piece(position, move)) {
+    ++position;
+    if (!step.is_over()) continue;
+    step.pause(position);
+    return 1;
+  }
+  return 0;
+}
+
 }  // namespace
 
 server::DataType register_data_type(server::Context context) {
@@ -59,7 +76,8 @@ server::DataType register_data_type(server::Context context) {
                                 .digest = digest,
                                 .free = free_value,
                                 .free_effort = free_effort,
-                                .copy = copy});
+                                .copy = copy,
+                                .defragment = defragment});
 }
 
 }  // namespace ratelimit

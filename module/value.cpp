@@ -90,11 +90,14 @@ std::size_t Value::memory_bytes() const {
   return bytes;
 }
 
+std::size_t Value::pieces_behind(std::size_t limit) const {
+  const EventLog* log = log_in(limits()[limit], cells()[limit]);
+  return log != nullptr ? 1 + log->heap_pieces() : 0;
+}
+
 std::size_t Value::memory_pieces() const {
   std::size_t pieces = 1;
-  for (std::size_t i = 0; i < limits().size(); ++i) {
-    if (const EventLog* log = log_in(limits()[i], cells()[i])) pieces += 1 + log->heap_pieces();
-  }
+  for (std::size_t i = 0; i < limits().size(); ++i) pieces += pieces_behind(i);
   return pieces;
 }
 

@@ -49,6 +49,18 @@ class Value {
   /// When all states are idle.
   [[nodiscard]] Instant idle_at() const;
 
+  /// Offers piece `i` of the memory behind the cells to `move` (see EventLog::relocate_piece). False if there is no
+  /// such piece. The value itself is one piece more; it may be moved by a copy of its bytes.
+  template <class Move>
+  bool relocate_piece(std::size_t i, Move move) {
+    for (std::size_t limit = 0; limit < limits().size(); ++limit) {
+      const std::size_t pieces = pieces_behind(limit);
+      if (i < pieces) return log_state(limit).relocate_piece(i, move);
+      i -= pieces;
+    }
+    return false;
+  }
+
   /// Bytes that the value occupies, without the limits that it shares.
   [[nodiscard]] std::size_t memory_bytes() const;
   /// In how many allocations.
@@ -57,6 +69,11 @@ class Value {
  private:
   explicit Value(SharedLimits limits);
   ~Value();
+
+  /// Allocations behind the cell of a limit.
+  [[nodiscard]] std::size_t pieces_behind(std::size_t limit) const;
+  /// The state of a limit that is an exact log.
+  [[nodiscard]] SlidingLog::State& log_state(std::size_t limit) { return cells()[limit].as<SlidingLog::State>(); }
 
   SharedLimits limits_;
   std::uint32_t granted_calls_ = 0;

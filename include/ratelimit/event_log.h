@@ -154,6 +154,21 @@ class EventLog {
   }
   [[nodiscard]] std::size_t heap_pieces() const { return blocks_.size() + 1; }
 
+  /// Offers piece `i` of that memory to `move`, which takes a piece and returns the one that is to be used instead,
+  /// having copied it and given the old one back, or null to leave it. False if there is no such piece. The list of
+  /// blocks stays where it is: a sixteenth of the whole.
+  template <class Move>
+  bool relocate_piece(std::size_t i, Move move) {
+    if (i >= heap_pieces()) return false;
+    if (i == 0 || blocks_[i - 1].bytes == nullptr) return true;
+    std::unique_ptr<std::uint8_t[]>& bytes = blocks_[i - 1].bytes;
+    if (void* place = move(bytes.get())) {
+      static_cast<void>(bytes.release());
+      bytes.reset(static_cast<std::uint8_t*>(place));
+    }
+    return true;
+  }
+
  private:
   struct Block {
     Tick before = 0;          ///< tick of the entry before the block's first

@@ -12,6 +12,7 @@
 #define RATELIMIT_SLIDING_LOG_H
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,6 +34,18 @@ class SlidingLog {
 
     /// The log, if anything was ever granted.
     [[nodiscard]] const EventLog* log() const { return log_.get(); }
+
+    /// Offers piece `i` of the state's memory to `move` (see EventLog::relocate_piece). False if there is no such piece.
+    template <class Move>
+    bool relocate_piece(std::size_t i, Move move) {
+      if (!log_) return false;
+      if (i > 0) return log_->relocate_piece(i - 1, move);
+      if (void* place = move(log_.get())) {
+        static_cast<void>(log_.release());
+        log_.reset(static_cast<EventLog*>(place));
+      }
+      return true;
+    }
 
    private:
     friend class SlidingLog;

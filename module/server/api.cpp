@@ -92,6 +92,14 @@ void add_to_digest(RedisModuleDigest* digest, std::string_view bytes) {
   RedisModule_DigestEndSequence(digest);
 }
 
+void* Defragmentation::move(void* memory) const { return RedisModule_DefragAlloc(handle_, memory); }
+bool Defragmentation::is_over() const { return RedisModule_DefragShouldStop(handle_) != 0; }
+void Defragmentation::pause(std::size_t position) const { RedisModule_DefragCursorSet(handle_, position); }
+std::size_t Defragmentation::position() const {
+  unsigned long position = 0;
+  return RedisModule_DefragCursorGet(handle_, &position) == REDISMODULE_OK ? position : 0;
+}
+
 bool initialise(Context context, const char* module_name, int module_version) {
   if (RedisModule_Init(context.handle(), module_name, module_version, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
     return false;
@@ -115,6 +123,7 @@ DataType register_type(Context context, const char* name, int encoding_version, 
   table.free = methods.free;
   table.free_effort = methods.free_effort;
   table.copy = methods.copy;
+  table.defrag = methods.defragment;
   return RedisModule_CreateDataType(context.handle(), name, encoding_version, &table);
 }
 

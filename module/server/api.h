@@ -14,6 +14,7 @@
 #include <string_view>
 
 struct RedisModuleCtx;
+struct RedisModuleDefragCtx;
 struct RedisModuleDigest;
 struct RedisModuleIO;
 struct RedisModuleKey;
@@ -110,6 +111,23 @@ void log_warning(RedisModuleIO* io, const char* text);
 /// Adds `bytes` to the digest of a value as its only part.
 void add_to_digest(RedisModuleDigest* digest, std::string_view bytes);
 
+/// One step of the server's defragmentation of memory.
+class Defragmentation {
+ public:
+  explicit Defragmentation(RedisModuleDefragCtx* handle) : handle_(handle) {}
+
+  /// Moves a piece of memory to a better place and returns it, or null if it is best where it is.
+  [[nodiscard]] void* move(void* memory) const;
+  /// Whether the step has taken long enough. Then `pause` keeps where to go on.
+  [[nodiscard]] bool is_over() const;
+  void pause(std::size_t position) const;
+  /// Where the last step on this value paused; zero if it did not.
+  [[nodiscard]] std::size_t position() const;
+
+ private:
+  RedisModuleDefragCtx* handle_;
+};
+
 /// What the server calls for values of a data type. Function pointers, for the server is C.
 struct DataTypeMethods {
   void* (*load)(RedisModuleIO* io, int encoding_version);
@@ -120,6 +138,7 @@ struct DataTypeMethods {
   void (*free)(void* value);
   std::size_t (*free_effort)(RedisModuleString* key, const void* value);
   void* (*copy)(RedisModuleString* from, RedisModuleString* to, const void* value);
+  int (*defragment)(RedisModuleDefragCtx* step, RedisModuleString* key, void** value);
 };
 
 using CommandFunction = int (*)(RedisModuleCtx*, RedisModuleString**, int);

@@ -2,9 +2,11 @@
 #include "value.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <string>
 
 namespace ratelimit {
@@ -59,6 +61,36 @@ TEST(Value, CountsCallsOnBothSides) {
   value->count_call(Outcome::never);
   EXPECT_EQ(value->granted_calls(), 1U);
   EXPECT_EQ(value->denied_calls(), 2U);
+}
+
+TEST(Value, SurvivesThatItsMemoryIsMoved) {
+  LimitsPool pool;
+  const LimitSpec large{.algorithm = Algorithm::sliding_log, .size = Units(5'000), .span = seconds(3600)};
+  const Value::Pointer value = Value::create(pool.get(std::array{large, kBucket, large}));
+  const SlidingLog log = *SlidingLog::make(Units(5'000), seconds(3600));
+  for (int i = 0; i < 2'000; ++i) {
+    const SlidingLog::Change change{kNow + std::chrono::milliseconds(7 * i), Units(1 + i % 3)};
+    log.apply(value->cells()[0].as<SlidingLog::State>(), change);
+    log.apply(value->cells()[2].as<SlidingLog::State>(), change);
+  }
+  const std::string before = value->encoded();
+
+  std::size_t moved = 0;
+  const auto move = [&moved](void* memory) {
+    // As the server does it: by a copy of the bytes. Sanitizers want arrays and objects to be told apart.
+    const std::size_t bytes = malloc_usable_size(memory);
+    const bool is_object = bytes == sizeof(EventLog);
+    void* place = is_object ? ::operator new(bytes) : ::operator new[](bytes);
+    std::memcpy(place, memory, bytes);
+    is_object ? ::operator delete(memory) : ::operator delete[](memory);
+    ++moved;
+    return place;
+  };
+  std::size_t pieces = 0;
+  while (value->relocate_piece(pieces, move)) ++pieces;
+  EXPECT_EQ(pieces + 1, value->memory_pieces());
+  EXPECT_EQ(moved + 2, pieces) << "all but the two lists of blocks";
+  EXPECT_EQ(value->encoded(), before);
 }
 
 }  // namespace
