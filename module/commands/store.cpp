@@ -26,6 +26,9 @@ std::optional<Fault> carry_out(const Call& call, Effect effect) {
   OpenKey key(call, server::Key::Access::write);
   if (const auto fault = key.fault()) return fault;
   if (!(key.*effect)(bytes, expiry)) return Fault{Fault::Kind::malformed, Argument::payload};
+  // A replica has an append-only file of its own, and counts changes until it saves: the server does neither for
+  // commands of modules. It does see to it that the call goes to no other replica twice.
+  call.context().replicate_call();
   call.context().reply_ok();
   return std::nullopt;
 }

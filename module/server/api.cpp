@@ -38,6 +38,8 @@ void Context::replicate(const char* command, Text key, std::int64_t number, std:
                         bytes.size());
 }
 
+void Context::replicate_call() const { RedisModule_ReplicateVerbatim(handle_); }
+
 void Context::log_warning(const char* text) const { RedisModule_Log(handle_, "warning", "%s", text); }
 
 Key::Key(Context context, Text name, Access access)

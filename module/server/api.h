@@ -66,6 +66,9 @@ class Context {
   /// Queues `command` with these arguments for the replicas and the append-only file.
   void replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const;
 
+  /// Queues this very call for them.
+  void replicate_call() const;
+
   void log_warning(const char* text) const;
 
  private:
