@@ -70,6 +70,7 @@ bool OpenKey::apply(std::string_view changes, std::chrono::milliseconds expiry) 
   Reader in(changes);
   Verdict verdict;
   if (!decode_changes(in, value_->limits(), verdict.changes)) return false;
+  if (!accepts(value_->limits(), value_->cells(), verdict.changes)) return false;
   ratelimit::apply(value_->limits(), value_->cells(), verdict);
   set_expiry(expiry);
   return true;

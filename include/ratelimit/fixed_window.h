@@ -69,6 +69,9 @@ class FixedWindow {
 
   static constexpr void apply(State& state, const Change& change) { state = change; }
 
+  /// Whether a change that comes from elsewhere can be applied. It replaces the state, whatever that is.
+  [[nodiscard]] static constexpr bool accepts(const State&, const Change&) { return true; }
+
   /// Whether `state` ends later than a window that opens at `now`: it is of a clock that was ahead. It counts as one
   /// of now, and does so for good once it is clamped.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const { return state.end > fresh_end(now); }

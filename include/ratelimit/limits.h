@@ -276,6 +276,17 @@ template <class Cells>
   return verdict;
 }
 
+/// Whether changes that come from elsewhere can be applied to these states.
+[[nodiscard]] inline bool accepts(const Limits& limits, std::span<const Cell> cells, std::span<const Cell> changes) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const bool accepted = limits[i].visit([&]<class A>(const A& algorithm) {
+      return algorithm.accepts(state_in(cells[i], algorithm), changes[i].as<typename A::Change>());
+    });
+    if (!accepted) return false;
+  }
+  return true;
+}
+
 /// Carries out what a granted verdict says.
 inline void apply(const Limits& limits, std::span<Cell> cells, const Verdict& verdict) {
   for (std::size_t i = 0; i < limits.size(); ++i) {

@@ -94,6 +94,13 @@ class SlidingLog {
     state.log_->append({tick_of(change.at), change.cost});
   }
 
+  /// Whether a change that comes from elsewhere can be applied: what counts then is still what a log may hold.
+  [[nodiscard]] bool accepts(const State& state, const Change& change) const {
+    const View view = view_at(state, change.at);
+    const bool has_room = view.entries < kMaxLogEntries || view.log->newest().tick >= tick_of(change.at);
+    return has_room && view.used + change.cost <= kMaxUnits;
+  }
+
   /// Whether `state` is of a clock that was ahead of `now`. It counts as of `now`, and does so for good once it is
   /// clamped.
   [[nodiscard]] bool is_ahead(const State& state, Instant now) const {

@@ -71,6 +71,9 @@ class TokenBucket {
 
   static constexpr void apply(State& state, const Change& change) { state = change; }
 
+  /// Whether a change that comes from elsewhere can be applied. It replaces the state, whatever that is.
+  [[nodiscard]] static constexpr bool accepts(const State&, const Change&) { return true; }
+
   /// Whether `state` is more than an empty bucket at `now`: of a clock that was ahead, or of a larger bucket. It
   /// counts as an empty one, and does so for good once it is clamped.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const {

@@ -77,11 +77,11 @@ def configure(db: Client) -> Iterator[Callable[[str, str], None]]:
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., Server]]:
-    """Starts a server for this test alone: start_server(option, ..., debug=True)."""
+    """Starts a server for this test alone: start_server(option, ..., debug=True, module=..., variables=...)."""
     servers: list[Server] = []
 
-    def start(*options: str, debug: bool = True, module: Path | None = MODULE) -> Server:
-        servers.append(Server(*options, module=module, arguments=("DEBUG",) if debug else ()))
+    def start(*options: str, debug: bool = True, **others) -> Server:
+        servers.append(Server(*options, arguments=("DEBUG",) if debug else (), **others))
         return servers[-1].start()
 
     yield start

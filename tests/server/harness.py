@@ -115,8 +115,15 @@ class ServerDied(AssertionError):
 class Server:
     """A server in a directory of its own, on a free port and a socket file, without persistence unless asked for."""
 
-    def __init__(self, *options: str, module: Path | None = MODULE, arguments: tuple[str, ...] = ("DEBUG",)) -> None:
+    def __init__(
+        self,
+        *options: str,
+        module: Path | None = MODULE,
+        arguments: tuple[str, ...] = ("DEBUG",),
+        variables: dict[str, str] | None = None,
+    ) -> None:
         self._options = options
+        self._variables = variables or {}
         self._module = [] if module is None else ["--loadmodule", str(module), *arguments]
         self._process: subprocess.Popen | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="ratelimit-"))
@@ -130,7 +137,7 @@ class Server:
         command += ["--enable-debug-command", "yes", "--enable-module-command", "yes", *self._options, *self._module]
         with self._log_file().open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment() | self._variables
             )
         eventually(self._is_ready, "the server to answer")
         return self
