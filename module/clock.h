@@ -1,8 +1,8 @@
 // Unix time that cannot step.
 //
 // The wall clock is read once, when the module is loaded, and carried on by a clock that runs also while the machine
-// sleeps and that nobody can set: stepping the wall clock changes no decision. (The server, however, ends keys by its
-// wall clock.) For tests the clock can be held and moved by hand.
+// sleeps and that nobody can set: stepping the wall clock changes no decision. For tests the clock can be held and
+// moved by hand.
 #ifndef RATELIMIT_MODULE_CLOCK_H
 #define RATELIMIT_MODULE_CLOCK_H
 
@@ -21,6 +21,7 @@ class Clock {
 
   /// Stops the clock at `instant`.
   void hold(Instant instant) { held_ = instant; }
+  [[nodiscard]] bool is_held() const { return held_.has_value(); }
   /// Lets the clock run on from the real time.
   void resume() { held_.reset(); }
 

@@ -1,5 +1,7 @@
 #include "data_type.h"
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -48,6 +50,26 @@ void* copy(RedisModuleString*, RedisModuleString*, const void* value) {
   return Value::decode(value_of(value).encoded(), module().limits).release();
 }
 
+// Two readings of two clocks are never quite the same; what expires that little too early is as good as idle.
+constexpr Span kNoticeableLead = std::chrono::seconds{1};
+
+/// A value leaves the keyspace. If the server's clock has been stepped forward, that may be too early.
+void unlink(RedisModuleKeyOptCtx* key, const void* value) {
+  const Clock& clock = module().clock;
+  if (clock.is_held() || wall_clock_lead(clock.now()) < kNoticeableLead) return;
+  const Instant idle_at = value_of(value).idle_at();
+  if (idle_at > clock.now()) {
+    module().early_expiries.note_removed(server::name_of(key), value_of(value).encoded(), idle_at);
+  }
+}
+
+int note_expired(RedisModuleCtx* context, int, const char*, RedisModuleString* key) {
+  if (module().early_expiries.empty()) return 0;
+  const server::KeyName name{server::Context(context).database(), server::Text(key).view()};
+  module().early_expiries.note_expired(name, module().clock.now());
+  return 0;
+}
+
 /// Moves the pieces of a value, a large one over several steps. Returns whether something is left to do.
 int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
   const server::Defragmentation step(handle);
@@ -67,7 +89,10 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
 
 }  // namespace
 
+Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }
+
 server::DataType register_data_type(server::Context context) {
+  if (!server::listen_to_expiries(context, note_expired)) return nullptr;
   return server::register_type(context, kTypeName, kFormatVersion,
                                {.load = load,
                                 .save = save,
@@ -77,6 +102,7 @@ server::DataType register_data_type(server::Context context) {
                                 .free = free_value,
                                 .free_effort = free_effort,
                                 .copy = copy,
+                                .unlink = unlink,
                                 .defragment = defragment});
 }
 

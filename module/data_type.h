@@ -3,6 +3,7 @@
 #ifndef RATELIMIT_MODULE_DATA_TYPE_H
 #define RATELIMIT_MODULE_DATA_TYPE_H
 
+#include "ratelimit/units.h"
 #include "server/api.h"
 
 namespace ratelimit {
@@ -12,6 +13,9 @@ inline constexpr const char* kStoreCommand = "RL._STORE";
 
 /// The command that carries out a granted call on a value that is there already: how the change to a log reaches a replica.
 inline constexpr const char* kApplyCommand = "RL._APPLY";
+
+/// By how much the server's wall clock is ahead of the clock of decisions: nothing, unless it was stepped.
+[[nodiscard]] Span wall_clock_lead(Instant now);
 
 /// Registers the type; null if the server refuses.
 [[nodiscard]] server::DataType register_data_type(server::Context context);

@@ -14,7 +14,25 @@ OpenKey::OpenKey(const Call& call, server::Key::Access access)
     : context_(call.context()),
       name_(call.key()),
       key_(context_, name_, access),
-      value_(static_cast<Value*>(key_.value(module().data_type))) {}
+      value_(static_cast<Value*>(key_.value(module().data_type))) {
+  if (value_ == nullptr && !module().early_expiries.empty() && key_.is_absent()) bring_back(access);
+}
+
+void OpenKey::bring_back(server::Key::Access access) {
+  const Instant now = module().clock.now();
+  const server::KeyName name{context_.database(), name_.view()};
+  const std::optional<std::string> encoded = module().early_expiries.find(name, now);
+  if (!encoded) return;
+  Value::Pointer value = Value::decode(*encoded, module().limits);
+  if (access == server::Key::Access::read) {
+    brought_back_ = std::move(value);
+    value_ = brought_back_.get();
+  } else {
+    module().early_expiries.forget(name);
+    put(std::move(value));
+    publish(value_->idle_at(), now, nullptr);
+  }
+}
 
 std::optional<Fault> OpenKey::fault() const {
   if (value_ != nullptr || key_.is_absent()) return std::nullopt;
@@ -43,8 +61,7 @@ void OpenKey::clamp(Instant now) {
 void OpenKey::publish(Instant idle_at, Instant now, const Verdict* changes) {
   // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever
   // clock it is later: a key that lingers does no harm, one that ends too early forgets what was used.
-  const Span wall_clock_ahead = std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{});
-  const auto expiry = std::chrono::ceil<std::chrono::milliseconds>(idle_at.time_since_epoch() + wall_clock_ahead);
+  const auto expiry = std::chrono::ceil<std::chrono::milliseconds>(idle_at.time_since_epoch() + wall_clock_lead(now));
   key_.expire_at(expiry);
   if (changes == nullptr) {
     context_.replicate(kStoreCommand, name_, expiry.count(), value_->encoded());

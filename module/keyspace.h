@@ -22,7 +22,7 @@ class OpenKey {
   /// That the key holds something else, if it does. Then nothing below may be called.
   [[nodiscard]] std::optional<Fault> fault() const;
 
-  /// What the key holds; null if it is absent.
+  /// What the key holds; null if it is absent. A key that the server ended too early still holds what it held.
   [[nodiscard]] Value* value() const { return value_; }
 
   /// Puts a value into the key, in place of the one it has.
@@ -40,6 +40,8 @@ class OpenKey {
   [[nodiscard]] bool apply(std::string_view changes, std::chrono::milliseconds expiry);
 
  private:
+  /// Goes on from the state of a key that is absent only because the server ended it too early.
+  void bring_back(server::Key::Access access);
   /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file (by
   /// what was changed, or by the whole value), and those who watch the key.
   void publish(Instant idle_at, Instant now, const Verdict* changes);
@@ -49,6 +51,7 @@ class OpenKey {
   server::Text name_;
   server::Key key_;
   Value* value_;
+  Value::Pointer brought_back_;  ///< for a key that is only read: the keyspace stays as it is
   bool is_new_value_ = false;
 };
 

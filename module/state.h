@@ -6,6 +6,7 @@
 #define RATELIMIT_MODULE_STATE_H
 
 #include "clock.h"
+#include "early_expiries.h"
 #include "limits_pool.h"
 #include "server/api.h"
 
@@ -14,6 +15,7 @@ namespace ratelimit {
 struct Module {
   Clock clock;
   LimitsPool limits;
+  EarlyExpiries early_expiries;
   server::DataType data_type = nullptr;
 };
 

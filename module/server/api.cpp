@@ -17,6 +17,12 @@ std::string_view Text::view() const {
   return {bytes, size};
 }
 
+KeyName name_of(RedisModuleKeyOptCtx* context) {
+  std::size_t size = 0;
+  const char* bytes = RedisModule_StringPtrLen(RedisModule_GetKeyNameFromOptCtx(context), &size);
+  return {RedisModule_GetDbIdFromOptCtx(context), {bytes, size}};
+}
+
 void Context::reply(std::int64_t number) const { RedisModule_ReplyWithLongLong(handle_, number); }
 void Context::reply(std::string_view text) const {
   RedisModule_ReplyWithStringBuffer(handle_, text.data(), text.size());
@@ -27,6 +33,8 @@ void Context::reply_list(std::size_t size) const { RedisModule_ReplyWithArray(ha
 void Context::reply_map(std::size_t size) const { RedisModule_ReplyWithMap(handle_, static_cast<long>(size)); }
 void Context::reply_error(const std::string& text) const { RedisModule_ReplyWithError(handle_, text.c_str()); }
 void Context::reply_wrong_type() const { RedisModule_ReplyWithError(handle_, REDISMODULE_ERRORMSG_WRONGTYPE); }
+
+int Context::database() const { return RedisModule_GetSelectedDb(handle_); }
 
 bool Context::is_replayed() const {
   constexpr int kReplayed = REDISMODULE_CTX_FLAGS_REPLICATED | REDISMODULE_CTX_FLAGS_LOADING;
@@ -132,7 +140,13 @@ DataType register_type(Context context, const char* name, int encoding_version, 
   table.free_effort = methods.free_effort;
   table.copy = methods.copy;
   table.defrag = methods.defragment;
+  table.unlink2 = methods.unlink;
   return RedisModule_CreateDataType(context.handle(), name, encoding_version, &table);
+}
+
+bool listen_to_expiries(Context context, ExpiryListener listener) {
+  return RedisModule_SubscribeToKeyspaceEvents(context.handle(), REDISMODULE_NOTIFY_EXPIRED, listener) ==
+         REDISMODULE_OK;
 }
 
 namespace {

@@ -18,6 +18,7 @@ struct RedisModuleDefragCtx;
 struct RedisModuleDigest;
 struct RedisModuleIO;
 struct RedisModuleKey;
+struct RedisModuleKeyOptCtx;
 struct RedisModuleString;
 struct RedisModuleType;
 
@@ -37,6 +38,15 @@ class Text {
  private:
   RedisModuleString* handle_;
 };
+
+/// A key by its database and its name.
+struct KeyName {
+  int database;
+  std::string_view name;
+};
+
+/// The key that a method of a data type is called for.
+[[nodiscard]] KeyName name_of(RedisModuleKeyOptCtx* context);
 
 /// A data type of ours, as the server knows it.
 using DataType = RedisModuleType*;
@@ -59,6 +69,9 @@ class Context {
   void reply_error(const std::string& text) const;
   /// The server's own error for a key that holds another type.
   void reply_wrong_type() const;
+
+  /// The number of the selected database.
+  [[nodiscard]] int database() const;
 
   /// Whether the call comes from the primary or from a file that is being loaded, and not from a client.
   [[nodiscard]] bool is_replayed() const;
@@ -141,8 +154,12 @@ struct DataTypeMethods {
   void (*free)(void* value);
   std::size_t (*free_effort)(RedisModuleString* key, const void* value);
   void* (*copy)(RedisModuleString* from, RedisModuleString* to, const void* value);
+  void (*unlink)(RedisModuleKeyOptCtx* key, const void* value);
   int (*defragment)(RedisModuleDefragCtx* step, RedisModuleString* key, void** value);
 };
+
+/// Called for a key that has expired, after it was removed.
+using ExpiryListener = int (*)(RedisModuleCtx*, int type, const char* event, RedisModuleString* key);
 
 using CommandFunction = int (*)(RedisModuleCtx*, RedisModuleString**, int);
 
@@ -178,6 +195,7 @@ struct CommandDescription {
 [[nodiscard]] bool initialise(Context context, const char* module_name, int module_version);
 [[nodiscard]] DataType register_type(Context context, const char* name, int encoding_version,
                                      const DataTypeMethods& methods);
+[[nodiscard]] bool listen_to_expiries(Context context, ExpiryListener listener);
 [[nodiscard]] bool register_command(Context context, const CommandDescription& command);
 
 }  // namespace ratelimit::server

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Client, Server, output_of
+from harness import Client, Server, eventually, output_of
 
 HOUR_S = 3600
 YEAR_S = 365 * 24 * HOUR_S
@@ -65,7 +65,7 @@ def test_the_wall_clock_of_the_server_is_stepped_by_these_tests(stepped: Server,
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("step", [-YEAR_S, -HOUR_S, HOUR_S // 2])
+@pytest.mark.parametrize("step", [-YEAR_S, -HOUR_S, HOUR_S // 2, HOUR_S, 20 * YEAR_S])
 def test_a_step_neither_grants_nor_denies(stepped: Server, wall_clock: WallClock, call: str, step: int):
     client = stepped.client()
     assert client.ask(f"{call} COST 4").granted == 4
@@ -74,6 +74,52 @@ def test_a_step_neither_grants_nor_denies(stepped: Server, wall_clock: WallClock
     assert client.ask(call).granted == 0
     wall_clock.step(0)
     assert client.ask(call).granted == 0
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("end", ["by being asked for", "by itself"])
+def test_a_key_that_the_server_ends_too_early_keeps_its_state(
+    stepped: Server, wall_clock: WallClock, call: str, end: str
+):
+    client = stepped.client()
+    assert client.ask(f"{call} COST 10").granted == 10
+    wall_clock.step(20 * YEAR_S)
+    if end == "by itself":
+        eventually(lambda: client.dbsize() == 0, "the key to expire")
+        assert client.ask(f"RL.PEEK {call.split()[1]}").granted == 0
+        assert client.dbsize() == 0, "to peek is to write nothing"
+    assert client.ask(call).granted == 0
+    assert client.dbsize() == 1
+    assert client.ask(f"RL.PEEK {call.split()[1]}").granted == 0
+
+
+def test_a_state_that_was_kept_is_forgotten_when_it_is_idle(stepped: Server, wall_clock: WallClock):
+    client = stepped.client()
+    assert client.ask("RL.FIXED k 10 300ms COST 10").granted == 10
+    wall_clock.step(HOUR_S)
+    eventually(lambda: client.ask("RL.FIXED k 10 300ms").granted == 1, "the window to end")
+
+
+def test_a_key_that_is_deleted_after_a_step_stays_deleted(stepped: Server, wall_clock: WallClock):
+    client = stepped.client()
+    assert client.ask("RL.FIXED k 10 3650d COST 10").granted == 10
+    wall_clock.step(HOUR_S)
+    assert client.delete("k") == 1
+    assert client.ask("RL.FIXED k 10 3650d COST 10").granted == 10
+
+
+def test_a_replica_follows_when_a_key_ends_too_early(
+    stepped: Server, wall_clock: WallClock, start_server: Callable[..., Server]
+):
+    client = stepped.client()
+    client.config_set("repl-diskless-sync-delay", "0")
+    replica = start_server("--replicaof", "127.0.0.1", str(stepped.port)).client()
+    eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica to be in sync")
+    assert client.ask("RL.SLIDING log 10 1h COST 10").granted == 10
+    wall_clock.step(2 * HOUR_S)
+    assert client.ask("RL.SLIDING log 10 1h").granted == 0
+    assert client.wait(1, 5000) == 1
+    assert replica.execute_command("DEBUG", "DIGEST") == client.execute_command("DEBUG", "DIGEST")
 
 
 @pytest.mark.parametrize("call", CALLS)
