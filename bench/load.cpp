@@ -1,0 +1,299 @@
+// bench_load — asks one command over and over, each time on another key, as fast as the server answers, and counts.
+//
+// The requests of one whole cycle over the subjects are built before the clock starts, in a shuffled order, and lie
+// back to back in memory: while it measures, the client only writes slices of that buffer and counts replies. Several
+// connections take turns: while one is read, the others' requests wait in the server, so that it never idles.
+//
+//   bench_load --port PORT [options] -- COMMAND ARG...      {key} in an argument stands for the subject's key
+//
+// It prints one line of JSON. It depends on the standard library and POSIX only; replies are RESP2. An error in a
+// reply ends it with that error's text.
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
+struct Options {
+  std::uint16_t port = 6379;
+  std::string prefix = "key:";
+  std::uint32_t subjects = 100'000;
+  std::uint32_t clients = 50;
+  std::uint32_t pipeline = 32;
+  std::uint64_t seed = 1;
+  std::uint64_t calls = 0;  // 0: as many as `time` allows
+  Seconds time{1.0};
+  Seconds warm_up{0.0};  // asked, but not counted
+  std::vector<std::string> command;
+};
+
+// One cycle over the subjects, as bytes. A cycle shorter than what the connections may have in flight is repeated.
+class Requests {
+ public:
+  explicit Requests(const Options& options) {
+    std::vector<std::uint32_t> order(options.subjects);
+    std::iota(order.begin(), order.end(), 0U);
+    std::shuffle(order.begin(), order.end(), std::mt19937_64{options.seed});
+    const std::size_t enough = std::size_t{options.clients} * options.pipeline;
+    while (ends_.size() < std::max(enough, order.size())) {
+      for (const std::uint32_t subject : order) append(options, subject);
+    }
+  }
+
+  struct Slice {
+    std::string_view bytes;
+    std::size_t count;
+  };
+
+  // The next requests, at most `want` of them; fewer where the cycle ends.
+  Slice next(std::size_t want) {
+    if (next_ == ends_.size()) next_ = 0;
+    const std::size_t from = next_ == 0 ? 0 : ends_[next_ - 1];
+    const std::size_t count = std::min(want, ends_.size() - next_);
+    next_ += count;
+    return {std::string_view{bytes_}.substr(from, ends_[next_ - 1] - from), count};
+  }
+
+ private:
+  void append(const Options& options, std::uint32_t subject) {
+    const std::string digits = std::to_string(subject);
+    const std::string key = options.prefix + std::string(9 - std::min<std::size_t>(9, digits.size()), '0') + digits;
+    append_count('*', options.command.size());
+    for (std::string argument : options.command) {
+      if (const auto at = argument.find("{key}"); at != std::string::npos) argument.replace(at, 5, key);
+      append_count('$', argument.size());
+      bytes_.append(argument).append("\r\n");
+    }
+    ends_.push_back(bytes_.size());
+  }
+
+  void append_count(char kind, std::size_t count) {
+    bytes_.append(1, kind).append(std::to_string(count)).append("\r\n");
+  }
+
+  std::string bytes_;
+  std::vector<std::size_t> ends_;  // ends_[i]: where request i stops
+  std::size_t next_ = 0;
+};
+
+// Counts the replies in a stream of RESP2, and the denials among them: those whose first element is the integer 0.
+class ReplyCounter {
+ public:
+  std::uint64_t replies = 0;
+  std::uint64_t denials = 0;
+
+  // Takes whole lines and bulk strings off `bytes`; returns how many bytes. The rest must come again, with more.
+  std::size_t take(std::string_view bytes) {
+    std::size_t at = 0;
+    while (at < bytes.size()) {
+      const std::size_t end = bytes.find('\n', at);
+      if (end == std::string_view::npos) break;
+      const std::string_view line = bytes.substr(at, end - at - 1);
+      std::size_t after = end + 1;
+      if (line.front() == '$' && line[1] != '-') after += std::stoul(std::string{line.substr(1)}) + 2;
+      if (after > bytes.size()) break;
+      element(line);
+      at = after;
+    }
+    return at;
+  }
+
+ private:
+  void element(std::string_view line) {
+    if (line.front() == '-') throw std::runtime_error{"the server answered: " + std::string{line.substr(1)}};
+    if (line.front() == '*') {
+      missing_ += std::stoul(std::string{line.substr(1)});
+    } else {
+      if (!seen_first_ && line == ":0") ++denials;
+      seen_first_ = true;
+    }
+    if (--missing_ == 0) {
+      ++replies;
+      missing_ = 1;
+      seen_first_ = false;
+    }
+  }
+
+  std::size_t missing_ = 1;  // elements until the reply is whole
+  bool seen_first_ = false;
+};
+
+[[noreturn]] void fail(const char* what) { throw std::system_error{errno, std::generic_category(), what}; }
+
+int connect_to(std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  // The socket interface takes every kind of address through one type, hence the cast.
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("connect");
+  const int yes = 1;
+  if (::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) != 0) fail("TCP_NODELAY");
+  return socket;
+}
+
+class Connection {
+ public:
+  explicit Connection(std::uint16_t port) : socket_(connect_to(port)), input_(std::size_t{1} << 16U, '\0') {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  Connection(Connection&& other) noexcept
+      : socket_(std::exchange(other.socket_, -1)), input_(std::move(other.input_)), counter_(other.counter_) {}
+  Connection& operator=(Connection&&) = delete;
+  ~Connection() {
+    if (socket_ >= 0) ::close(socket_);
+  }
+
+  void send(Requests::Slice slice) {
+    expected_ += slice.count;
+    while (!slice.bytes.empty()) {
+      const ssize_t written = ::write(socket_, slice.bytes.data(), slice.bytes.size());
+      if (written < 0) fail("write");
+      slice.bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+  // Reads until everything that was sent is answered.
+  void receive() {
+    while (counter_.replies < expected_) {
+      const ssize_t got = ::read(socket_, input_.data() + held_, input_.size() - held_);
+      if (got < 0) fail("read");
+      if (got == 0) throw std::runtime_error{"the server closed the connection"};
+      held_ += static_cast<std::size_t>(got);
+      const std::size_t taken = counter_.take(std::string_view{input_}.substr(0, held_));
+      std::copy(input_.begin() + static_cast<std::ptrdiff_t>(taken),
+                input_.begin() + static_cast<std::ptrdiff_t>(held_), input_.begin());
+      held_ -= taken;
+    }
+  }
+
+  [[nodiscard]] const ReplyCounter& counted() const { return counter_; }
+
+ private:
+  int socket_;
+  std::string input_;
+  std::size_t held_ = 0;  // bytes of input_ that are not counted yet
+  ReplyCounter counter_;
+  std::uint64_t expected_ = 0;
+};
+
+struct Result {
+  std::uint64_t calls = 0;
+  Seconds took{0};
+};
+
+// Asks for `time`, or until `calls` were asked, and waits for the last reply.
+Result drive(std::vector<Connection>& connections, Requests& requests, std::size_t pipeline, Seconds time,
+             std::uint64_t calls) {
+  const auto start = Clock::now();
+  std::uint64_t left = calls == 0 ? std::numeric_limits<std::uint64_t>::max() : calls;
+  Result result;
+  while (left > 0 && (calls != 0 || Clock::now() - start < time)) {
+    for (Connection& connection : connections) {
+      connection.receive();
+      const auto slice = requests.next(static_cast<std::size_t>(std::min<std::uint64_t>(pipeline, left)));
+      if (slice.count == 0) break;
+      connection.send(slice);
+      left -= slice.count;
+      result.calls += slice.count;
+    }
+  }
+  for (Connection& connection : connections) connection.receive();
+  result.took = Clock::now() - start;
+  return result;
+}
+
+std::uint64_t denials(const std::vector<Connection>& connections) {
+  return std::accumulate(connections.begin(), connections.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const Connection& each) { return sum + each.counted().denials; });
+}
+
+std::uint32_t count(const std::string& text) {
+  const unsigned long value = std::stoul(text);
+  if (value == 0 || value > 1'000'000'000) throw std::runtime_error{"a count must be from 1 to 10^9"};
+  return static_cast<std::uint32_t>(value);
+}
+
+Options parse(const std::vector<std::string>& words) {
+  Options options;
+  const std::map<std::string, std::function<void(const std::string&)>> setters{
+      {"--port", [&](const std::string& text) { options.port = static_cast<std::uint16_t>(count(text)); }},
+      {"--prefix", [&](const std::string& text) { options.prefix = text; }},
+      {"--subjects", [&](const std::string& text) { options.subjects = count(text); }},
+      {"--clients", [&](const std::string& text) { options.clients = count(text); }},
+      {"--pipeline", [&](const std::string& text) { options.pipeline = count(text); }},
+      {"--seed", [&](const std::string& text) { options.seed = std::stoull(text); }},
+      {"--calls", [&](const std::string& text) { options.calls = count(text); }},
+      {"--seconds", [&](const std::string& text) { options.time = Seconds{std::stod(text)}; }},
+      {"--warm-up", [&](const std::string& text) { options.warm_up = Seconds{std::stod(text)}; }},
+  };
+  auto word = words.begin();
+  for (; word != words.end() && *word != "--"; ++word) {
+    const auto setter = setters.find(*word);
+    if (setter == setters.end() || ++word == words.end())
+      throw std::runtime_error{"an option is unknown or has no value"};
+    setter->second(*word);
+  }
+  if (word == words.end() || ++word == words.end()) throw std::runtime_error{"no command after --"};
+  options.command.assign(word, words.end());
+  return options;
+}
+
+// From here on the server's own figures are those of the calls to come.
+void reset_statistics(std::uint16_t port) {
+  Connection connection{port};
+  connection.send({"*2\r\n$6\r\nCONFIG\r\n$9\r\nRESETSTAT\r\n", 1});
+  connection.receive();
+}
+
+void run(const Options& options) {
+  Requests requests{options};
+  std::vector<Connection> connections;
+  for (std::uint32_t i = 0; i < options.clients; ++i) connections.emplace_back(options.port);
+
+  const Result warm_up =
+      options.warm_up.count() > 0 ? drive(connections, requests, options.pipeline, options.warm_up, 0) : Result{};
+  reset_statistics(options.port);
+  const std::uint64_t denied_before = denials(connections);
+  const Result result = drive(connections, requests, options.pipeline, options.time, options.calls);
+
+  std::cout << R"({"calls": )" << result.calls << R"(, "seconds": )" << result.took.count()  //
+            << R"(, "denied": )" << denials(connections) - denied_before                     //
+            << R"(, "calls_with_warm_up": )" << result.calls + warm_up.calls << "}\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(parse({argv + 1, argv + argc}));
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "bench_load: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,122 @@
+"""A private server for one run: its own directory, no persistence, one core to itself where there are two."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import redis
+
+
+def cores() -> tuple[int | None, int | None]:
+    """The core of the load generator and that of the server; None, None where there is but one."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)
+
+
+def pinned_to(core: int | None):
+    """What a child must do before it becomes the program, for subprocess."""
+    return None if core is None else lambda: os.sched_setaffinity(0, {core})
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A running server; leaving the `with` block ends it and removes what it wrote."""
+
+    def __init__(self, program: str, module: str, *module_arguments: str, replicated: bool = False):
+        """`module` may be empty: a server without it."""
+        self._program, self.module, self._module_arguments = program, module, module_arguments
+        self.replicated = replicated
+        self.port = _free_port()
+        self._directory = tempfile.TemporaryDirectory(prefix="ratelimit-bench-")
+        self._processes: list[subprocess.Popen] = []
+
+    def __enter__(self) -> Server:
+        client_core, server_core = cores()
+        aof = "yes" if self.replicated else "no"
+        self.client = self._start(self.port, server_core, "--appendonly", aof)
+        if self.replicated:
+            replica = self._start(_free_port(), client_core, "--replicaof", "127.0.0.1", str(self.port))
+            _until(lambda: replica.info("replication")["master_link_status"] == "up", "the replica does not connect")
+        return self
+
+    def __exit__(self, *_) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+            process.wait()
+        self._directory.cleanup()
+
+    def _start(self, port: int, core: int | None, *options: str) -> redis.Redis:
+        directory = Path(self._directory.name) / str(port)
+        directory.mkdir()
+        log = directory / "log"
+        words = [self._program, "--port", str(port), "--bind", "127.0.0.1"]
+        words += ["--save", "", "--dir", str(directory), *options]
+        if self.module:
+            words += ["--loadmodule", self.module, *self._module_arguments]
+        with log.open("wb") as output:
+            process = subprocess.Popen(words, stdout=output, stderr=output, preexec_fn=pinned_to(core))
+        self._processes.append(process)
+        client = redis.Redis(port=port, decode_responses=True)
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise SystemExit(f"the server ended at once:\n{log.read_text()}")
+            try:
+                return client.ping()
+            except (redis.ConnectionError, redis.BusyLoadingError):
+                return False
+
+        _until(answers, "the server does not answer")
+        return client
+
+    def empty(self) -> None:
+        self.client.flushall()
+
+    def used_memory(self) -> int:
+        """Bytes in use but for clients' buffers, once the load generator is gone and the tables have stopped moving.
+
+        The histogram of latencies, which each command keeps that was ever called, goes first: it is larger than many
+        keys.
+        """
+        self.client.config_resetstat()
+        time.sleep(0.4)
+        memory = self.client.info("memory")
+        return int(memory["used_memory"]) - int(memory["mem_clients_normal"])
+
+    def cpu_seconds(self) -> float:
+        """Processor time of the thread that executes commands, so far."""
+        cpu = self.client.info("cpu")
+        return float(cpu["used_cpu_user_main_thread"]) + float(cpu["used_cpu_sys_main_thread"])
+
+    def microseconds_a_call(self, statistic: str) -> float:
+        """Time inside the command, on average since the statistics were reset."""
+        for name, values in self.client.info("commandstats").items():
+            if name.lower() == "cmdstat_" + statistic:
+                return values["usec"] / values["calls"]
+        raise SystemExit(f"INFO commandstats does not know {statistic}")
+
+    def version(self) -> str:
+        info = self.client.info()
+        name = info.get("server_name", "redis")
+        return f"{name} {info.get('valkey_version', info['redis_version'])}, {info['mem_allocator']}"
+
+    def module_version(self) -> str:
+        return ", ".join(f"{each['name']} {each['ver']}" for each in self.client.module_list()) or "none"
+
+
+def _until(holds, otherwise: str, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            raise SystemExit(otherwise)
+        time.sleep(0.05)
