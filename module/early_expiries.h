@@ -31,6 +31,8 @@ class EarlyExpiries {
   [[nodiscard]] std::optional<std::string> find(const server::KeyName& key, Instant now) const;
   void forget(const server::KeyName& key) { states_.erase(key_of(key)); }
 
+  [[nodiscard]] std::size_t size() const { return states_.size(); }
+
   /// Whether nothing is kept, which is so as long as the clock is not stepped.
   [[nodiscard]] bool empty() const { return states_.empty() && !removed_last_; }
 

@@ -63,7 +63,9 @@ void OpenKey::publish(Instant idle_at, Instant now, const Verdict* changes) {
   // clock it is later: a key that lingers does no harm, one that ends too early forgets what was used.
   const auto expiry = std::chrono::ceil<std::chrono::milliseconds>(idle_at.time_since_epoch() + wall_clock_lead(now));
   key_.expire_at(expiry);
-  if (changes == nullptr) {
+  if (!module().followers.may_exist()) {
+    context_.replicate_call();  // reaches nobody, but counts as a change to be saved
+  } else if (changes == nullptr) {
     context_.replicate(kStoreCommand, name_, expiry.count(), value_->encoded());
   } else {
     std::string bytes;

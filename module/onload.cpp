@@ -24,6 +24,14 @@ bool parse_module_arguments(std::span<RedisModuleString* const> words, bool& deb
   return true;
 }
 
+/// What INFO shows of the module as a whole.
+void write_info(RedisModuleInfoCtx* info, int) {
+  const server::InfoSection section(info);
+  section.add("different_limits", module().limits.size());
+  section.add("states_kept_after_early_expiry", module().early_expiries.size());
+  section.add("effects_are_written", module().followers.may_exist() ? 1 : 0);
+}
+
 bool load(server::Context context, std::span<RedisModuleString* const> words) {
   if (!server::initialise(context, "ratelimit", kVersionNumber)) return false;
   bool debug = false;
@@ -33,7 +41,8 @@ bool load(server::Context context, std::span<RedisModuleString* const> words) {
   }
   create_module();
   module().data_type = register_data_type(context);
-  return module().data_type != nullptr && register_commands(context, debug);
+  return module().data_type != nullptr && watch_for_followers(context) && server::register_info(context, write_info) &&
+         register_commands(context, debug);
 }
 
 }  // namespace

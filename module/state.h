@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "early_expiries.h"
+#include "followers.h"
 #include "limits_pool.h"
 #include "server/api.h"
 
@@ -16,6 +17,7 @@ struct Module {
   Clock clock;
   LimitsPool limits;
   EarlyExpiries early_expiries;
+  Followers followers;
   server::DataType data_type = nullptr;
 };
 

@@ -57,6 +57,7 @@ Value::Pointer Value::decode(std::string_view bytes, LimitsPool& pool) {
 
 std::string Value::encoded() const {
   std::string bytes;
+  bytes.reserve(64);  // enough for most: one limit and a small state
   Writer out(bytes);
   encode_limits(out, limits());
   encode_states(out, limits(), cells());

@@ -6,12 +6,12 @@
 #ifndef RATELIMIT_CODEC_H
 #define RATELIMIT_CODEC_H
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include "ratelimit/limits.h"
@@ -28,10 +28,13 @@ class Writer {
 
   template <class Integer>
   void fixed(Integer number) {
-    auto rest = static_cast<std::make_unsigned_t<Integer>>(number);
-    for (std::size_t i = 0; i < sizeof(Integer); ++i, rest = static_cast<decltype(rest)>(std::uint64_t{rest} >> 8U)) {
-      bytes_.push_back(static_cast<char>(rest & 0xFFU));
+    std::array<char, sizeof(Integer)> bytes;
+    auto rest = static_cast<std::uint64_t>(number);
+    for (char& byte : bytes) {
+      byte = static_cast<char>(rest & 0xFFU);
+      rest >>= 8U;
     }
+    bytes_.append(bytes.data(), bytes.size());
   }
   void variable(std::uint64_t number) {
     for (; number >= 0x80U; number >>= 7U) bytes_.push_back(static_cast<char>(number | 0x80U));

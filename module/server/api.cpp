@@ -48,6 +48,46 @@ void Context::replicate(const char* command, Text key, std::int64_t number, std:
 
 void Context::replicate_call() const { RedisModule_ReplicateVerbatim(handle_); }
 
+namespace {
+
+/// A section of INFO.
+class ServerInfo {
+ public:
+  ServerInfo(RedisModuleCtx* context, const char* section)
+      : context_(context), data_(RedisModule_GetServerInfo(context, section)) {}
+  ServerInfo(const ServerInfo&) = delete;
+  ServerInfo& operator=(const ServerInfo&) = delete;
+  ~ServerInfo() { RedisModule_FreeServerInfo(context_, data_); }
+
+  /// Whether the field is there and zero.
+  [[nodiscard]] bool is_zero(const char* field) const {
+    int error = REDISMODULE_OK;
+    const long long value = RedisModule_ServerInfoGetFieldSigned(data_, field, &error);
+    return error == REDISMODULE_OK && value == 0;
+  }
+
+ private:
+  RedisModuleCtx* context_;
+  RedisModuleServerInfoData* data_;
+};
+
+}  // namespace
+
+bool Context::may_have_followers() const {
+  constexpr int kNeverAlone =
+      REDISMODULE_CTX_FLAGS_CLUSTER | REDISMODULE_CTX_FLAGS_SLAVE | REDISMODULE_CTX_FLAGS_LOADING;
+  if ((RedisModule_GetContextFlags(handle_) & kNeverAlone) != 0) return true;
+  const ServerInfo replication(handle_, "replication");
+  const ServerInfo persistence(handle_, "persistence");
+  const bool is_alone = replication.is_zero("connected_slaves") && replication.is_zero("repl_backlog_active") &&
+                        persistence.is_zero("aof_enabled") && persistence.is_zero("aof_rewrite_scheduled");
+  return !is_alone;
+}
+
+void Context::call_after(std::chrono::milliseconds span, void (*function)(RedisModuleCtx*, void*), void* data) const {
+  RedisModule_CreateTimer(handle_, span.count(), function, data);
+}
+
 void Context::log_warning(const char* text) const { RedisModule_Log(handle_, "warning", "%s", text); }
 
 Key::Key(Context context, Text name, Access access)
@@ -110,6 +150,15 @@ std::size_t Defragmentation::position() const {
   return RedisModule_DefragCursorGet(handle_, &position) == REDISMODULE_OK ? position : 0;
 }
 
+InfoSection::InfoSection(RedisModuleInfoCtx* handle) : handle_(handle) { RedisModule_InfoAddSection(handle, nullptr); }
+void InfoSection::add(const char* field, std::uint64_t number) const {
+  RedisModule_InfoAddFieldULongLong(handle_, field, number);
+}
+
+bool register_info(Context context, void (*write)(RedisModuleInfoCtx*, int for_crash_report)) {
+  return RedisModule_RegisterInfoFunc(context.handle(), write) == REDISMODULE_OK;
+}
+
 bool initialise(Context context, const char* module_name, int module_version) {
   if (RedisModule_Init(context.handle(), module_name, module_version, REDISMODULE_APIVER_1) != REDISMODULE_OK) {
     return false;
@@ -142,6 +191,30 @@ DataType register_type(Context context, const char* name, int encoding_version, 
   table.defrag = methods.defragment;
   table.unlink2 = methods.unlink;
   return RedisModule_CreateDataType(context.handle(), name, encoding_version, &table);
+}
+
+namespace {
+
+// The server hands a listener nothing of ours, so each kind of event has a variable for its one listener.
+void (*fork_listener)(RedisModuleCtx*) = nullptr;
+void (*role_listener)(RedisModuleCtx*) = nullptr;
+
+void on_fork(RedisModuleCtx* context, RedisModuleEvent, std::uint64_t subevent, void*) {
+  if (subevent == REDISMODULE_SUBEVENT_FORK_CHILD_BORN) fork_listener(context);
+}
+void on_role_change(RedisModuleCtx* context, RedisModuleEvent, std::uint64_t, void*) { role_listener(context); }
+
+}  // namespace
+
+bool listen_to_forks(Context context, void (*listener)(RedisModuleCtx*)) {
+  fork_listener = listener;
+  return RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_ForkChild, on_fork) == REDISMODULE_OK;
+}
+
+bool listen_to_role_changes(Context context, void (*listener)(RedisModuleCtx*)) {
+  role_listener = listener;
+  return RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_ReplicationRoleChanged,
+                                            on_role_change) == REDISMODULE_OK;
 }
 
 bool listen_to_expiries(Context context, ExpiryListener listener) {

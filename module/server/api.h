@@ -17,6 +17,7 @@ struct RedisModuleCtx;
 struct RedisModuleDefragCtx;
 struct RedisModuleDigest;
 struct RedisModuleIO;
+struct RedisModuleInfoCtx;
 struct RedisModuleKey;
 struct RedisModuleKeyOptCtx;
 struct RedisModuleString;
@@ -82,6 +83,12 @@ class Context {
   /// Queues this very call for them.
   void replicate_call() const;
 
+  /// Whether there is, or may soon be, a replica, an append-only file, or anyone else who needs to hear of changes.
+  [[nodiscard]] bool may_have_followers() const;
+
+  /// Calls `function(context, data)` once, after `span`.
+  void call_after(std::chrono::milliseconds span, void (*function)(RedisModuleCtx*, void*), void* data) const;
+
   void log_warning(const char* text) const;
 
  private:
@@ -144,6 +151,16 @@ class Defragmentation {
   RedisModuleDefragCtx* handle_;
 };
 
+/// The section of ours in INFO.
+class InfoSection {
+ public:
+  explicit InfoSection(RedisModuleInfoCtx* handle);
+  void add(const char* field, std::uint64_t number) const;
+
+ private:
+  RedisModuleInfoCtx* handle_;
+};
+
 /// What the server calls for values of a data type. Function pointers, for the server is C.
 struct DataTypeMethods {
   void* (*load)(RedisModuleIO* io, int encoding_version);
@@ -195,6 +212,11 @@ struct CommandDescription {
 [[nodiscard]] bool initialise(Context context, const char* module_name, int module_version);
 [[nodiscard]] DataType register_type(Context context, const char* name, int encoding_version,
                                      const DataTypeMethods& methods);
+[[nodiscard]] bool register_info(Context context, void (*write)(RedisModuleInfoCtx*, int for_crash_report));
+/// `listener` is called at the very moment when the server has forked, or has become a primary or a replica. The last
+/// that is registered counts.
+[[nodiscard]] bool listen_to_forks(Context context, void (*listener)(RedisModuleCtx*));
+[[nodiscard]] bool listen_to_role_changes(Context context, void (*listener)(RedisModuleCtx*));
 [[nodiscard]] bool listen_to_expiries(Context context, ExpiryListener listener);
 [[nodiscard]] bool register_command(Context context, const CommandDescription& command);
 

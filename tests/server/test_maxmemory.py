@@ -59,6 +59,9 @@ def test_an_evicting_server_goes_on_and_forgets_whole_keys(start_server: Callabl
 
 
 def test_the_memory_of_logs_is_seen_by_the_server(db: Client, clock):
+    db.ask("RL.SLIDING log 10 1h")  # at a command's first call, the server makes a histogram for it
+    db.rl_info("log")
+    db.flushall()
     before = db.info("memory")["used_memory"]
     pipe = db.pipeline(transaction=False)
     for _ in range(20_000):

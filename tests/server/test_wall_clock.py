@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class WallClock:
         """Sets the clock so many seconds off the real time."""
         with self._file.open("r+b") as file:
             file.write(struct.pack("<q", seconds))
+        time.sleep(0.002)  # Valkey 9.1 asks for the time of day once a millisecond
 
     def variables(self) -> dict[str, str]:
         preload = " ".join(filter(None, [os.environ.get("RATELIMIT_PRELOAD"), str(self._library)]))
