@@ -19,8 +19,9 @@ const Value& value_of(const void* value) { return *static_cast<const Value*>(val
 
 void* load(RedisModuleIO* io, int encoding_version) {
   if (encoding_version != kFormatVersion) {
-    server::log_warning(
-        io, "a key was written by a newer version of the ratelimit module, in a form that this one does not know");
+    server::log_warning(io, "a key was written by a newer version of the ratelimit module: encoding version " +
+                                std::to_string(encoding_version) + ", and this one knows " +
+                                std::to_string(kFormatVersion));
     return nullptr;
   }
   const std::optional<std::string> bytes = server::read_bytes(io);
@@ -37,8 +38,7 @@ void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* value) {
   server::write_command(aof, kStoreCommand, server::Text(key), 0, value_of(value).encoded());
 }
 
-// jemalloc rounds up to its size classes; the difference is within what MEMORY USAGE is expected to be true to.
-std::size_t memory_usage(const void* value) { return value_of(value).memory_bytes(); }
+std::size_t memory_usage(const void* value) { return memory_of(value_of(value)); }
 
 void digest(RedisModuleDigest* digest, void* value) { server::add_to_digest(digest, value_of(value).encoded()); }
 
@@ -70,6 +70,8 @@ int note_expired(RedisModuleCtx* context, int, const char*, RedisModuleString* k
   return 0;
 }
 
+void note_flush() { module().early_expiries.clear(); }
+
 /// Moves the pieces of a value, a large one over several steps. Returns whether something is left to do.
 int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
   const server::Defragmentation step(handle);
@@ -89,10 +91,14 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
 
 }  // namespace
 
+std::size_t memory_of(const Value& value) { return server::allocated_bytes(&value) + value.bytes_behind(); }
+
 Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }
 
 server::DataType register_data_type(server::Context context) {
-  if (!server::listen_to_expiries(context, note_expired)) return nullptr;
+  if (!server::listen_to_expiries(context, note_expired) || !server::listen_to_flushes(context, note_flush)) {
+    return nullptr;
+  }
   return server::register_type(context, kTypeName, kFormatVersion,
                                {.load = load,
                                 .save = save,

@@ -3,6 +3,8 @@
 #ifndef RATELIMIT_MODULE_DATA_TYPE_H
 #define RATELIMIT_MODULE_DATA_TYPE_H
 
+#include <cstddef>
+
 #include "ratelimit/units.h"
 #include "server/api.h"
 
@@ -13,6 +15,11 @@ inline constexpr const char* kStoreCommand = "RL._STORE";
 
 /// The command that carries out a granted call on a value that is there already: how the change to a log reaches a replica.
 inline constexpr const char* kApplyCommand = "RL._APPLY";
+
+class Value;
+
+/// Bytes that a value takes, without the limits that it shares.
+[[nodiscard]] std::size_t memory_of(const Value& value);
 
 /// By how much the server's wall clock is ahead of the clock of decisions: nothing, unless it was stepped.
 [[nodiscard]] Span wall_clock_lead(Instant now);

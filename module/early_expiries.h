@@ -30,6 +30,7 @@ class EarlyExpiries {
   /// What the key held, if it was ended too early and still counts.
   [[nodiscard]] std::optional<std::string> find(const server::KeyName& key, Instant now) const;
   void forget(const server::KeyName& key) { states_.erase(key_of(key)); }
+  void clear() { *this = EarlyExpiries(); }
 
   [[nodiscard]] std::size_t size() const { return states_.size(); }
 

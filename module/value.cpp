@@ -83,8 +83,8 @@ Instant Value::idle_at() const {
   return latest;
 }
 
-std::size_t Value::memory_bytes() const {
-  std::size_t bytes = sizeof(Value) + limits().size() * sizeof(Cell);
+std::size_t Value::bytes_behind() const {
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < limits().size(); ++i) {
     if (const EventLog* log = log_in(limits()[i], cells()[i])) bytes += sizeof(EventLog) + log->heap_bytes();
   }

@@ -61,9 +61,9 @@ class Value {
     return false;
   }
 
-  /// Bytes that the value occupies, without the limits that it shares.
-  [[nodiscard]] std::size_t memory_bytes() const;
-  /// In how many allocations.
+  /// Bytes that the states occupy beyond the value itself.
+  [[nodiscard]] std::size_t bytes_behind() const;
+  /// Allocations of the value and its states.
   [[nodiscard]] std::size_t memory_pieces() const;
 
  private:

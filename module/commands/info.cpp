@@ -4,6 +4,7 @@
 
 #include "arguments.h"
 #include "commands/commands.h"
+#include "data_type.h"
 #include "keyspace.h"
 #include "reply.h"
 #include "state.h"
@@ -44,7 +45,7 @@ void reply_value(const server::Context& context, const Value& value, Instant now
   context.reply("form");
   context.reply("single");
   context.reply("memory");
-  context.reply(static_cast<std::int64_t>(value.memory_bytes()));
+  context.reply(static_cast<std::int64_t>(memory_of(value)));
   context.reply("granted");
   context.reply(std::int64_t{value.granted_calls()});
   context.reply("denied");

@@ -11,6 +11,11 @@ namespace ratelimit::server {
 void* allocate(std::size_t bytes) { return RedisModule_Alloc(bytes); }
 void deallocate(void* memory) { RedisModule_Free(memory); }
 
+// The function takes what it only reads as if it would change it.
+std::size_t allocated_bytes(const void* memory) {
+  return RedisModule_MallocSize(const_cast<void*>(memory));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
+
 std::string_view Text::view() const {
   std::size_t size = 0;
   const char* bytes = RedisModule_StringPtrLen(handle_, &size);
@@ -135,7 +140,9 @@ void write_command(RedisModuleIO* io, const char* command, Text key, std::int64_
   RedisModule_EmitAOF(io, command, "slb", key.handle(), static_cast<long long>(number), bytes.data(), bytes.size());
 }
 
-void log_warning(RedisModuleIO* io, const char* text) { RedisModule_LogIOError(io, "warning", "%s", text); }
+void log_warning(RedisModuleIO* io, const std::string& text) {
+  RedisModule_LogIOError(io, "warning", "%s", text.c_str());
+}
 
 void add_to_digest(RedisModuleDigest* digest, std::string_view bytes) {
   RedisModule_DigestAddStringBuffer(digest, bytes.data(), bytes.size());
@@ -198,11 +205,13 @@ namespace {
 // The server hands a listener nothing of ours, so each kind of event has a variable for its one listener.
 void (*fork_listener)(RedisModuleCtx*) = nullptr;
 void (*role_listener)(RedisModuleCtx*) = nullptr;
+void (*flush_listener)() = nullptr;
 
 void on_fork(RedisModuleCtx* context, RedisModuleEvent, std::uint64_t subevent, void*) {
   if (subevent == REDISMODULE_SUBEVENT_FORK_CHILD_BORN) fork_listener(context);
 }
 void on_role_change(RedisModuleCtx* context, RedisModuleEvent, std::uint64_t, void*) { role_listener(context); }
+void on_flush(RedisModuleCtx*, RedisModuleEvent, std::uint64_t, void*) { flush_listener(); }
 
 }  // namespace
 
@@ -215,6 +224,12 @@ bool listen_to_role_changes(Context context, void (*listener)(RedisModuleCtx*)) 
   role_listener = listener;
   return RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_ReplicationRoleChanged,
                                             on_role_change) == REDISMODULE_OK;
+}
+
+bool listen_to_flushes(Context context, void (*listener)()) {
+  flush_listener = listener;
+  return RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_FlushDB, on_flush) == REDISMODULE_OK &&
+         RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_SwapDB, on_flush) == REDISMODULE_OK;
 }
 
 bool listen_to_expiries(Context context, ExpiryListener listener) {

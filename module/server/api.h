@@ -28,6 +28,8 @@ namespace ratelimit::server {
 /// Memory of the server: it counts it, and ends itself when there is none.
 [[nodiscard]] void* allocate(std::size_t bytes);
 void deallocate(void* memory);
+/// What a piece of memory really takes.
+[[nodiscard]] std::size_t allocated_bytes(const void* memory);
 
 /// A string that the server holds, such as an argument or the name of a key.
 class Text {
@@ -130,7 +132,7 @@ void write_bytes(RedisModuleIO* io, std::string_view bytes);
 [[nodiscard]] std::optional<std::string> read_bytes(RedisModuleIO* io);
 /// Writes `command key number bytes` to an append-only file that is being rewritten.
 void write_command(RedisModuleIO* io, const char* command, Text key, std::int64_t number, std::string_view bytes);
-void log_warning(RedisModuleIO* io, const char* text);
+void log_warning(RedisModuleIO* io, const std::string& text);
 /// Adds `bytes` to the digest of a value as its only part.
 void add_to_digest(RedisModuleDigest* digest, std::string_view bytes);
 
@@ -217,6 +219,8 @@ struct CommandDescription {
 /// that is registered counts.
 [[nodiscard]] bool listen_to_forks(Context context, void (*listener)(RedisModuleCtx*));
 [[nodiscard]] bool listen_to_role_changes(Context context, void (*listener)(RedisModuleCtx*));
+/// `listener` is called when a database is emptied or trades its place with another one.
+[[nodiscard]] bool listen_to_flushes(Context context, void (*listener)());
 [[nodiscard]] bool listen_to_expiries(Context context, ExpiryListener listener);
 [[nodiscard]] bool register_command(Context context, const CommandDescription& command);
 

@@ -26,9 +26,11 @@ Value::Pointer charged(LimitsPool& pool, std::span<const LimitSpec> specs, Units
   return value;
 }
 
-TEST(Value, OfOneSmallLimitIs32Bytes) {
+TEST(Value, OfSmallLimitsIsOneAllocation) {
   LimitsPool pool;
-  EXPECT_EQ(Value::create(pool.get(std::array{kBucket}))->memory_bytes(), 32U);
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket, kSliding}));
+  EXPECT_EQ(value->bytes_behind(), 0U);
+  EXPECT_EQ(value->memory_pieces(), 1U);
 }
 
 TEST(Value, ComesBackFromItsEncodedForm) {

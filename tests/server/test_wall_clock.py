@@ -110,6 +110,15 @@ def test_a_key_that_is_deleted_after_a_step_stays_deleted(stepped: Server, wall_
     assert client.ask("RL.FIXED k 10 3650d COST 10").granted == 10
 
 
+def test_a_key_that_ended_too_early_is_forgotten_by_a_flush(stepped: Server, wall_clock: WallClock):
+    client = stepped.client()
+    assert client.ask("RL.FIXED k 10 1h COST 10").granted == 10
+    wall_clock.step(2 * HOUR_S)
+    eventually(lambda: client.dbsize() == 0, "the key to expire")
+    client.flushdb()
+    assert client.ask("RL.FIXED k 10 1h COST 10").granted == 10
+
+
 def test_a_replica_follows_when_a_key_ends_too_early(
     stepped: Server, wall_clock: WallClock, start_server: Callable[..., Server]
 ):
