@@ -10,6 +10,7 @@ build_dir=$root/build
 {
   packages_build=(g++ cmake ninja-build libgtest-dev libboost-dev)
   packages_test=(python3-redis python3-pytest python3-hypothesis tzdata)
+  packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
   packages_check=(shellcheck clang-format clang-tidy)
 }
 
@@ -115,8 +116,10 @@ ensure_redismodule() {
   fi
 }
 
-private_apt() {
-  local apt=$build_dir/apt
+# apt_in FOLDER ARGUMENT...: apt-get with its lists, cache and sources in that folder.
+apt_in() {
+  local apt=$1
+  shift
   # Debian's keyring is named since not every release has it among the trusted ones by itself. Run by root,
   # apt would fetch as the user _apt, who often may not enter the folder of the checkout.
   apt-get -q \
@@ -125,6 +128,10 @@ private_apt() {
     -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" \
     -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 "$@" </dev/null
 }
+
+make_apt_folders() { mkdir -p "$1/sources.list.d" "$1/lists/partial" "$1/cache/archives/partial"; }
+
+private_apt() { apt_in "$build_dir/apt" "$@"; }
 
 # deb-src lines for the archives that this machine takes its packages from. Only Debian's own: others often
 # have no sources. Where apt has no lists yet, it knows no origin: then all of them.
@@ -139,7 +146,7 @@ source_lines() {
 # The tarball stays in build/redis-source: it also holds the server's own tests.
 fetch_redis_source() {
   local apt=$build_dir/apt sources=$build_dir/redis-source
-  mkdir -p "$apt/sources.list.d" "$apt/lists/partial" "$apt/cache/archives/partial" "$sources" &&
+  make_apt_folders "$apt" && mkdir -p "$sources" &&
     source_lines >"$apt/sources.list" &&
     private_apt update &&
     (cd "$sources" && private_apt source --download-only redis)
@@ -161,6 +168,20 @@ extract_redismodule() {
   mkdir -p "$dir" &&
     tar -xOf "$build_dir/redis-source/$tarball" --wildcards '*/src/redismodule.h' >"$dir/redismodule.h.new" &&
     mv "$dir/redismodule.h.new" "$dir/redismodule.h"
+}
+
+# --- other servers ----------------------------------------------------------------------------------
+
+# shellcheck disable=SC2034 # for the callers
+servers_dir=$build_dir/servers
+
+# "8.0.2", from "Redis server v=8.0.2 sha=..." or "Valkey server v=...".
+version_of() { "$1" --version | sed -nE 's/.* v=([^ ]+).*/\1/p' | grep .; }
+
+# What scripts/servers has obtained, one folder a line.
+server_folders() {
+  local file
+  for file in "$servers_dir"/*/server; do [[ ! -x $file ]] || dirname "$file"; done
 }
 
 # --- building ---------------------------------------------------------------------------------------

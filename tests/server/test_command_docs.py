@@ -86,5 +86,5 @@ def test_the_key_is_the_first_argument(db, name):
 
 
 def test_the_module_is_called_ratelimit(db):
-    [module] = db.module_list()
-    assert (module["name"], module["path"]) == ("ratelimit", str(MODULE))
+    paths = {module["name"]: module["path"] for module in db.module_list()}  # newer servers list parts of their own
+    assert paths["ratelimit"] == str(MODULE)
