@@ -1,0 +1,261 @@
+"""Redis Cluster: a command finds its node by its key, keys of different slots are refused, slots move under load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from threading import Event
+
+import pytest
+
+from cluster import Cluster, Node, hold_clocks
+from harness import BASE, Client, eventually
+from resp import Connection, Failure
+
+CAPACITY = 4000
+CHECKS = {
+    "tokenbucket": f"RL.TOKENBUCKET {{}} {CAPACITY} 7 60s",
+    "fixed": f"RL.FIXED {{}} {CAPACITY} 60s",
+    "aligned": f"RL.FIXED {{}} {CAPACITY} 1h ALIGNED",
+    "sliding": f"RL.SLIDING {{}} {CAPACITY} 60s",
+    "several": f"RL.CHECK {{}} TOKENBUCKET 5000 7 60s FIXED {CAPACITY} 60s SLIDING 6000 60s",
+}
+QUESTIONS = ["RL.PEEK {}", "RL.PEEK {} FIXED 40 60s COST 3", "RL.INFO {}"]
+INTERNAL = ["RL._STORE {} 0 payload", "RL._APPLY {} 0 payload"]
+
+
+@pytest.fixture(scope="module")
+def started_cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def cluster(started_cluster: Cluster) -> Iterator[Cluster]:
+    for primary in started_cluster.primaries:
+        with primary.client() as db:
+            db.flushall()
+    hold_clocks(started_cluster.nodes, BASE)
+    yield started_cluster
+    started_cluster.assert_well()
+
+
+def other_than(cluster: Cluster, owner: Node) -> Node:
+    return next(primary for primary in cluster.primaries if primary is not owner)
+
+
+def key_elsewhere(cluster: Cluster, key: str) -> str:
+    """A key that another primary has."""
+    owner = cluster.owner_of(key)
+    return next(other for number in count() if cluster.owner_of(other := f"other{number}") is not owner)
+
+
+def keys_on(node: Node) -> set[str]:
+    with node.client() as db:
+        return set(db.keys())
+
+
+@pytest.mark.parametrize("line", [*CHECKS.values(), *QUESTIONS, *INTERNAL])
+def test_the_server_knows_where_the_key_stands(cluster, line):
+    with cluster.primaries[0].client() as db:
+        assert db.execute_command("COMMAND GETKEYS", *line.format("the-key").split()) == ["the-key"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "use"),
+    [
+        (CHECKS.values(), ["RW", "access", "update"]),
+        (QUESTIONS, ["RO", "access"]),
+        (["RL._STORE {} 0 payload"], ["OW", "update"]),
+        (["RL._APPLY {} 0 payload"], ["RW", "access", "update"]),
+    ],
+)
+def test_the_server_knows_what_is_done_to_the_key(cluster, lines, use):
+    with cluster.primaries[0].client() as db:
+        for line in lines:
+            [[key, flags]] = db.execute_command("COMMAND GETKEYSANDFLAGS", *line.format("k").split())
+            assert (key, sorted(flags)) == ("k", sorted(use))
+
+
+def test_a_client_that_knows_nothing_of_the_module_finds_every_key(cluster):
+    lines = {f"{name}-{number}": line for name, line in CHECKS.items() for number in range(20)}
+    client = cluster.client()
+    for key, line in lines.items():
+        assert client.execute_command(*line.format(key).split())[:3] == [1, CAPACITY, CAPACITY - 1]
+        assert client.execute_command("RL.PEEK", key)[:3] == [1, CAPACITY, CAPACITY - 2]
+        assert client.execute_command("RL.INFO", key)
+    held = [keys_on(primary) for primary in cluster.primaries]
+    assert all(held) and sum(map(len, held)) == len(lines) and set().union(*held) == set(lines)
+    client.close()
+
+
+@pytest.mark.parametrize("line", [*CHECKS.values(), *QUESTIONS])
+def test_a_node_that_does_not_have_the_key_says_who_has_and_takes_nothing(cluster, line):
+    owner = cluster.owner_of("k")
+    with Connection(other_than(cluster, owner).socket) as connection:
+        moved = connection.do(*line.format("k").split())
+    assert isinstance(moved, Failure)
+    assert moved.split()[0] == "MOVED" and moved.endswith(f":{owner.port}")
+    assert not any(map(keys_on, cluster.nodes))
+
+
+def test_a_replica_sends_checks_to_its_primary_and_answers_questions_to_those_who_may_read_there(cluster):
+    owner = cluster.owner_of("k")
+    replica = cluster.replicas[cluster.primaries.index(owner)]
+    with owner.client() as db:
+        db.ask(CHECKS["fixed"].format("k"))
+        assert db.wait(1, 10_000) == 1
+    with Connection(replica.socket) as connection:
+        assert connection.do("RL.PEEK", "k").startswith("MOVED")
+        connection.do("READONLY")
+        assert connection.do("RL.PEEK", "k")[:3] == [1, CAPACITY, CAPACITY - 2]
+        assert connection.do(*CHECKS["fixed"].format("k").split()).startswith("MOVED")
+
+
+def test_a_transaction_over_two_slots_is_refused_and_takes_nothing(cluster):
+    owner = cluster.owner_of("k")
+    other = next(f"k{number}" for number in count() if cluster.owner_of(f"k{number}") is owner)
+    with Connection(owner.socket) as connection:
+        connection.do("MULTI")
+        for key in ("k", other):
+            assert connection.do(*CHECKS["fixed"].format(key).split()) == "QUEUED"
+        assert connection.do("EXEC").startswith("CROSSSLOT")
+    assert not any(map(keys_on, cluster.nodes))
+
+
+TWICE = "for _, key in ipairs(KEYS) do redis.call('RL.FIXED', key, 40, '60s') end return 'done'"
+
+
+def test_a_script_over_two_slots_is_refused_and_takes_nothing(cluster):
+    with Connection(cluster.owner_of("k").socket) as connection:
+        assert connection.do("EVAL", TWICE, "2", "k", "{other}k").startswith("CROSSSLOT")
+        assert connection.do("EVAL", TWICE, "2", "k", "{k}2") == "done"
+    assert set().union(*map(keys_on, cluster.primaries)) == {"k", "{k}2"}
+
+
+def test_a_script_that_reaches_for_a_key_of_another_node_is_refused_and_takes_nothing(cluster):
+    away = key_elsewhere(cluster, "k")
+    with Connection(cluster.owner_of("k").socket) as connection:
+        script = "return redis.call('RL.FIXED', ARGV[1], 40, '60s')"
+        assert isinstance(connection.do("EVAL", script, "1", "k", away), Failure)
+    assert not any(map(keys_on, cluster.nodes))
+
+
+class Slot:
+    """One slot, and its way from one primary to another."""
+
+    def __init__(self, cluster: Cluster, key: str) -> None:
+        self._cluster = cluster
+        self.source = cluster.owner_of(key)
+        self.target = other_than(cluster, self.source)
+        with self.source.client() as db:
+            self.number = db.do(f"CLUSTER KEYSLOT {key}")
+
+    def open(self) -> None:
+        self._set(self.target, "IMPORTING", self.source)
+        self._set(self.source, "MIGRATING", self.target)
+
+    def keys(self, most: int = 1) -> list[str]:
+        with self.source.client() as db:
+            return db.do(f"CLUSTER GETKEYSINSLOT {self.number} {most}")
+
+    def move(self, key: str) -> None:
+        with self.source.client() as db:
+            moved = db.execute_command("MIGRATE", "127.0.0.1", self.target.port, "", 0, 10_000, "KEYS", key)
+        assert moved in ("OK", "NOKEY")
+
+    def close(self) -> None:
+        for node in (self.target, self.source, *self._cluster.primaries):
+            self._set(node, "NODE", self.target)
+
+    def _set(self, node: Node, what: str, about: Node) -> None:
+        with node.client() as db:
+            assert db.do(f"CLUSTER SETSLOT {self.number} {what} {self._cluster.id_of(about)}")
+
+
+class Callers:
+    """Who asks for the keys of one slot, all the while."""
+
+    THREADS = 3
+    LINES = {f"{{slot}}{name}-{number}": line for name, line in CHECKS.items() for number in range(12)}
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._moved = Event()
+        self._granted = [Counter() for _ in range(self.THREADS)]
+        self._pool = ThreadPoolExecutor(self.THREADS)
+        self._jobs = [self._pool.submit(self._call, granted) for granted in self._granted]
+
+    def granted(self) -> Counter[str]:
+        for job in self._jobs:
+            if job.done():
+                job.result()  # raises what went wrong
+        return sum((granted.copy() for granted in self._granted), Counter())
+
+    def until_denied(self) -> None:
+        """Lets the callers finish: each asks for all that is left of every key."""
+        self._moved.set()
+        self._pool.shutdown()
+
+    def _call(self, granted: Counter[str]) -> None:
+        client = self._cluster.client()
+        while not self._moved.is_set():
+            for key, line in self.LINES.items():
+                granted[key] += client.execute_command(*line.format(key).split())[0]
+        for key, line in self.LINES.items():
+            while left := left_of(client.execute_command("RL.PEEK", key)):
+                granted[key] += client.execute_command(*f"{line} COST {left}".format(key).split())[0]
+        client.close()
+
+
+def left_of(peeked: list) -> int:
+    """What could be taken now: PEEK says what a call of one unit would leave."""
+    granted, _, remaining, *_ = peeked
+    return granted + remaining
+
+
+def test_a_slot_that_moves_under_load_loses_no_state(cluster):
+    """Each key is granted exactly its capacity, wherever its calls went; the clocks are held."""
+    slot = Slot(cluster, "{slot}")
+    callers = Callers(cluster)
+    try:
+        eventually(lambda: len(callers.granted()) == len(callers.LINES), "every key to be asked for")
+        slot.open()
+        while keys := slot.keys():
+            before = callers.granted().total()
+            eventually(lambda: callers.granted().total() > before + 2, "calls between one key and the next")
+            slot.move(keys[0])
+        slot.close()
+        moved = callers.granted()
+    finally:
+        callers.until_denied()
+    assert all(0 < moved[key] < CAPACITY for key in callers.LINES)
+    assert callers.granted() == {key: CAPACITY for key in callers.LINES}
+    assert keys_on(slot.target) == set(callers.LINES) and not keys_on(slot.source)
+
+
+def test_keys_that_move_with_their_slot_keep_their_bytes(cluster):
+    slot = Slot(cluster, "{slot}")
+    with slot.source.client() as db:
+        for name, line in CHECKS.items():
+            for _ in range(3):
+                db.ask(line.format(f"{{slot}}{name}"))
+        before = picture(db)
+    slot.open()
+    for key in slot.keys(100):
+        slot.move(key)
+    slot.close()
+    replica = cluster.replicas[cluster.primaries.index(slot.target)]
+    with slot.target.client() as db, replica.client() as copy:
+        assert picture(db) == before
+        assert db.wait(1, 10_000) == 1
+        assert copy.do("DEBUG DIGEST") == db.do("DEBUG DIGEST")
+
+
+def picture(db: Client) -> dict:
+    return {key: (db.ask(f"RL.PEEK {key}"), db.digest(key)) for key in db.keys()}

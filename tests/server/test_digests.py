@@ -1,0 +1,328 @@
+"""After any mix of commands the primary, its replica, and what a restart reads from either kind of file are the same.
+
+Thousands of random commands: every algorithm and lists of them, changes of limits, denials, errors, everything that
+moves, copies, ends or replaces a key, transactions, scripts, clocks that go back. A failing run prints its seed;
+RATELIMIT_TEST_SEED repeats it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND, Client, Clock, Server, eventually
+from resp import Connection, Failure
+
+SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
+
+STEPS = 4000
+DATABASES = (0, 1, 2)
+KEYS = [f"k{number}" for number in range(16)]
+SPANS = ["500ms", "1s", "7s", "60s", "1h", "1d", "365d"]
+STEPS_OF_TIME = [0, 1, 999, MS, 17 * MS, SECOND, 7 * SECOND, MINUTE, HOUR]
+LATER = [0, 1, SECOND, MINUTE, HOUR, 2 * DAY]
+
+Line = str
+
+
+def any_limit(rng: random.Random) -> str:
+    size, span = rng.choice([1, 3, 10, 100, 4294967295]), rng.choice(SPANS)
+    limit = rng.choice(
+        [
+            f"TOKENBUCKET {size} {rng.choice([7, 1000, 999999937])} {span}",
+            f"FIXED {size} {span}",
+            f"FIXED {size} {span} ALIGNED",
+            f"SLIDING {size} {span}",
+        ]
+    )
+    # A bucket that would take more than ten years to fill is refused: let it be, errors belong to the mix.
+    return limit + rng.choice(["", "", "", " PER REQUEST", f" AS l{rng.randrange(10**6)}"])
+
+
+def any_limits(rng: random.Random) -> str:
+    return " ".join(any_limit(rng) for _ in range(rng.choice([1, 1, 1, 2, 3, 8])))
+
+
+class Mix:
+    """An endless supply of lines. Most keys keep their limits for a while, so that their states grow old."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._limits = {key: any_limits(rng) for key in KEYS}
+        self._now = BASE + 1000 * DAY
+
+    def lines(self) -> list[Line]:
+        """One command, or a few that belong together."""
+        together = self._rng.choices([self._one, self._transaction], [95, 5])[0]
+        return together()
+
+    def _one(self) -> list[Line]:
+        kinds: list[Callable[[], Line]] = [self._check, self._script, self._question, self._server, self._mistake]
+        kinds += [self._time]
+        return [self._rng.choices(kinds, [70, 3, 5, 12, 3, 7])[0]()]
+
+    def _transaction(self) -> list[Line]:
+        """Which can hold anything but another one."""
+        inside = [self._one()[0] for _ in range(self._rng.randint(1, 5))]
+        return ["MULTI", *inside, self._rng.choice(["EXEC", "EXEC", "EXEC", "DISCARD"])]
+
+    def _key(self) -> str:
+        return self._rng.choice(KEYS)
+
+    def _check(self) -> Line:
+        key = self._key()
+        if self._rng.random() < 0.05:
+            self._limits[key] = any_limits(self._rng)
+        cost = self._rng.choice([1, 1, 1, 2, 5, 50, 100_000, 4294967295])
+        return f"RL.CHECK {key} {self._limits[key]} COST {cost}"
+
+    def _script(self) -> Line:
+        first, second = self._rng.sample(KEYS, 2)
+        return f"EVAL {SCRIPT} 2 {first} {second} {self._rng.choice([1, 3, 60])}"
+
+    def _question(self) -> Line:
+        return self._rng.choice(["RL.PEEK {}", "RL.PEEK {} COST 3", "RL.INFO {}", "DUMP {}"]).format(self._key())
+
+    def _server(self) -> Line:
+        key, other, database = self._key(), self._key(), self._rng.choice(DATABASES)
+        return self._rng.choice(
+            [
+                f"DEL {key}",
+                f"UNLINK {key}",
+                f"PEXPIRE {key} {self._rng.choice([1, 1, 3_000_000, 90_000_000])}",
+                f"EXPIRE {key} -1",
+                f"PERSIST {key}",
+                f"RENAME {key} {other}",
+                f"RENAMENX {key} {other}",
+                f"COPY {key} {other} REPLACE",
+                f"COPY {key} {other} DB {database} REPLACE",
+                f"MOVE {key} {database}",
+                f"SET {key} text",
+                f"SELECT {database}",
+                f"SELECT {database}",
+                f"SWAPDB {self._rng.choice(DATABASES)} {database}",
+                *(["FLUSHDB"] if self._rng.random() < 0.1 else []),
+            ]
+        )
+
+    def _mistake(self) -> Line:
+        limits = ["FIXED 0 1s", "FIXED 3", "SLIDING 3 1s COST 0", "FIXED 1 3651d", "FIXED 1 1s AS a FIXED 1 1s AS a"]
+        lines = [f"RL.CHECK {{}} {limit}" for limit in limits] + ["RL.CHECK {}", "RL._STORE {} 0 x", "RL._APPLY {} 0 x"]
+        return self._rng.choice(lines).format(self._key())
+
+    def _time(self) -> Line:
+        """Mostly forwards; back by up to an hour, as wall clocks do after a restart."""
+        direction = self._rng.choice([1, 1, 1, 1, 1, -1])
+        self._now += direction * self._rng.choice(STEPS_OF_TIME)
+        return f"RL.DEBUG CLOCK SET {self._now}"
+
+
+# White space divides the words of a line; a tab inside a script is none to split(" ").
+SCRIPT = "\t".join(
+    """
+    for i = 1, tonumber(ARGV[1]) do
+      redis.pcall('RL.SLIDING', KEYS[1], 40, '60s')
+      redis.pcall('RL.CHECK', KEYS[2], 'FIXED', 30, '1h', 'TOKENBUCKET', 50, 7, '1m', 'COST', i)
+    end
+    return redis.pcall('RL.PEEK', KEYS[1])
+    """.split()
+)
+
+
+def carry_out(connection: Connection, mix: Mix, steps: int) -> dict[str, int]:
+    """How many commands there were, and how many of them were refused as mistakes."""
+    counts = {"commands": 0, "refused": 0}
+    while counts["commands"] < steps:
+        for line in mix.lines():
+            reply = connection.do(*line.split(" "))
+            counts["commands"] += 1
+            counts["refused"] += isinstance(reply, Failure)
+    return counts
+
+
+@pytest.fixture
+def pair(start_server) -> tuple[Server, Server]:
+    """A primary and a replica, each with an append-only file."""
+    options = ("--appendonly", "yes", "--repl-diskless-sync-delay", "0")
+    primary = start_server(*options)
+    replica = start_server(*options, "--replicaof", "127.0.0.1", str(primary.port))
+    with replica.client() as copy:
+        eventually(lambda: copy.info("replication")["master_link_status"] == "up", "the replica to sync")
+        eventually(lambda: not copy.info("persistence")["aof_rewrite_in_progress"], "its file to begin anew")
+    return primary, replica
+
+
+def digest(server: Server) -> str:
+    with server.client() as db:
+        return db.do("DEBUG DIGEST")
+
+
+def hold(servers: tuple[Server, ...], unix_ns: int) -> None:
+    for server in servers:
+        with server.client() as db:
+            Clock(db).set(unix_ns)
+
+
+def picture(server: Server, questions: bool = False) -> dict:
+    """Every key by its bytes and its end; and what it answers at this instant."""
+    seen = {}
+    for database in DATABASES:
+        with server.client(db=database) as db:
+            for key in db.keys():
+                seen[database, key] = [db.digest(key), db.do(f"PEXPIRETIME {key}")]
+                if questions and db.type(key) == "ratelimit":
+                    seen[database, key] += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 7")]
+                    seen[database, key] += [db.rl_info(key)["limits"]]
+    return seen
+
+
+def settle(primary: Server, replica: Server) -> None:
+    """Keys that were told to expire at once are found and deleted by the primary in its own time."""
+    with primary.client() as db, replica.client() as copy:
+        for name in DATABASES:
+            with primary.client(db=name) as each:
+                eventually(lambda: len(each.keys()) == each.dbsize(), "the primary to delete what has expired")
+        offset = db.info("replication")["master_repl_offset"]
+        eventually(lambda: copy.info("replication")["slave_repl_offset"] >= offset, "the replica to catch up")
+
+
+@pytest.mark.parametrize("run", range(3))
+def test_after_any_mix_of_commands_all_are_the_same(pair, start_server, run):
+    print("RATELIMIT_TEST_SEED", SEED)
+    primary, replica = pair
+    with Connection(primary.socket) as connection:
+        counts = carry_out(connection, Mix(random.Random(f"{SEED} {run}")), STEPS)
+    print(counts)
+    settle(primary, replica)
+    before, whole = picture(primary), digest(primary)
+    assert len(before) > len(KEYS) / 2
+
+    assert (picture(replica), digest(replica)) == (before, whole)
+    assert_same_answers(primary, replica)
+
+    with primary.client() as db:
+        db.save()
+    from_rdb = start_server("--dir", str(primary.directory))
+    assert (picture(from_rdb), digest(from_rdb)) == (before, whole)
+
+    primary.restart()
+    assert (picture(primary), digest(primary)) == (before, whole)
+
+    with replica.client() as copy:
+        copy.do("REPLICAOF NO ONE")
+        copy.do("DEBUG LOADAOF")
+    assert (picture(replica), digest(replica)) == (before, whole)
+
+
+def assert_same_answers(primary: Server, replica: Server) -> None:
+    """With both clocks held at the same instants."""
+    for later in LATER:
+        hold((primary, replica), BASE + 1000 * DAY + later)
+        assert picture(replica, questions=True) == picture(primary, questions=True)
+
+
+@pytest.mark.parametrize("preamble", ["yes", "no"])
+def test_after_any_mix_of_commands_a_rewritten_file_is_the_same(start_server, preamble):
+    """Also with what was said while it was rewritten."""
+    print("RATELIMIT_TEST_SEED", SEED)
+    server = start_server("--appendonly", "yes", "--aof-use-rdb-preamble", preamble)
+    mix = Mix(random.Random(f"{SEED} {preamble}"))
+    with Connection(server.socket) as connection, server.client() as db:
+        carry_out(connection, mix, STEPS // 2)
+        db.bgrewriteaof()
+        carry_out(connection, mix, STEPS // 4)
+        eventually(lambda: not db.info("persistence")["aof_rewrite_in_progress"], "the rewrite to end")
+        carry_out(connection, mix, STEPS // 4)
+    for database in DATABASES:
+        with server.client(db=database) as db:
+            eventually(lambda: len(db.keys()) == db.dbsize(), "the server to delete what has expired")
+    before, whole = picture(server), digest(server)
+    server.restart()
+    assert (picture(server), digest(server)) == (before, whole)
+
+
+def syncs(server: Server, kind: str) -> int:
+    with server.client() as db:
+        return db.info("stats")[kind]
+
+
+def drop_replicas(server: Server) -> None:
+    with server.client() as db:
+        db.execute_command("CLIENT KILL", "TYPE", "replica")
+
+
+def test_a_replica_that_loses_its_link_again_and_again_catches_up(start_server):
+    print("RATELIMIT_TEST_SEED", SEED)
+    primary = start_server("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
+    replica = start_server("--replicaof", "127.0.0.1", str(primary.port))
+    mix = Mix(random.Random(f"{SEED} link"))
+    eventually(lambda: syncs(primary, "sync_full") == 1, "the replica to sync")
+    with Connection(primary.socket) as connection:
+        for number in range(1, 6):
+            carry_out(connection, mix, 200)
+            drop_replicas(primary)
+            carry_out(connection, mix, 200)
+            eventually(lambda: syncs(primary, "sync_partial_ok") == number, "the replica to come back")
+    settle(primary, replica)
+    assert (picture(replica), digest(replica)) == (picture(primary), digest(primary))
+    assert syncs(primary, "sync_full") == 1
+
+
+@pytest.mark.parametrize("load", ["disabled", "on-empty-db", "swapdb"])
+@pytest.mark.parametrize("diskless", ["yes", "no"])
+def test_a_replica_that_must_begin_anew_agrees(start_server, diskless, load):
+    """Straight from the link, or from a file; beside what it had, or in its place."""
+    print("RATELIMIT_TEST_SEED", SEED)
+    primary = start_server("--repl-diskless-sync", diskless, "--repl-diskless-sync-delay", "0")
+    replica = start_server("--repl-diskless-load", load, "--replicaof", "127.0.0.1", str(primary.port))
+    mix = Mix(random.Random(f"{SEED} anew"))
+    with Connection(primary.socket) as connection:
+        for number in range(1, 4):
+            eventually(lambda: syncs(primary, "sync_full") == number, "the replica to sync")
+            carry_out(connection, mix, 300)
+            settle(primary, replica)
+            assert (picture(replica), digest(replica)) == (picture(primary), digest(primary))
+            connection.do("DEBUG", "CHANGE-REPL-ID")
+            drop_replicas(primary)
+
+
+CHECKS = ["TOKENBUCKET 10 10 50ms COST 10", "FIXED 10 50ms", "SLIDING 10 50ms", "FIXED 10 20ms SLIDING 10 50ms"]
+
+
+@pytest.fixture
+def quiet_pair(pair) -> Iterator[tuple[Client, Client]]:
+    """Clients of the primary and the replica; expired keys are deleted only when somebody touches them."""
+    primary, replica = pair
+    with primary.client() as db, replica.client() as copy:
+        for client in (db, copy):
+            client.do("DEBUG SET-ACTIVE-EXPIRE 0")
+        yield db, copy
+
+
+def test_a_key_that_expires_is_gone_on_both(pair):
+    """Here the clocks run: the server's own expiry is the subject."""
+    primary, replica = pair
+    with primary.client() as db, replica.client() as copy:
+        for number, limits in enumerate(CHECKS):
+            assert db.ask(f"RL.CHECK k{number} {limits}").granted
+        db.wait(1, 10_000)
+        eventually(lambda: db.dbsize() == copy.dbsize() == 0, "the keys to expire")
+        assert digest(primary) == digest(replica) == "0" * 40
+
+
+@pytest.mark.parametrize("limits", CHECKS)
+def test_a_key_that_has_expired_is_gone_on_both_before_it_is_deleted(quiet_pair, limits):
+    db, copy = quiet_pair
+    db.ask(f"RL.CHECK k {limits}")
+    db.wait(1, 10_000)
+    end_ms = copy.do("PEXPIRETIME k")
+    eventually(lambda: copy.time() > (end_ms // 1000, (end_ms % 1000 + 1) * 1000), "the key to expire")
+    assert copy.dbsize() == 1, "it is still there"
+    assert copy.do("RL.PEEK k") is copy.do("RL.INFO k") is None
+    assert db.do("RL.PEEK k") is db.do("RL.INFO k") is None
+    assert db.ask(f"RL.CHECK k {limits}").granted
+    db.wait(1, 10_000)
+    assert copy.do("PEXPIRETIME k") == db.do("PEXPIRETIME k") > end_ms
