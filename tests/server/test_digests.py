@@ -53,9 +53,13 @@ class Mix:
         self._rng = rng
         self._limits = {key: any_limits(rng) for key in KEYS}
         self._now = BASE + 1000 * DAY
+        self._is_clock_held = False
 
     def lines(self) -> list[Line]:
-        """One command, or a few that belong together."""
+        """One command, or a few that belong together. The clock is held first: keys of real time end while one compares."""
+        if not self._is_clock_held:
+            self._is_clock_held = True
+            return [self._time()]
         together = self._rng.choices([self._one, self._transaction], [95, 5])[0]
         return together()
 
