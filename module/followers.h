@@ -26,7 +26,7 @@ class Followers {
   void expect_one(server::Context context);
 
  private:
-  static void look(RedisModuleCtx* context, void* followers);
+  static void look(RedisModuleCtx* handle, void* data);
 
   bool may_exist_ = true;
   bool look_is_due_ = false;

@@ -9,7 +9,7 @@ build_dir=$root/build
 # shellcheck disable=SC2034 # used by the scripts that source this
 {
   packages_build=(g++ cmake ninja-build libgtest-dev libboost-dev)
-  packages_test=(python3-redis python3-pytest python3-hypothesis tzdata)
+  packages_test=(python3-redis python3-pytest tzdata)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
   packages_check=(shellcheck clang-format clang-tidy)
 }

@@ -1,6 +1,6 @@
 """Random traffic against the oracle: thousands of calls, each with its instant, and every reply equal, not nearly so.
 
-A failing run prints its seed; RATELIMIT_SEED repeats it.
+A failing run prints its seed; RATELIMIT_TEST_SEED repeats it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from oracle import LONGEST, MOST, FixedWindow, Key, Limit, SlidingLog, TokenBuck
 
 Step = tuple[int, str, tuple | None]  # at this instant, this line, this reply
 
-SEED = int(os.environ.get("RATELIMIT_SEED", random.SystemRandom().randrange(2**32)))
+SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 KEYS = 40
 STEPS = 150
 EARLIEST, LATEST = BASE - 10 * 365 * DAY, BASE + 100 * 365 * DAY
@@ -103,7 +103,7 @@ def play(db: Client, steps: list[Step]) -> None:
         pipe.execute_command(*line.split())
     for index, (step, reply) in enumerate(zip(steps, pipe.execute()[1::2], strict=True)):
         got = reply if reply is None else tuple(reply)
-        assert got == step[2], f"RATELIMIT_SEED={SEED}, step {index}, after\n{transcript(steps[: index + 1])}"
+        assert got == step[2], f"RATELIMIT_TEST_SEED={SEED}, step {index}, after\n{transcript(steps[: index + 1])}"
 
 
 def transcript(steps: list[Step]) -> str:
