@@ -1,0 +1,66 @@
+"""The server's defragmentation moves our values and logs. It needs a server with its own jemalloc, which not all have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from harness import Client, Server, eventually
+
+KEYS = 3_000
+LOGS = 4
+ENTRIES = 60_000
+
+
+def digest(client: Client) -> str:
+    return client.execute_command("DEBUG", "DIGEST")
+
+
+def fragmented(client: Client) -> None:
+    """Small values and blocks of large logs, of which every second one is gone again."""
+    pipe = client.pipeline(transaction=False)
+    pipe.execute_command("RL.DEBUG", "CLOCK", "SET", 4_102_444_800_000_000_000)
+    for number in range(2 * KEYS):
+        pipe.execute_command("RL.TOKENBUCKET", f"small:{number}", 20, 1, "1h", "COST", 3)
+        pipe.execute_command("RL.CHECK", f"list:{number}", "SLIDING", 20, "1h", "FIXED", 10, "1d", "COST", 2)
+    for entry in range(ENTRIES):
+        pipe.execute_command("RL.DEBUG", "CLOCK", "ADVANCE", 7_000_000)
+        for log in range(2 * LOGS):
+            pipe.execute_command("RL.SLIDING", f"log:{log}", 4294967295, "1h", "COST", 1 + entry % 300)
+        if entry % 5_000 == 0:
+            pipe.execute()
+    pipe.execute()
+    client.delete(*(f"{kind}:{n}" for kind in ("small", "list") for n in range(0, 2 * KEYS, 2)))
+    client.delete(*(f"log:{n}" for n in range(0, 2 * LOGS, 2)))
+
+
+@pytest.fixture
+def defragmenting(start_server: Callable[..., Server]) -> Client:
+    server = start_server(
+        "--active-defrag-ignore-bytes", "1", "--active-defrag-threshold-lower", "0", "--active-defrag-cycle-min", "65",
+        "--active-defrag-cycle-max", "75", "--active-defrag-max-scan-fields", "100",
+    )  # fmt: skip
+    client = server.client()
+    try:
+        client.config_set("activedefrag", "yes")
+        client.config_set("activedefrag", "no")
+    except redis.ResponseError:
+        pytest.skip("this server is built without active defragmentation, as Debian's is")
+    return client
+
+
+def test_values_and_logs_that_are_moved_stay_as_they_are(defragmenting: Client):
+    client = defragmenting
+    fragmented(client)
+    before = digest(client)
+    client.config_set("activedefrag", "yes")
+    eventually(lambda: client.info("stats")["active_defrag_hits"] > KEYS, "the server to move values")
+    eventually(lambda: client.info("stats")["active_defrag_key_hits"] > KEYS, "the server to come by every key")
+    for log in range(1, 2 * LOGS, 2):
+        assert client.ask(f"RL.PEEK log:{log}").granted == 1
+    assert digest(client) == before
+    for log in range(1, 2 * LOGS, 2):
+        assert client.ask(f"RL.SLIDING log:{log} 4294967295 1h").granted == 1
+    client.flushall()
