@@ -19,6 +19,7 @@ from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 
+import pytest
 import redis
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -196,6 +197,12 @@ class Server:
 
     def _log_file(self) -> Path:
         return self.directory / "log"
+
+
+# A mark for tests that weigh: with a sanitizer, values are not allocated by the server.
+same_allocator = pytest.mark.skipif(
+    bool(os.environ.get("RATELIMIT_PRELOAD")), reason="a sanitizer's allocator takes more than the server knows of"
+)
 
 
 def environment() -> dict[str, str]:

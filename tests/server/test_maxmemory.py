@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness import Client, Server
+from harness import Client, Server, same_allocator
 
 CHECKS = [
     "RL.CHECK {key} FIXED 10 1h",
@@ -58,6 +58,7 @@ def test_an_evicting_server_goes_on_and_forgets_whole_keys(start_server: Callabl
     assert client.ask("RL.TOKENBUCKET caller:19999 10 1 1h").granted == 0
 
 
+@same_allocator
 def test_the_memory_of_logs_is_seen_by_the_server(db: Client, clock):
     before = db.info("memory")["used_memory"]
     pipe = db.pipeline(transaction=False)
@@ -73,6 +74,7 @@ def test_the_memory_of_logs_is_seen_by_the_server(db: Client, clock):
     assert db.info("memory")["used_memory"] - before < 200_000
 
 
+@same_allocator
 def test_many_keys_have_one_copy_of_their_limits(db: Client, clock):
     """A name of 13 bytes: 117 bytes for tables, name and expiry, 16 that the server keeps for a module, and our 32."""
     before = db.info("memory")["used_memory"]
