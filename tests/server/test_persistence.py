@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import struct
 from contextlib import suppress
 
 import pytest
 import redis
 
+from dump import sealed
 from harness import BASE, HOUR, MINUTE, SECOND, Client, Clock
 
 LATER = [0, 1, 3 * SECOND, MINUTE, HOUR, 25 * HOUR]
@@ -110,29 +110,8 @@ def test_a_digest_tells_states_apart_and_knows_equal_ones(db, clock):
     assert db.digest("a") != db.digest("b")
 
 
-CRC_POLYNOMIAL = 0x95AC9329AC4BC9B5  # CRC-64/Jones, reflected: what DUMP ends with
 HEADER = 1 + 9  # the type and the module's name are the server's to check
 FOOTER = 2 + 8  # the version of RDB and the checksum
-
-
-def crc_table() -> list[int]:
-    table = []
-    for crc in range(256):
-        for _ in range(8):
-            crc = crc >> 1 ^ (CRC_POLYNOMIAL if crc & 1 else 0)
-        table.append(crc)
-    return table
-
-
-CRC_TABLE = crc_table()
-
-
-def sealed(body: bytes) -> bytes:
-    """The body with the checksum that RESTORE wants to see."""
-    crc = 0
-    for byte in body:
-        crc = CRC_TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-    return body + struct.pack("<Q", crc)
 
 
 def hostile(rng: random.Random, payload: bytes) -> bytes:
