@@ -160,10 +160,6 @@ class Limits {
                       [](const Limit& limit, const LimitSpec& spec) { return limit.is(spec); });
   }
 
-  [[nodiscard]] std::size_t heap_bytes() const {
-    return limits_.capacity() * sizeof(Limit) + labels_.capacity() * sizeof(std::string);
-  }
-
  private:
   Limits() = default;
 

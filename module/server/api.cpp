@@ -37,7 +37,6 @@ void Context::reply_null() const { RedisModule_ReplyWithNull(handle_); }
 void Context::reply_list(std::size_t size) const { RedisModule_ReplyWithArray(handle_, static_cast<long>(size)); }
 void Context::reply_map(std::size_t size) const { RedisModule_ReplyWithMap(handle_, static_cast<long>(size)); }
 void Context::reply_error(const std::string& text) const { RedisModule_ReplyWithError(handle_, text.c_str()); }
-void Context::reply_wrong_type() const { RedisModule_ReplyWithError(handle_, REDISMODULE_ERRORMSG_WRONGTYPE); }
 
 int Context::database() const { return RedisModule_GetSelectedDb(handle_); }
 

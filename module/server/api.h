@@ -70,8 +70,6 @@ class Context {
   void reply_map(std::size_t size) const;
   /// `text` begins with the error's code.
   void reply_error(const std::string& text) const;
-  /// The server's own error for a key that holds another type.
-  void reply_wrong_type() const;
 
   /// The number of the selected database.
   [[nodiscard]] int database() const;
