@@ -66,6 +66,19 @@ class Pair {
     queue_.push_back(last);
   }
 
+  void take_back(Units units, Units newer) {
+    log_.take_back(units, newer);
+    std::size_t i = queue_.size();
+    while (i > 0 && newer >= queue_[i - 1].units) newer -= queue_[--i].units;
+    for (; i > 0 && units != kNoUnits; newer = kNoUnits) {
+      Entry& entry = queue_[--i];
+      const Units taken = std::min(units, entry.units - newer);
+      entry.units -= taken;
+      units -= taken;
+    }
+    std::erase_if(queue_, [](const Entry& entry) { return entry.units == kNoUnits; });
+  }
+
   void copy() { log_ = EventLog(std::as_const(log_)); }
 
   [[nodiscard]] ::testing::AssertionResult hold_the_same() const {
@@ -77,6 +90,7 @@ class Pair {
     const std::deque<Entry> entries = entries_of(log_);
     const auto [ours, theirs] = std::mismatch(entries.begin(), entries.end(), queue_.begin(), queue_.end());
     if (ours == entries.end() && theirs == queue_.end()) return ::testing::AssertionSuccess();
+    if (ours == entries.end() || theirs == queue_.end()) return ::testing::AssertionFailure() << "numbers differ";
     return ::testing::AssertionFailure() << "differ from entry " << ours - entries.begin() << " on";
   }
 
@@ -174,10 +188,212 @@ TEST(EventLog, BeginsAnewAtAnyTickOnceItIsEmpty) {
   EXPECT_EQ(log.units_from(log.first_after(5), 5), Units(2));
 }
 
+/// A log of an entry of `units` at each of the ticks 10, 20, ...
+EventLog log_of(const std::vector<std::int64_t>& units) {
+  EventLog log;
+  Tick tick = 0;
+  for (const std::int64_t count : units) log.append({tick += 10, Units(count)});
+  return log;
+}
+
+TEST(EventLog, TakesTheNewestUnitsBack) {
+  EventLog log = log_of({3, 3, 3});
+  log.take_back(Units(2), kNoUnits);
+  EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(3)}, {20, Units(3)}, {30, Units(1)}}));
+  EXPECT_EQ(log.newest(), (Entry{30, Units(1)}));
+  log.take_back(Units(2), kNoUnits);
+  EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(3)}, {20, Units(2)}}));
+  EXPECT_EQ(log.newest(), (Entry{20, Units(2)}));
+}
+
+TEST(EventLog, AppendsAfterTheEntryThatBecameTheNewest) {
+  EventLog log = log_of({1, 1, 1});
+  log.take_back(Units(1), kNoUnits);
+  log.append({20, Units(4)});
+  log.append({25, Units(1)});
+  EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(1)}, {20, Units(5)}, {25, Units(1)}}));
+}
+
+TEST(EventLog, TakesUnitsBackFromBeforeNewerOnes) {
+  EventLog log = log_of({3, 3, 3, 3});
+  log.take_back(Units(5), Units(4));
+  EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(3)}, {30, Units(1)}, {40, Units(3)}}));
+}
+
+TEST(EventLog, TakesUnitsBackFromTheMiddleOfOneEntry) {
+  for (const bool packed : {false, true}) {
+    EventLog log = log_of({2, 9});
+    if (packed) log.append({30, Units(5)});
+    log.take_back(Units(4), Units(packed ? 8 : 3));
+    EXPECT_EQ(log.size(), packed ? 3U : 2U);
+    EXPECT_EQ(log.tick_reaching(log.first_after(0), Units(7)), 20);
+    EXPECT_EQ(log.units_from(log.first_after(10), 10), Units(packed ? 10 : 5));
+  }
+}
+
+TEST(EventLog, TakesBackNoMoreThanThereIs) {
+  EventLog log = log_of({3, 3});
+  log.take_back(Units(100), Units(5));
+  EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(2)}, {20, Units(3)}}));
+  log.take_back(kMaxUnits, Units(5));
+  log.take_back(kMaxUnits, kMaxUnits);
+  log.take_back(kNoUnits, kNoUnits);
+  EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(2)}, {20, Units(3)}}));
+}
+
+TEST(EventLog, TakesNothingBackFromAnEmptyLog) {
+  EventLog log;
+  log.take_back(Units(1), kNoUnits);
+  EXPECT_TRUE(log.empty());
+}
+
+TEST(EventLog, IsEmptyOnceEverythingIsTakenBack) {
+  for (const Tick entries : {1, 2, 1000}) {
+    EventLog log;
+    for (Tick tick = 1; tick <= entries; ++tick) log.append({tick * 1000, Units(2)});
+    log.take_back(Units(2 * entries), kNoUnits);
+    EXPECT_TRUE(log.empty());
+    EXPECT_EQ(log.size(), 0U);
+    EXPECT_EQ(log.units_from(log.first_after(-1), -1), kNoUnits);
+    // Time may begin anew.
+    for (const Tick tick : {5, 6}) log.append({tick, Units(1)});
+    EXPECT_EQ(entries_of(log), (std::deque<Entry>{{5, Units(1)}, {6, Units(1)}}));
+  }
+}
+
+TEST(EventLog, TakesNothingBackOfWhatItForgot) {
+  EventLog log = log_of({3, 3, 3, 3});
+  log.drop_up_to(20);
+  log.take_back(Units(9), Units(3));
+  EXPECT_EQ(entries_of(log), (std::deque<Entry>{{40, Units(3)}}));
+  log.take_back(Units(9), kNoUnits);
+  EXPECT_TRUE(log.empty());
+}
+
+/// A thousand entries, of which 30 are gone that lie before the newest `newer`; the last before them is at 970 - `newer`.
+Pair pair_with_gap_before(std::int64_t newer) {
+  Pair pair;
+  for (Tick tick = 1; tick <= 1000; ++tick) pair.append({tick * 1000, Units(1)});
+  pair.take_back(Units(30), Units(newer));
+  return pair;
+}
+
+/// Whether what is appended now is found.
+::testing::AssertionResult goes_on(Pair pair) {
+  for (Tick i = 0; i < 300; ++i) pair.append({pair.queue().back().tick + 1 + i % 2, Units(1)});
+  for (int i = 0; i <= 10; ++i) {
+    const Tick tick = pair.queue()[pair.queue().size() * static_cast<std::size_t>(i) / 11].tick;
+    if (const auto answers = pair.answer_the_same(tick, std::int64_t{i} * 100); !answers) return answers;
+  }
+  return pair.hold_the_same();
+}
+
+TEST(EventLog, TakesTheTimeBackToBeforeWhatWasTakenBack) {
+  // The gap lies everywhere, thus also over each border of blocks; the time becomes one within the gap.
+  for (std::int64_t newer = 1; newer < 900; ++newer) {
+    for (const Tick into : {0, 500, 1000, 15'000, 30'000}) {
+      Pair pair = pair_with_gap_before(newer);
+      pair.clamp_to((970 - newer) * 1000 + into);
+      ASSERT_TRUE(goes_on(pair)) << newer << ", " << into;
+      // What lies before an empty block may be joined with it.
+      pair.take_back(Units(20), Units(newer + 2));
+      ASSERT_TRUE(goes_on(pair)) << newer << ", " << into;
+    }
+  }
+}
+
+TEST(EventLog, TakesBackBeforeABlockThatBecameEmpty) {
+  for (std::int64_t newer = 1; newer < 900; ++newer) {
+    for (const std::int64_t left : {0, 1, 2}) {
+      Pair pair = pair_with_gap_before(newer);
+      pair.take_back(Units(newer - left), kNoUnits);
+      ASSERT_TRUE(goes_on(pair)) << newer << ", " << left;
+      pair.take_back(Units(20), Units(2));
+      ASSERT_TRUE(goes_on(pair)) << newer << ", " << left;
+    }
+  }
+}
+
+TEST(EventLog, TakesBackAnyRangeOverTheBordersOfItsBlocks) {
+  // Some 250 entries a block, of 1 to 3 units; the first block is half dead.
+  for (std::int64_t newer = 0; newer < 1900; newer += 37) {
+    for (const std::int64_t units : {1, 2, 5, 200, 499, 500, 501, 1200, 2000}) {
+      Pair pair;
+      for (Tick i = 1; i <= 1000; ++i) pair.append({i * 20, Units(i % 3 + 1)});
+      pair.drop_up_to(2000);
+      pair.take_back(Units(units), Units(newer));
+      ASSERT_TRUE(pair.hold_the_same()) << units << " before " << newer;
+      for (Tick i = 0; i <= 10; ++i) {
+        ASSERT_TRUE(pair.answer_the_same(i * 2000, i * 100)) << units << " before " << newer;
+      }
+      pair.copy();
+      ASSERT_TRUE(pair.hold_the_same()) << units << " before " << newer;
+    }
+  }
+}
+
+TEST(EventLog, TakesBackUnitByUnitWhateverTheOrder) {
+  for (const std::int64_t stride : {1, 7, 997}) {
+    Pair pair;
+    for (Tick i = 1; i <= 2000; ++i) pair.append({i * i, Units(1)});
+    for (std::int64_t left = 2000, i = 0; left > 0; --left, i += stride) {
+      pair.take_back(Units(1), Units(i % left));
+      ASSERT_TRUE(pair.hold_the_same()) << "stride " << stride << ", " << left << " left";
+      ASSERT_TRUE(pair.answer_the_same(2000 * left, i % 1001)) << "stride " << stride << ", " << left << " left";
+    }
+  }
+}
+
+TEST(EventLog, IsItsOwnAfterACopy) {
+  EventLog log;
+  for (Tick tick = 1; tick <= 1000; ++tick) log.append({tick * 1000, Units(1)});
+  log.drop_up_to(100'000);
+  const std::deque<Entry> entries = entries_of(log);
+  EventLog copy(std::as_const(log));
+  copy.take_back(Units(300), Units(300));
+  copy.drop_up_to(500'000);
+  copy.append({2'000'000, Units(7)});
+  EXPECT_EQ(entries_of(log), entries);
+}
+
+TEST(EventLog, CopiesNoneOfWhatItForgot) {
+  EventLog log;
+  for (Tick tick = 1; tick <= 100'000; ++tick) log.append({tick * 1000, Units(1)});
+  log.drop_up_to(99'990'000);
+  EXPECT_LE(EventLog(std::as_const(log)).heap_bytes(), 2 * 544U);
+  log.drop_up_to(100'000'000);
+  EXPECT_EQ(EventLog(std::as_const(log)).heap_bytes(), 0U);
+}
+
+TEST(EventLog, StaysSmallHoweverMuchIsTakenBack) {
+  // Each second, 300 units are taken, and 299 of them given back once others are newer: all that lasts is one of them.
+  EventLog log;
+  Tick tick = 0;
+  for (int second = 0; second < 3000; ++second) {
+    for (int i = 0; i < 300; ++i) log.append({tick += 1000, Units(1)});
+    if (second > 0) log.take_back(Units(299), Units(300));
+  }
+  EXPECT_EQ(log.size(), 2999U + 300U);
+  // Three to four bytes an entry, and each block at least about half full.
+  EXPECT_LE(log.heap_bytes(), log.size() * 12U);
+}
+
+TEST(EventLog, StaysSmallWhenItIsThinnedFromTheBack) {
+  EventLog log;
+  for (Tick tick = 1; tick <= 100'000; ++tick) log.append({tick * 1000, Units(1)});
+  // Ten of each 250 stay.
+  for (std::int64_t newer = 10; newer <= 4000; newer += 10) log.take_back(Units(240), Units(newer));
+  EXPECT_EQ(log.size(), 4000U);
+  EXPECT_LE(log.heap_bytes(), log.size() * 12U);
+}
+
 /// One random change of both.
 void change(Random& random, Pair& pair, Tick longest_gap) {
   const Tick last = pair.queue().empty() ? random.between(0, 1'000'000) : pair.queue().back().tick;
+  const auto some = [&random] { return random.one_in(4) ? kNoUnits : random_units(random); };
   switch (random.below(60)) {
+    case 5:
+    case 6: return pair.take_back(some(), some());
     case 0: return pair.drop_up_to(random_tick(random, pair.queue()));
     case 1: return pair.clamp_to(random_tick(random, pair.queue()));
     case 2: return pair.copy();
@@ -207,16 +423,56 @@ TEST(EventLog, HoldsWhatAPlainQueueHolds) {
   }
 }
 
+/// A change of a log of small entries, over the borders of blocks as often as not.
+void change_small(Random& random, Pair& pair, std::int64_t most_units) {
+  Units all;
+  for (const Entry& entry : pair.queue()) all += entry.units;
+  const auto some_of_all = [&] { return Units(random.between(0, all.count())); };
+  const auto few = [&random] { return Units(random.magnitude_between(1, 1000)); };
+  switch (random.below(12)) {
+    case 0: return pair.take_back(few(), some_of_all());
+    case 1: return pair.take_back(few(), few());
+    case 2: return pair.take_back(few(), kNoUnits);
+    case 3: return random.one_in(8) ? pair.take_back(some_of_all(), some_of_all()) : pair.copy();
+    case 4: return random.one_in(8) ? pair.drop_up_to(random_tick(random, pair.queue())) : pair.copy();
+    case 5: return random.one_in(8) ? pair.clamp_to(random_tick(random, pair.queue())) : pair.copy();
+    default: break;
+  }
+  Tick tick = pair.queue().empty() ? random.between(0, 1000) : pair.queue().back().tick;
+  for (std::int64_t i = random.magnitude_between(1, 500); i > 0; --i) {
+    pair.append({tick += random.magnitude_between(1, 1000), Units(random.between(1, most_units))});
+  }
+}
+
+TEST(EventLog, HoldsWhatAPlainQueueHoldsWhenUnitsAreTakenBack) {
+  const std::uint64_t seed = test_seed();
+  Random random(seed);
+  for (std::uint64_t step = 0; step < test_steps() / 50;) {
+    Pair pair;
+    const auto most_units = random.one_of<std::int64_t>({1, 3, 1000});
+    const std::uint64_t end = step + static_cast<std::uint64_t>(random.magnitude_between(1, 256));
+    for (; step < end; ++step) {
+      SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", step " << step);
+      change_small(random, pair, most_units);
+      ASSERT_TRUE(pair.hold_the_same());
+      for (int i = 0; i < 4; ++i) {
+        ASSERT_TRUE(pair.answer_the_same(random_tick(random, pair.queue()), random.between(0, 1000)));
+      }
+    }
+  }
+}
+
 TEST(EventLog, HoldsWhatAPlainQueueHoldsAfterEveryShortHistory) {
-  // Five appends, drops or clamps at ticks 0 to 3, in every order.
-  for (unsigned history = 0; history < 12 * 12 * 12 * 12 * 12; ++history) {
+  // Five appends, drops, clamps or units taken back at ticks, or before newer units, 0 to 3, in every order.
+  for (unsigned history = 0; history < 16 * 16 * 16 * 16 * 16; ++history) {
     Pair pair;
     unsigned rest = history;
-    for (int i = 0; i < 5; ++i, rest /= 12) {
-      const Tick tick = rest / 3 % 4;
-      if (rest % 3 == 0) pair.drop_up_to(tick);
-      if (rest % 3 == 1) pair.clamp_to(tick);
-      if (rest % 3 == 2) pair.append({pair.queue().empty() ? tick : pair.queue().back().tick + tick, Units(1 + i)});
+    for (int i = 0; i < 5; ++i, rest /= 16) {
+      const Tick tick = rest / 4 % 4;
+      if (rest % 4 == 0) pair.drop_up_to(tick);
+      if (rest % 4 == 1) pair.clamp_to(tick);
+      if (rest % 4 == 3) pair.take_back(Units(2), Units(tick));
+      if (rest % 4 == 2) pair.append({pair.queue().empty() ? tick : pair.queue().back().tick + tick, Units(1 + i)});
     }
     ASSERT_TRUE(pair.hold_the_same()) << "history " << history;
     for (Tick tick = -1; tick < 4; ++tick) ASSERT_TRUE(pair.answer_the_same(tick, 500)) << "history " << history;
@@ -250,6 +506,10 @@ TEST(EventLog, HoldsAMillionEntries) {
   compare();
   pair.copy();
   compare();
+  for (const std::int64_t units : {1, 1000, 1'000'000'000}) {
+    for (int i = 0; i < 5; ++i) pair.take_back(Units(units), Units(random.between(0, kMaxUnits.count())));
+    compare();
+  }
 }
 
 TEST(EventLog, IsTheSameForEveryLengthOverTheBordersOfItsBlocks) {
