@@ -2,7 +2,7 @@
 //
 // Little-endian, versioned, described byte by byte in docs/format.md and pinned by golden vectors. Encoding is
 // canonical: equal limits and states give equal bytes. Decoded bytes are never trusted: a reader stops at the first
-// byte that could not have been written, and what it accepts is safe to decide on. Depends on limits.
+// byte that could not have been written, and what it accepts is safe to decide on. Depends on operations.
 #ifndef RATELIMIT_CODEC_H
 #define RATELIMIT_CODEC_H
 
@@ -15,6 +15,9 @@
 #include <utility>
 
 #include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/roster.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
@@ -106,19 +109,26 @@ namespace format {
 inline constexpr unsigned kAligned = 1U << 0U;
 inline constexpr unsigned kPerRequest = 1U << 1U;
 inline constexpr unsigned kLabelled = 1U << 2U;
-inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled;
+inline constexpr unsigned kZoned = 1U << 3U;
+inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned;
+
+/// In the number of limits: reservations follow the states.
+inline constexpr unsigned kReserved = 1U << 7U;
 
 inline void write(Writer& out, const LimitSpec& spec) {
   out.fixed(static_cast<std::uint8_t>(spec.algorithm));
   out.fixed(static_cast<std::uint8_t>((spec.aligned ? kAligned : 0U) | (spec.per_request ? kPerRequest : 0U) |
-                                      (spec.label.empty() ? 0U : kLabelled)));
+                                      (spec.label.empty() ? 0U : kLabelled) | (spec.zone.empty() ? 0U : kZoned)));
   out.fixed(static_cast<std::uint32_t>(spec.size.count()));
   out.fixed(static_cast<std::uint32_t>(spec.refill.count()));
-  out.fixed(static_cast<std::int64_t>(spec.span.count()));
+  // A limit has a span, or a unit of the calendar.
+  out.fixed(spec.algorithm == Algorithm::quota ? static_cast<std::int64_t>(spec.unit) : spec.span.count());
+  if (!spec.zone.empty()) out.text(spec.zone);
   if (!spec.label.empty()) out.text(spec.label);
 }
 
-[[nodiscard]] inline LimitSpec read_spec(Reader& in) {
+/// Reads a limit, unchecked but for its form. A zone that `find_zone` does not know is refused.
+[[nodiscard]] inline LimitSpec read_spec(Reader& in, FindZone find_zone) {
   LimitSpec spec;
   spec.algorithm = static_cast<Algorithm>(in.fixed<std::uint8_t>());
   const auto flags = in.fixed<std::uint8_t>();
@@ -127,7 +137,18 @@ inline void write(Writer& out, const LimitSpec& spec) {
   spec.per_request = (flags & kPerRequest) != 0;
   spec.size = Units(in.fixed<std::uint32_t>());
   spec.refill = Units(in.fixed<std::uint32_t>());
-  spec.span = Span{in.fixed<std::int64_t>()};
+  const auto span = in.fixed<std::int64_t>();
+  if (spec.algorithm == Algorithm::quota) {
+    in.require(0 < span && span <= 0xFF);
+    spec.unit = static_cast<CalendarUnit>(span);
+  } else {
+    spec.span = Span{span};
+  }
+  if ((flags & kZoned) != 0) {
+    spec.zone = in.text();
+    spec.rules = in.ok() ? find_zone(spec.zone) : nullptr;
+    in.require(spec.rules != nullptr);
+  }
   if ((flags & kLabelled) != 0) {
     spec.label = in.text();
     in.require(!spec.label.empty());
@@ -135,25 +156,50 @@ inline void write(Writer& out, const LimitSpec& spec) {
   return spec;
 }
 
+// A bucket's debt follows only if there is one. No instant is negative, so the sign is free to say so.
+inline constexpr std::uint64_t kIndebted = std::uint64_t{1} << 63U;
+
 inline void write(Writer& out, const TokenBucket&, const TokenBucket::State& state) {
-  out.instant(state.full_at);
+  const auto full_at = static_cast<std::uint64_t>(state.full_at.time_since_epoch().count());
+  out.fixed(full_at | (state.debt > 0 ? kIndebted : 0));
   out.fixed(state.fraction);
+  if (state.debt > 0) out.fixed(state.debt);
 }
 inline void read(Reader& in, const TokenBucket& bucket, TokenBucket::State& state) {
   TokenBucket::State read;
-  read.full_at = in.instant();
+  const auto full_at = in.fixed<std::uint64_t>();
+  read.full_at = Instant{Span{static_cast<std::int64_t>(full_at & ~kIndebted)}};
   read.fraction = in.fixed<std::uint32_t>();
+  if ((full_at & kIndebted) != 0) {
+    read.debt = in.fixed<std::uint32_t>();
+    in.require(read.debt > 0);
+  }
   if (in.require(bucket.is_valid(read))) state = read;
 }
 
-inline void write(Writer& out, const FixedWindow&, const FixedWindow::State& state) {
+template <class Calendar>
+void write(Writer& out, const CountedWindow<Calendar>&, const typename CountedWindow<Calendar>::State& state) {
   out.instant(state.end);
   out.fixed(state.used);
 }
-inline void read(Reader& in, const FixedWindow& window, FixedWindow::State& state) {
-  FixedWindow::State read;
+template <class Calendar>
+void read(Reader& in, const CountedWindow<Calendar>& window, typename CountedWindow<Calendar>::State& state) {
+  typename CountedWindow<Calendar>::State read;
   read.end = in.instant();
   read.used = in.fixed<std::uint32_t>();
+  if (in.require(window.is_valid(read))) state = read;
+}
+
+inline void write(Writer& out, const SlidingWindow&, const SlidingWindow::State& state) {
+  out.instant(state.start);
+  out.fixed(state.previous);
+  out.fixed(state.current);
+}
+inline void read(Reader& in, const SlidingWindow& window, SlidingWindow::State& state) {
+  SlidingWindow::State read;
+  read.start = in.instant();
+  read.previous = in.fixed<std::uint32_t>();
+  read.current = in.fixed<std::uint32_t>();
   if (in.require(window.is_valid(read))) state = read;
 }
 
@@ -198,12 +244,88 @@ inline void read(Reader& in, const SlidingLog& limit, SlidingLog::State& state) 
   if (in.ok() && !log.empty()) state = SlidingLog::State(std::move(log));
 }
 
+inline void write(Writer& out, const Concurrent&, const Concurrent::Change& change) {
+  out.instant(change.at);
+  out.fixed(static_cast<std::uint32_t>(change.cost.count()));
+}
+inline void read(Reader& in, const Concurrent&, Concurrent::Change& change) {
+  Concurrent::Change read;
+  read.at = in.instant();
+  read.cost = Units(in.fixed<std::uint32_t>());
+  if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
+}
+
+// Some of them may have ended and not be forgotten yet.
+inline constexpr std::uint32_t kMostMembers = 2 * kMaxHolders;
+
+/// Members in the order of their ends, and of their ids where these are the same; `write_mark` adds what is in the mark.
+template <class WriteMark>
+void write_members(Writer& out, const Roster& members, WriteMark write_mark) {
+  out.fixed(static_cast<std::uint32_t>(members.size()));
+  members.for_each([&](std::string_view id, const Roster::Member& member) {
+    out.instant(member.end);
+    out.fixed(static_cast<std::uint32_t>(member.units.count()));
+    write_mark(member);
+    out.text(id);
+  });
+}
+
+template <class ReadMark>
+[[nodiscard]] Roster read_members(Reader& in, ReadMark read_mark) {
+  Roster members;
+  const auto count = in.fixed<std::uint32_t>();
+  in.require(count <= kMostMembers);
+  std::pair<Instant, std::string_view> before{Instant::min(), {}};
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+    Roster::Member member{.end = in.instant(), .units = Units(in.fixed<std::uint32_t>()), .mark = 0};
+    member.mark = read_mark();
+    const std::string_view id = in.text();
+    in.require(kEarliest <= member.end && member.end <= kLatest + kMaxSpan && id.size() <= kMaxIdBytes);
+    in.require(before < std::pair(member.end, id) && !members.find(id));
+    if (!in.require(in_range(member.units))) break;
+    members.put(id, member);
+    before = {member.end, id};
+  }
+  return members;
+}
+
+inline void write(Writer& out, const Concurrent&, const Concurrent::State& state) {
+  if (state.leases() == nullptr) return out.fixed(std::uint32_t{0});
+  write_members(out, *state.leases(), [](const Roster::Member&) {});
+}
+inline void read(Reader& in, const Concurrent&, Concurrent::State& state) {
+  Roster leases = read_members(in, [] { return std::uint64_t{0}; });
+  if (in.ok() && !leases.empty()) state = Concurrent::State(std::move(leases));
+}
+
+inline void write(Writer& out, const Reservations& reservations) {
+  out.instant(reservations.turn.at);
+  out.fixed(static_cast<std::int64_t>(reservations.turn.wait.count()));
+  out.instant(reservations.as_of);
+  // What was charged since a hold is all that the counter is for.
+  write_members(out, reservations.holds,
+                [&](const Roster::Member& hold) { out.variable(reservations.charged - hold.mark); });
+}
+inline void read(Reader& in, Reservations& reservations) {
+  Reservations read;
+  read.turn.at = in.instant();
+  read.turn.wait = Span{in.fixed<std::int64_t>()};
+  read.as_of = in.instant();
+  read.holds = read_members(in, [&in] { return std::uint64_t{0} - in.variable(); });
+  const bool has_turn = in_range(read.turn.at) && Span{} < read.turn.wait && read.turn.wait <= kMaxSpan;
+  in.require(has_turn || read.turn == Turn{});
+  in.require(in_range(read.as_of) && (!read.holds.empty() || read.as_of == Instant{}));
+  in.require(!read.empty());
+  if (in.ok()) reservations = std::move(read);
+}
+
 }  // namespace format
 
 /// Writes the version and the limits.
-inline void encode_limits(Writer& out, const Limits& limits) {
+inline void encode_limits(Writer& out, const Limits& limits, const Reservations* reservations = nullptr) {
+  const bool is_reserved = reservations != nullptr && !reservations->empty();
   out.fixed(kFormatVersion);
-  out.fixed(static_cast<std::uint8_t>(limits.size()));
+  out.fixed(static_cast<std::uint8_t>(limits.size() | (is_reserved ? format::kReserved : 0U)));
   for (std::size_t i = 0; i < limits.size(); ++i) format::write(out, limits[i].spec());
 }
 
@@ -216,38 +338,58 @@ void encode_states(Writer& out, const Limits& limits, const Cells& cells) {
   }
 }
 
-/// Reads the version and the limits into `specs`, unchecked but for their form: `Limits::make` says whether they are
-/// valid. Labels are borrowed from the bytes. False if the bytes do not begin so.
-[[nodiscard]] inline bool decode_specs(Reader& in, LimitSpecs& specs) {
+/// Writes all that a subject is: limits, states and, if there are any, reservations.
+template <class Cells>
+void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations) {
+  encode_limits(out, limits, reservations);
+  encode_states(out, limits, cells);
+  if (reservations != nullptr && !reservations->empty()) format::write(out, *reservations);
+}
+
+/// What stands before the states.
+struct SubjectHead {
+  LimitSpecs specs;  ///< unchecked but for their form: `Limits::make` says whether they are valid
+  bool has_reservations = false;
+};
+
+/// Reads the version and the limits. Labels and zones are borrowed from the bytes. False if the bytes do not begin so.
+[[nodiscard]] inline bool decode_head(Reader& in, FindZone find_zone, SubjectHead& head) {
   in.require(in.fixed<std::uint8_t>() == kFormatVersion);
-  const auto size = in.fixed<std::uint8_t>();
+  const unsigned count = in.fixed<std::uint8_t>();
+  const unsigned size = count & ~format::kReserved;
+  head.has_reservations = (count & format::kReserved) != 0;
   in.require(size <= kMaxLimits);
-  for (std::size_t i = 0; i < size && in.ok(); ++i) specs.push_back(format::read_spec(in));
+  for (std::size_t i = 0; i < size && in.ok(); ++i) head.specs.push_back(format::read_spec(in, find_zone));
   return in.ok();
 }
 
-/// Reads the states of `limits` into `cells`, which are idle. False if the bytes do not hold just that; then `cells`
-/// hold some states that are valid all the same.
-[[nodiscard]] inline bool decode_states(Reader& in, const Limits& limits, std::span<Cell> cells) {
+/// Reads the states of `limits` into `cells`, which are idle, and what was reserved, if `reservations` is not null. False
+/// if the bytes do not hold just that; then `cells` hold some states that are valid all the same.
+[[nodiscard]] inline bool decode_states(Reader& in, const Limits& limits, std::span<Cell> cells,
+                                        Reservations* reservations) {
   for (std::size_t i = 0; i < limits.size() && in.ok(); ++i) {
     limits[i].visit([&](const auto& algorithm) { format::read(in, algorithm, state_in(cells[i], algorithm)); });
   }
+  if (reservations != nullptr && in.ok()) format::read(in, *reservations);
   return in.done();
 }
 
-/// Writes what a granted call changes, `changes[i]` for limit i.
+/// Writes what a granted call changes, `changes[i]` for limit i, and the id of the lease that it takes, if it takes one.
 template <class Changes>
-void encode_changes(Writer& out, const Limits& limits, const Changes& changes) {
+void encode_changes(Writer& out, const Limits& limits, const Changes& changes, std::string_view id) {
   out.fixed(kFormatVersion);
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&]<class A>(const A& algorithm) {
       format::write(out, algorithm, changes[i].template as<typename A::Change>());
     });
   }
+  if (limits.have_leases()) out.text(id);
 }
 
-/// Reads such changes. False if the bytes do not hold just that; then `changes` must not be used.
-[[nodiscard]] inline bool decode_changes(Reader& in, const Limits& limits, std::span<Cell> changes) {
+/// Reads such changes; the id is borrowed from the bytes. False if the bytes do not hold just that; then `changes` must
+/// not be used.
+[[nodiscard]] inline bool decode_changes(Reader& in, const Limits& limits, std::span<Cell> changes,
+                                         std::string_view& id) {
   in.require(in.fixed<std::uint8_t>() == kFormatVersion);
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&]<class A>(const A& algorithm) {
@@ -256,6 +398,38 @@ void encode_changes(Writer& out, const Limits& limits, const Changes& changes) {
       changes[i].emplace(change);
     });
   }
+  if (limits.have_leases()) id = in.text();
+  in.require(id.size() <= kMaxIdBytes);
+  return in.done();
+}
+
+inline void encode_operation(Writer& out, const Operation& operation) {
+  out.fixed(kFormatVersion);
+  out.fixed(static_cast<std::uint8_t>(operation.kind));
+  out.instant(operation.at);
+  out.fixed(static_cast<std::uint32_t>(operation.units.count()));
+  out.fixed(static_cast<std::int64_t>(operation.span.count()));
+  out.text(operation.id);
+}
+
+/// Reads an operation; its id is borrowed from the bytes. False if the bytes do not hold just one that can be done.
+[[nodiscard]] inline bool decode_operation(Reader& in, Operation& operation) {
+  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  const auto kind = in.fixed<std::uint8_t>();
+  in.require(static_cast<std::uint8_t>(Operation::Kind::collect) <= kind &&
+             kind <= static_cast<std::uint8_t>(Operation::Kind::release));
+  operation.kind = static_cast<Operation::Kind>(kind);
+  operation.at = in.instant();
+  operation.units = Units(in.fixed<std::uint32_t>());
+  operation.span = Span{in.fixed<std::int64_t>()};
+  operation.id = in.text();
+  in.require(in_range(operation.at) && Span{} <= operation.span && operation.span <= kMaxSpan);
+  in.require(operation.id.size() <= kMaxIdBytes);
+  const bool takes = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::reserve;
+  in.require(!takes || in_range(operation.units));
+  // Numbers within their ranges can be added.
+  if (in.ok() && operation.kind == Operation::Kind::charge) in.require(in_range(operation.at + operation.span));
+  in.require(operation.kind != Operation::Kind::reserve || in_range(operation.span));
   return in.done();
 }
 

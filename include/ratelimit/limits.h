@@ -21,9 +21,14 @@
 #include <vector>
 
 #include "ratelimit/bounded_list.h"
+#include "ratelimit/calendar.h"
+#include "ratelimit/concurrent.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/fixed_window.h"
+#include "ratelimit/leaky_bucket.h"
+#include "ratelimit/quota.h"
 #include "ratelimit/sliding_log.h"
+#include "ratelimit/sliding_window.h"
 #include "ratelimit/token_bucket.h"
 #include "ratelimit/units.h"
 
@@ -34,26 +39,41 @@ enum class Algorithm : std::uint8_t {
   token_bucket = 1,
   fixed_window = 2,
   sliding_log = 3,
+  leaky_bucket = 4,
+  sliding_window = 5,
+  quota = 6,
+  concurrent = 7,
 };
+
+[[nodiscard]] constexpr bool is_bucket(Algorithm algorithm) {
+  return algorithm == Algorithm::token_bucket || algorithm == Algorithm::leaky_bucket;
+}
 
 /// What each algorithm is called in commands; in lower case it is also the label of a limit that has none.
 [[nodiscard]] constexpr std::string_view keyword(Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::token_bucket: return "TOKENBUCKET";
     case Algorithm::fixed_window: return "FIXED";
-    case Algorithm::sliding_log: return "SLIDING";
+    case Algorithm::sliding_log:
+    case Algorithm::sliding_window: return "SLIDING";
+    case Algorithm::leaky_bucket: return "LEAKYBUCKET";
+    case Algorithm::quota: return "QUOTA";
+    case Algorithm::concurrent: return "CONCURRENT";
   }
   return {};
 }
 
-/// A limit as it is written, unchecked. `label` is borrowed; empty means the default.
+/// A limit as it is written, unchecked. `label` and `zone` are borrowed; empty means the default.
 struct LimitSpec {
   Algorithm algorithm = Algorithm::token_bucket;
-  Units size{};              ///< capacity of a bucket, limit of a window
-  Units refill{};            ///< TOKENBUCKET only: units that come back per `span`
-  Span span{};               ///< period of a bucket, length of a window
-  bool aligned = false;      ///< FIXED only
-  bool per_request = false;  ///< a call costs 1, whatever it says
+  Units size{};                 ///< capacity of a bucket, limit of a window or of holders
+  Units refill{};               ///< buckets only: units that come back, or leak, per `span`
+  Span span{};                  ///< period of a bucket, length of a window or a lease; none for QUOTA
+  bool aligned = false;         ///< FIXED only
+  bool per_request = false;     ///< a call costs 1, whatever it says
+  CalendarUnit unit{};          ///< QUOTA only
+  std::string_view zone{};      ///< QUOTA only: the name of the time zone; empty means UTC
+  const Zone* rules = nullptr;  ///< those of that zone; they must outlive the limit
   std::string_view label{};
 
   friend bool operator==(const LimitSpec&, const LimitSpec&) = default;
@@ -72,18 +92,18 @@ class Limit {
  public:
   /// None if a number is out of its range, something is given that the algorithm has not, or the label is not valid.
   [[nodiscard]] static std::optional<Limit> make(const LimitSpec& spec) {
-    if (spec.refill != kNoUnits && spec.algorithm != Algorithm::token_bucket) return std::nullopt;
-    if (spec.aligned && spec.algorithm != Algorithm::fixed_window) return std::nullopt;
+    if (!has_only_its_own(spec)) return std::nullopt;
     if (!spec.label.empty() && !is_valid_label(spec.label)) return std::nullopt;
     const std::optional<AnyAlgorithm> algorithm = make_algorithm(spec);
     if (!algorithm) return std::nullopt;
     return Limit(spec, *algorithm);
   }
 
-  /// The limit as it was written; the label is that of this object.
+  /// The limit as it was written; label and zone are those of this object.
   [[nodiscard]] LimitSpec spec() const {
     LimitSpec spec = spec_;
     spec.label = label_;
+    spec.zone = zone_;
     return spec;
   }
 
@@ -91,19 +111,35 @@ class Limit {
   [[nodiscard]] bool is(const LimitSpec& spec) const { return this->spec() == spec; }
 
   [[nodiscard]] Units size() const { return spec_.size; }
-  [[nodiscard]] Units cost_of(Units asked) const { return spec_.per_request ? kMinUnits : asked; }
+  [[nodiscard]] bool is_per_request() const { return spec_.per_request; }
+  /// Whether units are held by someone with a lease.
+  [[nodiscard]] bool has_leases() const { return spec_.algorithm == Algorithm::concurrent; }
+  /// What a call costs here that asks for so many units; nothing costs nothing.
+  [[nodiscard]] Units cost_of(Units asked) const { return spec_.per_request ? std::min(asked, kMinUnits) : asked; }
 
-  /// Calls `visitor` with the algorithm, a TokenBucket, a FixedWindow or a SlidingLog.
+  /// Calls `visitor` with the algorithm, one of the types of `AnyAlgorithm`.
   template <class Visitor>
   decltype(auto) visit(Visitor&& visitor) const {
     return std::visit(std::forward<Visitor>(visitor), algorithm_);
   }
 
  private:
-  using AnyAlgorithm = std::variant<TokenBucket, FixedWindow, SlidingLog>;
+  using AnyAlgorithm =
+      std::variant<TokenBucket, FixedWindow, SlidingLog, LeakyBucket, SlidingWindow, Quota, Concurrent>;
 
-  Limit(const LimitSpec& spec, const AnyAlgorithm& algorithm) : algorithm_(algorithm), spec_(spec), label_(spec.label) {
+  Limit(const LimitSpec& spec, const AnyAlgorithm& algorithm)
+      : algorithm_(algorithm), spec_(spec), label_(spec.label), zone_(spec.zone) {
     spec_.label = {};
+    spec_.zone = {};
+  }
+
+  /// Whether nothing is given that the algorithm has not.
+  [[nodiscard]] static bool has_only_its_own(const LimitSpec& spec) {
+    const bool is_quota = spec.algorithm == Algorithm::quota;
+    if (spec.refill != kNoUnits && !is_bucket(spec.algorithm)) return false;
+    if (spec.aligned && spec.algorithm != Algorithm::fixed_window) return false;
+    if (is_quota) return spec.span == Span{} && spec.zone.empty() == (spec.rules == nullptr);
+    return spec.unit == CalendarUnit{} && spec.zone.empty() && spec.rules == nullptr;
   }
 
   [[nodiscard]] static std::optional<AnyAlgorithm> make_algorithm(const LimitSpec& spec) {
@@ -115,13 +151,18 @@ class Limit {
         return any(FixedWindow::make(spec.size, spec.span, start));
       }
       case Algorithm::sliding_log: return any(SlidingLog::make(spec.size, spec.span));
+      case Algorithm::leaky_bucket: return any(LeakyBucket::make(spec.size, spec.refill, spec.span));
+      case Algorithm::sliding_window: return any(SlidingWindow::make(spec.size, spec.span));
+      case Algorithm::quota: return any(Quota::make(spec.size, spec.unit, spec.rules));
+      case Algorithm::concurrent: return any(Concurrent::make(spec.size, spec.span));
     }
     return std::nullopt;
   }
 
   AnyAlgorithm algorithm_;
-  LimitSpec spec_;  ///< but for its label, which would dangle
+  LimitSpec spec_;  ///< but for its label and zone, which would dangle
   std::string label_;
+  std::string zone_;
 };
 
 /// A list of one to kMaxLimits limits with distinct labels, valid by construction and immutable.
@@ -143,6 +184,11 @@ class Limits {
 
   [[nodiscard]] std::size_t size() const { return limits_.size(); }
   [[nodiscard]] const Limit& operator[](std::size_t i) const { return limits_[i]; }
+
+  /// Whether one of the limits has leases.
+  [[nodiscard]] bool have_leases() const {
+    return std::any_of(limits_.begin(), limits_.end(), [](const Limit& limit) { return limit.has_leases(); });
+  }
 
   /// What limit `i` is called: its label, or else its algorithm's name, from the second of its kind with a number.
   [[nodiscard]] std::string_view label(std::size_t i) const { return labels_[i]; }
@@ -169,7 +215,7 @@ class Limits {
     std::string label(keyword(spec.algorithm));
     for (char& c : label) c = static_cast<char>(c - 'A' + 'a');
     const auto same = std::count_if(before.begin(), before.end(), [&spec](const LimitSpec& other) {
-      return other.algorithm == spec.algorithm && other.label.empty();
+      return keyword(other.algorithm) == keyword(spec.algorithm) && other.label.empty();
     });
     return same == 0 ? label : label + '-' + std::to_string(same + 1);
   }
@@ -236,10 +282,12 @@ inline void destroy(const Limits& limits, std::span<Cell> cells) {
 /// What a list of limits says to one call.
 struct Verdict {
   /// That of the binding limit: of those that refuse, the one with the longest wait; if granted, the one with the
-  /// fewest units remaining.
+  /// fewest units remaining. The wait of a granted call is the longest of all limits.
   Decision decision;
   std::size_t binding = 0;
-  Span idle_in{};  ///< granted: until all states are idle
+  Span idle_in{};         ///< granted: until all states are idle
+  Span turn{};            ///< granted: how far ahead of now the call was decided, because it waits for its turn
+  std::string_view id{};  ///< of the lease that a granted call takes; borrowed
   std::array<Cell, kMaxLimits> changes;
 };
 
@@ -250,33 +298,39 @@ struct Verdict {
 }
 static_assert(Outcome::granted < Outcome::denied && Outcome::denied < Outcome::never);
 
-/// Decides a call of `cost` units under all limits: all are charged, or none is. `cells[i]` is the state of limit i.
+/// Decides a call under all limits: all are charged, or none is. `cells[i]` is the state of limit i.
 /// Pure; O(limits * log n).
 template <class Cells>
-[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, Units cost, Instant now) {
+[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Ask& ask, Instant now) {
   Verdict verdict;
+  Span longest_wait{};
   for (std::size_t i = 0; i < limits.size(); ++i) {
     const Limit& limit = limits[i];
     const Decision decision = limit.visit([&](const auto& algorithm) {
-      const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm), limit.cost_of(cost), now);
+      const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm),
+                                         Ask{limit.cost_of(ask.cost), ask.id, ask.force}, now);
       verdict.changes[i].emplace(step.change);
       return step.decision;
     });
     verdict.idle_in = std::max(verdict.idle_in, decision.reset);
+    longest_wait = std::max(longest_wait, decision.wait);
     if (i == 0 || binds_before(decision, verdict.decision)) {
       verdict.decision = decision;
       verdict.binding = i;
     }
   }
-  verdict.decision.granted = verdict.decision.outcome == Outcome::granted ? cost : kNoUnits;
+  const bool is_granted = verdict.decision.outcome == Outcome::granted;
+  verdict.decision.granted = is_granted ? ask.cost : kNoUnits;
+  if (is_granted) verdict.decision.wait = longest_wait;
+  verdict.id = ask.id;
   return verdict;
 }
 
-/// Whether changes that come from elsewhere can be applied to these states.
-[[nodiscard]] inline bool accepts(const Limits& limits, std::span<const Cell> cells, std::span<const Cell> changes) {
+/// Whether the changes of a verdict that comes from elsewhere can be applied to these states.
+[[nodiscard]] inline bool accepts(const Limits& limits, std::span<const Cell> cells, const Verdict& verdict) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     const bool accepted = limits[i].visit([&]<class A>(const A& algorithm) {
-      return algorithm.accepts(state_in(cells[i], algorithm), changes[i].as<typename A::Change>());
+      return algorithm.accepts(state_in(cells[i], algorithm), verdict.changes[i].as<typename A::Change>(), verdict.id);
     });
     if (!accepted) return false;
   }
@@ -287,7 +341,7 @@ template <class Cells>
 inline void apply(const Limits& limits, std::span<Cell> cells, const Verdict& verdict) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&]<class A>(const A& algorithm) {
-      algorithm.apply(state_in(cells[i], algorithm), verdict.changes[i].as<typename A::Change>());
+      algorithm.apply(state_in(cells[i], algorithm), verdict.changes[i].as<typename A::Change>(), verdict.id);
     });
   }
 }
@@ -309,6 +363,18 @@ inline void clamp(const Limits& limits, std::span<Cell> cells, Instant now) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&](const auto& algorithm) { algorithm.clamp(state_in(cells[i], algorithm), now); });
   }
+}
+
+/// When all states are idle.
+template <class Cells>
+[[nodiscard]] Instant idle_at(const Limits& limits, const Cells& cells) {
+  Instant latest{};
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&](const auto& algorithm) {
+      latest = std::max(latest, algorithm.idle_at(state_in(std::as_const(cells[i]), algorithm)));
+    });
+  }
+  return latest;
 }
 
 /// The states that a subject has under new limits: what was used stays used.

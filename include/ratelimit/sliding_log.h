@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "ratelimit/decision.h"
@@ -31,9 +32,18 @@ class SlidingLog {
    public:
     State() = default;
     explicit State(EventLog log) : log_(std::make_unique<EventLog>(std::move(log))) {}
+    State(const State& other) : log_(other.log_ ? std::make_unique<EventLog>(*other.log_) : nullptr) {}
+    State(State&&) noexcept = default;
+    State& operator=(const State& other) { return *this = State(other); }
+    State& operator=(State&&) noexcept = default;
+    ~State() = default;
 
     /// The log, if anything was ever granted.
     [[nodiscard]] const EventLog* log() const { return log_.get(); }
+
+    /// Bytes that the state holds beyond itself, and in how many pieces.
+    [[nodiscard]] std::size_t heap_bytes() const { return log_ ? sizeof(EventLog) + log_->heap_bytes() : 0; }
+    [[nodiscard]] std::size_t heap_pieces() const { return log_ ? 1 + log_->heap_pieces() : 0; }
 
     /// Offers piece `i` of the state's memory to `move` (see EventLog::relocate_piece). False if there is no such piece.
     template <class Move>
@@ -66,28 +76,31 @@ class SlidingLog {
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
 
-  /// Decides a call of `cost` units. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of
-  /// kMaxLogEntries denies until its first entry leaves.
-  [[nodiscard]] Step<Change> decide(const State& state, Units cost, Instant now) const {
+  /// Decides a call. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of kMaxLogEntries, or
+  /// of kMaxUnits, denies until its first entry leaves.
+  [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const View view = view_at(state, now);
-    const bool full = view.entries >= kMaxLogEntries && view.log->newest().tick < tick_of(now);
-    const Units free = full ? kNoUnits : std::max(limit_ - view.used, kNoUnits);
-    if (cost > limit_) return {refusal(Outcome::never, free, Span{}, view, now), {}};
-    if (cost > free) {
-      const Units missing = std::max(view.used + cost - limit_, Units(1));
+    const bool has_room = has_room_for_one(view, now);
+    const Units free = has_room ? std::max(limit_ - view.used, kNoUnits) : kNoUnits;
+    if (ask.cost == kNoUnits) return {standing(free, view, now), {}};
+    if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
+    if (!has_room || (ask.cost > free && !ask.force)) {
+      // Force is denied for want of room alone, which the first entry leaves.
+      const Units missing = ask.force ? Units(1) : std::max(view.used + ask.cost - limit_, Units(1));
       return {refusal(Outcome::denied, free, wait_for(missing, view, now), view, now), {}};
     }
+    const Units cost = std::min(ask.cost, kMaxUnits - view.used);
     return {{.outcome = Outcome::granted,
-             .granted = cost,
+             .granted = ask.cost,
              .size = limit_,
-             .remaining = free - cost,
-             .wait = Span{},
+             .remaining = std::max(free - cost, kNoUnits),
+             .wait = wait_for(view.used + cost - limit_, view, now),
              .reset = end_of(tick_of(now)) - now},
             {now, cost}};
   }
 
   /// O(log n), but for a state that is ahead: see EventLog::clamp_to.
-  void apply(State& state, const Change& change) const {
+  void apply(State& state, const Change& change, std::string_view = {}) const {
     if (!state.log_) state.log_ = std::make_unique<EventLog>();
     state.log_->drop_up_to(last_tick_gone(change.at));
     state.log_->clamp_to(tick_of(change.at));
@@ -95,10 +108,18 @@ class SlidingLog {
   }
 
   /// Whether a change that comes from elsewhere can be applied: what counts then is still what a log may hold.
-  [[nodiscard]] bool accepts(const State& state, const Change& change) const {
+  [[nodiscard]] bool accepts(const State& state, const Change& change, std::string_view = {}) const {
     const View view = view_at(state, change.at);
-    const bool has_room = view.entries < kMaxLogEntries || view.log->newest().tick >= tick_of(change.at);
-    return has_room && view.used + change.cost <= kMaxUnits;
+    return has_room_for_one(view, change.at) && view.used + change.cost <= kMaxUnits;
+  }
+
+  /// Gives back up to `units` of those that count at `now`, the newest first, but not of the `newer` units that were
+  /// charged last. O(log n), and O(entries) for those that disappear.
+  void give_back(State& state, Units units, Units newer, Instant now) const {
+    if (units == kNoUnits || view_at(state, now).used <= newer) return;
+    state.log_->drop_up_to(last_tick_gone(now));
+    state.log_->clamp_to(tick_of(now));
+    state.log_->take_back(units, newer);
   }
 
   /// Whether `state` is of a clock that was ahead of `now`. It counts as of `now`, and does so for good once it is
@@ -110,8 +131,8 @@ class SlidingLog {
     if (state.log_) state.log_->clamp_to(tick_of(now));
   }
 
-  /// Units that count at `now`.
-  [[nodiscard]] Units used(const State& state, Instant now) const { return std::min(view_at(state, now).used, limit_); }
+  /// Units that count at `now`. More than the limit is debt.
+  [[nodiscard]] Units used(const State& state, Instant now) const { return view_at(state, now).used; }
 
   /// The state in which `used` units (at most `limit`) have just been taken.
   [[nodiscard]] State with_used(Units used, Instant now) const {
@@ -178,9 +199,24 @@ class SlidingLog {
     return {&log, front, log.units_from(front, gone), log.entries_from(front, gone)};
   }
 
-  /// Until the first `missing` of the units in use have left. An entry from the future counts as one of now.
+  /// Whether units can be added at `now`: an entry of the same tick needs no other.
+  [[nodiscard]] bool has_room_for_one(const View& view, Instant now) const {
+    const bool has_entry = view.entries < kMaxLogEntries || view.log->newest().tick >= tick_of(now);
+    return has_entry && view.used < kMaxUnits;
+  }
+
+  /// Until the first `missing` of the units in use have left; if that is not enough, those that are taken now. An entry
+  /// from the future counts as one of now.
   [[nodiscard]] Span wait_for(Units missing, const View& view, Instant now) const {
+    if (missing <= kNoUnits) return Span{};
+    if (missing > view.used) return end_of(tick_of(now)) - now;
     return end_of(std::min(view.log->tick_reaching(view.front, missing), tick_of(now))) - now;
+  }
+
+  [[nodiscard]] Decision standing(Units free, const View& view, Instant now) const {
+    Decision decision = refusal(Outcome::granted, free, Span{}, view, now);
+    decision.wait = wait_for(view.used - limit_, view, now);
+    return decision;
   }
 
   [[nodiscard]] Decision refusal(Outcome outcome, Units remaining, Span wait, const View& view, Instant now) const {

@@ -49,18 +49,21 @@ inline constexpr Span kMaxSpan = std::chrono::days{3650};
 inline constexpr Instant kEarliest{};
 inline constexpr Instant kLatest{std::chrono::sys_days{std::chrono::year{2200} / 1 / 1}};
 
-/// How many limits are decided together at most, how many entries one exact log keeps at most, and how long a label
-/// is at most.
+/// How many limits are decided together at most, how many entries one exact log and how many leases or holds one
+/// subject keeps at most, and how long a label and the id of a lease or a hold are at most.
 inline constexpr std::size_t kMaxLimits = 8;
 inline constexpr std::uint32_t kMaxLogEntries = 1U << 20U;
+inline constexpr std::size_t kMaxHolders = 1U << 16U;
 inline constexpr std::size_t kMaxLabelBytes = 64;
+inline constexpr std::size_t kMaxIdBytes = 64;
 
 [[nodiscard]] constexpr bool in_range(Units count) { return kMinUnits <= count && count <= kMaxUnits; }
 [[nodiscard]] constexpr bool in_range(Span span) { return kMinSpan <= span && span <= kMaxSpan; }
 [[nodiscard]] constexpr bool in_range(Instant instant) { return kEarliest <= instant && instant <= kLatest; }
 
-// The furthest instant that any algorithm computes is one full span of use and one charge of the same size ahead.
-static_assert(Instant::max() - kLatest > 3 * kMaxSpan);
+// The furthest instant that any algorithm computes: a limit may be in use, and in debt, for a full span each, and a
+// charge of twice that is added before it is cut.
+static_assert(Instant::max() - kLatest > 5 * kMaxSpan);
 
 }  // namespace ratelimit
 

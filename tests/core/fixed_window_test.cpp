@@ -16,11 +16,11 @@ namespace {
 constexpr FixedWindow kFivePerMinute = *FixedWindow::make(Units(5), 1min, FixedWindow::Start::first_call);
 constexpr FixedWindow kFivePerAlignedMinute = *FixedWindow::make(Units(5), 1min, FixedWindow::Start::aligned);
 
-static_assert(kFivePerMinute.decide({}, Units(5), kToday + 20s).decision.outcome == Outcome::granted);
-static_assert(kFivePerMinute.decide({}, Units(2), kToday + 20s).decision.remaining == Units(3));
-static_assert(kFivePerMinute.decide({}, Units(2), kToday + 20s).decision.reset == 60s);
-static_assert(kFivePerMinute.decide({}, Units(6), kToday + 20s).decision.outcome == Outcome::never);
-static_assert(kFivePerAlignedMinute.decide({}, Units(2), kToday + 20s).decision.reset == 40s);
+static_assert(kFivePerMinute.decide({}, Ask{Units(5)}, kToday + 20s).decision.outcome == Outcome::granted);
+static_assert(kFivePerMinute.decide({}, Ask{Units(2)}, kToday + 20s).decision.remaining == Units(3));
+static_assert(kFivePerMinute.decide({}, Ask{Units(2)}, kToday + 20s).decision.reset == 60s);
+static_assert(kFivePerMinute.decide({}, Ask{Units(6)}, kToday + 20s).decision.outcome == Outcome::never);
+static_assert(kFivePerAlignedMinute.decide({}, Ask{Units(2)}, kToday + 20s).decision.reset == 40s);
 static_assert(kFivePerMinute.used(kFivePerMinute.with_used(Units(3), kToday), kToday + 60s - 1ns) == Units(3));
 static_assert(kFivePerMinute.used(kFivePerMinute.with_used(Units(3), kToday), kToday + 60s) == kNoUnits);
 static_assert(FixedWindow::idle_at(kFivePerAlignedMinute.with_used(Units(3), kToday + 20s)) == kToday + 60s);
@@ -106,6 +106,42 @@ TEST(FixedWindow, CountsWhatIsUsedInAFreshWindowWhenItsLengthChanges) {
   EXPECT_EQ(caller.used(0, kToday + 20s), Units(4));
 }
 
+TEST(FixedWindow, CountsWhatExceedsALoweredLimitAsADebtThatEndsWithTheWindow) {
+  Subject caller(fixed(9, 60s));
+  caller.check(8, kToday);
+  caller.change({fixed(3, 60s)}, kToday + 20s);
+  EXPECT_EQ(caller.used(0, kToday + 20s), Units(8));
+  EXPECT_EQ(caller.standing(kToday + 20s).wait, 40s);
+  EXPECT_EQ(caller.standing(kToday + 20s).remaining, kNoUnits);
+  EXPECT_EQ(caller.refund(6, kToday + 20s), Units(6));
+  EXPECT_EQ(caller.check(1, kToday + 20s).outcome, Outcome::granted);
+  EXPECT_EQ(caller.check(3, kToday + 60s).outcome, Outcome::granted);
+}
+
+TEST(FixedWindow, ClosesWhenAllOfItIsGivenBack) {
+  Subject caller(fixed(5, 60s));
+  caller.check(3, kToday);
+  EXPECT_EQ(caller.refund(2, kToday + 10s), Units(2));
+  EXPECT_EQ(caller.idle_at(0), kToday + 60s);
+  EXPECT_EQ(caller.refund(1, kToday + 10s), Units(1));
+  EXPECT_EQ(caller.idle_at(0), kEarliest) << "as if never used";
+  EXPECT_EQ(caller.check(1, kToday + 20s).reset, 60s);
+}
+
+TEST(FixedWindow, GivesNothingBackOfAWindowThatIsOver) {
+  Subject caller(fixed(5, 60s));
+  caller.check(3, kToday);
+  EXPECT_EQ(caller.refund(2, kToday + 60s), kNoUnits);
+}
+
+TEST(FixedWindow, GivesBackOnlyWhatIsNotNewer) {
+  FixedWindow::State state{kToday + 60s, 5};
+  kFivePerMinute.give_back(state, Units(4), Units(3), kToday);
+  EXPECT_EQ(state, (FixedWindow::State{kToday + 60s, 3}));
+  kFivePerMinute.give_back(state, Units(4), Units(7), kToday);
+  EXPECT_EQ(state, (FixedWindow::State{kToday + 60s, 3}));
+}
+
 TEST(FixedWindow, RefusesNumbersOutOfRange) {
   const auto made = [](std::int64_t limit, Span window) {
     return FixedWindow::make(Units(limit), window, FixedWindow::Start::first_call).has_value();
@@ -129,6 +165,10 @@ TEST(FixedWindow, AgreesWithTheOracleInEverySmallWorld) {
     try_all(fixed(limit, 1ms), gaps, {1, 2, 3}, 4);
     try_all(aligned(limit, 1ms), gaps, {1, 2, 3}, 4);
   }
+  const std::vector<Deed> deeds = {a_check({.cost = Units(2)}), a_check({.cost = Units(3), .mode = Mode::force}),
+                                   an_operation(Operation::Kind::refund, 1), an_operation(Operation::Kind::refund, 3),
+                                   a_clamp()};
+  try_all({fixed(2, 1ms)}, {0ns, 400us, 1ms, -700us}, deeds, 4);
 }
 
 }  // namespace

@@ -31,11 +31,14 @@ using Labels = std::vector<std::string>;
 TEST(Limits, AreCalledByTheirLabelOrElseByTheirAlgorithm) {
   EXPECT_EQ(labels({bucket(1, 1, 1s), fixed(1, 1s), sliding(1, 1s)}), (Labels{"tokenbucket", "fixed", "sliding"}));
   EXPECT_EQ(labels({bucket(1, 1, 1s, "burst"), aligned(1, 1s)}), (Labels{"burst", "fixed"}));
+  EXPECT_EQ(labels({leaky(1, 1, 1s), approx(1, 1s), quota(1, CalendarUnit::day), concurrent(1, 1s)}),
+            (Labels{"leakybucket", "sliding", "quota", "concurrent"}));
 }
 
 TEST(Limits, NumberTheSecondOfAKindAndThoseAfter) {
   EXPECT_EQ(labels({fixed(1, 1s), sliding(1, 1s), fixed(1, 1min), aligned(1, 1h)}),
             (Labels{"fixed", "sliding", "fixed-2", "fixed-3"}));
+  EXPECT_EQ(labels({sliding(1, 1s), approx(1, 1s), approx(1, 1min)}), (Labels{"sliding", "sliding-2", "sliding-3"}));
 }
 
 TEST(Limits, RefuseTwoOfTheSameLabel) {
@@ -72,9 +75,49 @@ TEST(Limits, AreRefusedIfOneOfThemIsNotValid) {
   EXPECT_FALSE(Limits::make(std::vector{bucket(1, 0, 1s)}));
   EXPECT_FALSE(Limits::make(std::vector{bucket(4'294'967'295, 1, 1s)}));
   EXPECT_FALSE(Limits::make(std::vector{sliding(1, 1ns)}));
+  EXPECT_FALSE(Limits::make(std::vector{leaky(4'294'967'295, 1, 1s)}));
+  EXPECT_FALSE(Limits::make(std::vector{approx(0, 1s)}));
+  EXPECT_FALSE(Limits::make(std::vector{concurrent(1, kMaxSpan + 1ns)}));
+  EXPECT_FALSE(Limits::make(std::vector{quota(1, CalendarUnit{})}));
+  EXPECT_FALSE(Limits::make(std::vector{quota(1, static_cast<CalendarUnit>(6))}));
   LimitSpec unknown = fixed(1, 1s);
   unknown.algorithm = static_cast<Algorithm>(0);
   EXPECT_FALSE(Limits::make(std::vector{unknown}));
+}
+
+const std::vector<LimitSpec> kOneOfEach = {bucket(1, 1, 1s), leaky(1, 1, 1s), fixed(1, 1s),
+                                           sliding(1, 1s),   approx(1, 1s),   quota(1, CalendarUnit::day),
+                                           concurrent(1, 1s)};
+
+TEST(Limits, AreRefusedIfTheyHaveWhatTheirAlgorithmHasNot) {
+  for (const LimitSpec& spec : kOneOfEach) {
+    SCOPED_TRACE(::testing::PrintToString(spec));
+    ASSERT_TRUE(Limit::make(spec));
+    const bool is_quota = spec.algorithm == Algorithm::quota;
+    LimitSpec with_refill = spec;
+    with_refill.refill = Units(1);
+    EXPECT_EQ(Limit::make(with_refill).has_value(), is_bucket(spec.algorithm));
+    LimitSpec aligned = spec;
+    aligned.aligned = true;
+    EXPECT_EQ(Limit::make(aligned).has_value(), spec.algorithm == Algorithm::fixed_window);
+    LimitSpec with_unit = spec;
+    with_unit.unit = CalendarUnit::day;
+    EXPECT_EQ(Limit::make(with_unit).has_value(), is_quota);
+    EXPECT_EQ(Limit::make(in_zone(spec, kKathmandu)).has_value(), is_quota);
+    LimitSpec with_span = spec;
+    with_span.span = 1s;
+    EXPECT_EQ(Limit::make(with_span).has_value(), !is_quota);
+  }
+}
+
+TEST(Limits, HaveTheNameOfAZoneAndItsRulesOrNeither) {
+  LimitSpec spec = in_zone(quota(1, CalendarUnit::day), kKathmandu);
+  EXPECT_TRUE(Limit::make(spec));
+  spec.zone = {};
+  EXPECT_FALSE(Limit::make(spec));
+  spec = in_zone(spec, kKathmandu);
+  spec.rules = nullptr;
+  EXPECT_FALSE(Limit::make(spec));
 }
 
 TEST(Limits, AreWhatTheyWereMadeOf) {
@@ -173,10 +216,21 @@ TEST(Verdict, SaysWhenAllStatesWillBeIdle) {
   EXPECT_EQ(caller.verdict(Units(1), kToday).idle_in, 2h);
 }
 
+const std::vector<LimitSpec> kKinds = {bucket(100, 100, 1h),
+                                       fixed(100, 1h),
+                                       aligned(100, 1h),
+                                       sliding(100, 1h),
+                                       leaky(100, 100, 1h),
+                                       approx(100, 1h),
+                                       concurrent(100, 1h),
+                                       quota(100, CalendarUnit::hour),
+                                       in_zone(quota(100, CalendarUnit::hour), kKathmandu)};
+
 TEST(StatesAhead, DenyNoLongerThanTheySayOnceTheyAreClamped) {
-  for (const LimitSpec& spec : {bucket(5, 5, 1min), fixed(5, 1min), aligned(5, 1min), sliding(5, 1min)}) {
+  for (const LimitSpec& spec : kKinds) {
+    SCOPED_TRACE(::testing::PrintToString(spec));
     Subject caller(spec);
-    caller.check(5, kToday);
+    caller.check(spec.size, kToday);
     EXPECT_FALSE(any_is_ahead(caller.limits(), caller.cells(), kToday));
     const Instant now = kToday - 24h;
     EXPECT_TRUE(any_is_ahead(caller.limits(), caller.cells(), now));
@@ -199,7 +253,12 @@ TEST(StatesAhead, AreClampedWithoutTouchingOthers) {
   for (std::size_t i = 1; i < 4; ++i) EXPECT_EQ(caller.idle_at(i), kEarliest) << "was idle";
 }
 
-const std::vector<LimitSpec> kKinds = {bucket(100, 100, 1h), fixed(100, 1h), aligned(100, 1h), sliding(100, 1h)};
+/// Whether what exceeds a lowered limit stays, as debt: where the state is the same under both, unless it is a bucket.
+bool keeps_debt(const LimitSpec& from, const LimitSpec& to) {
+  LimitSpec lowered = from;
+  lowered.size = to.size;
+  return lowered == to && !is_bucket(from.algorithm);
+}
 
 TEST(CarriedStates, KeepWhatIsUsedFromEveryAlgorithmToEveryOther) {
   for (const LimitSpec& from : kKinds) {
@@ -210,9 +269,21 @@ TEST(CarriedStates, KeepWhatIsUsedFromEveryAlgorithmToEveryOther) {
         Subject caller(from);
         caller.check(30, kToday);
         caller.change({to}, kToday);
-        EXPECT_EQ(caller.used(0, kToday), Units(std::min<std::int64_t>(30, size)));
+        EXPECT_EQ(caller.used(0, kToday), Units(keeps_debt(from, to) ? 30 : std::min<std::int64_t>(30, size)));
         EXPECT_EQ(caller.peek(Units(size), kToday).remaining, Units(std::max<std::int64_t>(0, size - 30)));
       }
+    }
+  }
+}
+
+TEST(CarriedStates, KeepDebtsWhereTheyMeanTheSameAndElseNoMoreThanTheSize) {
+  for (const LimitSpec& from : kKinds) {
+    for (const LimitSpec& to : kKinds) {
+      SCOPED_TRACE(::testing::PrintToString(from) + " to " + ::testing::PrintToString(to));
+      Subject caller(from);
+      caller.check({.cost = Units(130), .mode = Mode::force}, kToday);
+      caller.change({to}, kToday);
+      EXPECT_EQ(caller.used(0, kToday), Units(from == to ? 130 : 100));
     }
   }
 }
@@ -273,15 +344,17 @@ TEST(CarriedStates, ChangeNothingUntilTheyAreMoved) {
   const Limits next = Limits::make(std::vector{fixed(3, 1min), sliding(3, 1min), bucket(9, 9, 1s)}).value();
   {
     const CarriedStates carried(caller.limits(), caller.cells(), next, kToday);
-    EXPECT_EQ(decide(next, carried, Units(1), kToday).decision.remaining, kNoUnits);
-    EXPECT_EQ(decide(next, carried, Units(2), kToday).decision.outcome, Outcome::denied);
+    EXPECT_EQ(decide(next, carried, Ask{Units(1)}, kToday).decision.remaining, kNoUnits);
+    EXPECT_EQ(decide(next, carried, Ask{Units(2)}, kToday).decision.outcome, Outcome::denied);
   }
   EXPECT_EQ(caller.used(0, kToday), Units(2));
   EXPECT_EQ(caller.used(1, kToday), Units(2));
   EXPECT_EQ(caller.check(3, kToday).outcome, Outcome::granted);
 }
 
-constexpr std::array kAlgorithms = {Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_log};
+constexpr std::array kAlgorithms = {Algorithm::token_bucket, Algorithm::fixed_window,   Algorithm::sliding_log,
+                                    Algorithm::leaky_bucket, Algorithm::sliding_window, Algorithm::quota,
+                                    Algorithm::concurrent};
 constexpr std::array<std::string_view, 5> kLabels = {"", "", "a", "b", "c"};
 
 LimitSpec random_limit(Random& random) {
@@ -302,7 +375,9 @@ std::vector<LimitSpec> random_limits(Random& random) {
       if (random.one_in(3)) continue;
       specs[i].size =
           Units(random.between(specs[0].size.count(), std::min(specs[0].size.count() * 4, kMaxUnits.count())));
-      specs[i].span = specs[0].span;
+      if (specs[i].algorithm != Algorithm::quota && specs[0].algorithm != Algorithm::quota) {
+        specs[i].span = specs[0].span;
+      }
     }
   } while (!Limits::make(specs));
   return specs;

@@ -11,6 +11,7 @@
 #include <initializer_list>
 #include <random>
 #include <string>
+#include <string_view>
 
 #include "oracle.h"
 #include "subject.h"
@@ -79,11 +80,17 @@ inline LimitSpec random_spec(Random& random, Algorithm algorithm) {
   LimitSpec spec;
   spec.algorithm = algorithm;
   spec.aligned = algorithm == Algorithm::fixed_window && random.one_in(2);
+  if (algorithm == Algorithm::quota) {
+    spec.size = random_count(random);
+    spec.unit = static_cast<CalendarUnit>(random.between(1, 5));
+    if (random.one_in(2)) spec = in_zone(spec, random.one_in(2) ? kKathmandu : kNewfoundland);
+    return spec;
+  }
   do {
     spec.size = random_count(random);
     spec.span = random_span(random);
-    if (algorithm == Algorithm::token_bucket) spec.refill = random_count(random);
-  } while (algorithm == Algorithm::token_bucket && !oracle::refills_in_time(spec.size, spec.refill, spec.span));
+    if (is_bucket(algorithm)) spec.refill = random_count(random);
+  } while (is_bucket(algorithm) && !oracle::refills_in_time(spec.size, spec.refill, spec.span));
   return spec;
 }
 
@@ -98,6 +105,8 @@ inline LimitSpec random_change(Random& random, const LimitSpec& spec) {
   if (random.one_in(4)) changed.span *= 2;
   if (random.one_in(4)) changed.refill = Units(changed.refill.count() * 2);
   if (random.one_in(8) && spec.algorithm == Algorithm::fixed_window) changed.aligned = !changed.aligned;
+  if (random.one_in(4) && spec.algorithm == Algorithm::quota) changed.unit = random_spec(random, spec.algorithm).unit;
+  if (random.one_in(8) && spec.algorithm == Algorithm::quota) changed = in_zone(changed, kKathmandu);
   return Limit::make(changed) ? changed : spec;
 }
 
@@ -121,8 +130,8 @@ inline Units random_cost(Random& random, Units size, Units remaining) {
 
 /// A gap that is interesting after `last`, the answer of a limit like `spec`; never negative.
 inline Span random_gap(Random& random, const LimitSpec& spec, const Decision& last) {
-  const std::int64_t span = spec.span.count();
-  const std::int64_t rate = spec.algorithm == Algorithm::token_bucket ? spec.refill.count() : spec.size.count();
+  const std::int64_t span = scale_of(spec).count();
+  const std::int64_t rate = is_bucket(spec.algorithm) ? spec.refill.count() : spec.size.count();
   const auto any = [&]() -> Span {
     switch (random.below(12)) {
       case 0: return 1ns;
@@ -149,18 +158,63 @@ struct NextCall {
 };
 
 /// How callers behave for a while. Those with `parts` take about that part of a limit in that part of its span, so that
-/// much is remembered; those without do whatever is interesting.
+/// much is remembered; those without do whatever is interesting. The plain ones know no modes and no operations.
 struct Habit {
   std::int64_t parts = 0;
+  bool is_plain = false;
 };
-inline Habit random_habit(Random& random) { return {random.one_of<std::int64_t>({0, 0, 100, 1000})}; }
+inline Habit random_habit(Random& random) { return {random.one_of<std::int64_t>({0, 0, 100, 1000}), random.one_in(4)}; }
 
 inline NextCall random_call(Random& random, const LimitSpec& spec, const Decision& last, Habit habit) {
   if (habit.parts == 0 || random.one_in(16)) {
     return {random_gap(random, spec, last), random_cost(random, spec.size, last.remaining)};
   }
-  return {Span{random.between(0, spec.span.count() / habit.parts)},
+  return {Span{random.between(0, scale_of(spec).count() / habit.parts)},
           Units(random.between(1, std::max<std::int64_t>(1, spec.size.count() / habit.parts)))};
+}
+
+/// One of a few, for leases and holds alike; or none.
+inline std::string_view random_id(Random& random) {
+  return random.one_of<std::string_view>({"", "", "", "a", "b", "c", "d", "e"});
+}
+
+/// A request for `cost` units in some mode, after `last` of a limit like `spec`.
+inline Request random_request(Random& random, const LimitSpec& spec, Units cost, const Decision& last) {
+  Request request{.cost = cost, .id = random_id(random)};
+  switch (random.below(16)) {
+    case 0:
+    case 1: request.mode = Mode::partial; break;
+    case 2: request.mode = Mode::force; break;
+    case 3:
+    case 4:
+    case 5: request.mode = Mode::may_wait; break;
+    default: break;
+  }
+  if (request.mode == Mode::may_wait) {
+    request.longest_wait =
+        std::clamp(random.one_of<Span>({last.wait, last.wait - 1ns, last.reset, kMaxSpan,
+                                        Span{random.magnitude_between(1, scale_of(spec).count())},
+                                        Span{random.magnitude_between(1, 2 * scale_of(spec).count())}}),
+                   Span{}, kMaxSpan);
+  }
+  return request;
+}
+
+/// Something that is done besides checks: a refund, a settlement, the end of a lease, or a look at what has ended.
+inline Operation random_operation(Random& random, const LimitSpec& spec, Units units, Instant now) {
+  const auto kind =
+      random.one_of({Operation::Kind::refund, Operation::Kind::refund, Operation::Kind::settle, Operation::Kind::settle,
+                     Operation::Kind::settle, Operation::Kind::release, Operation::Kind::collect});
+  Operation operation{.kind = kind, .at = now, .units = units, .id = random_id(random)};
+  if (operation.id.empty()) operation.id = "f";
+  if (kind == Operation::Kind::settle && random.one_in(2)) {
+    operation.units = Units(random.between(0, std::min(units.count(), spec.size.count())));
+  }
+  return operation;
+}
+
+inline Span random_time_to_live(Random& random, const LimitSpec& spec) {
+  return Span{random.magnitude_between(1, random.one_in(8) ? kMaxSpan.count() : scale_of(spec).count())};
 }
 
 /// The clock after `gap`; now and then it is stepped back, and it never leaves its range.

@@ -76,9 +76,9 @@ TEST(SlidingLog, HasAGridOfOneNanosecondInAWindowOfAnEighthOfASecond) {
 TEST(SlidingLog, AllocatesNothingUntilItGrants) {
   const SlidingLog limit = *SlidingLog::make(Units(5), 60s);
   SlidingLog::State state;
-  EXPECT_EQ(limit.decide(state, Units(6), kToday).decision.outcome, Outcome::never);
+  EXPECT_EQ(limit.decide(state, Ask{Units(6)}, kToday).decision.outcome, Outcome::never);
   EXPECT_EQ(state.log(), nullptr);
-  limit.apply(state, limit.decide(state, Units(5), kToday).change);
+  limit.apply(state, limit.decide(state, Ask{Units(5)}, kToday).change);
   ASSERT_NE(state.log(), nullptr);
   EXPECT_EQ(state.log()->size(), 1U) << "one entry, whatever it costs";
 }
@@ -112,7 +112,7 @@ TEST(SlidingLog, KeepsItsGrantsWhenItsLimitChanges) {
   Subject caller(sliding(5, 64s));
   for (std::int64_t i = 0; i < 5; ++i) caller.check(1, kToday + i * 8s);
   caller.change({sliding(2, 64s)}, kToday + 40s);
-  EXPECT_EQ(caller.used(0, kToday + 40s), Units(2));
+  EXPECT_EQ(caller.used(0, kToday + 40s), Units(5)) << "three of debt";
   EXPECT_EQ(caller.peek(Units(1), kToday + 40s).remaining, kNoUnits);
   EXPECT_EQ(caller.peek(Units(1), kToday + 40s).wait, 48s) << "until four of the five have left";
   caller.change({sliding(6, 64s)}, kToday + 40s);
@@ -209,6 +209,55 @@ TEST(SlidingLog, OfTheLargestSizeHasNothingRemainingForAnyCall) {
   EXPECT_EQ(caller.peek(Units(4'000'000'001), now).remaining, kNoUnits);
 }
 
+TEST(SlidingLog, OfTheLargestSizeDeniesEvenForceUntilTheFirstEntryLeaves) {
+  Subject caller(sliding(10, kLongWindow));
+  for (std::uint32_t i = 0; i < kMaxLogEntries; ++i) {
+    caller.check({.cost = Units(1), .mode = Mode::force}, kToday + i * kBetween);
+  }
+  const Instant now = kFullAt + kBetween;
+  ASSERT_EQ(caller.used(0, now), Units(kMaxLogEntries));
+  const Decision denied = caller.check({.cost = Units(1), .mode = Mode::force}, now);
+  EXPECT_EQ(denied.outcome, Outcome::denied);
+  EXPECT_EQ(now + denied.wait, kToday + kLongWindow);
+  EXPECT_EQ(caller.check({.cost = Units(1), .mode = Mode::force}, now + denied.wait).outcome, Outcome::granted);
+  EXPECT_GT(caller.peek(Units(1), now).wait, denied.wait) << "who is not forced waits for the end of the debt";
+}
+
+TEST(SlidingLog, IsInDebtUntilEnoughEntriesHaveLeft) {
+  Subject caller(sliding(5, 64s));
+  for (std::int64_t i = 0; i < 4; ++i) caller.check(1, kToday + i * 8s);
+  const Decision decision = caller.check({.cost = Units(3), .mode = Mode::force}, kToday + 32s);
+  EXPECT_EQ(decision.wait, 40s) << "until the second has left";
+  EXPECT_EQ(decision.reset, 64s);
+  EXPECT_EQ(caller.check({.cost = Units(6), .mode = Mode::force}, kToday + 32s).wait, 64s) << "it is too much itself";
+}
+
+TEST(SlidingLog, GivesBackFromTheNewestEntriesOrFromThoseBeforeThem) {
+  const SlidingLog limit = *SlidingLog::make(Units(100), 64s);
+  SlidingLog::State state;
+  for (std::int64_t i = 0; i < 4; ++i) limit.apply(state, {kToday + i * 8s, Units(10)});
+  const Instant now = kToday + 30s;
+  limit.give_back(state, Units(5), Units(10), now);  // of the third
+  EXPECT_EQ(limit.used(state, kToday + 79s), Units(15));
+  EXPECT_EQ(limit.used(state, kToday + 80s), Units(10));
+  limit.give_back(state, Units(12), Units(3), now);  // of the fourth, and the third
+  EXPECT_EQ(limit.used(state, kToday + 80s), Units(3));
+  EXPECT_EQ(limit.used(state, kToday + 79s), Units(3));
+  EXPECT_EQ(limit.used(state, kToday + 71s), Units(13));
+  limit.give_back(state, Units(100), kNoUnits, now);
+  EXPECT_EQ(limit.used(state, now), kNoUnits);
+  EXPECT_EQ(limit.idle_at(state), kEarliest) << "as if never used";
+}
+
+TEST(SlidingLog, GivesBackWhatIsOfAClockThatWasAheadAsOfNow) {
+  Subject caller(sliding(9, 64s));
+  caller.check(3, kToday);
+  caller.check(4, kToday + 8s);
+  EXPECT_EQ(caller.refund(5, kToday - 24h), Units(5));
+  EXPECT_EQ(caller.used(0, kToday - 24h + 64s - 1ns), Units(2));
+  EXPECT_EQ(caller.used(0, kToday - 24h + 64s), kNoUnits);
+}
+
 TEST(SlidingLog, RefusesNumbersOutOfRange) {
   EXPECT_TRUE(SlidingLog::make(Units(1), 1ms));
   EXPECT_TRUE(SlidingLog::make(Units(4'294'967'295), kMaxSpan));
@@ -231,6 +280,10 @@ TEST(SlidingLog, AgreesWithTheOracleInEverySmallWorld) {
     try_all(sliding(limit, kSecond), {0ns, 3ns, kSecond - 3ns, kSecond - 5ns, -2ns, -kSecond / 2}, {1, 2}, 4);
   }
   try_all(sliding(3, kSecond), {1ns, kSecond / 2, -kSecond}, {1, 2}, 6);
+  const std::vector<Deed> deeds = {a_check({.cost = Units(2)}), a_check({.cost = Units(3), .mode = Mode::force}),
+                                   an_operation(Operation::Kind::refund, 1), an_operation(Operation::Kind::refund, 3),
+                                   a_clamp()};
+  try_all({sliding(3, 1ms)}, {0ns, 400us, 1ms, -700us}, deeds, 4);
 }
 
 }  // namespace

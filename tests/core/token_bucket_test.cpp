@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "oracle.h"
@@ -19,20 +21,29 @@ constexpr TokenBucket kFivePerSecond = *TokenBucket::make(Units(5), Units(5), st
 
 constexpr auto empty_at(Instant now) {
   TokenBucket::State state;
-  TokenBucket::apply(state, kFivePerSecond.decide(state, Units(5), now).change);
+  TokenBucket::apply(state, kFivePerSecond.decide(state, Ask{Units(5)}, now).change);
   return state;
 }
-static_assert(kFivePerSecond.decide({}, Units(5), kToday).decision.outcome == Outcome::granted);
-static_assert(kFivePerSecond.decide({}, Units(5), kToday).decision.remaining == kNoUnits);
-static_assert(kFivePerSecond.decide({}, Units(6), kToday).decision.outcome == Outcome::never);
-static_assert(kFivePerSecond.decide(empty_at(kToday), Units(1), kToday).decision.outcome == Outcome::denied);
-static_assert(kFivePerSecond.decide(empty_at(kToday), Units(1), kToday).decision.wait == 200ms);
-static_assert(kFivePerSecond.decide(empty_at(kToday), Units(1), kToday).decision.reset == 1s);
+static_assert(kFivePerSecond.decide({}, Ask{Units(5)}, kToday).decision.outcome == Outcome::granted);
+static_assert(kFivePerSecond.decide({}, Ask{Units(5)}, kToday).decision.remaining == kNoUnits);
+static_assert(kFivePerSecond.decide({}, Ask{Units(6)}, kToday).decision.outcome == Outcome::never);
+static_assert(kFivePerSecond.decide(empty_at(kToday), Ask{Units(1)}, kToday).decision.outcome == Outcome::denied);
+static_assert(kFivePerSecond.decide(empty_at(kToday), Ask{Units(1)}, kToday).decision.wait == 200ms);
+static_assert(kFivePerSecond.decide(empty_at(kToday), Ask{Units(1)}, kToday).decision.reset == 1s);
 static_assert(kFivePerSecond.used(empty_at(kToday), kToday + 199ms) == Units(5));
 static_assert(kFivePerSecond.used(empty_at(kToday), kToday + 200ms) == Units(4));
 static_assert(kFivePerSecond.with_used(Units(5), kToday) == empty_at(kToday));
 static_assert(TokenBucket::idle_at(empty_at(kToday)) == kToday + 1s);
 static_assert(!TokenBucket::make(Units(0), Units(1), 1s));
+static_assert(kFivePerSecond.decide({}, Ask{Units(6), {}, true}, kToday).decision.wait == 200ms);
+
+constexpr auto refunded(TokenBucket::State state, Units units, Units newer, Instant now) {
+  kFivePerSecond.give_back(state, units, newer, now);
+  return state;
+}
+static_assert(refunded(empty_at(kToday), Units(2), kNoUnits, kToday) == kFivePerSecond.with_used(Units(3), kToday));
+static_assert(refunded(empty_at(kToday), Units(4), Units(3), kToday) == kFivePerSecond.with_used(Units(3), kToday));
+static_assert(refunded(empty_at(kToday), Units(9), Units(5), kToday) == empty_at(kToday));
 
 Outcome outcome(Subject& subject, std::int64_t cost, Instant now) { return subject.check(cost, now).outcome; }
 
@@ -80,9 +91,9 @@ TEST(TokenBucket, RefillsABurstOfThreePerSecondInExactlyOneSecond) {
 TEST(TokenBucket, HasOneStateForOneMeaning) {
   const TokenBucket three = *TokenBucket::make(Units(3), Units(3), 1s);
   TokenBucket::State by_ones;
-  for (int i = 0; i < 3; ++i) TokenBucket::apply(by_ones, three.decide(by_ones, Units(1), kToday).change);
+  for (int i = 0; i < 3; ++i) TokenBucket::apply(by_ones, three.decide(by_ones, Ask{Units(1)}, kToday).change);
   EXPECT_EQ(by_ones, three.with_used(Units(3), kToday));
-  EXPECT_EQ(by_ones, (TokenBucket::State{kToday + 1s, 0}));
+  EXPECT_EQ(by_ones, (TokenBucket::State{kToday + 1s, 0, 0}));
 }
 
 TEST(TokenBucket, GrantsExactlyItsCapacityAtOneInstant) {
@@ -170,6 +181,73 @@ TEST(TokenBucket, KeepsWhatIsUsedWhenItsRateChanges) {
   EXPECT_EQ(caller.peek(Units(10), kToday).reset, 28s);
 }
 
+TEST(TokenBucket, HasOneStateForADebtOfOneMeaning) {
+  const TokenBucket five = *TokenBucket::make(Units(5), Units(3), 1s);
+  const auto force = [&five](TokenBucket::State& state, std::int64_t units, Instant now) {
+    TokenBucket::apply(state, five.decide(state, Ask{Units(units), {}, true}, now).change);
+  };
+  TokenBucket::State at_once;
+  force(at_once, 9, kToday);
+  TokenBucket::State by_ones;
+  for (int i = 0; i < 9; ++i) force(by_ones, 1, kToday);
+  EXPECT_EQ(by_ones, at_once);
+  EXPECT_EQ(at_once, (TokenBucket::State{kToday + 3s, 0, 4}));
+  TokenBucket::State too_many;
+  force(too_many, 12, kToday);
+  five.give_back(too_many, Units(3), kNoUnits, kToday);
+  EXPECT_EQ(too_many, at_once);
+  five.give_back(too_many, Units(4), kNoUnits, kToday);
+  EXPECT_EQ(too_many, five.with_used(Units(5), kToday)) << "no debt is left";
+}
+
+TEST(TokenBucket, IsNotAheadOfTheClockBecauseOfADebt) {
+  Subject caller(bucket(5, 5, 5s));
+  caller.check({.cost = Units(7), .mode = Mode::force}, kToday);
+  EXPECT_FALSE(caller.is_ahead(kToday));
+  EXPECT_TRUE(caller.is_ahead(kToday - 1ns));
+  EXPECT_EQ(caller.used(0, kToday - 1h), Units(7)) << "no more than was charged";
+}
+
+TEST(TokenBucket, LosesTheExcessButNotTheDebtWhenItsCapacityIsLowered) {
+  Subject caller(bucket(10, 10, 10s));
+  caller.check({.cost = Units(13), .mode = Mode::force}, kToday);
+  caller.change({bucket(4, 10, 10s)}, kToday);
+  EXPECT_EQ(caller.used(0, kToday), Units(7)) << "an empty bucket, and three of debt";
+  EXPECT_EQ(caller.peek(Units(1), kToday).wait, 4s);
+}
+
+TEST(TokenBucket, IsExactInADebtOfMoreUnitsThan32BitsHold) {
+  // The fraction of an interval times so many units does not fit into 64 bits.
+  for (const auto& [refill, period] :
+       {std::pair<std::int64_t, Span>{4'294'967'291, 7919ms}, {4'294'967'295, 1s + 1ns}}) {
+    Subject caller(bucket(kMaxUnits.count(), refill, period));
+    caller.check(kMaxUnits, kToday);
+    caller.check({.cost = kMaxUnits, .mode = Mode::force}, kToday);
+    EXPECT_EQ(caller.used(0, kToday), kMaxUnits + kMaxUnits);
+    const oracle::Exact parts = oracle::Exact(kMaxUnits.count()) * period.count();
+    EXPECT_EQ(caller.standing(kToday).wait, oracle::to_span(oracle::ceil_of(parts, refill)));
+    EXPECT_EQ(caller.standing(kToday).reset, oracle::to_span(oracle::ceil_of(2 * parts, refill)));
+    const Limits limits = Limits::make(std::vector{bucket(kMaxUnits.count(), refill, period)}).value();
+    limits[0].visit([&caller]<class A>(const A& algorithm) {
+      if constexpr (std::is_same_v<A, TokenBucket>) {
+        TokenBucket::State state = state_in(caller.cells()[0], algorithm);
+        algorithm.give_back(state, Units(10), kMaxUnits + kMaxUnits - Units(4), kToday);
+        EXPECT_EQ(algorithm.used(state, kToday), kMaxUnits + kMaxUnits - Units(4)) << "all but four are newer";
+      }
+    });
+  }
+}
+
+TEST(TokenBucket, GivesBackAPartOfAUnitThatHasPartlyFlownBack) {
+  Subject caller(bucket(5, 1, 1s));
+  caller.check(2, kToday);
+  EXPECT_EQ(caller.refund(2, kToday + 300ms), Units(2));
+  EXPECT_EQ(caller.idle_at(0), kToday + 300ms) << "but never more than full";
+  caller.check(2, kToday + 1s);
+  EXPECT_EQ(caller.refund(1, kToday + 1300ms), Units(1));
+  EXPECT_EQ(caller.idle_at(0), kToday + 2s);
+}
+
 TEST(TokenBucket, RefusesNumbersOutOfRange) {
   const auto made = [](std::int64_t capacity, std::int64_t refill, Span period) {
     return TokenBucket::make(Units(capacity), Units(refill), period).has_value();
@@ -229,6 +307,10 @@ TEST(TokenBucket, AgreesWithTheOracleInEverySmallWorld) {
       try_all(bucket(capacity, refill, 1ms), {0ns, 333'333ns, 333'334ns, 1ms, -400us}, {1, 2, 3}, 4);
     }
   }
+  const std::vector<Deed> deeds = {a_check({.cost = Units(2)}), a_check({.cost = Units(3), .mode = Mode::force}),
+                                   an_operation(Operation::Kind::refund, 1), an_operation(Operation::Kind::refund, 3),
+                                   a_clamp()};
+  try_all({bucket(2, 3, 1ms)}, {0ns, 333'334ns, 1ms, -400us}, deeds, 4);
 }
 
 }  // namespace

@@ -1,0 +1,392 @@
+// What can be done to a subject: the modes of a check, and the operations that change what was charged.
+//
+// A request is decided by a pure function. Whatever changes a subject that has promised something is an operation: small,
+// with its instant in it, and total, so that the same operation on the same subject makes the same bytes here, on a replica
+// and at the replay of a log. docs/operations.md has the meaning of each. Depends on limits and reservations.
+#ifndef RATELIMIT_OPERATIONS_H
+#define RATELIMIT_OPERATIONS_H
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "ratelimit/limits.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// What becomes of a call that does not fit as a whole, and now.
+enum class Mode : std::uint8_t {
+  whole,     ///< it is denied
+  partial,   ///< it gets what is there
+  force,     ///< it is charged all the same: into debt
+  may_wait,  ///< it takes from the future, if that is not too far
+};
+
+struct Request {
+  Units cost{1};
+  Mode mode = Mode::whole;
+  Span longest_wait{};    ///< of a call that may wait
+  std::string_view id{};  ///< of a lease
+};
+
+/// How the limits stand at `at`: a call that takes nothing. Its wait is how long a debt lasts.
+template <class Cells>
+[[nodiscard]] Verdict standing(const Limits& limits, const Cells& cells, Instant at, std::string_view id = {}) {
+  return decide(limits, cells, Ask{kNoUnits, id, true}, at);
+}
+
+namespace detail {
+
+/// What a call may take that takes part of its cost: at least one unit, or there is nothing.
+template <class Cells>
+[[nodiscard]] Units part_of(const Limits& limits, const Cells& cells, const Request& request, Instant at) {
+  Units part = request.cost;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const Units left = limits[i].visit([&](const auto& algorithm) {
+      const Ask nothing{kNoUnits, request.id, true};
+      return algorithm.decide(state_in(cells[i], algorithm), nothing, at).decision.remaining;
+    });
+    if (!limits[i].is_per_request() || left == kNoUnits) part = std::min(part, left);
+  }
+  return part;
+}
+
+/// A denial that is not due to what is left: the limits as they stand, and a wait.
+template <class Cells>
+[[nodiscard]] Verdict held_back(const Limits& limits, const Cells& cells, Instant at, Span wait, std::string_view id) {
+  Verdict verdict = standing(limits, cells, at, id);
+  verdict.decision.outcome = Outcome::denied;
+  verdict.decision.wait = wait;
+  return verdict;
+}
+
+/// A call that may wait, as of `at`, which is `ahead` of the call: it gets its turn when it would be granted, if that is
+/// soon enough.
+template <class Cells>
+[[nodiscard]] Verdict decide_turn(const Limits& limits, const Cells& cells, const Request& request, Instant at,
+                                  Span ahead) {
+  const Ask ask{request.cost, request.id};
+  const Verdict first = decide(limits, cells, ask, at);
+  const bool fits_now = first.decision.outcome == Outcome::granted;
+  const Span turn = fits_now ? Span{} : first.decision.wait;
+  if (first.decision.outcome == Outcome::never || turn > kLatest - at) return first;
+  Verdict then = fits_now ? first : decide(limits, cells, ask, at + turn);
+  if (then.decision.outcome != Outcome::granted) return first;
+  // A queue makes a call wait after it has been granted, too.
+  const Span wait = turn + then.decision.wait;
+  if (wait + ahead > request.longest_wait) {
+    Verdict late = fits_now ? held_back(limits, cells, at, Span{}, request.id) : first;
+    late.decision.wait = wait - request.longest_wait;
+    return late;
+  }
+  then.turn = turn;
+  then.decision.wait = wait;
+  then.decision.reset += turn;
+  then.idle_in += turn;
+  return then;
+}
+
+template <class Cells>
+[[nodiscard]] Verdict decide_as_of(const Limits& limits, const Cells& cells, const Request& request, Instant at,
+                                   Span ahead) {
+  if (request.mode == Mode::may_wait) return decide_turn(limits, cells, request, at, ahead);
+  const Verdict verdict = decide(limits, cells, Ask{request.cost, request.id, request.mode == Mode::force}, at);
+  const bool is_granted = verdict.decision.outcome == Outcome::granted;
+  // Nobody overtakes a call that waits for its turn.
+  if (is_granted && ahead > Span{} && request.mode != Mode::force) {
+    return held_back(limits, cells, at, Span{}, request.id);
+  }
+  if (is_granted || request.mode != Mode::partial) return verdict;
+  const Units part = part_of(limits, cells, request, at);
+  if (part > kNoUnits && ahead > Span{}) return held_back(limits, cells, at, Span{}, request.id);
+  return decide(limits, cells, Ask{std::max(part, kMinUnits), request.id}, at);
+}
+
+/// What a verdict says to somebody who is `ahead` before the instant that it is as of.
+inline void move_back(Verdict& verdict, Span ahead) {
+  Decision& decision = verdict.decision;
+  decision.reset += ahead;
+  if (decision.outcome != Outcome::never) decision.wait += ahead;
+  if (decision.outcome != Outcome::granted) {
+    decision.remaining = kNoUnits;
+  } else {
+    verdict.turn += ahead;
+    verdict.idle_in += ahead;
+  }
+}
+
+}  // namespace detail
+
+/// Decides a request, as of the turn of who waits, if somebody does. Pure; O(limits * log n).
+template <class Cells>
+[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
+                             Instant now) {
+  // Nearly all calls, on their shortest way.
+  if (request.mode == Mode::whole && turn.at <= now) return decide(limits, cells, Ask{request.cost, request.id}, now);
+  const Instant at = turn.or_later(now);
+  Verdict verdict = detail::decide_as_of(limits, cells, request, at, at - now);
+  if (at > now) detail::move_back(verdict, at - now);
+  return verdict;
+}
+
+/// Something that is done to a subject. Total: whatever the numbers are, it does something that is valid.
+struct Operation {
+  enum class Kind : std::uint8_t {
+    collect = 1,  ///< gives back what holds took that have ended
+    charge = 2,   ///< charges `units`, as of `span` after `at`; takes the lease `id`
+    refund = 3,   ///< gives `units` back
+    reserve = 4,  ///< charges `units`, and holds them as `id` for `span`; or prolongs the hold
+    settle = 5,   ///< ends the hold `id`, whose call cost `units`
+    release = 6,  ///< ends the lease `id`
+  };
+
+  Kind kind = Kind::collect;
+  Instant at{};
+  Units units{};
+  Span span{};
+  std::string_view id{};
+};
+
+/// Limits, states and reservations of one subject, to be operated on.
+class Account {
+ public:
+  Account(const Limits& limits, std::span<Cell> cells, Reservations& reservations)
+      : limits_(limits), cells_(cells), reservations_(reservations) {}
+
+  /// Does it. Returns whether there was a hold or a lease with that id, which only reserve, settle and release ask.
+  /// O(limits * log n), and gives back at most kCollectedAtOnce holds that have ended.
+  bool perform(const Operation& operation) {
+    collect(operation.at);
+    const bool found = dispatch(operation);
+    reservations_.as_of = operation.at;
+    reservations_.tidy();
+    return found;
+  }
+
+ private:
+  // A tenth of a millisecond, at most. What is left then counts on until the next operation.
+  static constexpr int kCollectedAtOnce = 256;
+
+  bool dispatch(const Operation& operation) {
+    switch (operation.kind) {
+      case Operation::Kind::collect: return false;
+      case Operation::Kind::charge: return charge_at(operation), false;
+      case Operation::Kind::refund: return refund(operation), false;
+      case Operation::Kind::reserve: return reserve(operation);
+      case Operation::Kind::settle: return settle(operation);
+      case Operation::Kind::release: return release(operation.id, operation.at);
+    }
+    return false;
+  }
+
+  /// Each hold that has ended gives back as of its end, unless it was left over and something has happened since.
+  void collect(Instant now) {
+    const Instant last = std::min(reservations_.as_of, now);
+    for (int i = 0; i < kCollectedAtOnce && reservations_.any_hold_ended(now); ++i) {
+      const Roster::Member hold = reservations_.holds.first();
+      give_back(hold.units, reservations_.charged_after(hold), std::max(hold.end, last));
+      reservations_.holds.forget_ended(hold.end, 1);
+      reservations_.take_from_charged(hold, hold.units);
+    }
+    if (reservations_.turn.at <= now) reservations_.turn = {};
+  }
+
+  void charge_at(const Operation& operation) {
+    const Instant at = operation.at + operation.span;
+    charge_units(operation.units, operation.id, at);
+    if (operation.span > Span{}) reservations_.turn = {at, operation.span};
+  }
+
+  /// A hold that is there already lasts anew, and so does the lease of its call, if it has one.
+  bool reserve(const Operation& operation) {
+    const std::optional<Roster::Member> hold = live_hold(operation.id, operation.at);
+    Roster::Member member{.end = operation.at + operation.span, .units = operation.units};
+    if (hold) {
+      member = {.end = member.end, .units = hold->units, .mark = hold->mark};
+      charge_some(hold->units, operation.id, reservations_.turn.or_later(operation.at),
+                  [](const Limit& limit) { return limit.has_leases(); });
+    } else {
+      charge_units(operation.units, operation.id, operation.at);
+      member.mark = reservations_.charged;
+    }
+    reservations_.holds.put(operation.id, member);
+    return hold.has_value();
+  }
+
+  /// The request has been counted when its hold was taken, if there was one; the lease of the call, if it had one, ends.
+  bool settle(const Operation& operation) {
+    const std::optional<Roster::Member> hold = live_hold(operation.id, operation.at);
+    release(operation.id, operation.at);
+    const Instant at = reservations_.turn.or_later(operation.at);
+    if (!hold) {
+      charge_units(operation.units, {}, at, [](const Limit& limit) { return !limit.has_leases(); });
+      return false;
+    }
+    reservations_.holds.erase(operation.id);
+    if (operation.units > hold->units) {
+      charge_units(operation.units - hold->units, {}, at,
+                   [](const Limit& limit) { return !limit.has_leases() && !limit.is_per_request(); });
+    } else {
+      const Units too_much = hold->units - operation.units;
+      give_back(too_much, reservations_.charged_after(*hold), operation.at);
+      reservations_.take_from_charged(*hold, too_much);
+    }
+    return true;
+  }
+
+  void refund(const Operation& operation) {
+    give_back(operation.units, kNoUnits, operation.at);
+    reservations_.take_newest_from_charged(operation.units);
+  }
+
+  bool release(std::string_view id, Instant at) {
+    bool found = false;
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      limits_[i].visit([&]<class A>(const A& algorithm) {
+        if constexpr (std::is_same_v<A, Concurrent>) found |= A::release(state_in(cells_[i], algorithm), id, at);
+      });
+    }
+    return found;
+  }
+
+  [[nodiscard]] std::optional<Roster::Member> live_hold(std::string_view id, Instant now) const {
+    const std::optional<Roster::Member> hold = reservations_.holds.find(id);
+    return hold && hold->end > now ? hold : std::nullopt;
+  }
+
+  static bool all(const Limit&) { return true; }
+
+  template <class Which = bool (*)(const Limit&)>
+  void charge_units(Units units, std::string_view id, Instant at, Which which = all) {
+    charge_some(units, id, at, which);
+    reservations_.charged += static_cast<std::uint64_t>(units.count());
+  }
+
+  /// Charges limits whatever is left. Only what there is no room for, in a log or among leases that are full, is not
+  /// charged.
+  template <class Which>
+  void charge_some(Units units, std::string_view id, Instant at, Which which) {
+    if (units == kNoUnits) return;
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      const Limit& limit = limits_[i];
+      if (!which(limit)) continue;
+      limit.visit([&](const auto& algorithm) {
+        auto& state = state_in(cells_[i], algorithm);
+        const auto step = algorithm.decide(state, Ask{limit.cost_of(units), id, true}, at);
+        if (step.decision.outcome == Outcome::granted) algorithm.apply(state, step.change, id);
+      });
+    }
+  }
+
+  /// A limit that counts requests gives nothing back: the request has been made.
+  void give_back(Units units, Units newer, Instant now) {
+    const Instant at = reservations_.turn.or_later(now);
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      if (limits_[i].is_per_request()) continue;
+      limits_[i].visit(
+          [&](const auto& algorithm) { algorithm.give_back(state_in(cells_[i], algorithm), units, newer, at); });
+    }
+  }
+
+  const Limits& limits_;
+  std::span<Cell> cells_;
+  Reservations& reservations_;
+};
+
+/// An estimate that every limit can hold: no first call is refused for its guess alone.
+[[nodiscard]] inline Units clamped_estimate(const Limits& limits, Units estimate) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (!limits[i].is_per_request()) estimate = std::min(estimate, limits[i].size());
+  }
+  return estimate;
+}
+
+/// How the limits stand at `now`, or as of the turn of who waits.
+template <class Cells>
+[[nodiscard]] Verdict standing_at_turn(const Limits& limits, const Cells& cells, const Turn& turn, Instant now) {
+  const Instant at = turn.or_later(now);
+  Verdict verdict = standing(limits, cells, at);
+  if (at > now) detail::move_back(verdict, at - now);
+  return verdict;
+}
+
+/// Decides a request of somebody who was never seen.
+[[nodiscard]] inline Verdict decide_idle(const Limits& limits, const Request& request, Instant now) {
+  std::array<Cell, kMaxLimits> idle;
+  construct_idle(limits, idle);  // an idle state owns nothing, so that nothing is to be destroyed
+  return decide(limits, idle, Turn{}, request, now);
+}
+
+/// Whether one of the limits has a lease of that id which has not ended.
+template <class Cells>
+[[nodiscard]] bool has_lease(const Limits& limits, const Cells& cells, std::string_view id, Instant now) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const bool found = limits[i].visit([&]<class A>(const A& algorithm) {
+      if constexpr (std::is_same_v<A, Concurrent>) return A::has_lease(state_in(cells[i], algorithm), id, now);
+      return false;
+    });
+    if (found) return true;
+  }
+  return false;
+}
+
+/// Whether a request can never be granted, however much is left.
+[[nodiscard]] inline bool is_never(const Limits& limits, const Request& request) {
+  if (request.mode == Mode::partial || request.mode == Mode::force) return false;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (limits[i].cost_of(request.cost) > limits[i].size()) return true;
+  }
+  return false;
+}
+
+/// Decides the reservation of an estimate under the id of `request`. Pure; O(limits * log n).
+template <class Cells>
+[[nodiscard]] Verdict decide_reservation(const Limits& limits, const Cells& cells, const Reservations& reservations,
+                                         const Request& request, Instant now) {
+  const std::optional<Roster::Member> hold = reservations.holds.find(request.id);
+  if (!request.id.empty() && hold && hold->end > now) {
+    Verdict verdict = standing_at_turn(limits, cells, reservations.turn, now);
+    verdict.decision.granted = hold->units;
+    verdict.decision.wait = Span{};
+    verdict.id = request.id;
+    return verdict;
+  }
+  if (reservations.holds.count_after(now) >= kMaxHolders) {
+    const Instant at = reservations.turn.or_later(now);
+    const Instant until = std::max(at, reservations.holds.end_reaching(Units(1), now));
+    Verdict verdict = detail::held_back(limits, cells, at, until - at, request.id);
+    if (at > now) detail::move_back(verdict, at - now);
+    return verdict;
+  }
+  const Request clamped{.cost = clamped_estimate(limits, request.cost), .mode = Mode::whole, .id = request.id};
+  return decide(limits, cells, reservations.turn, clamped, now);
+}
+
+/// Units that count under each limit that a refund gives something back to; none under the others.
+template <class Cells>
+[[nodiscard]] std::array<Units, kMaxLimits> refundable(const Limits& limits, const Cells& cells, Instant at) {
+  std::array<Units, kMaxLimits> used{};
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (limits[i].is_per_request() || limits[i].has_leases()) continue;
+    used[i] = limits[i].visit([&](const auto& algorithm) { return algorithm.used(state_in(cells[i], algorithm), at); });
+  }
+  return used;
+}
+
+/// Whether a refund of `units` gives anything back, and how much at most.
+template <class Cells>
+[[nodiscard]] Units refundable(const Limits& limits, const Cells& cells, Units units, Instant at) {
+  const std::array<Units, kMaxLimits> used = refundable(limits, cells, at);
+  return std::min(units, *std::max_element(used.begin(), used.end()));
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_OPERATIONS_H

@@ -1,0 +1,99 @@
+// What a subject has promised beyond its states: the turn of a call that waits, and the holds of calls whose cost is not
+// known yet.
+//
+// Depends on units and the roster.
+#ifndef RATELIMIT_RESERVATIONS_H
+#define RATELIMIT_RESERVATIONS_H
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "ratelimit/roster.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// The turn of the call that was granted last among those that wait: the states are as of `at`, and no other call is
+/// granted before. Default: nobody waits.
+struct Turn {
+  Instant at{};
+  Span wait{};  ///< from the call to its turn: no turn is further ahead of now
+
+  /// The instant as of which a call at `now` is decided. A turn that is further ahead than it can be is of a clock that
+  /// was ahead.
+  [[nodiscard]] constexpr Instant or_later(Instant now) const {
+    return at <= now ? now : std::max(now, std::min(at, now + wait));
+  }
+
+  [[nodiscard]] constexpr bool is_ahead(Instant now) const { return at > now + wait; }
+  /// Brings a turn that is ahead to where it counts from now on.
+  constexpr void clamp(Instant now) {
+    if (is_ahead(now)) at = now + wait;
+  }
+
+  friend constexpr bool operator==(const Turn&, const Turn&) = default;
+};
+
+/// Everything promised. Default: nothing.
+struct Reservations {
+  Turn turn;
+  /// The holds by their ids: what was charged, and in `mark` what `charged` was right after.
+  Roster holds;
+  /// Units charged since there are holds. It wraps around: only differences mean something.
+  std::uint64_t charged = 0;
+  /// When something was done last, since there are holds.
+  Instant as_of{};
+
+  [[nodiscard]] bool empty() const { return holds.empty() && turn == Turn{}; }
+
+  /// Units that were charged after those of a hold.
+  [[nodiscard]] Units charged_after(const Roster::Member& hold) const {
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 62U;
+    return Units(static_cast<std::int64_t>(std::min(charged - hold.mark, kMost)));
+  }
+
+  /// A hold that is gone turned out to cost `units` less: to those before it, that much less was charged after them.
+  void take_from_charged(const Roster::Member& hold, Units units) {
+    const std::uint64_t since = charged - hold.mark;
+    take_from_charged(units, [since](std::uint64_t newer) { return newer > since; });
+  }
+
+  /// The newest `units` that were charged came back: to each hold, that much less was charged after it.
+  void take_newest_from_charged(Units units) {
+    take_from_charged(units, [](std::uint64_t) { return true; });
+  }
+
+  /// When nothing that is promised matters any more.
+  [[nodiscard]] Instant idle_at() const { return std::max(turn.at, holds.last_end()); }
+
+  /// Forgets what only holds need, when there are none.
+  void tidy() {
+    if (!holds.empty()) return;
+    charged = 0;
+    as_of = {};
+  }
+
+  /// Whether a hold has ended and its units are not given back yet.
+  [[nodiscard]] bool any_hold_ended(Instant now) const { return !holds.empty() && holds.first().end <= now; }
+
+  [[nodiscard]] std::size_t heap_bytes() const { return holds.heap_bytes(); }
+  [[nodiscard]] std::size_t heap_pieces() const { return holds.heap_pieces(); }
+
+ private:
+  /// Less was charged after the holds for which `is_told` holds, of what was charged after them; down to nothing.
+  template <class IsTold>
+  void take_from_charged(Units units, IsTold is_told) {
+    const auto less = static_cast<std::uint64_t>(units.count());
+    holds.change_marks([&](std::uint64_t& mark) {
+      const std::uint64_t newer = charged - mark;
+      const std::uint64_t left = !is_told(newer) ? newer : newer > less ? newer - less : 0;
+      mark = charged - less - left;
+    });
+    charged -= less;
+  }
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_RESERVATIONS_H
