@@ -53,15 +53,27 @@ struct Reservations {
     return Units(static_cast<std::int64_t>(std::min(charged - hold.mark, kMost)));
   }
 
-  /// A hold that is gone turned out to cost `units` less: to those before it, that much less was charged after them.
-  void take_from_charged(const Roster::Member& hold, Units units) {
-    const std::uint64_t since = charged - hold.mark;
-    take_from_charged(units, [since](std::uint64_t newer) { return newer > since; });
+  /// A hold that is gone turned out to cost `units` less: to those before it, that much less was charged after them. Quick
+  /// if there are none, as when holds end in the order in which they were taken.
+  void forget_charged(const Roster::Member& gone, Units units) {
+    const std::uint64_t since = charged - gone.mark;
+    const auto less = static_cast<std::uint64_t>(units.count());
+    holds.change_low_marks([&](std::uint64_t& mark) {
+      const std::uint64_t newer = charged - mark;
+      if (newer <= since) return false;
+      mark = charged - std::max(since, newer > less ? newer - less : 0);
+      return true;
+    });
   }
 
   /// The newest `units` that were charged came back: to each hold, that much less was charged after it.
-  void take_newest_from_charged(Units units) {
-    take_from_charged(units, [](std::uint64_t) { return true; });
+  void forget_newest_charged(Units units) {
+    const auto less = static_cast<std::uint64_t>(units.count());
+    holds.change_low_marks([&](std::uint64_t& mark) {
+      const std::uint64_t newer = charged - mark;
+      mark = charged - (newer > less ? newer - less : 0);
+      return true;
+    });
   }
 
   /// When nothing that is promised matters any more.
@@ -79,19 +91,6 @@ struct Reservations {
 
   [[nodiscard]] std::size_t heap_bytes() const { return holds.heap_bytes(); }
   [[nodiscard]] std::size_t heap_pieces() const { return holds.heap_pieces(); }
-
- private:
-  /// Less was charged after the holds for which `is_told` holds, of what was charged after them; down to nothing.
-  template <class IsTold>
-  void take_from_charged(Units units, IsTold is_told) {
-    const auto less = static_cast<std::uint64_t>(units.count());
-    holds.change_marks([&](std::uint64_t& mark) {
-      const std::uint64_t newer = charged - mark;
-      const std::uint64_t left = !is_told(newer) ? newer : newer > less ? newer - less : 0;
-      mark = charged - less - left;
-    });
-    charged -= less;
-  }
 };
 
 }  // namespace ratelimit

@@ -43,7 +43,8 @@ class Roster {
 
   Roster() = default;
   /// O(n log n): some ten milliseconds for the most members.
-  Roster(const Roster& other) : index_(other.index_), units_(other.units_), id_bytes_(other.id_bytes_) {
+  Roster(const Roster& other)
+      : index_(other.index_), units_(other.units_), id_bytes_(other.id_bytes_), marks_in_order_(other.marks_in_order_) {
     slots_.reserve(index_.size());
     for (auto slot = other.front(); slot != other.slots_.end(); ++slot) {
       slots_.push_back({slot->end, slot->units, slot->mark, index_.find(slot->name->first)});
@@ -154,13 +155,19 @@ class Roster {
                                         [](const Slot& slot, Instant instant) { return slot.end < instant; });
     const bool in_order = place->end == last_end();
     for (auto slot = place; slot != slots_.end(); ++slot) slot->end = slot->name->second = latest;
-    if (!in_order) std::sort(place, slots_.end(), precedes);
+    if (in_order) return;
+    std::sort(place, slots_.end(), precedes);
+    marks_in_order_ = false;
   }
 
-  /// Calls `change(mark)` for the mark of each member. A scan.
+  /// Calls `change(mark)` for the mark of each member, which says whether marks that were as high before may change, too.
+  /// It must not change their order, in which they may wrap around. A scan; if members end in the order of their marks,
+  /// only of the lowest.
   template <class Change>
-  void change_marks(Change change) {
-    for (auto slot = front(); slot != slots_.end(); ++slot) change(slot->mark);
+  void change_low_marks(Change change) {
+    for (auto slot = front(); slot != slots_.end(); ++slot) {
+      if (!change(slot->mark) && marks_in_order_) return;
+    }
   }
 
   /// Calls `visit(id, member)` for each member in the order of (end, id). What was put and forgotten before shows
@@ -224,8 +231,17 @@ class Roster {
     });
   }
 
+  [[nodiscard]] static bool is_lower(std::uint64_t mark, std::uint64_t other) {
+    return static_cast<std::int64_t>(mark - other) < 0;
+  }
+
   void insert_slot(const Slot& slot) {
     units_ += slot.units;
+    if (front() == slots_.end()) {
+      marks_in_order_ = true;
+    } else if (!precedes(slots_.back(), slot) || is_lower(slot.mark, slots_.back().mark)) {
+      marks_in_order_ = false;
+    }
     const auto place = std::lower_bound(front(), slots_.end(), slot, precedes);
     if (front_ > 0 && place - front() < slots_.end() - place) {
       *std::move(front(), place, front() - 1) = slot;
@@ -272,6 +288,7 @@ class Roster {
     slots_.swap(other.slots_);
     std::swap(front_, other.front_);
     std::swap(units_, other.units_);
+    std::swap(marks_in_order_, other.marks_in_order_);
     std::swap(id_bytes_, other.id_bytes_);
   }
 
@@ -279,7 +296,8 @@ class Roster {
   Slots slots_;
   std::size_t front_ = 0;  ///< slots at the beginning that are dead
   Units units_;
-  std::size_t id_bytes_ = 0;  ///< of the ids, beyond the nodes
+  std::size_t id_bytes_ = 0;    ///< of the ids, beyond the nodes
+  bool marks_in_order_ = true;  ///< that of the line; or it is not known
 };
 
 }  // namespace ratelimit

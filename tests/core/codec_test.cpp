@@ -4,11 +4,13 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,61 +42,181 @@ std::string to_hex(std::string_view bytes) {
   return hex;
 }
 
-std::string encode(const Subject& subject) {
+const SteadyZone kBerlin{1h};
+
+/// The zones of this test: none changes its clock.
+const Zone* find_zone(std::string_view name) {
+  if (name == "Europe/Berlin") return &kBerlin;
+  if (name == "Kathmandu") return &kKathmandu;
+  return name == "Newfoundland" ? &kNewfoundland : nullptr;
+}
+
+/// What a key holds and the codec writes: limits, states and reservations, changed as the module changes them.
+class Stored {
+ public:
+  explicit Stored(Limits limits) : limits_(std::move(limits)) { construct_idle(limits_, cells()); }
+  /// `specs` must be valid.
+  explicit Stored(const std::vector<LimitSpec>& specs) : Stored(Limits::make(specs).value()) {}
+  explicit Stored(const LimitSpec& spec) : Stored(std::vector{spec}) {}
+  Stored(const Stored&) = delete;
+  Stored& operator=(const Stored&) = delete;
+  ~Stored() { destroy(limits_, cells()); }
+
+  [[nodiscard]] const Limits& limits() const { return limits_; }
+  [[nodiscard]] std::span<Cell> cells() { return std::span(cells_).first(limits_.size()); }
+  [[nodiscard]] std::span<const Cell> cells() const { return std::span(cells_).first(limits_.size()); }
+  [[nodiscard]] Reservations& reservations() { return reservations_; }
+  [[nodiscard]] const Reservations& reservations() const { return reservations_; }
+
+  [[nodiscard]] Verdict verdict(const Request& request, Instant now) const {
+    return decide(limits_, cells(), reservations_.turn, request, now);
+  }
+  [[nodiscard]] Decision peek(const Request& request, Instant now) const { return verdict(request, now).decision; }
+
+  Decision check(const Request& request, Instant now) {
+    if (reservations_.any_hold_ended(now)) perform({.kind = Operation::Kind::collect, .at = now});
+    const Verdict verdict = this->verdict(request, now);
+    if (verdict.decision.outcome == Outcome::granted) commit(verdict, now);
+    return verdict.decision;
+  }
+  Decision check(std::int64_t cost, Instant now) { return check({.cost = Units(cost)}, now); }
+
+  void commit(const Verdict& verdict, Instant now) {
+    if (verdict.turn == Span{} && reservations_.empty()) return apply(limits_, cells(), verdict);
+    perform(charge_of(verdict, now));
+  }
+  [[nodiscard]] static Operation charge_of(const Verdict& verdict, Instant now) {
+    return {.kind = Operation::Kind::charge,
+            .at = now,
+            .units = verdict.decision.granted,
+            .span = verdict.turn,
+            .id = verdict.id};
+  }
+  bool perform(const Operation& operation) { return Account(limits_, cells(), reservations_).perform(operation); }
+
+  [[nodiscard]] Units used(std::size_t i, Instant now) const {
+    return limits_[i].visit([&](const auto& algorithm) { return algorithm.used(state_in(cells_[i], algorithm), now); });
+  }
+  [[nodiscard]] Instant idle_at() const {
+    return std::max(ratelimit::idle_at(limits_, cells()), reservations_.holds.last_end());
+  }
+
+ private:
+  Limits limits_;
+  std::array<Cell, kMaxLimits> cells_;
+  Reservations reservations_;
+};
+
+std::string encode(const Stored& stored) {
   std::string bytes;
   Writer out(bytes);
-  encode_limits(out, subject.limits());
-  encode_states(out, subject.limits(), subject.cells());
+  encode_subject(out, stored.limits(), stored.cells(), &stored.reservations());
   return bytes;
 }
 
-/// The limits and states in `bytes`; nothing if they hold anything else, or more.
-std::unique_ptr<Subject> decode(std::string_view bytes) {
+/// What is in `bytes`; nothing if they hold anything else, or more.
+std::unique_ptr<Stored> decode(std::string_view bytes) {
   Reader in(bytes);
-  LimitSpecs specs;
-  if (!decode_specs(in, specs)) return nullptr;
-  std::optional<Limits> limits = Limits::make(specs.span());
+  SubjectHead head;
+  if (!decode_head(in, find_zone, head)) return nullptr;
+  std::optional<Limits> limits = Limits::make(head.specs.span());
   if (!limits) return nullptr;
-  auto subject = std::make_unique<Subject>(std::move(*limits));
-  if (!decode_states(in, subject->limits(), subject->cells())) return nullptr;
-  return subject;
+  auto stored = std::make_unique<Stored>(std::move(*limits));
+  Reservations* reservations = head.has_reservations ? &stored->reservations() : nullptr;
+  if (!decode_states(in, stored->limits(), stored->cells(), reservations)) return nullptr;
+  return stored;
 }
+bool is_readable(const std::string& hex) { return decode(from_hex(hex)) != nullptr; }
 
-/// The longest that any answer under `spec` may say: a whole span of use, and for a log one step of its grid.
-Span longest(const LimitSpec& spec) {
-  if (spec.algorithm == Algorithm::fixed_window) return spec.span;
-  if (spec.algorithm == Algorithm::sliding_log) return spec.span + spec.span / (1 << 24);
+/// How long so many units take to flow into a bucket, or out of it.
+Span flow(const LimitSpec& spec, Units units) {
   return oracle::to_span(
-      oracle::ceil_of(oracle::Exact(spec.size.count()) * spec.span.count(), oracle::Exact(spec.refill.count())));
+      oracle::ceil_of(oracle::Exact(units.count()) * spec.span.count(), oracle::Exact(spec.refill.count())));
 }
 
-/// Whether whatever state a subject is in answers within bounds, at any time and for any cost.
-void expect_safe(Subject& subject) {
-  for (const Instant now : {kEarliest, kToday, kToday + 30s, kLatest, kToday - 1h}) {
-    for (const Units cost : {kMinUnits, Units(7), subject.limits()[0].size(), kMaxUnits}) {
-      const Verdict verdict = subject.verdict(cost, now);
-      const LimitSpec spec = subject.limits()[verdict.binding].spec();
-      const Decision& decision = verdict.decision;
-      ASSERT_TRUE(kNoUnits <= decision.remaining && decision.remaining <= spec.size);
-      ASSERT_TRUE(Span{} <= decision.wait && decision.wait <= longest(spec));
-      ASSERT_TRUE(Span{} <= decision.reset && decision.reset <= longest(spec));
-      for (std::size_t i = 0; i < subject.limits().size(); ++i) {
-        ASSERT_TRUE(kNoUnits <= subject.used(i, now) && subject.used(i, now) <= subject.limits()[i].size());
-        ASSERT_LE(subject.idle_at(i), kLatest + 2 * kMaxSpan + 1s);
-      }
-      subject.check(cost, now);
+/// The longest that any answer under limit `i` may say: a whole span of use, and for a log one step of its grid.
+Span longest(const Stored& stored, std::size_t i) {
+  const LimitSpec spec = stored.limits()[i].spec();
+  switch (spec.algorithm) {
+    case Algorithm::token_bucket:
+    case Algorithm::leaky_bucket: {
+      const Units debt(stored.cells()[i].as<TokenBucket::State>().debt);
+      return flow(spec, spec.size) + flow(spec, debt);
     }
+    case Algorithm::sliding_log: return spec.span + spec.span / (1 << 24);
+    case Algorithm::sliding_window: return 2 * spec.span;
+    case Algorithm::quota: return kLongestCalendarWindow;
+    case Algorithm::fixed_window:
+    case Algorithm::concurrent: return spec.span;
+  }
+  return {};
+}
+
+/// Whether the answer to a request is within its bounds.
+void expect_sane(const Stored& stored, const Request& request, Instant now) {
+  Span most = stored.reservations().turn.wait;
+  for (std::size_t i = 0; i < stored.limits().size(); ++i) most = std::max(most, longest(stored, i) + most);
+  const Decision decision = stored.peek(request, now);
+  // A call that is forced goes into debt, of any size: how long it lasts has bounds of its own.
+  if (request.mode == Mode::force) most += 2 * kMaxSpan;
+  ASSERT_TRUE(kNoUnits <= decision.remaining && decision.remaining <= decision.size);
+  ASSERT_TRUE(Span{} <= decision.wait && decision.wait <= most) << decision.wait.count();
+  ASSERT_TRUE(Span{} <= decision.reset && decision.reset <= most + kLongestCalendarWindow) << decision.reset.count();
+}
+
+/// Whether whatever is stored answers within bounds, at any time and to any call, and can be read again after each.
+void expect_safe(Stored& stored) {
+  for (const Instant now : {kEarliest, kToday, kToday + 30s, kLatest, kToday - 1h}) {
+    for (const Units cost : {kMinUnits, Units(7), stored.limits()[0].size(), kMaxUnits}) {
+      for (const Mode mode : {Mode::whole, Mode::partial, Mode::may_wait}) {
+        const Request request{.cost = cost, .mode = mode, .longest_wait = 1h, .id = "id"};
+        ASSERT_NO_FATAL_FAILURE(expect_sane(stored, request, now));
+        stored.check(request, now);
+      }
+      for (std::size_t i = 0; i < stored.limits().size(); ++i) ASSERT_GE(stored.used(i, now), kNoUnits);
+      ASSERT_LE(stored.idle_at(), kLatest + 2 * kMaxSpan + 1s);
+    }
+    const Request forced{.cost = kMaxUnits, .mode = Mode::force, .longest_wait = {}, .id = "id"};
+    ASSERT_NO_FATAL_FAILURE(expect_sane(stored, forced, now));
+    ASSERT_NE(decode(encode(stored)), nullptr);
   }
 }
+
+/// Something that happens to a key.
+struct Call {
+  Span at;  ///< after kToday
+  Request request;
+  Span ttl{};  ///< of a reservation
+
+  Call(Span when, std::int64_t cost) : at(when), request{.cost = Units(cost)} {}
+  Call(Span when, const Request& asked) : at(when), request(asked) {}
+  Call(Span when, const Request& asked, Span lasting) : at(when), request(asked), ttl(lasting) {}
+
+  void make(Stored& stored) const {
+    if (ttl > Span{}) {
+      stored.perform(
+          {.kind = Operation::Kind::reserve, .at = kToday + at, .units = request.cost, .span = ttl, .id = request.id});
+    } else {
+      ASSERT_EQ(stored.check(request, kToday + at).outcome, Outcome::granted);
+    }
+  }
+};
 
 /// Limits that remember something, and the bytes that version 1 writes for them, for ever.
 struct Golden {
   std::string name;
   std::vector<LimitSpec> limits;
-  std::vector<std::pair<Span, std::int64_t>> calls;  ///< when after kToday, and their cost
+  std::vector<Call> calls;
   std::string hex;
 };
 void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.name; }
+
+LimitSpec monthly_in_berlin() {
+  LimitSpec spec = quota(1000, CalendarUnit::month, "month");
+  spec.zone = "Europe/Berlin";
+  spec.rules = &kBerlin;
+  return spec;
+}
 
 const std::vector<Golden> kGolden = {
     {"TokenBucket",
@@ -124,27 +246,91 @@ const std::vector<Golden> kGolden = {
      {},
      "0103 0100 01000000 01000000 00ca9a3b00000000 0200 01000000 00000000 00ca9a3b00000000 0300 "
      "01000000 00000000 00ca9a3b00000000 0000000000000000 00000000 0000000000000000 00000000 00000000"},
+    {"TokenBucketInDebt",
+     {bucket(20, 10, 1s)},
+     {{0s, {.cost = Units(25), .mode = Mode::force}}},
+     "0101 0100 14000000 0a000000 00ca9a3b00000000 00f99c13552cb897 00000000 05000000"},
+    {"LeakyBucket",
+     {leaky(20, 7, 60s)},
+     {{0s, 1}},
+     "0101 0400 14000000 07000000 005847f80d000000 db9e7f7d562cb817 03000000"},
+    {"LeakyBucketInDebt",
+     {leaky(2, 7, 60s)},
+     {{0s, {.cost = Units(3), .mode = Mode::force}}},
+     "0101 0400 02000000 07000000 005847f80d000000 92dc4a7b5a2cb897 02000000 01000000"},
+    {"FixedWindowInDebt",
+     {fixed(5, 60s)},
+     {{0s, {.cost = kMaxUnits, .mode = Mode::force}}},
+     "0101 0200 05000000 00000000 005847f80d000000 0058e176622cb817 ffffffff"},
+    {"SlidingWindow",
+     {approx(100, 60s)},
+     {{50s, 40}, {70s, 2}},
+     "0101 0500 64000000 00000000 005847f80d000000 0058e176622cb817 28000000 02000000"},
+    {"Quota",
+     {per_request(quota(100, CalendarUnit::day))},
+     {{5h, 40}},
+     "0101 0602 64000000 00000000 0200000000000000 0000e90fe97ab817 01000000"},
+    {"QuotaInAZone",
+     {monthly_in_berlin()},
+     {{0s, 7}},
+     "0101 060c e8030000 00000000 0400000000000000 0d 4575726f70652f4265726c696e 05 6d6f6e7468 "
+     "006030dfa277b817 07000000"},
+    {"Concurrent",
+     {concurrent(5, 30s)},
+     {{0s, {.id = "job:1"}}, {10s, {.cost = Units(2), .id = "job:2"}}},
+     "0101 0700 05000000 00000000 00ac23fc06000000 02000000 00acbd7a5b2cb817 01000000 05 6a6f623a31 "
+     "0090c9ce5d2cb817 02000000 05 6a6f623a32"},
+    {"ConcurrentRenewed",
+     {concurrent(5, 30s)},
+     {{0s, {.id = "b"}}, {0s, {.id = "a"}}, {5s, {.cost = Units(3), .id = "b"}}},
+     "0101 0700 05000000 00000000 00ac23fc06000000 02000000 00acbd7a5b2cb817 01000000 01 61 "
+     "009ec3a45c2cb817 03000000 01 62"},
+    {"IdleOfTheLaterAlgorithms",
+     {leaky(1, 1, 1s), approx(1, 1s), quota(1, CalendarUnit::year), concurrent(1, 1s)},
+     {},
+     "0104 0400 01000000 01000000 00ca9a3b00000000 0500 01000000 00000000 00ca9a3b00000000 "
+     "0600 01000000 00000000 0500000000000000 0700 01000000 00000000 00ca9a3b00000000 "
+     "0000000000000000 00000000 0000000000000000 00000000 00000000 0000000000000000 00000000 00000000"},
+    {"Turn",
+     {bucket(20, 10, 1s)},
+     {{0s, 20}, {0s, {.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s}}},
+     "0181 0100 14000000 0a000000 00ca9a3b00000000 00f99c13552cb817 00000000 0065679c542cb817 0065cd1d00000000 "
+     "0000000000000000 00000000"},
+    {"Hold",
+     {fixed(1000, 60s)},
+     {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
+     "0181 0200 e8030000 00000000 005847f80d000000 0058e176622cb817 67000000 0000000000000000 0000000000000000 "
+     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64000000 03 05 7265712d37"},
+    {"HoldsAndATurn",
+     {leaky(20, 10, 1s), sliding(1000, 60s), concurrent(5, 30s)},
+     {{0s, {.cost = Units(2), .id = "b"}, 10s},
+      {0s, {.cost = Units(1), .id = "a"}, 10s},
+      {0s, {.cost = Units(200), .mode = Mode::force, .id = "c"}},
+      {1s, {.cost = Units(1), .mode = Mode::may_wait, .longest_wait = 1h, .id = "d"}}},
+     "0183 0400 14000000 0a000000 00ca9a3b00000000 0300 e8030000 00000000 005847f80d000000 "
+     "0700 05000000 00000000 00ac23fc06000000 008db3805b2cb817 00000000 02000000 8080a28cbe9e8906 cb01 808ece1c 01 "
+     "01000000 0058e176622cb817 01000000 01 64 00acbd7a5b2cb817 00e288c006000000 00ca34ba542cb817 02000000 "
+     "00e4a5d2562cb817 01000000 c901 01 61 00e4a5d2562cb817 02000000 ca01 01 62"},
 };
 
 class GoldenVector : public ::testing::TestWithParam<Golden> {};
 
 TEST_P(GoldenVector, IsWhatIsWritten) {
-  Subject subject(GetParam().limits);
-  for (const auto& [at, cost] : GetParam().calls) {
-    ASSERT_EQ(subject.check(cost, kToday + at).outcome, Outcome::granted);
-  }
-  EXPECT_EQ(to_hex(encode(subject)), to_hex(from_hex(GetParam().hex)));
+  Stored stored(GetParam().limits);
+  for (const Call& call : GetParam().calls) call.make(stored);
+  EXPECT_EQ(to_hex(encode(stored)), to_hex(from_hex(GetParam().hex)));
 }
 
 TEST_P(GoldenVector, IsReadAndContinues) {
-  Subject subject(GetParam().limits);
-  for (const auto& [at, cost] : GetParam().calls) subject.check(cost, kToday + at);
+  Stored stored(GetParam().limits);
+  for (const Call& call : GetParam().calls) call.make(stored);
   const auto read = decode(from_hex(GetParam().hex));
   ASSERT_NE(read, nullptr);
   EXPECT_TRUE(read->limits().are(GetParam().limits));
-  for (const Span later : {Span{4s}, Span{30s}, Span{1h}, Span{6h}}) {
-    EXPECT_EQ(read->check(1, kToday + later), subject.check(1, kToday + later));
-    EXPECT_EQ(encode(*read), encode(subject));
+  const Request request{.id = "later"};
+  for (const Span later : {Span{4s}, Span{8s}, Span{30s}, Span{1h}, Span{6h}}) {
+    EXPECT_EQ(read->check(request, kToday + later), stored.check(request, kToday + later));
+    EXPECT_EQ(to_hex(encode(*read)), to_hex(encode(stored)));
   }
 }
 
@@ -175,10 +361,10 @@ TEST_P(GoldenVector, IsSafeWithAnyOneByteChanged) {
     for (int byte = 0; byte < 256; ++byte) {
       std::string bytes = original;
       bytes[i] = static_cast<char>(byte);
-      const auto subject = decode(bytes);
-      if (subject == nullptr) continue;
-      ASSERT_EQ(to_hex(encode(*subject)), to_hex(bytes)) << "accepted, but nobody writes it so";
-      ASSERT_NO_FATAL_FAILURE(expect_safe(*subject)) << "byte " << i << " is " << byte;
+      const auto stored = decode(bytes);
+      if (stored == nullptr) continue;
+      ASSERT_EQ(to_hex(encode(*stored)), to_hex(bytes)) << "accepted, but nobody writes it so";
+      ASSERT_NO_FATAL_FAILURE(expect_safe(*stored)) << "byte " << i << " is " << byte;
     }
   }
 }
@@ -186,10 +372,28 @@ TEST_P(GoldenVector, IsSafeWithAnyOneByteChanged) {
 INSTANTIATE_TEST_SUITE_P(Version1, GoldenVector, ::testing::ValuesIn(kGolden),
                          [](const auto& golden) { return golden.param.name; });
 
-constexpr Algorithm kAlgorithms[] = {Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_log};
+constexpr Algorithm kAlgorithms[] = {Algorithm::token_bucket,   Algorithm::fixed_window, Algorithm::sliding_log,
+                                     Algorithm::leaky_bucket,   Algorithm::quota,        Algorithm::concurrent,
+                                     Algorithm::sliding_window, Algorithm::sliding_log};
 
-/// Up to four limits and what is left of some random calls.
-std::unique_ptr<Subject> random_subject(Random& random) {
+/// A request in any mode, and within the bounds of its arguments.
+Request random_asked(Random& random, const LimitSpec& spec, Units cost, const Decision& last) {
+  Request request = random_request(random, spec, cost, last);
+  request.longest_wait = std::min(request.longest_wait, kMaxSpan);
+  if (request.id.empty()) request.id = "nobody";
+  return request;
+}
+
+/// Any operation that there may be.
+Operation random_done(Random& random, const LimitSpec& spec, Units units, Instant now) {
+  if (!random.one_in(3)) return random_operation(random, spec, units, now);
+  const Span ttl = std::max(random_time_to_live(random, spec), kMinSpan);
+  return {
+      .kind = Operation::Kind::reserve, .at = now, .units = units, .span = ttl, .id = random.one_of({"a", "b", "f"})};
+}
+
+/// Up to four limits and what is left of some random calls and, in one of two, operations.
+std::unique_ptr<Stored> random_stored(Random& random) {
   std::vector<LimitSpec> specs;
   for (std::uint64_t n = 1 + random.below(4); n > 0; --n) {
     specs.push_back(random_spec(random, kAlgorithms[random.below(std::size(kAlgorithms))]));
@@ -198,15 +402,24 @@ std::unique_ptr<Subject> random_subject(Random& random) {
     specs.back().per_request = random.one_in(4);
   }
   if (random.one_in(2)) specs.back().label = "label";
-  auto subject = std::make_unique<Subject>(specs);
+  for (LimitSpec& spec : specs) {
+    if (!spec.zone.empty() && random.one_in(2)) spec.zone = "Europe/Berlin", spec.rules = &kBerlin;
+  }
+  auto stored = std::make_unique<Stored>(specs);
+  const bool is_plain = random.one_in(2);
   Instant now = random_instant(random);
   Decision last;
   for (std::uint64_t calls = random.below(40); calls > 0; --calls) {
     const auto [gap, cost] = random_call(random, specs[0], last, {100});
     now = std::min(now + gap, kLatest);
-    last = subject->check(cost, now);
+    if (!is_plain && random.one_in(3)) {
+      stored->perform(random_done(random, specs[0], cost, now));
+    } else {
+      last = stored->check(
+          is_plain ? Request{.cost = cost, .id = "nobody"} : random_asked(random, specs[0], cost, last), now);
+    }
   }
-  return subject;
+  return stored;
 }
 
 TEST(Codec, ReadsWhatItWrote) {
@@ -214,15 +427,16 @@ TEST(Codec, ReadsWhatItWrote) {
   Random random(seed);
   for (std::uint64_t i = 0; i < test_steps() / 50; ++i) {
     SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", subject " << i);
-    const auto subject = random_subject(random);
-    const std::string bytes = encode(*subject);
+    const auto stored = random_stored(random);
+    const std::string bytes = encode(*stored);
     const auto read = decode(bytes);
-    ASSERT_NE(read, nullptr);
-    ASSERT_EQ(encode(*read), bytes);
+    ASSERT_NE(read, nullptr) << to_hex(bytes);
+    ASSERT_EQ(to_hex(encode(*read)), to_hex(bytes));
     for (int call = 0; call < 4; ++call) {
       const Instant now = random_instant(random);
       const Units cost(random.magnitude_between(1, kMaxUnits.count()));
-      ASSERT_EQ(read->peek(cost, now), subject->peek(cost, now));
+      const Request request = random_asked(random, stored->limits()[0].spec(), cost, {});
+      ASSERT_EQ(read->peek(request, now), stored->peek(request, now));
     }
   }
 }
@@ -230,48 +444,81 @@ TEST(Codec, ReadsWhatItWrote) {
 TEST(Codec, IsSafeWithAnyBytesChanged) {
   const std::uint64_t seed = test_seed();
   Random random(seed);
-  for (std::uint64_t i = 0; i < test_steps() / 10; ++i) {
+  for (std::uint64_t i = 0; i < test_steps() / 20; ++i) {
     SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", attempt " << i);
-    std::string bytes = encode(*random_subject(random));
+    std::string bytes = encode(*random_stored(random));
     for (std::uint64_t changes = random.below(4); changes > 0; --changes) {
       bytes[random.below(bytes.size())] = static_cast<char>(random.one_of({random.below(256), std::uint64_t{0xFF}}));
     }
     if (random.one_in(8)) bytes.resize(random.below(bytes.size()));
-    const auto subject = decode(bytes);
-    if (subject == nullptr) continue;
-    ASSERT_EQ(encode(*subject), bytes) << "accepted, but nobody writes it so";
-    ASSERT_NO_FATAL_FAILURE(expect_safe(*subject));
+    const auto stored = decode(bytes);
+    if (stored == nullptr) continue;
+    ASSERT_EQ(to_hex(encode(*stored)), to_hex(bytes)) << "accepted, but nobody writes it so";
+    ASSERT_NO_FATAL_FAILURE(expect_safe(*stored)) << to_hex(bytes);
   }
 }
 
 TEST(Codec, KeepsALogOfTheLargestSize) {
-  const LimitSpec spec = sliding(kMaxUnits.count(), 1h);
-  Subject subject(spec);
-  for (std::uint32_t i = 0; i < kMaxLogEntries; ++i) subject.check(1 + i % 3, kToday + i * 1ms);
-  const std::string bytes = encode(subject);
+  Stored stored(sliding(kMaxUnits.count(), 1h));
+  for (std::uint32_t i = 0; i < kMaxLogEntries; ++i) stored.check(1 + i % 3, kToday + i * 1ms);
+  const std::string bytes = encode(stored);
   const auto read = decode(bytes);
   ASSERT_NE(read, nullptr);
   EXPECT_EQ(encode(*read), bytes);
-  EXPECT_EQ(read->used(0, kToday + 1s), subject.used(0, kToday + 1s));
+  EXPECT_EQ(read->used(0, kToday + 1s), stored.used(0, kToday + 1s));
+}
+
+/// 65,536 calls at `now`, each with an id of its own, that takes a lease and a hold.
+void fill(Stored& stored, std::string_view prefix, Instant now) {
+  for (std::size_t i = 0; i < kMaxHolders; ++i) {
+    const std::string id = std::string(prefix) + std::to_string(i);
+    stored.perform({.kind = Operation::Kind::reserve, .at = now + i * 1ns, .units = Units(1), .span = 10s, .id = id});
+  }
+}
+
+TEST(Codec, KeepsAsManyLeasesAndHoldsAsThereCanBe) {
+  Stored stored(concurrent(kMaxUnits.count(), 10s));
+  fill(stored, "a", kToday);
+  // As many again, of which each forgets some of those that have ended: in between there are more than may last.
+  stored.perform({.kind = Operation::Kind::reserve, .at = kToday + 11s, .units = Units(1), .span = 10s, .id = "b"});
+  EXPECT_GT(stored.reservations().holds.size(), std::size_t{kMaxHolders - 1000});
+  const std::string bytes = encode(stored);
+  const auto read = decode(bytes);
+  ASSERT_NE(read, nullptr);
+  EXPECT_EQ(encode(*read), bytes);
+  EXPECT_EQ(read->used(0, kToday + 11s), Units(1));
+  EXPECT_EQ(read->check({.id = "c"}, kToday + 12s), stored.check({.id = "c"}, kToday + 12s));
+  EXPECT_EQ(encode(*read), encode(stored));
 }
 
 TEST(Codec, ReadsStatesAtTheBoundsOfTheClock) {
-  for (const LimitSpec& spec : {bucket(3650, 1, 24h), bucket(4'294'967'291, 4'294'967'291, kMaxSpan),
-                                fixed(1, kMaxSpan), aligned(1, kMaxSpan), sliding(1, kMaxSpan), sliding(1, 1ms)}) {
+  for (const LimitSpec& spec :
+       {bucket(3650, 1, 24h), bucket(4'294'967'291, 4'294'967'291, kMaxSpan), leaky(1, 1, kMaxSpan), fixed(1, kMaxSpan),
+        aligned(1, kMaxSpan), sliding(1, kMaxSpan), sliding(1, 1ms), approx(1, kMaxSpan), approx(1, 1ms),
+        quota(1, CalendarUnit::year), in_zone(quota(1, CalendarUnit::year), kNewfoundland), concurrent(1, kMaxSpan)}) {
     for (const Instant now : {kEarliest, kLatest}) {
-      Subject subject(spec);
-      ASSERT_EQ(subject.check(spec.size, now).outcome, Outcome::granted);
-      const auto read = decode(encode(subject));
-      ASSERT_NE(read, nullptr) << ::testing::PrintToString(spec);
-      EXPECT_EQ(encode(*read), encode(subject));
+      for (const Units cost : {spec.size, kMaxUnits}) {
+        Stored stored(spec);
+        const Request request{.cost = cost, .mode = Mode::force, .longest_wait = {}, .id = "id"};
+        ASSERT_EQ(stored.check(request, now).outcome, Outcome::granted);
+        stored.perform(
+            {.kind = Operation::Kind::reserve, .at = now, .units = kMaxUnits, .span = kMaxSpan, .id = "hold"});
+        stored.reservations().turn = {kLatest, kMaxSpan};
+        const auto read = decode(encode(stored));
+        ASSERT_NE(read, nullptr) << ::testing::PrintToString(spec);
+        EXPECT_EQ(encode(*read), encode(stored));
+      }
     }
   }
 }
 
-/// A sliding log of five a minute whose states are those bytes.
-std::unique_ptr<Subject> decode_log(const std::string& hex) {
-  return decode(from_hex("0101 0300 05000000 00000000 005847f80d000000" + hex));
+/// A value with one limit: `flags` and what follows it are two digits a byte.
+std::string one_limit(const std::string& algorithm_and_flags, const std::string& rest) {
+  return "0101" + algorithm_and_flags + "05000000 00000000 005847f80d000000" + rest;
 }
+
+/// A sliding log of five a minute whose states are those bytes.
+std::unique_ptr<Stored> decode_log(const std::string& hex) { return decode(from_hex(one_limit("0300", hex))); }
 
 TEST(Codec, RefusesLogsThatNobodyWrites) {
   EXPECT_NE(decode_log("02000000 0501 0101"), nullptr);
@@ -285,22 +532,132 @@ TEST(Codec, RefusesLogsThatNobodyWrites) {
   EXPECT_EQ(decode_log("01000000 ffffffffffffffffffff01 01"), nullptr) << "more than ten bytes";
 }
 
+TEST(Codec, RefusesBucketsThatNobodyWrites) {
+  // The interval of this one is one day: 3650 units come back within 3650 d.
+  const auto state = [](const std::string& hex) {
+    return is_readable("0101 0100 05000000 01000000 00004f91944e0000" + hex);
+  };
+  EXPECT_TRUE(state("0000000000000000 00000000"));
+  EXPECT_TRUE(state("00f99c13552cb897 00000000 01000000"));
+  EXPECT_TRUE(state("00f99c13552cb897 00000000 420e0000")) << "3650 units of debt";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 430e0000")) << "3651";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 00000000")) << "in debt of nothing";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000")) << "in debt of what?";
+  EXPECT_FALSE(state("00f99c13552cb817 00000000 01000000")) << "debt of one that is not in debt";
+  EXPECT_FALSE(state("00f99c13552cb897 01000000 01000000")) << "a fraction of a whole interval";
+  EXPECT_TRUE(state("000018927a661a69 00000000")) << "2200-01-01 and 3650 d";
+  EXPECT_FALSE(state("010018927a661a69 00000000")) << "and a nanosecond";
+  EXPECT_TRUE(state("0000765abac87aed 00000000 01000000")) << "in debt, 3650 d more";
+  EXPECT_FALSE(state("0100765abac87aed 00000000 01000000")) << "and a nanosecond";
+  EXPECT_FALSE(state("ffffffffffffffff 00000000 01000000")) << "as late as a number goes";
+  EXPECT_FALSE(is_readable("0101 0400 05000000 01000000 00004f91944e0000 00f99c13552cb897 00000000 430e0000"))
+      << "a queue, likewise";
+}
+
+TEST(Codec, RefusesWindowsThatNobodyWrites) {
+  for (const std::string limit :
+       {"0101 0200 05000000 00000000 005847f80d000000", "0101 0600 05000000 00000000 0100000000000000"}) {
+    const auto state = [&limit](const std::string& hex) { return is_readable(limit + hex); };
+    EXPECT_TRUE(state("0058e176622cb817 ffffffff"));
+    EXPECT_TRUE(state("000018927a661a69 00000000")) << "2200-01-01 and 3650 d";
+    EXPECT_FALSE(state("010018927a661a69 00000000")) << "and a nanosecond";
+    EXPECT_FALSE(state("0058e176622cb897 03000000")) << "before 1970";
+  }
+}
+
+TEST(Codec, RefusesWeightedWindowsThatNobodyWrites) {
+  const auto state = [](const std::string& hex) { return is_readable(one_limit("0500", hex)); };
+  EXPECT_TRUE(state("0000000000000000 00000000 00000000"));
+  EXPECT_TRUE(state("0058e176622cb817 28000000 02000000"));
+  EXPECT_TRUE(state("0058e176622cb817 ffffffff ffffffff"));
+  EXPECT_FALSE(state("0158e176622cb817 28000000 02000000")) << "no beginning of a minute";
+  EXPECT_FALSE(state("0058e176622cb817 00000000 00000000")) << "idle, but not as it is written";
+  EXPECT_FALSE(state("00a8b807f2ffffff 28000000 02000000")) << "before 1970";
+  EXPECT_TRUE(state("0000bac93a04ba64 28000000 02000000")) << "2200-01-01";
+  EXPECT_FALSE(state("005801c24804ba64 28000000 02000000")) << "and a minute";
+}
+
+TEST(Codec, RefusesLeasesThatNobodyWrites) {
+  const auto leases = [](const std::string& hex) { return is_readable(one_limit("0700", hex)); };
+  const std::string at_30s = "00acbd7a5b2cb817";
+  const std::string a = at_30s + "01000000 01 61";
+  const std::string b = at_30s + "01000000 01 62";
+  const std::string earlier_c = "0000 9a7e542cb817 01000000 01 63";
+  EXPECT_TRUE(leases("00000000"));
+  EXPECT_TRUE(leases("02000000" + a + b));
+  EXPECT_TRUE(leases("03000000" + earlier_c + a + b));
+  EXPECT_TRUE(leases("01000000" + at_30s + "ffffffff 00")) << "of nobody";
+  EXPECT_FALSE(leases("02000000" + b + a)) << "not in the order of ids";
+  EXPECT_FALSE(leases("02000000" + a + earlier_c)) << "nor of ends";
+  EXPECT_FALSE(leases("02000000" + a + a)) << "twice";
+  EXPECT_FALSE(leases("02000000 0000 9a7e542cb817 01000000 01 61" + a)) << "one id, two ends";
+  EXPECT_FALSE(leases("02000000" + a)) << "less than there should be";
+  EXPECT_FALSE(leases("01000000" + a + b)) << "more";
+  EXPECT_FALSE(leases("01000000" + at_30s + "00000000 01 61")) << "of no units";
+  EXPECT_FALSE(leases("01000000 00acbd7a5b2cb897 01000000 01 61")) << "before 1970";
+  EXPECT_TRUE(leases("01000000 000018927a661a69 01000000 01 61")) << "2200-01-01 and 3650 d";
+  EXPECT_FALSE(leases("01000000 010018927a661a69 01000000 01 61")) << "and a nanosecond";
+  std::string longest = "40";
+  for (int i = 0; i < 64; ++i) longest += "61";
+  EXPECT_TRUE(leases("01000000" + at_30s + "01000000" + longest));
+  EXPECT_FALSE(leases("01000000" + at_30s + "01000000 41" + longest.substr(2) + "61")) << "an id of 65 bytes";
+}
+
+TEST(Codec, RefusesReservationsThatNobodyWrites) {
+  const std::string head = "0181 0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000";
+  const auto reserved = [&head](const std::string& hex) { return is_readable(head + hex); };
+  const std::string no_instant = "0000000000000000";
+  const std::string no_turn = no_instant + no_instant;
+  const std::string now = "00009a7e542cb817";
+  const std::string second = "00ca9a3b00000000";
+  const std::string hold = "01000000 00e4a5d2562cb817 64000000 03 01 61";
+  const std::string none = "00000000";
+  EXPECT_TRUE(reserved(no_turn + now + hold));
+  EXPECT_TRUE(reserved(no_turn + no_instant + hold)) << "something was done at the beginning of time";
+  EXPECT_TRUE(reserved(now + second + no_instant + none));
+  EXPECT_TRUE(reserved(now + second + now + hold));
+  EXPECT_FALSE(reserved(no_turn + no_instant + none)) << "nothing is reserved";
+  EXPECT_FALSE(reserved("")) << "reservations are announced";
+  EXPECT_FALSE(is_readable("0101" + head.substr(4) + now + second + no_instant + none)) << "and here they are not";
+  EXPECT_FALSE(reserved(now + no_instant + no_instant + none)) << "a turn without a wait";
+  EXPECT_FALSE(reserved(no_instant + "00000000000000ff" + no_instant + none)) << "a negative wait";
+  EXPECT_FALSE(reserved(now + "00000000000000ff" + no_instant + none)) << "before the turn";
+  EXPECT_TRUE(reserved(now + "00005ec83f626004" + no_instant + none)) << "3650 d";
+  EXPECT_FALSE(reserved(now + "01005ec83f626004" + no_instant + none)) << "and a nanosecond";
+  EXPECT_TRUE(reserved("0000bac93a04ba64" + second + no_instant + none)) << "2200-01-01";
+  EXPECT_FALSE(reserved("0100bac93a04ba64" + second + no_instant + none)) << "and a nanosecond";
+  EXPECT_FALSE(reserved("00acbd7a5b2cb897" + second + no_instant + none)) << "a turn before 1970";
+  EXPECT_FALSE(reserved(now + second + now + none)) << "of holds that are not there";
+  EXPECT_FALSE(reserved(no_turn + "00acbd7a5b2cb897" + hold)) << "done before 1970";
+  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 00000000 03 01 61")) << "a hold of nothing";
+  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 8300 01 61")) << "three in two bytes";
+  EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 ffffffffffffffffff01 01 61")) << "2^64-1";
+}
+
 TEST(Codec, RefusesLimitsThatNobodyWrites) {
   const auto limits = [](const std::string& hex) {
     const std::string bytes = from_hex(hex);
     Reader in(bytes);
-    LimitSpecs specs;
-    return decode_specs(in, specs) && Limits::make(specs.span());
+    SubjectHead head;
+    return decode_head(in, find_zone, head) && Limits::make(head.specs.span());
   };
   EXPECT_TRUE(limits("0101 0200 05000000 00000000 005847f80d000000"));
+  EXPECT_TRUE(limits("0181 0200 05000000 00000000 005847f80d000000"));
   EXPECT_FALSE(limits("0100")) << "none";
+  EXPECT_FALSE(limits("0180")) << "none, but reservations";
   EXPECT_FALSE(limits("0101 0000 05000000 00000000 005847f80d000000")) << "algorithm 0";
-  EXPECT_FALSE(limits("0101 0400 05000000 00000000 005847f80d000000")) << "algorithm 4";
-  EXPECT_FALSE(limits("0101 0208 05000000 00000000 005847f80d000000")) << "an unknown flag";
+  EXPECT_FALSE(limits("0101 0800 05000000 00000000 005847f80d000000")) << "algorithm 8";
+  EXPECT_FALSE(limits("0101 0210 05000000 00000000 005847f80d000000")) << "an unknown flag";
   EXPECT_FALSE(limits("0101 0200 00000000 00000000 005847f80d000000")) << "no size";
   EXPECT_FALSE(limits("0101 0200 05000000 01000000 005847f80d000000")) << "a window with a refill";
+  EXPECT_FALSE(limits("0101 0400 05000000 00000000 005847f80d000000")) << "a queue without a leak";
+  EXPECT_FALSE(limits("0101 0500 05000000 01000000 005847f80d000000")) << "counters with a refill";
+  EXPECT_FALSE(limits("0101 0700 05000000 01000000 005847f80d000000")) << "leases with a refill";
   EXPECT_FALSE(limits("0101 0301 05000000 00000000 005847f80d000000")) << "an aligned log";
+  EXPECT_FALSE(limits("0101 0501 05000000 00000000 005847f80d000000")) << "aligned counters";
   EXPECT_FALSE(limits("0101 0200 05000000 00000000 005847f80d000080")) << "a negative window";
+  EXPECT_FALSE(limits("0101 0700 05000000 00000000 3f420f0000000000")) << "a lease of less than a millisecond";
+  EXPECT_FALSE(limits("0101 0700 05000000 00000000 01005ec83f626004")) << "and of more than 3650 d";
   EXPECT_FALSE(limits("0101 0204 05000000 00000000 005847f80d000000 00")) << "an empty label";
   EXPECT_FALSE(limits("0101 0204 05000000 00000000 005847f80d000000 0120")) << "a blank as label";
   std::string nine = "0109";
@@ -308,33 +665,75 @@ TEST(Codec, RefusesLimitsThatNobodyWrites) {
   EXPECT_FALSE(limits(nine)) << "nine";
 }
 
+TEST(Codec, RefusesQuotasThatNobodyWrites) {
+  const auto quota = [](const std::string& flags, const std::string& rest) {
+    return is_readable("0101 06" + flags + "05000000 00000000" + rest + "0000000000000000 00000000");
+  };
+  for (const char* unit : {"01", "02", "03", "04", "05"})
+    EXPECT_TRUE(quota("00", std::string(unit) + "00000000000000"));
+  for (const char* unit : {"0000000000000000", "0600000000000000", "0101000000000000", "0100000000000080"}) {
+    EXPECT_FALSE(quota("00", unit)) << unit;
+  }
+  EXPECT_FALSE(quota("01", "0100000000000000")) << "aligned";
+  EXPECT_FALSE(is_readable("0101 0600 05000000 01000000 0100000000000000 0000000000000000 00000000")) << "a refill";
+  EXPECT_TRUE(quota("08", "0100000000000000 09 4b6174686d616e6475"));
+  EXPECT_FALSE(quota("08", "0100000000000000 05 5061726973")) << "a zone that this machine does not have";
+  EXPECT_FALSE(quota("08", "0100000000000000 00")) << "one without a name";
+  EXPECT_FALSE(quota("08", "0100000000000000 09 4b617468")) << "one that is cut off";
+  EXPECT_FALSE(
+      is_readable("0101 0208 05000000 00000000 005847f80d000000 09 4b6174686d616e6475"
+                  "0058e176622cb817 03000000"))
+      << "a zone of another algorithm";
+}
+
 TEST(Codec, ReadsAllLimitsThatCanBeMade) {
   // What could be written but not read would be lost at the next restart.
-  for (LimitSpec spec : {bucket(5, 5, 1s), fixed(5, 1s), aligned(5, 1s), sliding(5, 1s)}) {
+  for (LimitSpec spec : {bucket(5, 5, 1s), leaky(5, 5, 1s), fixed(5, 1s), aligned(5, 1s), sliding(5, 1s), approx(5, 1s),
+                         quota(5, CalendarUnit::week), concurrent(5, 1s), monthly_in_berlin()}) {
     for (const std::int64_t refill : {0, 5}) {
       for (const bool is_aligned : {false, true}) {
-        spec.refill = Units(refill);
-        spec.aligned = is_aligned;
-        if (!Limits::make(std::vector{spec})) continue;
-        EXPECT_NE(decode(encode(Subject(spec))), nullptr) << ::testing::PrintToString(spec) << " refill " << refill;
+        for (const CalendarUnit unit : {CalendarUnit{}, CalendarUnit::year}) {
+          spec.refill = Units(refill);
+          spec.aligned = is_aligned;
+          spec.unit = unit;
+          if (!Limits::make(std::vector{spec})) continue;
+          EXPECT_NE(decode(encode(Stored(spec))), nullptr) << ::testing::PrintToString(spec) << " refill " << refill;
+        }
       }
     }
   }
 }
 
-std::string encode_changes_of(const Subject& subject, const Verdict& verdict) {
+std::string encode_changes_of(const Stored& stored, const Verdict& verdict) {
   std::string bytes;
   Writer out(bytes);
-  encode_changes(out, subject.limits(), verdict.changes);
+  encode_changes(out, stored.limits(), verdict.changes, verdict.id);
   return bytes;
 }
 
 /// Carries out changes that were sent. False, and nothing is changed, if that is not what the bytes hold.
-bool apply_changes(Subject& subject, std::string_view bytes) {
+bool apply_changes(Stored& stored, std::string_view bytes) {
   Verdict verdict;
   Reader in(bytes);
-  if (!decode_changes(in, subject.limits(), verdict.changes)) return false;
-  apply(subject.limits(), subject.cells(), verdict);
+  if (!decode_changes(in, stored.limits(), verdict.changes, verdict.id)) return false;
+  if (!accepts(stored.limits(), stored.cells(), verdict)) return false;
+  apply(stored.limits(), stored.cells(), verdict);
+  return true;
+}
+
+std::string encoded(const Operation& operation) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_operation(out, operation);
+  return bytes;
+}
+
+/// Does an operation that was sent. False, and nothing is changed, if that is not what the bytes hold.
+bool perform_encoded(Stored& stored, std::string_view bytes) {
+  Reader in(bytes);
+  Operation operation;
+  if (!decode_operation(in, operation)) return false;
+  stored.perform(operation);
   return true;
 }
 
@@ -343,42 +742,251 @@ TEST(Codec, KeepsAReplicaEqualToThePrimaryToTheByte) {
   Random random(seed);
   for (std::uint64_t i = 0; i < test_steps() / 500; ++i) {
     SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", subject " << i);
-    const auto primary = random_subject(random);
+    const auto primary = random_stored(random);
     const auto replica = decode(encode(*primary));
+    ASSERT_NE(replica, nullptr);
     const LimitSpec spec = primary->limits()[0].spec();
     Decision last;
     Instant now = random_instant(random);
     for (int call = 0; call < 100; ++call) {
       const auto [gap, cost] = random_call(random, spec, last, {100});
-      now = random_next(random, now, gap, spec.span);
-      const Verdict verdict = primary->verdict(cost, now);
-      last = verdict.decision;
-      if (last.outcome != Outcome::granted) continue;
-      apply(primary->limits(), primary->cells(), verdict);
-      ASSERT_TRUE(apply_changes(*replica, encode_changes_of(*primary, verdict)));
-      ASSERT_EQ(encode(*replica), encode(*primary));
+      now = random_next(random, now, gap, scale_of(spec));
+      if (random.one_in(4)) {
+        const Operation operation = random_done(random, spec, cost, now);
+        primary->perform(operation);
+        ASSERT_TRUE(perform_encoded(*replica, encoded(operation)));
+      } else {
+        const Verdict verdict = primary->verdict(random_asked(random, spec, cost, last), now);
+        last = verdict.decision;
+        if (last.outcome != Outcome::granted) continue;
+        const bool is_operation = verdict.turn > Span{} || !primary->reservations().empty() || random.one_in(2);
+        if (is_operation) {
+          primary->perform(Stored::charge_of(verdict, now));
+          ASSERT_TRUE(perform_encoded(*replica, encoded(Stored::charge_of(verdict, now))));
+        } else {
+          primary->commit(verdict, now);
+          ASSERT_TRUE(apply_changes(*replica, encode_changes_of(*primary, verdict)));
+        }
+      }
+      ASSERT_EQ(to_hex(encode(*replica)), to_hex(encode(*primary)));
     }
   }
 }
 
+TEST(Codec, ChargesTheSameWhicheverWayAGrantTravels) {
+  const std::uint64_t seed = test_seed();
+  Random random(seed);
+  for (std::uint64_t i = 0; i < test_steps() / 100; ++i) {
+    SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", subject " << i);
+    const auto changed = random_stored(random);
+    if (!changed->reservations().empty()) continue;
+    const auto charged = decode(encode(*changed));
+    ASSERT_NE(charged, nullptr);
+    const LimitSpec spec = changed->limits()[0].spec();
+    const Instant now = random_instant(random);
+    const auto [gap, cost] = random_call(random, spec, {}, {100});
+    const Verdict verdict = changed->verdict(random_asked(random, spec, cost, {}), now);
+    if (verdict.decision.outcome != Outcome::granted || verdict.turn > Span{}) continue;
+    ASSERT_TRUE(apply_changes(*changed, encode_changes_of(*changed, verdict)));
+    ASSERT_TRUE(perform_encoded(*charged, encoded(Stored::charge_of(verdict, now))));
+    ASSERT_EQ(to_hex(encode(*changed)), to_hex(encode(*charged)));
+  }
+}
+
+TEST(Codec, WritesChangesAsThePageSays) {
+  const auto change_of = [](const LimitSpec& spec, const Request& request, Span at) {
+    Stored stored(spec);
+    return to_hex(encode_changes_of(stored, stored.verdict(request, kToday + at)));
+  };
+  const Request one{.id = "job:1"};
+  const Request forced{.cost = Units(25), .mode = Mode::force};
+  EXPECT_EQ(change_of(bucket(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
+  EXPECT_EQ(change_of(bucket(20, 10, 1s), forced, 0s), to_hex(from_hex("01 00f99c13552cb897 00000000 05000000")));
+  EXPECT_EQ(change_of(leaky(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
+  EXPECT_EQ(change_of(fixed(5, 60s), one, 0s), to_hex(from_hex("01 0058e176622cb817 01000000")));
+  EXPECT_EQ(change_of(quota(5, CalendarUnit::day), one, 0s), to_hex(from_hex("01 0000e90fe97ab817 01000000")));
+  EXPECT_EQ(change_of(approx(5, 60s), one, 10s), to_hex(from_hex("01 00009a7e542cb817 00000000 01000000")));
+  EXPECT_EQ(change_of(sliding(5, 60s), one, 3s), to_hex(from_hex("01 005e6a31552cb817 01000000")));
+  EXPECT_EQ(change_of(concurrent(5, 30s), one, 0s), to_hex(from_hex("01 00009a7e542cb817 01000000 05 6a6f623a31")));
+}
+
+TEST(Codec, WritesOneIdHoweverManyLimitsHaveLeases) {
+  Stored stored(std::vector{concurrent(5, 30s), sliding(1000, 60s), concurrent(5, 30s)});
+  const Verdict verdict = stored.verdict({.id = "job:1"}, kToday + 3s);
+  const std::string change = "005e6a31552cb817 01000000";
+  EXPECT_EQ(to_hex(encode_changes_of(stored, verdict)),
+            to_hex(from_hex("01" + change + change + change + "05 6a6f623a31")));
+}
+
+TEST(Codec, RefusesChangesThatNobodyWrites) {
+  Stored stored(concurrent(5, 30s));
+  const auto change = [&stored](const std::string& hex) {
+    const std::string bytes = from_hex(hex);
+    Reader in(bytes);
+    Verdict verdict;
+    return decode_changes(in, stored.limits(), verdict.changes, verdict.id);
+  };
+  const std::string at = "00009a7e542cb817";
+  EXPECT_TRUE(change("01" + at + "01000000 01 61"));
+  EXPECT_TRUE(change("01" + at + "01000000 00"));
+  EXPECT_FALSE(change("02" + at + "01000000 01 61")) << "version 2";
+  EXPECT_FALSE(change("01" + at + "01000000")) << "without an id";
+  EXPECT_FALSE(change("01" + at + "00000000 01 61")) << "no units";
+  EXPECT_FALSE(change("01 00009a7e542cb897 01000000 01 61")) << "before 1970";
+  EXPECT_TRUE(change("01 0000bac93a04ba64 01000000 01 61")) << "2200-01-01";
+  EXPECT_FALSE(change("01 0100bac93a04ba64 01000000 01 61")) << "and a nanosecond";
+  std::string longest;
+  for (int i = 0; i < 64; ++i) longest += "61";
+  EXPECT_TRUE(change("01" + at + "01000000 40" + longest));
+  EXPECT_FALSE(change("01" + at + "01000000 41" + longest + "61")) << "an id of 65 bytes";
+}
+
+TEST(Codec, RefusesChangesForWhichThereIsNoRoom) {
+  const auto is_applied = [](Stored& stored, const Request& request, Span after) {
+    Stored sender{std::vector{stored.limits()[0].spec()}};
+    return apply_changes(stored, encode_changes_of(sender, sender.verdict(request, kToday + after)));
+  };
+  for (const LimitSpec& spec : {concurrent(kMaxUnits.count(), 30s), sliding(kMaxUnits.count(), 30s)}) {
+    Stored stored(spec);
+    ASSERT_TRUE(is_applied(stored, {.cost = kMaxUnits - Units(1), .id = "a"}, 0s));
+    EXPECT_FALSE(is_applied(stored, {.cost = Units(2), .id = "b"}, 1s));
+    EXPECT_TRUE(is_applied(stored, {.cost = Units(1), .id = "b"}, 1s));
+    EXPECT_TRUE(is_applied(stored, {.cost = kMaxUnits, .id = "c"}, 31s)) << "when they have left";
+  }
+}
+
+TEST(Codec, AcceptsTheRenewalOfALeaseForWhichANewOneWouldHaveNoRoom) {
+  Stored full(concurrent(kMaxUnits.count(), 30s));
+  full.check({.cost = kMaxUnits, .id = "a"}, kToday);
+  EXPECT_TRUE(apply_changes(full, encode_changes_of(full, full.verdict({.cost = kMaxUnits, .id = "a"}, kToday + 1s))));
+
+  Stored crowded(concurrent(kMaxUnits.count(), 30s));
+  for (std::size_t i = 0; i < kMaxHolders; ++i) crowded.check({.id = std::to_string(i)}, kToday + i * 1ns);
+  const std::string renewal = encode_changes_of(crowded, crowded.verdict({.id = "7"}, kToday + 1s));
+  std::string other = renewal;
+  other.back() = 'x';
+  EXPECT_TRUE(apply_changes(crowded, renewal));
+  EXPECT_FALSE(apply_changes(crowded, other));
+}
+
 TEST(Codec, IsSafeWithAnyByteOfAChangeChangedOrCutOff) {
-  const std::vector specs = {bucket(20, 7, 60s), fixed(50, 60s), sliding(30, 60s)};
-  Subject sender(specs);
-  const std::string original = encode_changes_of(sender, sender.verdict(Units(2), kToday));
+  const std::vector specs = {bucket(20, 7, 60s), fixed(50, 60s),     sliding(30, 60s),
+                             approx(30, 60s),    concurrent(9, 60s), quota(50, CalendarUnit::day),
+                             leaky(20, 7, 60s)};
+  Stored sender(specs);
+  const Request forced{.cost = Units(2), .mode = Mode::force, .longest_wait = {}, .id = "id"};
+  const std::string original = encode_changes_of(sender, sender.verdict(forced, kToday));
   for (std::size_t size = 0; size < original.size(); ++size) {
-    Subject receiver(specs);
+    Stored receiver(specs);
     EXPECT_FALSE(apply_changes(receiver, std::string_view(original).substr(0, size))) << size;
   }
-  Subject receiver(specs);
+  Stored receiver(specs);
   EXPECT_FALSE(apply_changes(receiver, original + '\0'));
   for (std::size_t i = 0; i < original.size(); ++i) {
     for (int byte = 0; byte < 256; ++byte) {
       std::string bytes = original;
       bytes[i] = static_cast<char>(byte);
-      Subject changed(specs);
-      changed.check(3, kToday - 1s);
+      Stored changed(specs);
+      changed.check({.cost = Units(3), .id = "id"}, kToday - 1s);
       if (!apply_changes(changed, bytes)) continue;
       ASSERT_NO_FATAL_FAILURE(expect_safe(changed)) << "byte " << i << " is " << byte;
+    }
+  }
+}
+
+/// Operations, and the bytes that version 1 writes for them, for ever.
+const std::vector<std::pair<Operation, std::string>> kGoldenOperations = {
+    {{.kind = Operation::Kind::collect, .at = kToday + 10s}, "01 01 00e4a5d2562cb817 00000000 0000000000000000 00"},
+    {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(5), .span = 500ms},
+     "01 02 00009a7e542cb817 05000000 0065cd1d00000000 00"},
+    {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(1), .id = "job:1"},
+     "01 02 00009a7e542cb817 01000000 0000000000000000 05 6a6f623a31"},
+    {{.kind = Operation::Kind::refund, .at = kToday + 2s, .units = Units(3)},
+     "01 03 0094cff5542cb817 03000000 0000000000000000 00"},
+    {{.kind = Operation::Kind::reserve, .at = kToday, .units = Units(100), .span = 10s, .id = "req-7"},
+     "01 04 00009a7e542cb817 64000000 00e40b5402000000 05 7265712d37"},
+    {{.kind = Operation::Kind::settle, .at = kToday + 2s, .units = Units(42), .id = "req-7"},
+     "01 05 0094cff5542cb817 2a000000 0000000000000000 05 7265712d37"},
+    {{.kind = Operation::Kind::release, .at = kToday + 2s, .id = "job:1"},
+     "01 06 0094cff5542cb817 00000000 0000000000000000 05 6a6f623a31"},
+};
+
+TEST(Codec, WritesOperationsAsThePageSays) {
+  for (const auto& [operation, hex] : kGoldenOperations) EXPECT_EQ(to_hex(encoded(operation)), to_hex(from_hex(hex)));
+}
+
+TEST(Codec, ReadsOperationsAndNothingLessOrMore) {
+  for (const auto& [operation, hex] : kGoldenOperations) {
+    const std::string bytes = from_hex(hex);
+    const auto is_read = [](std::string_view text) {
+      Reader in(text);
+      Operation read;
+      return decode_operation(in, read);
+    };
+    Reader in(bytes);
+    Operation read;
+    ASSERT_TRUE(decode_operation(in, read)) << hex;
+    EXPECT_EQ(to_hex(encoded(read)), to_hex(bytes));
+    EXPECT_EQ(read.id, operation.id);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      const std::vector<char> cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+      EXPECT_FALSE(is_read({cut.data(), cut.size()})) << hex << " up to " << size;
+    }
+    EXPECT_FALSE(is_read(bytes + '\0')) << hex;
+  }
+}
+
+TEST(Codec, RefusesOperationsThatNobodyWrites) {
+  const auto operation = [](const std::string& hex) {
+    const std::string bytes = from_hex(hex);
+    Reader in(bytes);
+    Operation read;
+    return decode_operation(in, read);
+  };
+  const std::string at = "00009a7e542cb817";
+  const std::string one = "01000000";
+  const std::string none = "00000000";
+  const std::string second = "00ca9a3b00000000";
+  const std::string no_span = "0000000000000000";
+  const std::string longest = "00005ec83f626004";
+  const std::string too_long = "01005ec83f626004";
+  EXPECT_TRUE(operation("01 02" + at + one + no_span + "00"));
+  EXPECT_TRUE(operation("01 04" + at + one + longest + "01 61"));
+  EXPECT_FALSE(operation("02 02" + at + one + no_span + "00")) << "version 2";
+  EXPECT_FALSE(operation("01 00" + at + one + no_span + "00")) << "kind 0";
+  EXPECT_FALSE(operation("01 07" + at + one + no_span + "00")) << "kind 7";
+  EXPECT_FALSE(operation("01 02 00009a7e542cb897" + one + no_span + "00")) << "before 1970";
+  EXPECT_TRUE(operation("01 02 0000bac93a04ba64" + one + no_span + "00")) << "2200-01-01";
+  EXPECT_FALSE(operation("01 02 0100bac93a04ba64" + one + no_span + "00")) << "and a nanosecond";
+  EXPECT_FALSE(operation("01 02 0000bac93a04ba64" + one + second + "00")) << "a turn behind 2200";
+  EXPECT_FALSE(operation("01 02" + at + none + no_span + "00")) << "a charge of nothing";
+  EXPECT_FALSE(operation("01 04" + at + none + second + "01 61")) << "a hold of nothing";
+  EXPECT_FALSE(operation("01 04" + at + one + no_span + "01 61")) << "a hold for no time";
+  EXPECT_FALSE(operation("01 04" + at + one + "3f420f0000000000 01 61")) << "a hold of less than a millisecond";
+  EXPECT_FALSE(operation("01 04" + at + one + too_long + "01 61")) << "a hold of more than 3650 d";
+  EXPECT_FALSE(operation("01 02" + at + one + "ffffffffffffffff 00")) << "a negative span";
+  EXPECT_TRUE(operation("01 05" + at + none + no_span + "01 61")) << "a call that cost nothing";
+  std::string id;
+  for (int i = 0; i < 64; ++i) id += "61";
+  EXPECT_TRUE(operation("01 06" + at + none + no_span + "40" + id));
+  EXPECT_FALSE(operation("01 06" + at + none + no_span + "41" + id + "61")) << "an id of 65 bytes";
+}
+
+TEST(Codec, IsSafeWithAnyByteOfAnOperationChanged) {
+  const std::vector specs = {bucket(20, 7, 60s), fixed(50, 60s), sliding(30, 60s), approx(30, 60s), concurrent(9, 60s)};
+  for (const auto& [operation, hex] : kGoldenOperations) {
+    const std::string original = from_hex(hex);
+    for (std::size_t i = 0; i < original.size(); ++i) {
+      for (int byte = 0; byte < 256; byte += 3) {
+        std::string bytes = original;
+        bytes[i] = static_cast<char>(byte);
+        Stored stored(specs);
+        stored.perform({.kind = Operation::Kind::reserve, .at = kToday, .units = Units(4), .span = 10s, .id = "req-7"});
+        stored.check({.cost = Units(9), .mode = Mode::may_wait, .longest_wait = 1h, .id = "job:1"}, kToday + 1s);
+        if (!perform_encoded(stored, bytes)) continue;
+        ASSERT_NE(decode(encode(stored)), nullptr) << to_hex(bytes);
+        ASSERT_NO_FATAL_FAILURE(expect_safe(stored)) << to_hex(bytes);
+      }
     }
   }
 }
@@ -393,6 +1001,7 @@ TEST(Codec, DoesNotAllocateWhatAHostileCountAsksFor) {
   const long before = peak_memory_kib();
   for (const char* count : {"ffffffff", "ffffff7f", "01001000", "00001000", "ffff0f00"}) {
     EXPECT_EQ(decode_log(std::string(count) + "0101 0101"), nullptr) << count;
+    EXPECT_FALSE(is_readable(one_limit("0700", count + std::string("00009a7e542cb817 01000000 01 61")))) << count;
   }
   EXPECT_LT(peak_memory_kib() - before, 8 * 1024);
 }

@@ -909,7 +909,7 @@ class Subject {
   /// A hold that is gone took so many units too many: those that are older know it now.
   void forget_of(const Hold& gone, Units units) {
     for (auto& [id, hold] : holds_) {
-      if (hold.newer > gone.newer) hold.newer = std::max(hold.newer - units, kNoUnits);
+      if (hold.newer > gone.newer) hold.newer = std::max(hold.newer - units, gone.newer);
     }
   }
 

@@ -10,9 +10,9 @@ int main() {
   const auto bucket = ratelimit::TokenBucket::make(ratelimit::Units(1), ratelimit::Units(1), 1s);
   ratelimit::TokenBucket::State state;
   const ratelimit::Instant now{1'800'000'000s};
-  const auto first = bucket->decide(state, ratelimit::Units(1), now);
+  const auto first = bucket->decide(state, {ratelimit::Units(1)}, now);
   bucket->apply(state, first.change);
-  const auto second = bucket->decide(state, ratelimit::Units(1), now);
+  const auto second = bucket->decide(state, {ratelimit::Units(1)}, now);
   const bool right = first.decision.outcome == Outcome::granted && second.decision.outcome == Outcome::denied;
   return right ? 0 : 1;
 }
