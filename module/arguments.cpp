@@ -6,6 +6,8 @@
 #include <chrono>
 #include <utility>
 
+#include "zones.h"
+
 namespace ratelimit {
 namespace {
 
@@ -41,74 +43,177 @@ std::optional<Span> parse_duration(std::string_view word) {
   return Span{std::chrono::milliseconds{*number * milliseconds}};
 }
 
-/// Reads the numbers of a limit: what follows its keyword.
-LimitSpec parse_numbers(Arguments& arguments, Algorithm algorithm) {
-  LimitSpec spec;
-  spec.algorithm = algorithm;
-  switch (algorithm) {
-    case Algorithm::token_bucket:
-      spec.size = arguments.count(Argument::capacity);
-      spec.refill = arguments.count(Argument::refill);
-      spec.span = arguments.duration(Argument::period);
-      if (!arguments.fault() && !TokenBucket::refills_in_time(spec.size, spec.refill, spec.span)) {
-        arguments.fail({Fault::Kind::refills_too_slowly, Argument::refill});
-      }
-      break;
-    case Algorithm::fixed_window:
-    case Algorithm::sliding_log:
-      spec.size = arguments.count(Argument::limit);
-      spec.span = arguments.duration(Argument::window);
-      break;
+CalendarUnit parse_unit(Arguments& arguments) {
+  for (const CalendarUnit unit :
+       {CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week, CalendarUnit::month, CalendarUnit::year}) {
+    if (arguments.take(keyword(unit))) return unit;
   }
+  const bool is_missing = !arguments.fault() && arguments.at_end();
+  arguments.fail({is_missing ? Fault::Kind::missing : Fault::Kind::malformed, Argument::unit});
+  return CalendarUnit::day;
+}
+
+/// What follows the keyword of an algorithm, by the names that its users read.
+struct Grammar {
+  Algorithm algorithm;
+  Argument size;
+  Argument rate;  ///< none: it has none
+  Argument span;  ///< a duration, or a unit of the calendar
+};
+
+// SLIDING is the exact log, until APPROX says otherwise.
+constexpr std::array<Grammar, 6> kGrammars{{
+    {Algorithm::token_bucket, Argument::capacity, Argument::refill, Argument::period},
+    {Algorithm::leaky_bucket, Argument::capacity, Argument::leak, Argument::period},
+    {Algorithm::fixed_window, Argument::limit, Argument::none, Argument::window},
+    {Algorithm::sliding_log, Argument::limit, Argument::none, Argument::window},
+    {Algorithm::quota, Argument::limit, Argument::none, Argument::unit},
+    {Algorithm::concurrent, Argument::limit, Argument::none, Argument::lease},
+}};
+
+/// Reads the numbers of a limit: what follows its keyword.
+LimitSpec parse_numbers(Arguments& arguments, const Grammar& grammar) {
+  LimitSpec spec;
+  spec.algorithm = grammar.algorithm;
+  spec.size = arguments.count(grammar.size);
+  if (grammar.rate != Argument::none) spec.refill = arguments.count(grammar.rate);
+  if (grammar.span == Argument::unit) {
+    spec.unit = parse_unit(arguments);
+  } else {
+    spec.span = arguments.duration(grammar.span);
+  }
+  const bool is_too_slow = is_bucket(spec.algorithm) && !arguments.fault() &&
+                           !TokenBucket::refills_in_time(spec.size, spec.refill, spec.span);
+  if (is_too_slow) arguments.fail({Fault::Kind::refills_too_slowly, grammar.rate});
   return spec;
 }
 
-std::optional<Algorithm> take_algorithm(Arguments& arguments) {
-  for (const Algorithm algorithm : {Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_log}) {
-    if (arguments.take(keyword(algorithm))) return algorithm;
-  }
-  return std::nullopt;
+const Grammar* grammar_of(Algorithm algorithm) {
+  return std::find_if(kGrammars.begin(), kGrammars.end(),
+                      [algorithm](const Grammar& grammar) { return grammar.algorithm == algorithm; });
 }
 
-/// Takes an option that belongs to one limit, if one stands here.
-bool take_limit_option(Arguments& arguments, LimitSpec& spec) {
-  if (arguments.take("AS")) {
-    if (!spec.label.empty()) arguments.fail({Fault::Kind::repeated, Argument::label});
-    spec.label = arguments.label();
-    return true;
+/// Takes the keyword of an algorithm, if one stands here.
+const Grammar* take_algorithm(Arguments& arguments) {
+  for (const Grammar& grammar : kGrammars) {
+    if (arguments.take(keyword(grammar.algorithm))) return &grammar;
   }
-  if (arguments.take("PER")) {
-    if (!arguments.take("REQUEST")) arguments.fail({Fault::Kind::incomplete_per_request});
-    if (std::exchange(spec.per_request, true)) arguments.fail({Fault::Kind::repeated, Argument::per_request});
-    return true;
-  }
+  return nullptr;
+}
+
+/// Reads a time zone into a quota. UTC is what a quota has that names none.
+void parse_zone(Arguments& arguments, bool is_repeated, LimitSpec& spec) {
+  if (is_repeated) arguments.fail({Fault::Kind::repeated, Argument::zone});
+  const std::string_view name = arguments.text(Argument::zone);
+  if (arguments.fault() || is_utc(name)) return;
+  spec.rules = find_zone(name);
+  if (spec.rules == nullptr) return arguments.fail({Fault::Kind::malformed, Argument::zone});
+  spec.zone = name;
+}
+
+/// A limit as it is being read.
+struct OpenLimit {
+  LimitSpec& spec;
+  bool has_zone = false;
+};
+
+/// Takes an option that belongs to one algorithm, if one stands here.
+bool take_algorithm_option(Arguments& arguments, OpenLimit& limit) {
+  LimitSpec& spec = limit.spec;
   if (spec.algorithm == Algorithm::fixed_window && arguments.take("ALIGNED")) {
     if (std::exchange(spec.aligned, true)) arguments.fail({Fault::Kind::repeated, Argument::aligned});
+    return true;
+  }
+  if (spec.algorithm == Algorithm::sliding_log && arguments.take("APPROX")) {
+    spec.algorithm = Algorithm::sliding_window;
+    return true;
+  }
+  if (spec.algorithm == Algorithm::sliding_window && arguments.take("APPROX")) {
+    arguments.fail({Fault::Kind::repeated, Argument::approximate});
+    return true;
+  }
+  if (spec.algorithm == Algorithm::quota && arguments.take("TZ")) {
+    parse_zone(arguments, std::exchange(limit.has_zone, true), spec);
     return true;
   }
   return false;
 }
 
-/// Reads what may follow the key, in any order: limits (unless the command itself names the only one), each followed
-/// by its options, and the cost.
-void parse_limits_and_options(Arguments& arguments, bool limits_allowed, CheckRequest& request) {
-  bool cost_given = false;
+/// Takes an option that belongs to one limit, if one stands here.
+bool take_limit_option(Arguments& arguments, OpenLimit& limit) {
+  if (arguments.take("AS")) {
+    if (!limit.spec.label.empty()) arguments.fail({Fault::Kind::repeated, Argument::label});
+    limit.spec.label = arguments.label();
+    return true;
+  }
+  if (arguments.take("PER")) {
+    if (!arguments.take("REQUEST")) arguments.fail({Fault::Kind::incomplete_per_request});
+    if (std::exchange(limit.spec.per_request, true)) arguments.fail({Fault::Kind::repeated, Argument::per_request});
+    return true;
+  }
+  return take_algorithm_option(arguments, limit);
+}
+
+/// Which options of a call were given already.
+struct Given {
+  bool cost = false;
+  bool mode = false;
+};
+
+void take_mode(Arguments& arguments, Mode mode, Given& given, Request& call) {
+  if (std::exchange(given.mode, true)) {
+    arguments.fail({call.mode == mode ? Fault::Kind::repeated : Fault::Kind::two_modes, Argument::mode});
+  }
+  call.mode = mode;
+  if (mode == Mode::may_wait) call.longest_wait = arguments.duration(Argument::longest_wait);
+}
+
+/// Takes an option of the whole call, if one stands here that the command has.
+bool take_call_option(Arguments& arguments, std::uint8_t options, Given& given, Request& call) {
+  if ((options & Options::kCost) != 0 && arguments.take("COST")) {
+    if (std::exchange(given.cost, true)) arguments.fail({Fault::Kind::repeated, Argument::cost});
+    call.cost = arguments.count(Argument::cost);
+    return true;
+  }
+  if ((options & Options::kId) != 0 && arguments.take("ID")) {
+    if (!call.id.empty()) arguments.fail({Fault::Kind::repeated, Argument::id});
+    call.id = arguments.id();
+    return true;
+  }
+  if ((options & Options::kMode) == 0) return false;
+  constexpr std::array<std::pair<std::string_view, Mode>, 3> kModes{
+      {{"PARTIAL", Mode::partial}, {"FORCE", Mode::force}, {"MAXWAIT", Mode::may_wait}}};
+  for (const auto& [name, mode] : kModes) {
+    if (!arguments.take(name)) continue;
+    take_mode(arguments, mode, given, call);
+    return true;
+  }
+  return false;
+}
+
+/// Reads what may follow, in any order: limits (unless the command itself names the only one), each followed by its
+/// options, and the options of the call.
+void parse_limits_and_options(Arguments& arguments, std::uint8_t options, CheckRequest& request) {
+  Given given;
+  std::optional<OpenLimit> limit;
+  if (!request.limits.empty()) limit.emplace(OpenLimit{request.limits.back()});
   while (!arguments.at_end()) {
-    if (!request.limits.empty() && take_limit_option(arguments, request.limits.back())) continue;
-    if (arguments.take("COST")) {
-      if (std::exchange(cost_given, true)) arguments.fail({Fault::Kind::repeated, Argument::cost});
-      request.cost = arguments.count(Argument::cost);
-      continue;
-    }
-    const auto algorithm = limits_allowed ? take_algorithm(arguments) : std::nullopt;
-    if (!algorithm) {
-      arguments.fail_here(limits_allowed ? Fault::Kind::unknown_limit_or_option : Fault::Kind::unknown_option);
+    if (limit && take_limit_option(arguments, *limit)) continue;
+    if (take_call_option(arguments, options, given, request.call)) continue;
+    const Grammar* grammar = (options & Options::kLimits) != 0 ? take_algorithm(arguments) : nullptr;
+    if (grammar == nullptr) {
+      arguments.fail_here(options);
     } else if (request.limits.full()) {
       arguments.fail({Fault::Kind::too_many_limits, Argument::limits});
     } else {
-      request.limits.push_back(parse_numbers(arguments, *algorithm));
+      limit.emplace(OpenLimit{request.limits.push_back(parse_numbers(arguments, *grammar))});
     }
   }
+}
+
+/// Notes that something follows the last argument, if something does.
+void require_end(Arguments& arguments, Argument last) {
+  if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, last});
 }
 
 }  // namespace
@@ -153,6 +258,12 @@ std::string_view Arguments::label() {
   return word.value_or(std::string_view{});
 }
 
+std::string_view Arguments::id() {
+  const auto word = next(Argument::id);
+  if (word && (word->empty() || word->size() > kMaxIdBytes)) fail({Fault::Kind::malformed, Argument::id});
+  return word.value_or(std::string_view{});
+}
+
 std::int64_t Arguments::integer(Argument argument, std::int64_t most) {
   const auto word = next(argument);
   if (!word) return 0;
@@ -166,12 +277,14 @@ void Arguments::fail(const Fault& fault) {
   if (!fault_) fault_ = fault;
 }
 
-void Arguments::fail_here(Fault::Kind kind) { fail({kind, Argument::none, static_cast<std::uint16_t>(next_)}); }
+void Arguments::fail_here(std::uint8_t options) {
+  fail({Fault::Kind::unknown_option, Argument::none, static_cast<std::uint16_t>(next_), options});
+}
 
-std::optional<Fault> parse_check(std::span<const std::string_view> words, CheckRequest& request) {
+std::optional<Fault> parse_check(std::span<const std::string_view> words, std::uint8_t options, CheckRequest& request) {
   Arguments arguments(words);
   arguments.text(Argument::key);
-  parse_limits_and_options(arguments, true, request);
+  parse_limits_and_options(arguments, options | Options::kLimits, request);
   return arguments.fault();
 }
 
@@ -179,15 +292,49 @@ std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Al
                                      CheckRequest& request) {
   Arguments arguments(words);
   arguments.text(Argument::key);
-  request.limits.push_back(parse_numbers(arguments, algorithm));
-  parse_limits_and_options(arguments, false, request);
+  request.limits.push_back(parse_numbers(arguments, *grammar_of(algorithm)));
+  parse_limits_and_options(arguments, Options::kCost | Options::kMode | Options::kId, request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request, Span& ttl) {
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  ttl = arguments.duration(Argument::ttl);
+  parse_limits_and_options(arguments, Options::kLimits | Options::kCost | Options::kId, request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_settlement(std::span<const std::string_view> words, CheckRequest& request) {
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  request.call.id = arguments.id();
+  request.call.cost = Units(arguments.integer(Argument::actual, kMaxUnits.count()));
+  request.call.mode = Mode::force;
+  parse_limits_and_options(arguments, Options::kLimits, request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units) {
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  units = arguments.count(Argument::units);
+  require_end(arguments, Argument::units);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id) {
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  id = arguments.id();
+  require_end(arguments, Argument::id);
   return arguments.fault();
 }
 
 std::optional<Fault> parse_key_only(std::span<const std::string_view> words) {
   Arguments arguments(words);
   arguments.text(Argument::key);
-  if (!arguments.at_end()) arguments.fail({Fault::Kind::key_only, Argument::key});
+  require_end(arguments, Argument::key);
   return arguments.fault();
 }
 

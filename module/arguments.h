@@ -13,6 +13,7 @@
 
 #include "errors.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
@@ -36,13 +37,15 @@ class Arguments {
   Span duration(Argument argument);
   /// Takes the label of a limit.
   std::string_view label();
+  /// Takes the id of a lease or a hold.
+  std::string_view id();
   /// Takes an integer from 0 to `most`.
   std::int64_t integer(Argument argument, std::int64_t most);
 
   /// Notes a fault, unless there was one before.
   void fail(const Fault& fault);
   /// Notes that the next word is none of those that may stand here.
-  void fail_here(Fault::Kind kind);
+  void fail_here(std::uint8_t options);
   [[nodiscard]] const std::optional<Fault>& fault() const { return fault_; }
 
  private:
@@ -53,18 +56,32 @@ class Arguments {
   std::optional<Fault> fault_;
 };
 
-/// What a call asks of the limits of a key.
+/// What a call asks of the limits of a key. What is borrowed, is borrowed from the call.
 struct CheckRequest {
-  LimitSpecs limits;  ///< may be empty; labels are borrowed from the call
-  Units cost{1};
+  LimitSpecs limits;  ///< may be empty
+  Request call;
 };
 
-/// Reads `key [limit ...] [COST n]`.
-[[nodiscard]] std::optional<Fault> parse_check(std::span<const std::string_view> words, CheckRequest& request);
+/// Reads `key [limit ...]`, and those of the other options that the command has: bits of Options.
+[[nodiscard]] std::optional<Fault> parse_check(std::span<const std::string_view> words, std::uint8_t options,
+                                               CheckRequest& request);
 
-/// Reads `key numbers-of-the-limit [COST n]`, for the command that is named after `algorithm`.
+/// Reads `key numbers-of-the-limit [option ...]`, for the command that is named after `algorithm`.
 [[nodiscard]] std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,
                                                    CheckRequest& request);
+
+/// Reads `key ttl [limit ...] [COST n] [ID id]`.
+[[nodiscard]] std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request,
+                                                     Span& ttl);
+
+/// Reads `key id actual [limit ...]`; the actual cost, which may be 0, becomes that of the call.
+[[nodiscard]] std::optional<Fault> parse_settlement(std::span<const std::string_view> words, CheckRequest& request);
+
+/// Reads `key n` and nothing else.
+[[nodiscard]] std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units);
+
+/// Reads `key id` and nothing else.
+[[nodiscard]] std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id);
 
 /// Reads `key` and nothing else.
 [[nodiscard]] std::optional<Fault> parse_key_only(std::span<const std::string_view> words);

@@ -22,37 +22,73 @@ constexpr ArgumentDoc kKey{.name = "key", .type = Type::key};
 constexpr std::array kBucketNumbers{ArgumentDoc{.name = "capacity", .type = Type::integer},
                                     ArgumentDoc{.name = "refill", .type = Type::integer},
                                     ArgumentDoc{.name = "period", .type = Type::string}};
+constexpr ArgumentDoc kLeak{.name = "leak", .type = Type::integer};
 constexpr std::array kWindowNumbers{ArgumentDoc{.name = "limit", .type = Type::integer},
                                     ArgumentDoc{.name = "window", .type = Type::string}};
+constexpr ArgumentDoc kLease{.name = "lease", .type = Type::string};
+constexpr std::array kUnits{ArgumentDoc{.name = "hour", .type = Type::token, .token = "HOUR"},
+                            ArgumentDoc{.name = "day", .type = Type::token, .token = "DAY"},
+                            ArgumentDoc{.name = "week", .type = Type::token, .token = "WEEK"},
+                            ArgumentDoc{.name = "month", .type = Type::token, .token = "MONTH"},
+                            ArgumentDoc{.name = "year", .type = Type::token, .token = "YEAR"}};
+constexpr ArgumentDoc kUnit{.name = "unit", .type = Type::one_of, .parts = kUnits};
 
 constexpr ArgumentDoc kAligned{.name = "aligned", .type = Type::token, .token = "ALIGNED", .optional = true};
+constexpr ArgumentDoc kApprox{.name = "approx", .type = Type::token, .token = "APPROX", .optional = true};
+constexpr ArgumentDoc kZone{.name = "zone", .type = Type::string, .token = "TZ", .optional = true};
 constexpr ArgumentDoc kLabel{.name = "label", .type = Type::string, .token = "AS", .optional = true};
 constexpr ArgumentDoc kPerRequest{.name = "per-request", .type = Type::token, .token = "PER REQUEST", .optional = true};
 constexpr ArgumentDoc kCost{.name = "n", .type = Type::integer, .token = "COST", .optional = true};
+constexpr std::array kModes{ArgumentDoc{.name = "partial", .type = Type::token, .token = "PARTIAL"},
+                            ArgumentDoc{.name = "force", .type = Type::token, .token = "FORCE"},
+                            ArgumentDoc{.name = "d", .type = Type::string, .token = "MAXWAIT"}};
+constexpr ArgumentDoc kMode{.name = "mode", .type = Type::one_of, .optional = true, .parts = kModes};
+constexpr ArgumentDoc kId{.name = "id", .type = Type::string, .token = "ID", .optional = true};
+constexpr ArgumentDoc kTheId{.name = "id", .type = Type::string};
 
 constexpr std::array kTokenBucket{ArgumentDoc{.name = "tokenbucket", .type = Type::token, .token = "TOKENBUCKET"},
                                   kBucketNumbers[0], kBucketNumbers[1], kBucketNumbers[2]};
+constexpr std::array kLeakyBucket{ArgumentDoc{.name = "leakybucket", .type = Type::token, .token = "LEAKYBUCKET"},
+                                  kBucketNumbers[0], kLeak, kBucketNumbers[2]};
 constexpr std::array kFixed{ArgumentDoc{.name = "fixed", .type = Type::token, .token = "FIXED"}, kWindowNumbers[0],
                             kWindowNumbers[1], kAligned};
 constexpr std::array kSliding{ArgumentDoc{.name = "sliding", .type = Type::token, .token = "SLIDING"},
-                              kWindowNumbers[0], kWindowNumbers[1]};
+                              kWindowNumbers[0], kWindowNumbers[1], kApprox};
+constexpr std::array kQuota{ArgumentDoc{.name = "quota", .type = Type::token, .token = "QUOTA"}, kWindowNumbers[0],
+                            kUnit, kZone};
+constexpr std::array kConcurrent{ArgumentDoc{.name = "concurrent", .type = Type::token, .token = "CONCURRENT"},
+                                 kWindowNumbers[0], kLease};
 
 constexpr std::array kAlgorithms{
     ArgumentDoc{.name = "tokenbucket", .type = Type::block, .parts = kTokenBucket},
+    ArgumentDoc{.name = "leakybucket", .type = Type::block, .parts = kLeakyBucket},
     ArgumentDoc{.name = "fixed", .type = Type::block, .parts = kFixed},
     ArgumentDoc{.name = "sliding", .type = Type::block, .parts = kSliding},
+    ArgumentDoc{.name = "quota", .type = Type::block, .parts = kQuota},
+    ArgumentDoc{.name = "concurrent", .type = Type::block, .parts = kConcurrent},
 };
 constexpr std::array kLimit{ArgumentDoc{.name = "algorithm", .type = Type::one_of, .parts = kAlgorithms}, kLabel,
                             kPerRequest};
+constexpr ArgumentDoc kLimits{.name = "limit", .type = Type::block, .repeats = true, .parts = kLimit};
+constexpr ArgumentDoc kLimitsIfNotOfKey{
+    .name = "limit", .type = Type::block, .optional = true, .repeats = true, .parts = kLimit};
 
-constexpr std::array kCheck{kKey, ArgumentDoc{.name = "limit", .type = Type::block, .repeats = true, .parts = kLimit},
-                            kCost};
-constexpr std::array kPeek{
-    kKey, ArgumentDoc{.name = "limit", .type = Type::block, .optional = true, .repeats = true, .parts = kLimit}, kCost};
+constexpr std::array kCheck{kKey, kLimits, kCost, kMode, kId};
+constexpr std::array kPeek{kKey, kLimitsIfNotOfKey, kCost};
 constexpr std::array kTokenBucketCommand{
-    kKey, kBucketNumbers[0], kBucketNumbers[1], kBucketNumbers[2], kLabel, kPerRequest, kCost};
-constexpr std::array kFixedCommand{kKey, kWindowNumbers[0], kWindowNumbers[1], kAligned, kLabel, kPerRequest, kCost};
-constexpr std::array kSlidingCommand{kKey, kWindowNumbers[0], kWindowNumbers[1], kLabel, kPerRequest, kCost};
+    kKey, kBucketNumbers[0], kBucketNumbers[1], kBucketNumbers[2], kLabel, kPerRequest, kCost, kMode, kId};
+constexpr std::array kLeakyBucketCommand{
+    kKey, kBucketNumbers[0], kLeak, kBucketNumbers[2], kLabel, kPerRequest, kCost, kMode, kId};
+constexpr std::array kFixedCommand{
+    kKey, kWindowNumbers[0], kWindowNumbers[1], kAligned, kLabel, kPerRequest, kCost, kMode, kId};
+constexpr std::array kSlidingCommand{
+    kKey, kWindowNumbers[0], kWindowNumbers[1], kApprox, kLabel, kPerRequest, kCost, kMode, kId};
+constexpr std::array kQuotaCommand{kKey, kWindowNumbers[0], kUnit, kZone, kLabel, kPerRequest, kCost, kMode, kId};
+constexpr std::array kConcurrentCommand{kKey, kWindowNumbers[0], kLease, kLabel, kPerRequest, kCost, kMode, kId};
+constexpr std::array kRefund{kKey, ArgumentDoc{.name = "n", .type = Type::integer}};
+constexpr std::array kReserve{kKey, ArgumentDoc{.name = "ttl", .type = Type::string}, kLimitsIfNotOfKey, kCost, kId};
+constexpr std::array kSettle{kKey, kTheId, ArgumentDoc{.name = "actual", .type = Type::integer}, kLimitsIfNotOfKey};
+constexpr std::array kRelease{kKey, kTheId};
 constexpr std::array kKeyOnly{kKey};
 constexpr std::array kEffect{kKey, ArgumentDoc{.name = "unix-ms", .type = Type::integer},
                              ArgumentDoc{.name = "payload", .type = Type::string}};
@@ -66,7 +102,11 @@ constexpr std::array kDebug{ArgumentDoc{.name = "clock", .type = Type::token, .t
 constexpr const char* kConstantTime = "O(1)";
 constexpr const char* kLogTime =
     "O(N log M), with N the number of limits (at most 8) and M the number of entries of a SLIDING limit";
+constexpr const char* kLogTimeWithHolds =
+    "O(N log M), with N the number of limits (at most 8) and M the number of entries of a SLIDING limit, or of holds";
 constexpr const char* kWriteFlags = "write deny-oom fast";
+// What gives back must work when memory is short, too.
+constexpr const char* kGiveBackFlags = "write fast";
 constexpr const char* kReadFlags = "readonly fast";
 // What the primary has decided is never refused, not for want of memory either.
 constexpr const char* kEffectFlags = "write fast";
@@ -86,6 +126,10 @@ constexpr std::array kCommands{
             "Replies with five integers and a label: `granted`, `limit`, `remaining`, `wait_ms`, `reset_ms` "
             "and which limit was binding: of those that deny, the one with the longest wait; when granted, the "
             "one with the fewest remaining.\n\n"
+            "If one of the limits is `CONCURRENT`, the id of the lease comes next, null if the call is denied.\n\n"
+            "`PARTIAL` takes what is there, up to `COST`. `FORCE` charges the call whatever is left, also into debt; "
+            "`wait_ms` says how long the debt lasts. `MAXWAIT` takes from the future if the wait is at most `d`; "
+            "`wait_ms` says how long to hold the call. docs/operations.md has more.\n\n"
             "A denied call takes nothing and writes nothing, but for a state of a clock that was ahead or of other "
             "limits, which it brings to now so that the wait comes true. The limits are those of the call: when they "
             "differ from those of the key, the key follows them, and what is used stays used.",
@@ -101,6 +145,21 @@ constexpr std::array kCommands{
         .since = "0.1.0",
         .summary = "Decides a call under a bucket that refills continuously",
         .details = "`RL.CHECK` with that one limit. Replies with the five integers only.",
+    },
+    Command{
+        .name = "RL.LEAKYBUCKET",
+        .handler = commands::leaky_bucket,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kLeakyBucketCommand,
+        .complexity = kConstantTime,
+        .since = "0.1.0",
+        .summary = "Queues a call, and tells how long to wait for its turn",
+        .details = "`RL.CHECK` with that one limit. Replies with the five integers only.\n\n"
+                   "The queue holds `capacity` units, of which `leak` leave per `period`, evenly. A granted call has "
+                   "its place in it: "
+                   "`wait_ms` says when it may go. A call for which there is no place is denied.",
     },
     Command{
         .name = "RL.FIXED",
@@ -126,11 +185,49 @@ constexpr std::array kCommands{
         .complexity = "O(log M), with M the number of grants in the window",
         .since = "0.1.0",
         .summary = "Decides a call under a limit that holds for any window of the given length",
-        .details = "`RL.CHECK` with that one limit. Replies with the five integers only.\n\n"
-                   "Exact: an entry counts at most window / 2^26 too long, never too short. Each grant in the "
-                   "window takes two to four bytes, and one to five more if it costs more than one unit; 1,048,576 "
-                   "are kept at most; beyond that calls are "
-                   "denied until the first entry leaves.",
+        .details =
+            "`RL.CHECK` with that one limit. Replies with the five integers only.\n\n"
+            "`APPROX` keeps two counters instead of the log: constant size, and an error that docs/algorithms.md "
+            "states. "
+            "Without it exact: an entry counts at most window / 2^26 too long, never too short. Each grant in the "
+            "window takes two to four bytes, and one to five more if it costs more than one unit; 1,048,576 "
+            "are kept at most; beyond that calls are "
+            "denied until the first entry leaves.",
+    },
+    Command{
+        .name = "RL.QUOTA",
+        .handler = commands::quota,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kQuotaCommand,
+        .complexity = kConstantTime,
+        .since = "0.1.0",
+        .summary = "Decides a call under a limit per hour, day, week, month or year of the calendar",
+        .details =
+            "`RL.CHECK` with that one limit. Replies with the five integers only.\n\n"
+            "The windows are those of the clock on the wall in the time zone, by default UTC: a day may have 23 or 25 "
+            "hours, a "
+            "month has 28 to 31 days, a week begins on Monday. `zone` is a name of the IANA database, such as "
+            "`Europe/Berlin`, which the server's machine must know; the zone of the server itself never matters.",
+    },
+    Command{
+        .name = "RL.CONCURRENT",
+        .handler = commands::concurrent,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kConcurrentCommand,
+        .complexity = "O(log M), with M the number of leases; a scan of those that ended since the last grant",
+        .since = "0.1.0",
+        .summary = "Takes a lease, if not too many are taken",
+        .details = "`RL.CHECK` with that one limit. Replies with the five integers and the id of the lease, or null if "
+                   "the call is "
+                   "denied.\n\n"
+                   "At most `limit` units are held at once. A lease ends by itself after `lease`, and before that by "
+                   "`RL.RELEASE`. "
+                   "Without `ID` the server makes an id; a call with the id of a lease that lasts renews it, and is "
+                   "not counted twice.",
     },
     Command{
         .name = "RL.PEEK",
@@ -146,6 +243,73 @@ constexpr std::array kCommands{
                    "key apply; if there is no such key either, the reply is null.",
     },
     Command{
+        .name = "RL.REFUND",
+        .handler = commands::refund,
+        .flags = kGiveBackFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kRefund,
+        .complexity = kLogTime,
+        .since = "0.1.0",
+        .summary = "Gives units back",
+        .details = "Replies with the number of units that came back: the most of all limits of the key, and 0 if "
+                   "nothing was used. "
+                   "The newest units that count come back first; nothing becomes fuller than full. Leases are ended by "
+                   "`RL.RELEASE`, "
+                   "and a limit with `PER REQUEST` counts requests, which have been made: both stay as they are. "
+                   "A key that is idle then is removed.",
+    },
+    Command{
+        .name = "RL.RESERVE",
+        .handler = commands::reserve,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kReserve,
+        .complexity = kLogTimeWithHolds,
+        .since = "0.1.0",
+        .summary = "Charges an estimate, and holds it until the actual cost is known",
+        .details = "The call is decided like by `RL.CHECK`, which see, and charged `COST`: an estimate, of which no "
+                   "more is asked than the smallest limit "
+                   "holds. The reply has the id of the hold behind the label, null if the call is denied. `RL.SETTLE` "
+                   "ends a hold; one "
+                   "that is not settled gives its units back after `ttl`. The same id once more is the same hold: "
+                   "nothing is charged, and "
+                   "`ttl` begins anew. At most 65,536 holds a key.",
+    },
+    Command{
+        .name = "RL.SETTLE",
+        .handler = commands::settle,
+        .flags = kGiveBackFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kSettle,
+        .complexity = kLogTimeWithHolds,
+        .since = "0.1.0",
+        .summary = "Ends a hold, and charges the actual cost instead of the estimate",
+        .details =
+            "What was too much comes back, as far as it still counts; what was too little is charged, also into debt. "
+            "An id that is not "
+            "known, or whose hold has ended, is charged the actual cost. Never denied. A lease with that id ends, "
+            "too.\n\n"
+            "Replies like `RL.CHECK` with `FORCE`: `granted` is the actual cost, `wait_ms` how long a debt lasts. What "
+            "comes last is "
+            "`settled`, or `unknown` if there was no such hold. Null if there is no such key and no limits are named.",
+    },
+    Command{
+        .name = "RL.RELEASE",
+        .handler = commands::release,
+        .flags = kGiveBackFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kRelease,
+        .complexity = "O(log M), with M the number of leases",
+        .since = "0.1.0",
+        .summary = "Ends a lease of CONCURRENT",
+        .details = "Replies with 1, or with 0 if there is no lease with that id, or it has ended already. "
+                   "A key that is idle then is removed.",
+    },
+    Command{
         .name = "RL.INFO",
         .handler = commands::info,
         .flags = kReadFlags,
@@ -156,7 +320,8 @@ constexpr std::array kCommands{
         .since = "0.1.0",
         .summary = "Shows the limits of a key, what is used of them, and its counters",
         .details = "Replies with names and values (a map in RESP3): `form`, `memory` in bytes, `granted` and `denied` "
-                   "calls since this server holds the key, and `limits`, a list with `label`, `limit`, `size`, "
+                   "calls since this server holds the key, the number of `holds`, and `limits`, a list with `label`, "
+                   "`limit`, `size`, "
                    "`used`, `remaining` and `reset_ms` of each. Null if there is no such key.",
     },
     Command{
@@ -186,6 +351,20 @@ constexpr std::array kCommands{
         .summary = "Carries the change of a state to replicas and append-only files; refused from clients",
         .details = "Like `RL._STORE`, for a key that is there already and whose state may be large: what a granted "
                    "call added to it.",
+    },
+    Command{
+        .name = "RL._PERFORM",
+        .handler = commands::perform,
+        .flags = kEffectFlags,
+        .audience = Audience::servers,
+        .key = KeyUse::update,
+        .arguments = kEffect,
+        .complexity = kLogTimeWithHolds,
+        .since = "0.1.0",
+        .summary = "Carries an operation to replicas and append-only files; refused from clients",
+        .details = "Like `RL._APPLY`, for a key with reservations: what was done, with its instant, so that doing it "
+                   "once more "
+                   "on the same states makes the same bytes. Nothing is decided again.",
     },
     Command{
         .name = "RL.DEBUG",

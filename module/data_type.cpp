@@ -46,9 +46,7 @@ void free_value(void* value) { Value::destroy(static_cast<Value*>(value)); }
 
 std::size_t free_effort(RedisModuleString*, const void* value) { return value_of(value).memory_pieces(); }
 
-void* copy(RedisModuleString*, RedisModuleString*, const void* value) {
-  return Value::decode(value_of(value).encoded(), module().limits).release();
-}
+void* copy(RedisModuleString*, RedisModuleString*, const void* value) { return value_of(value).copy().release(); }
 
 // Two readings of two clocks are never quite the same; what expires that little too early is as good as idle.
 constexpr Span kNoticeableLead = std::chrono::seconds{1};

@@ -16,6 +16,9 @@ inline constexpr const char* kStoreCommand = "RL._STORE";
 /// The command that carries out a granted call on a value that is there already: how the change to a log reaches a replica.
 inline constexpr const char* kApplyCommand = "RL._APPLY";
 
+/// The command that does an operation on a value that is there already: how it reaches a replica.
+inline constexpr const char* kPerformCommand = "RL._PERFORM";
+
 class Value;
 
 /// Bytes that a value takes, without the limits that it shares.

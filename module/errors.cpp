@@ -1,6 +1,7 @@
 #include "errors.h"
 
 #include <string>
+#include <string_view>
 
 namespace ratelimit {
 namespace {
@@ -12,12 +13,23 @@ const char* name_of(Argument argument) {
     case Argument::capacity: return "capacity";
     case Argument::refill: return "refill";
     case Argument::period: return "period";
+    case Argument::leak: return "leak";
     case Argument::limit: return "limit";
     case Argument::window: return "window";
+    case Argument::unit: return "unit";
+    case Argument::zone: return "TZ";
+    case Argument::lease: return "lease";
     case Argument::label: return "label";
     case Argument::cost: return "COST";
+    case Argument::longest_wait: return "MAXWAIT";
+    case Argument::id: return "id";
+    case Argument::ttl: return "ttl";
+    case Argument::units: return "n";
+    case Argument::actual: return "actual";
     case Argument::aligned: return "ALIGNED";
+    case Argument::approximate: return "APPROX";
     case Argument::per_request: return "PER REQUEST";
+    case Argument::mode: return "PARTIAL, FORCE or MAXWAIT";
     case Argument::limits: return "limits";
     case Argument::debug_subject: return "subject";
     case Argument::clock_action: return "clock action";
@@ -34,10 +46,19 @@ const char* requirement_of(Argument argument) {
   switch (argument) {
     case Argument::capacity:
     case Argument::refill:
+    case Argument::leak:
     case Argument::limit:
+    case Argument::units:
     case Argument::cost: return "an integer from 1 to 4294967295";
+    case Argument::actual: return "an integer from 0 to 4294967295";
+    case Argument::unit: return "HOUR, DAY, WEEK, MONTH or YEAR";
+    case Argument::zone: return "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC";
+    case Argument::id: return "1 to 64 bytes";
     case Argument::period:
     case Argument::window:
+    case Argument::lease:
+    case Argument::longest_wait:
+    case Argument::ttl:
       return "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
     case Argument::label: return "1 to 64 visible ASCII characters other than \" and \\";
     case Argument::key: return "a key";
@@ -49,10 +70,26 @@ const char* requirement_of(Argument argument) {
     case Argument::expiry: return "a Unix time in milliseconds";
     case Argument::payload: return "a state that this version of the module can read";
     case Argument::aligned:
+    case Argument::approximate:
     case Argument::per_request:
+    case Argument::mode:
     case Argument::none: return "given";
   }
   return "given";
+}
+
+/// What may stand behind a key, to follow "expected".
+std::string expected(std::uint8_t options) {
+  std::string text;
+  const auto add = [&text](std::string_view option) { text.append(text.empty() ? "" : ", ").append(option); };
+  if ((options & Options::kLimits) != 0) {
+    add("a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or CONCURRENT and its numbers)");
+  }
+  add("AS label, PER REQUEST");
+  if ((options & Options::kCost) != 0) add("COST n");
+  if ((options & Options::kMode) != 0) add("PARTIAL, FORCE, MAXWAIT d");
+  if ((options & Options::kId) != 0) add("ID id");
+  return text + " or, after FIXED, ALIGNED, after SLIDING, APPROX, after QUOTA, TZ zone";
 }
 
 }  // namespace
@@ -64,18 +101,15 @@ std::string message(const Fault& fault) {
     case Fault::Kind::malformed: return "ERR " + name + " must be " + requirement_of(fault.argument);
     case Fault::Kind::repeated: return "ERR " + name + " is given twice";
     case Fault::Kind::refills_too_slowly:
-      return "ERR refill must be large enough for the bucket to refill from empty within 3650d";
+      return "ERR " + name + " must be large enough for the bucket to " +
+             (fault.argument == Argument::leak ? "run empty" : "refill from empty") + " within 3650d";
     case Fault::Kind::repeated_label: return "ERR label must be different for each limit of a call";
     case Fault::Kind::too_many_limits: return "ERR limits must be at most 8";
     case Fault::Kind::too_many_arguments: return "ERR too many arguments";
-    case Fault::Kind::key_only: return "ERR key must be the only argument";
+    case Fault::Kind::nothing_more: return "ERR " + name + " must be the last argument";
     case Fault::Kind::unknown_option:
-      return "ERR syntax error at argument " + std::to_string(fault.position) +
-             ": expected AS label, PER REQUEST, COST n or, after FIXED, ALIGNED";
-    case Fault::Kind::unknown_limit_or_option:
-      return "ERR syntax error at argument " + std::to_string(fault.position) +
-             ": expected a limit (TOKENBUCKET, FIXED or SLIDING and its numbers), AS label, PER REQUEST, COST n or, "
-             "after FIXED, ALIGNED";
+      return "ERR syntax error at argument " + std::to_string(fault.position) + ": expected " + expected(fault.options);
+    case Fault::Kind::two_modes: return "ERR only one of PARTIAL, FORCE and MAXWAIT can be given";
     case Fault::Kind::incomplete_per_request: return "ERR PER must be followed by REQUEST";
     case Fault::Kind::no_limits:
       return "NOLIMITS this call names no limits and the key stores none: name one, such as TOKENBUCKET 20 10 1s";

@@ -16,12 +16,23 @@ enum class Argument : std::uint8_t {
   capacity,
   refill,
   period,
+  leak,
   limit,
   window,
+  unit,
+  zone,
+  lease,
   label,
   cost,
+  longest_wait,
+  id,
+  ttl,
+  units,
+  actual,
   aligned,
+  approximate,
   per_request,
+  mode,
   limits,
   debug_subject,
   clock_action,
@@ -29,6 +40,14 @@ enum class Argument : std::uint8_t {
   nanoseconds,
   expiry,
   payload,
+};
+
+/// What may stand behind the key of a command, as bits.
+struct Options {
+  static constexpr std::uint8_t kLimits = 1U << 0U;  ///< limits, each with its options
+  static constexpr std::uint8_t kCost = 1U << 1U;
+  static constexpr std::uint8_t kMode = 1U << 2U;  ///< PARTIAL, FORCE or MAXWAIT
+  static constexpr std::uint8_t kId = 1U << 3U;
 };
 
 struct Fault {
@@ -40,9 +59,9 @@ struct Fault {
     repeated_label,      ///< two limits of one call have the same label
     too_many_limits,
     too_many_arguments,       ///< more than any call has
-    key_only,                 ///< something follows the only argument
-    unknown_option,           ///< the argument at `position` is no option
-    unknown_limit_or_option,  ///< the same where a limit might stand
+    nothing_more,             ///< something follows the last argument, `argument`
+    unknown_option,           ///< the argument at `position` is none of `options`
+    two_modes,                ///< PARTIAL, FORCE and MAXWAIT exclude each other
     incomplete_per_request,   ///< PER without REQUEST
     no_limits,                ///< no limits in the call and none stored in the key
     wrong_type,               ///< the key holds something else
@@ -53,6 +72,7 @@ struct Fault {
   Kind kind;
   Argument argument = Argument::none;
   std::uint16_t position = 0;  ///< of the argument in the call; 1 is the first after the command's name
+  std::uint8_t options = 0;    ///< of the command, as bits of Options
 
   friend bool operator==(const Fault&, const Fault&) = default;
 };

@@ -18,10 +18,12 @@ std::size_t hash_of(std::span<const LimitSpec> specs) {
   std::size_t hash = specs.size();
   for (const LimitSpec& spec : specs) {
     const unsigned flags = (spec.aligned ? 1U : 0U) | (spec.per_request ? 2U : 0U);
-    hash = mix(hash, (static_cast<std::uint64_t>(spec.algorithm) << 8U) | flags);
+    hash = mix(hash,
+               static_cast<std::uint64_t>(spec.unit) << 16U | static_cast<std::uint64_t>(spec.algorithm) << 8U | flags);
     hash = mix(hash,
                static_cast<std::uint64_t>(spec.size.count()) << 32U | static_cast<std::uint64_t>(spec.refill.count()));
     hash = mix(hash, static_cast<std::uint64_t>(spec.span.count()));
+    if (!spec.zone.empty()) hash = mix(hash, std::hash<std::string_view>{}(spec.zone));
     if (!spec.label.empty()) hash = mix(hash, std::hash<std::string_view>{}(spec.label));
   }
   return hash;

@@ -32,24 +32,27 @@ std::string text_of(Span span) {
 
 std::int64_t milliseconds(Span span) { return std::chrono::ceil<std::chrono::milliseconds>(span).count(); }
 
-void reply_decision(const server::Context& context, const Decision& decision) {
-  context.reply_list(5);
-  reply_five(context, decision);
-}
-
-void reply_verdict(const server::Context& context, const Limits& limits, const Verdict& verdict) {
-  context.reply_list(6);
+void reply_check(const server::Context& context, const Limits& limits, const Verdict& verdict, const CheckReply& form) {
+  context.reply_list(5U + (form.label ? 1U : 0U) + (form.note ? 1U : 0U));
   reply_five(context, verdict.decision);
-  context.reply(limits.label(verdict.binding));
+  if (form.label) context.reply(limits.label(verdict.binding));
+  if (!form.note) return;
+  if (form.note->empty()) {
+    context.reply_null();
+  } else {
+    context.reply(*form.note);
+  }
 }
 
 std::string text_of(const Limit& limit) {
   const LimitSpec spec = limit.spec();
   std::string text(keyword(spec.algorithm));
   text += ' ' + std::to_string(spec.size.count());
-  if (spec.algorithm == Algorithm::token_bucket) text += ' ' + std::to_string(spec.refill.count());
-  text += ' ' + text_of(spec.span);
+  if (is_bucket(spec.algorithm)) text += ' ' + std::to_string(spec.refill.count());
+  text.append(1, ' ').append(spec.algorithm == Algorithm::quota ? std::string(keyword(spec.unit)) : text_of(spec.span));
   if (spec.aligned) text += " ALIGNED";
+  if (spec.algorithm == Algorithm::sliding_window) text += " APPROX";
+  if (!spec.zone.empty()) text.append(" TZ ").append(spec.zone);
   if (!spec.label.empty()) text.append(" AS ").append(spec.label);
   if (spec.per_request) text += " PER REQUEST";
   return text;

@@ -3,6 +3,7 @@
 #define RATELIMIT_MODULE_REPLY_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,11 +15,12 @@ namespace ratelimit {
 /// Whole milliseconds, rounded up: whoever waits that long has waited long enough.
 [[nodiscard]] std::int64_t milliseconds(Span span);
 
-/// The five integers.
-void reply_decision(const server::Context& context, const Decision& decision);
-
-/// The five integers and the label of the binding limit.
-void reply_verdict(const server::Context& context, const Limits& limits, const Verdict& verdict);
+/// What a check replies besides the five integers.
+struct CheckReply {
+  bool label = false;                      ///< that of the binding limit
+  std::optional<std::string_view> note{};  ///< what comes last, an id for example; null if it is empty
+};
+void reply_check(const server::Context& context, const Limits& limits, const Verdict& verdict, const CheckReply& form);
 
 /// A limit as a user writes it, with each duration in the largest unit that divides it.
 [[nodiscard]] std::string text_of(const Limit& limit);

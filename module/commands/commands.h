@@ -12,11 +12,22 @@ namespace ratelimit::commands {
 // check.cpp
 std::optional<Fault> check(const Call& call);
 std::optional<Fault> token_bucket(const Call& call);
+std::optional<Fault> leaky_bucket(const Call& call);
 std::optional<Fault> fixed(const Call& call);
 std::optional<Fault> sliding(const Call& call);
+std::optional<Fault> quota(const Call& call);
+std::optional<Fault> concurrent(const Call& call);
 
 // peek.cpp
 std::optional<Fault> peek(const Call& call);
+
+// reserve.cpp
+std::optional<Fault> reserve(const Call& call);
+std::optional<Fault> settle(const Call& call);
+
+// give_back.cpp
+std::optional<Fault> refund(const Call& call);
+std::optional<Fault> release(const Call& call);
 
 // info.cpp
 std::optional<Fault> info(const Call& call);
@@ -24,6 +35,7 @@ std::optional<Fault> info(const Call& call);
 // store.cpp
 std::optional<Fault> store(const Call& call);
 std::optional<Fault> apply(const Call& call);
+std::optional<Fault> perform(const Call& call);
 
 // debug.cpp
 std::optional<Fault> debug(const Call& call);

@@ -12,19 +12,21 @@
 namespace ratelimit::commands {
 namespace {
 
-/// How a limit stands at `now`: the answer to a call that asks for more than any limit has, and so takes nothing.
-Decision standing(const Limit& limit, const Cell& cell, Instant now) {
+/// How a limit stands: the answer to a call that takes nothing.
+Decision standing_of(const Limit& limit, const Cell& cell, Instant at) {
   return limit.visit([&](const auto& algorithm) {
-    return algorithm.decide(state_in(cell, algorithm), kMaxUnits + Units(1), now).decision;
+    return algorithm.decide(state_in(cell, algorithm), Ask{kNoUnits, {}, true}, at).decision;
   });
 }
 
-Units used_of(const Limit& limit, const Cell& cell, Instant now) {
-  return limit.visit([&](const auto& algorithm) { return algorithm.used(state_in(cell, algorithm), now); });
+Units used_of(const Limit& limit, const Cell& cell, Instant at) {
+  return limit.visit([&](const auto& algorithm) { return algorithm.used(state_in(cell, algorithm), at); });
 }
 
-void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell, Instant now) {
-  const Decision decision = standing(limits[i], cell, now);
+/// Limit `i` as of `at`, which is `ahead` of now if somebody waits for that turn.
+void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell, Instant at,
+                 Span ahead) {
+  const Decision decision = standing_of(limits[i], cell, at);
   context.reply_map(6);
   context.reply("label");
   context.reply(limits.label(i));
@@ -33,15 +35,17 @@ void reply_limit(const server::Context& context, const Limits& limits, std::size
   context.reply("size");
   context.reply(decision.size.count());
   context.reply("used");
-  context.reply(used_of(limits[i], cell, now).count());
+  context.reply(used_of(limits[i], cell, at).count());
   context.reply("remaining");
-  context.reply(decision.remaining.count());
+  context.reply(ahead > Span{} ? std::int64_t{0} : decision.remaining.count());
   context.reply("reset_ms");
-  context.reply(milliseconds(decision.reset));
+  context.reply(milliseconds(decision.reset + ahead));
 }
 
 void reply_value(const server::Context& context, const Value& value, Instant now) {
-  context.reply_map(5);
+  const Reservations* reservations = value.reservations();
+  const Instant at = value.turn().or_later(now);
+  context.reply_map(6);
   context.reply("form");
   context.reply("single");
   context.reply("memory");
@@ -50,10 +54,12 @@ void reply_value(const server::Context& context, const Value& value, Instant now
   context.reply(std::int64_t{value.granted_calls()});
   context.reply("denied");
   context.reply(std::int64_t{value.denied_calls()});
+  context.reply("holds");
+  context.reply(static_cast<std::int64_t>(reservations != nullptr ? reservations->holds.size() : 0));
   context.reply("limits");
   context.reply_list(value.limits().size());
   for (std::size_t i = 0; i < value.limits().size(); ++i) {
-    reply_limit(context, value.limits(), i, value.cells()[i], now);
+    reply_limit(context, value.limits(), i, value.cells()[i], at, at - now);
   }
 }
 
@@ -61,12 +67,14 @@ void reply_value(const server::Context& context, const Value& value, Instant now
 
 std::optional<Fault> info(const Call& call) {
   if (const auto fault = parse_key_only(call.words())) return fault;
-  const OpenKey key(call, server::Key::Access::read);
+  const Instant now = module().clock.now();
+  OpenKey key(call, server::Key::Access::read);
   if (const auto fault = key.fault()) return fault;
+  key.collect(now);
   if (key.value() == nullptr) {
     call.context().reply_null();
   } else {
-    reply_value(call.context(), *key.value(), module().clock.now());
+    reply_value(call.context(), *key.value(), now);
   }
   return std::nullopt;
 }

@@ -1,7 +1,5 @@
 // RL.PEEK: what RL.CHECK would answer, taking nothing.
-#include <array>
 #include <optional>
-#include <span>
 
 #include "arguments.h"
 #include "commands/commands.h"
@@ -12,20 +10,19 @@
 namespace ratelimit::commands {
 namespace {
 
-Verdict decide_idle(const Limits& limits, Units cost, Instant now) {
-  std::array<Cell, kMaxLimits> idle;
-  construct_idle(limits, idle);  // an idle state owns nothing, so that nothing is to be destroyed
-  return decide(limits, idle, cost, now);
+void reply(const Call& call, const Limits& limits, const Verdict& verdict) {
+  reply_check(call.context(), limits, verdict, {.label = true});
 }
 
 }  // namespace
 
 std::optional<Fault> peek(const Call& call) {
   CheckRequest request;
-  if (const auto fault = parse_check(call.words(), request)) return fault;
+  if (const auto fault = parse_check(call.words(), Options::kCost, request)) return fault;
   const Instant now = module().clock.now();
   OpenKey key(call, server::Key::Access::read);
   if (const auto fault = key.fault()) return fault;
+  key.collect(now);
 
   Value* value = key.value();
   if (request.limits.empty() && value == nullptr) {
@@ -33,16 +30,18 @@ std::optional<Fault> peek(const Call& call) {
     return std::nullopt;
   }
   if (value != nullptr && (request.limits.empty() || value->limits().are(request.limits.span()))) {
-    reply_verdict(call.context(), value->limits(), decide(value->limits(), value->cells(), request.cost, now));
+    reply(call, value->limits(), decide(value->limits(), value->cells(), value->turn(), request.call, now));
     return std::nullopt;
   }
   const SharedLimits limits = module().limits.get(request.limits.span());
   if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
-  const Verdict verdict =
-      value == nullptr
-          ? decide_idle(*limits, request.cost, now)
-          : decide(*limits, CarriedStates(value->limits(), value->cells(), *limits, now), request.cost, now);
-  reply_verdict(call.context(), *limits, verdict);
+  if (value == nullptr) {
+    reply(call, *limits, decide_idle(*limits, request.call, now));
+  } else {
+    const Turn turn = value->turn();
+    const CarriedStates carried(value->limits(), value->cells(), *limits, turn.or_later(now));
+    reply(call, *limits, decide(*limits, carried, turn, request.call, now));
+  }
   return std::nullopt;
 }
 

@@ -1,4 +1,4 @@
-// RL._STORE and RL._APPLY: how the effect of a granted call reaches replicas and the append-only file. The primary has
+// RL._STORE, RL._APPLY and RL._PERFORM: how the effect of a call reaches replicas and the append-only file. The primary has
 // decided; here nothing is decided again.
 #include <chrono>
 #include <limits>
@@ -37,5 +37,6 @@ std::optional<Fault> carry_out(const Call& call, Effect effect) {
 
 std::optional<Fault> store(const Call& call) { return carry_out(call, &OpenKey::store); }
 std::optional<Fault> apply(const Call& call) { return carry_out(call, &OpenKey::apply); }
+std::optional<Fault> perform(const Call& call) { return carry_out(call, &OpenKey::perform_encoded); }
 
 }  // namespace ratelimit::commands

@@ -50,6 +50,8 @@ void Context::replicate(const char* command, Text key, std::int64_t number, std:
                         bytes.size());
 }
 
+void Context::replicate_removal(Text key) const { RedisModule_Replicate(handle_, "DEL", "s", key.handle()); }
+
 void Context::replicate_call() const { RedisModule_ReplicateVerbatim(handle_); }
 
 namespace {
@@ -114,8 +116,15 @@ void* Key::value(DataType type) const {
 }
 
 void Key::set(DataType type, void* value) { RedisModule_ModuleTypeSetValue(handle_, type, value); }
+void Key::remove() { RedisModule_DeleteKey(handle_); }
 void Key::expire_at(std::chrono::milliseconds unix_time) { RedisModule_SetAbsExpire(handle_, unix_time.count()); }
 void Key::signal_modified() const { RedisModule_SignalModifiedKey(context_.handle(), name_.handle()); }
+
+std::string random_id() {
+  std::string id(32, '0');
+  RedisModule_GetRandomHexChars(id.data(), id.size());
+  return id;
+}
 
 std::chrono::milliseconds unix_time() { return std::chrono::milliseconds{RedisModule_Milliseconds()}; }
 

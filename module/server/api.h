@@ -80,6 +80,9 @@ class Context {
   /// Queues `command` with these arguments for the replicas and the append-only file.
   void replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const;
 
+  /// Queues the removal of a key for them.
+  void replicate_removal(Text key) const;
+
   /// Queues this very call for them.
   void replicate_call() const;
 
@@ -110,6 +113,8 @@ class Key {
   [[nodiscard]] void* value(DataType type) const;
   /// Replaces whatever the key holds, and its time to live. The server owns `value` from now on.
   void set(DataType type, void* value);
+  /// Removes the key and what it holds.
+  void remove();
   /// The key is gone after this Unix time, by the server's clock.
   void expire_at(std::chrono::milliseconds unix_time);
   /// Tells those who watch or cache the key that it changed.
@@ -120,6 +125,9 @@ class Key {
   Text name_;
   RedisModuleKey* handle_;
 };
+
+/// 32 hexadecimal digits that nobody can guess, and that no server gives twice.
+[[nodiscard]] std::string random_id();
 
 /// The wall clock by which the server ends keys; it may step.
 [[nodiscard]] std::chrono::milliseconds unix_time();

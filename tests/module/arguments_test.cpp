@@ -4,12 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ratelimit/limits.h"
+#include "zones.h"
 
 namespace ratelimit {
 namespace {
@@ -18,23 +22,64 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Words = std::vector<std::string_view>;
 
-Fault fault_of_check(Words words) {
+// What RL.CHECK takes, what its shorthands do, and what the others take.
+constexpr std::uint8_t kOfCheck = Options::kLimits | Options::kCost | Options::kMode | Options::kId;
+constexpr std::uint8_t kOfShorthand = Options::kCost | Options::kMode | Options::kId;
+constexpr std::uint8_t kOfPeek = Options::kLimits | Options::kCost;
+constexpr std::uint8_t kOfReserve = Options::kLimits | Options::kCost | Options::kId;
+constexpr std::uint8_t kOfSettle = Options::kLimits;
+
+// Stands for no fault, where a test expects one.
+constexpr Fault kNone{Fault::Kind::no_limits};
+
+Fault fault_of_check(Words words, std::uint8_t options = kOfCheck) {
   words.insert(words.begin(), "RL.CHECK");
   CheckRequest request;
-  return parse_check(words, request).value_or(Fault{Fault::Kind::no_limits});
+  return parse_check(words, options, request).value_or(kNone);
 }
 
-Fault fault_of_bucket(Words words) {
-  words.insert(words.begin(), "RL.TOKENBUCKET");
+Fault fault_of(Algorithm algorithm, Words words) {
+  words.insert(words.begin(), "RL.SHORTHAND");
   CheckRequest request;
-  return parse_shorthand(words, Algorithm::token_bucket, request).value_or(Fault{Fault::Kind::no_limits});
+  return parse_shorthand(words, algorithm, request).value_or(kNone);
+}
+Fault fault_of_bucket(const Words& words) { return fault_of(Algorithm::token_bucket, words); }
+
+Fault fault_of_reservation(Words words) {
+  words.insert(words.begin(), "RL.RESERVE");
+  CheckRequest request;
+  Span ttl{};
+  return parse_reservation(words, request, ttl).value_or(kNone);
 }
 
-/// The limits and the cost of a call that must be understood.
+Fault fault_of_settlement(Words words) {
+  words.insert(words.begin(), "RL.SETTLE");
+  CheckRequest request;
+  return parse_settlement(words, request).value_or(kNone);
+}
+
+/// What is asked by a call that must be understood.
 void parse(Words words, CheckRequest& request) {
   words.insert(words.begin(), "RL.CHECK");
-  const auto fault = parse_check(words, request);
+  const auto fault = parse_check(words, kOfCheck, request);
   ASSERT_FALSE(fault) << message(*fault);
+}
+
+/// The only limit of a call of RL.CHECK that must be understood.
+LimitSpec limit_of(Words words) {
+  CheckRequest request;
+  words.insert(words.begin(), "k");
+  parse(words, request);
+  EXPECT_EQ(request.limits.size(), 1U);
+  return request.limits.empty() ? LimitSpec{} : request.limits.span()[0];
+}
+
+/// The call, without its limits, of an RL.CHECK that must be understood.
+Request call_of(Words words) {
+  CheckRequest request;
+  words.insert(words.begin(), {"k", "FIXED", "5", "60s"});
+  parse(words, request);
+  return request.call;
 }
 
 /// The period that a bucket gets from this text, if it is understood.
@@ -56,7 +101,7 @@ TEST(Arguments, ReadsALimitWithItsOptionsInAnyOrderAndAnyCase) {
   EXPECT_TRUE(spec.aligned);
   EXPECT_TRUE(spec.per_request);
   EXPECT_EQ(spec.label, "burst");
-  EXPECT_EQ(request.cost, Units(3));
+  EXPECT_EQ(request.call.cost, Units(3));
 }
 
 TEST(Arguments, GivesAnOptionToTheLimitBeforeIt) {
@@ -72,7 +117,7 @@ TEST(Arguments, GivesAnOptionToTheLimitBeforeIt) {
 TEST(Arguments, TakesACostOfOneWhereNoneIsGiven) {
   CheckRequest request;
   parse({"k", "SLIDING", "5", "10"}, request);
-  EXPECT_EQ(request.cost, Units(1));
+  EXPECT_EQ(request.call.cost, Units(1));
 }
 
 TEST(Arguments, ReadsDurationsInFiveUnitsAndInSecondsWithoutOne) {
@@ -111,6 +156,11 @@ TEST(Arguments, NameTheFirstThatIsMissing) {
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1"}), (Fault{Fault::Kind::missing, window}));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "AS"}), (Fault{Fault::Kind::missing, label}));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "COST"}), (Fault{Fault::Kind::missing, cost}));
+  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET"}), (Fault{Fault::Kind::missing, capacity}));
+  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1"}), (Fault{Fault::Kind::missing, leak}));
+  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1", "1"}), (Fault{Fault::Kind::missing, period}));
+  EXPECT_EQ(fault_of_check({"k", "CONCURRENT"}), (Fault{Fault::Kind::missing, limit}));
+  EXPECT_EQ(fault_of_check({"k", "CONCURRENT", "1"}), (Fault{Fault::Kind::missing, lease}));
 }
 
 TEST(Arguments, TheFirstFaultSticks) {
@@ -127,15 +177,241 @@ TEST(Arguments, RefuseWhatIsGivenTwice) {
 }
 
 TEST(Arguments, RefuseWordsThatNobodyKnowsAndTellWhereTheyStand) {
-  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "COSTS", "1"}),
-            (Fault{Fault::Kind::unknown_option, Argument::none, 5}));
-  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "ALIGNED"}), (Fault{Fault::Kind::unknown_option, Argument::none, 5}));
-  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "FIXED", "1", "1"}),
-            (Fault{Fault::Kind::unknown_option, Argument::none, 5}));
-  EXPECT_EQ(fault_of_check({"k", "FIX", "1", "1"}), (Fault{Fault::Kind::unknown_limit_or_option, Argument::none, 2}));
-  EXPECT_EQ(fault_of_check({"k", "AS", "a", "FIXED", "1", "1"}),
-            (Fault{Fault::Kind::unknown_limit_or_option, Argument::none, 2}));
+  const auto unknown_at = [](std::uint16_t position, std::uint8_t options) {
+    return Fault{Fault::Kind::unknown_option, Argument::none, position, options};
+  };
+  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "COSTS", "1"}), unknown_at(5, kOfShorthand));
+  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "ALIGNED"}), unknown_at(5, kOfShorthand));
+  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "FIXED", "1", "1"}), unknown_at(5, kOfShorthand));
+  EXPECT_EQ(fault_of_check({"k", "FIX", "1", "1"}), unknown_at(2, kOfCheck));
+  EXPECT_EQ(fault_of_check({"k", "AS", "a", "FIXED", "1", "1"}), unknown_at(2, kOfCheck));
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "FORCED"}), unknown_at(5, kOfCheck));
   EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "PER", "CALL"}), (Fault{Fault::Kind::incomplete_per_request}));
+}
+
+TEST(Arguments, RefuseTheOptionsOfOtherAlgorithms) {
+  const auto unknown = Fault{Fault::Kind::unknown_option, Argument::none, 5, kOfCheck};
+  for (const std::string_view option : {"ALIGNED", "APPROX", "TZ"}) {
+    for (const std::string_view limit : {"FIXED", "SLIDING", "CONCURRENT"}) {
+      if ((option == "ALIGNED" && limit == "FIXED") || (option == "APPROX" && limit == "SLIDING")) continue;
+      EXPECT_EQ(fault_of_check({"k", limit, "1", "1", option, "UTC"}), unknown) << limit << ' ' << option;
+    }
+    if (option == "TZ") continue;
+    EXPECT_EQ(fault_of_check({"k", "QUOTA", "1", "DAY", option}), unknown) << option;
+  }
+  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1", "1", "1", "ALIGNED"}),
+            (Fault{Fault::Kind::unknown_option, Argument::none, 6, kOfCheck}));
+  EXPECT_EQ(fault_of_check({"k", "APPROX", "SLIDING", "1", "1"}),
+            (Fault{Fault::Kind::unknown_option, Argument::none, 2, kOfCheck}));
+}
+
+TEST(Arguments, ReadEveryAlgorithm) {
+  const LimitSpec leaky = limit_of({"LeakyBucket", "20", "7", "60s"});
+  EXPECT_EQ(leaky.algorithm, Algorithm::leaky_bucket);
+  EXPECT_EQ(leaky.size, Units(20));
+  EXPECT_EQ(leaky.refill, Units(7));
+  EXPECT_EQ(leaky.span, seconds(60));
+  EXPECT_EQ(limit_of({"SLIDING", "5", "60s"}).algorithm, Algorithm::sliding_log);
+  const LimitSpec leases = limit_of({"concurrent", "5", "30s", "AS", "jobs", "per", "request"});
+  EXPECT_EQ(leases.algorithm, Algorithm::concurrent);
+  EXPECT_EQ(leases.span, seconds(30));
+  EXPECT_EQ(leases.label, "jobs");
+  EXPECT_TRUE(leases.per_request);
+}
+
+TEST(Arguments, ReadApproxWhereverItStandsBehindItsLimit) {
+  for (const Words& words : {Words{"SLIDING", "5", "60s", "approx"}, Words{"SLIDING", "5", "60s", "AS", "a", "APPROX"},
+                             Words{"SLIDING", "5", "60s", "COST", "2", "APPROX", "PER", "REQUEST"}}) {
+    const LimitSpec spec = limit_of(words);
+    EXPECT_EQ(spec.algorithm, Algorithm::sliding_window);
+    EXPECT_EQ(spec.span, seconds(60));
+    EXPECT_TRUE(Limit::make(spec));
+  }
+  EXPECT_EQ(fault_of_check({"k", "SLIDING", "5", "60s", "APPROX", "APPROX"}),
+            (Fault{Fault::Kind::repeated, Argument::approximate}));
+  EXPECT_EQ(fault_of(Algorithm::sliding_log, {"k", "5", "60s", "APPROX", "AS", "a", "APPROX"}),
+            (Fault{Fault::Kind::repeated, Argument::approximate}));
+}
+
+TEST(Arguments, ReadAQuotaInEveryUnit) {
+  using enum CalendarUnit;
+  const std::pair<std::string_view, CalendarUnit> units[] = {
+      {"HOUR", hour}, {"day", day}, {"Week", week}, {"MONTH", month}, {"YEAR", year}};
+  for (const auto& [word, unit] : units) {
+    const LimitSpec spec = limit_of({"QUOTA", "100", word});
+    EXPECT_EQ(spec.algorithm, Algorithm::quota);
+    EXPECT_EQ(spec.unit, unit);
+    EXPECT_EQ(spec.span, Span{});
+    EXPECT_TRUE(spec.zone.empty());
+    EXPECT_TRUE(Limit::make(spec));
+  }
+  for (const std::string_view word : {"", "1d", "DAYS", "MINUTE", "60", "TZ"}) {
+    EXPECT_EQ(fault_of_check({"k", "QUOTA", "100", word}), (Fault{Fault::Kind::malformed, Argument::unit})) << word;
+  }
+  EXPECT_EQ(fault_of_check({"k", "QUOTA", "100"}), (Fault{Fault::Kind::missing, Argument::unit}));
+  EXPECT_EQ(fault_of_check({"k", "QUOTA", "0", "DAY"}), (Fault{Fault::Kind::malformed, Argument::limit}));
+  EXPECT_EQ(fault_of(Algorithm::quota, {"k"}), (Fault{Fault::Kind::missing, Argument::limit}));
+  EXPECT_EQ(fault_of(Algorithm::quota, {"k", "5"}), (Fault{Fault::Kind::missing, Argument::unit}));
+}
+
+TEST(Arguments, ReadTheTimeZoneOfAQuota) {
+  const LimitSpec spec = limit_of({"QUOTA", "100", "DAY", "AS", "a", "tz", "Europe/Berlin"});
+  EXPECT_EQ(spec.zone, "Europe/Berlin");
+  EXPECT_EQ(spec.rules, find_zone("Europe/Berlin"));
+  EXPECT_TRUE(Limit::make(spec));
+  for (const std::string_view utc : {"UTC", "Etc/UTC"}) {
+    EXPECT_EQ(limit_of({"QUOTA", "100", "DAY", "TZ", utc}), limit_of({"QUOTA", "100", "DAY"})) << utc;
+  }
+  for (const std::string_view zone :
+       {"", "Europe/Nowhere", "europe/berlin", "../Europe/Berlin", "/etc/passwd", "DAY"}) {
+    EXPECT_EQ(fault_of_check({"k", "QUOTA", "5", "DAY", "TZ", zone}), (Fault{Fault::Kind::malformed, Argument::zone}));
+  }
+  EXPECT_EQ(fault_of_check({"k", "QUOTA", "5", "DAY", "TZ"}), (Fault{Fault::Kind::missing, Argument::zone}));
+  for (const std::string_view first : {"UTC", "Europe/Berlin"}) {
+    EXPECT_EQ(fault_of_check({"k", "QUOTA", "5", "DAY", "TZ", first, "TZ", "UTC"}),
+              (Fault{Fault::Kind::repeated, Argument::zone}));
+  }
+  CheckRequest request;
+  parse({"k", "QUOTA", "5", "DAY", "TZ", "Asia/Tokyo", "QUOTA", "5", "WEEK", "TZ", "UTC"}, request);
+  EXPECT_EQ(request.limits.span()[0].zone, "Asia/Tokyo");
+  EXPECT_TRUE(request.limits.span()[1].zone.empty());
+}
+
+TEST(Arguments, ReadTheModesOfACall) {
+  EXPECT_EQ(call_of({}).mode, Mode::whole);
+  EXPECT_EQ(call_of({"partial"}).mode, Mode::partial);
+  EXPECT_EQ(call_of({"COST", "7", "Force"}).mode, Mode::force);
+  const Request waiting = call_of({"MAXWAIT", "1500ms", "COST", "3"});
+  EXPECT_EQ(waiting.mode, Mode::may_wait);
+  EXPECT_EQ(waiting.longest_wait, milliseconds(1500));
+  EXPECT_EQ(waiting.cost, Units(3));
+}
+
+TEST(Arguments, RefuseAMaxwaitThatIsNoDuration) {
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "MAXWAIT"}), (Fault{Fault::Kind::missing, Argument::longest_wait}));
+  for (const std::string_view text : {"0", "0ms", "-1s", "3651d", "soon", ""}) {
+    EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "MAXWAIT", text}),
+              (Fault{Fault::Kind::malformed, Argument::longest_wait}))
+        << text;
+  }
+}
+
+TEST(Arguments, RefuseASecondMode) {
+  const Words modes[] = {{"PARTIAL"}, {"FORCE"}, {"MAXWAIT", "1s"}};
+  for (const Words& first : modes) {
+    for (const Words& second : modes) {
+      Words words{"k", "FIXED", "1", "1"};
+      words.insert(words.end(), first.begin(), first.end());
+      words.insert(words.end(), second.begin(), second.end());
+      const auto kind = first == second ? Fault::Kind::repeated : Fault::Kind::two_modes;
+      EXPECT_EQ(fault_of_check(words), (Fault{kind, Argument::mode})) << first[0] << ' ' << second[0];
+    }
+  }
+}
+
+TEST(Arguments, ReadAnIdOfAnyBytes) {
+  EXPECT_EQ(call_of({}).id, "");
+  EXPECT_EQ(call_of({"ID", "job:1"}).id, "job:1");
+  EXPECT_EQ(call_of({"id", "COST", "cost", "2"}).id, "COST");
+  const std::string_view bytes("\0\xFF \"", 4);
+  EXPECT_EQ(call_of({"ID", bytes}).id, bytes);
+  EXPECT_EQ(call_of({"ID", std::string(kMaxIdBytes, 'x')}).id.size(), kMaxIdBytes);
+  const std::string too_long(kMaxIdBytes + 1, 'x');
+  for (const std::string_view id : {std::string_view(), std::string_view(too_long)}) {
+    EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "ID", id}), (Fault{Fault::Kind::malformed, Argument::id}));
+  }
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "ID"}), (Fault{Fault::Kind::missing, Argument::id}));
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "ID", "a", "ID", "a"}),
+            (Fault{Fault::Kind::repeated, Argument::id}));
+}
+
+TEST(Arguments, KnowWhichOptionsACommandHas) {
+  const Words options[] = {{"COST", "1"}, {"PARTIAL"}, {"FORCE"}, {"MAXWAIT", "1"}, {"ID", "a"}};
+  const std::uint8_t bits[] = {Options::kCost, Options::kMode, Options::kMode, Options::kMode, Options::kId};
+  for (std::size_t i = 0; i < std::size(options); ++i) {
+    for (const std::uint8_t command : {kOfCheck, kOfPeek, kOfReserve, kOfSettle}) {
+      Words words{"k", "FIXED", "1", "1"};
+      words.insert(words.end(), options[i].begin(), options[i].end());
+      const Fault unknown{Fault::Kind::unknown_option, Argument::none, 5, command};
+      EXPECT_EQ(fault_of_check(words, command), (command & bits[i]) != 0 ? kNone : unknown) << options[i][0];
+    }
+  }
+}
+
+TEST(Arguments, TakeEveryModeAndAnIdBehindAShorthand) {
+  for (const Algorithm algorithm : {Algorithm::token_bucket, Algorithm::leaky_bucket, Algorithm::fixed_window,
+                                    Algorithm::sliding_log, Algorithm::quota, Algorithm::concurrent}) {
+    Words words{"RL.SHORTHAND", "k", "5"};
+    if (is_bucket(algorithm)) words.emplace_back("5");
+    words.emplace_back(algorithm == Algorithm::quota ? "DAY" : "60s");
+    words.insert(words.end(), {"ID", "a", "MAXWAIT", "2s", "AS", "b", "COST", "3"});
+    CheckRequest request;
+    EXPECT_EQ(parse_shorthand(words, algorithm, request), std::nullopt);
+    ASSERT_EQ(request.limits.size(), 1U);
+    EXPECT_EQ(request.limits.span()[0].algorithm, algorithm);
+    EXPECT_EQ(request.limits.span()[0].label, "b");
+    EXPECT_EQ(request.call.id, "a");
+    EXPECT_EQ(request.call.mode, Mode::may_wait);
+    EXPECT_EQ(request.call.cost, Units(3));
+  }
+}
+
+TEST(Arguments, ReadAReservation) {
+  CheckRequest request;
+  Span ttl{};
+  const Words words{"RL.RESERVE", "k", "30s", "ID", "req-7", "QUOTA", "1000", "DAY", "COST", "100"};
+  EXPECT_EQ(parse_reservation(words, request, ttl), std::nullopt);
+  EXPECT_EQ(ttl, seconds(30));
+  EXPECT_EQ(request.limits.size(), 1U);
+  EXPECT_EQ(request.call.cost, Units(100));
+  EXPECT_EQ(request.call.id, "req-7");
+  EXPECT_EQ(request.call.mode, Mode::whole);
+  EXPECT_EQ(fault_of_reservation({"k", "30s"}), kNone);
+  EXPECT_EQ(fault_of_reservation({}), (Fault{Fault::Kind::missing, Argument::key}));
+  EXPECT_EQ(fault_of_reservation({"k"}), (Fault{Fault::Kind::missing, Argument::ttl}));
+  EXPECT_EQ(fault_of_reservation({"k", "FIXED", "1", "1"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
+  EXPECT_EQ(fault_of_reservation({"k", "0"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
+  EXPECT_EQ(fault_of_reservation({"k", "1", "COST", "0"}), (Fault{Fault::Kind::malformed, Argument::cost}));
+  EXPECT_EQ(fault_of_reservation({"k", "1", "FORCE"}),
+            (Fault{Fault::Kind::unknown_option, Argument::none, 3, kOfReserve}));
+}
+
+TEST(Arguments, ReadASettlement) {
+  CheckRequest request;
+  const Words words{"RL.SETTLE", "k", "req-7", "0", "FIXED", "5", "60s", "ALIGNED"};
+  EXPECT_EQ(parse_settlement(words, request), std::nullopt);
+  EXPECT_EQ(request.call.id, "req-7");
+  EXPECT_EQ(request.call.cost, kNoUnits);
+  EXPECT_EQ(request.call.mode, Mode::force);
+  EXPECT_TRUE(request.limits.span()[0].aligned);
+  EXPECT_EQ(fault_of_settlement({"k", "a", "4294967295"}), kNone);
+  EXPECT_EQ(fault_of_settlement({"k"}), (Fault{Fault::Kind::missing, Argument::id}));
+  EXPECT_EQ(fault_of_settlement({"k", ""}), (Fault{Fault::Kind::malformed, Argument::id}));
+  EXPECT_EQ(fault_of_settlement({"k", "a"}), (Fault{Fault::Kind::missing, Argument::actual}));
+  for (const std::string_view actual : {"-1", "4294967296", "1.5", "01", "FIXED", ""}) {
+    EXPECT_EQ(fault_of_settlement({"k", "a", actual}), (Fault{Fault::Kind::malformed, Argument::actual})) << actual;
+  }
+  for (const std::string_view option : {"COST", "ID", "FORCE"}) {
+    EXPECT_EQ(fault_of_settlement({"k", "a", "1", option, "1"}),
+              (Fault{Fault::Kind::unknown_option, Argument::none, 4, kOfSettle}));
+  }
+}
+
+TEST(Arguments, ReadARefundAndARelease) {
+  Units units;
+  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k", "7"}, units), std::nullopt);
+  EXPECT_EQ(units, Units(7));
+  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k"}, units), (Fault{Fault::Kind::missing, Argument::units}));
+  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k", "0"}, units), (Fault{Fault::Kind::malformed, Argument::units}));
+  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k", "7", "8"}, units),
+            (Fault{Fault::Kind::nothing_more, Argument::units}));
+  std::string_view id;
+  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k", "job:1"}, id), std::nullopt);
+  EXPECT_EQ(id, "job:1");
+  EXPECT_EQ(parse_release(Words{"RL.RELEASE"}, id), (Fault{Fault::Kind::missing, Argument::key}));
+  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k"}, id), (Fault{Fault::Kind::missing, Argument::id}));
+  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k", ""}, id), (Fault{Fault::Kind::malformed, Argument::id}));
+  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k", "a", "b"}, id), (Fault{Fault::Kind::nothing_more, Argument::id}));
 }
 
 TEST(Arguments, RefuseLabelsThatWouldNeedQuoting) {
@@ -152,6 +428,8 @@ TEST(Arguments, RefuseABucketThatWouldRefillForever) {
   EXPECT_EQ(fault_of_bucket({"k", "2", "1", "3650d"}), (Fault{Fault::Kind::refills_too_slowly, Argument::refill}));
   EXPECT_EQ(fault_of_bucket({"k", "4294967295", "1", "1s"}),
             (Fault{Fault::Kind::refills_too_slowly, Argument::refill}));
+  EXPECT_EQ(fault_of(Algorithm::leaky_bucket, {"k", "2", "1", "3650d"}),
+            (Fault{Fault::Kind::refills_too_slowly, Argument::leak}));
 }
 
 TEST(Arguments, RefuseTheNinthLimit) {
@@ -163,7 +441,7 @@ TEST(Arguments, RefuseTheNinthLimit) {
 TEST(Arguments, RefuseAnythingBehindTheOnlyArgument) {
   EXPECT_EQ(parse_key_only(Words{"RL.INFO", "k"}), std::nullopt);
   EXPECT_EQ(parse_key_only(Words{"RL.INFO"}), (Fault{Fault::Kind::missing, Argument::key}));
-  EXPECT_EQ(parse_key_only(Words{"RL.INFO", "k", "k"}), (Fault{Fault::Kind::key_only, Argument::key}));
+  EXPECT_EQ(parse_key_only(Words{"RL.INFO", "k", "k"}), (Fault{Fault::Kind::nothing_more, Argument::key}));
 }
 
 }  // namespace

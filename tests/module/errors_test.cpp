@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
 namespace ratelimit {
 namespace {
 
@@ -15,6 +20,29 @@ TEST(Errors, NameTheArgumentAndItsRange) {
             "ERR label must be 1 to 64 visible ASCII characters other than \" and \\");
 }
 
+TEST(Errors, CallTheLaterArgumentsAsTheDocumentationDoes) {
+  EXPECT_EQ(message({Kind::malformed, Argument::leak}), "ERR leak must be an integer from 1 to 4294967295");
+  EXPECT_EQ(message({Kind::malformed, Argument::units}), "ERR n must be an integer from 1 to 4294967295");
+  EXPECT_EQ(message({Kind::malformed, Argument::actual}), "ERR actual must be an integer from 0 to 4294967295");
+  EXPECT_EQ(message({Kind::malformed, Argument::id}), "ERR id must be 1 to 64 bytes");
+  EXPECT_EQ(message({Kind::malformed, Argument::unit}), "ERR unit must be HOUR, DAY, WEEK, MONTH or YEAR");
+  EXPECT_EQ(message({Kind::malformed, Argument::zone}).rfind("ERR TZ must be ", 0), 0U);
+  for (const Argument argument : {Argument::lease, Argument::longest_wait, Argument::ttl}) {
+    EXPECT_NE(message({Kind::malformed, argument}).find(" must be a duration from 1ms to 3650d, "), std::string::npos);
+  }
+  EXPECT_EQ(message({Kind::repeated, Argument::approximate}), "ERR APPROX is given twice");
+  EXPECT_EQ(message({Kind::repeated, Argument::mode}), "ERR PARTIAL, FORCE or MAXWAIT is given twice");
+  EXPECT_EQ(message({Kind::two_modes, Argument::mode}), "ERR only one of PARTIAL, FORCE and MAXWAIT can be given");
+  EXPECT_EQ(message({Kind::nothing_more, Argument::key}), "ERR key must be the last argument");
+}
+
+TEST(Errors, SayWhichWayABucketIsTooSlow) {
+  EXPECT_EQ(message({Kind::refills_too_slowly, Argument::refill}),
+            "ERR refill must be large enough for the bucket to refill from empty within 3650d");
+  EXPECT_EQ(message({Kind::refills_too_slowly, Argument::leak}),
+            "ERR leak must be large enough for the bucket to run empty within 3650d");
+}
+
 TEST(Errors, SayWhatIsMissingAndWhatItMustBe) {
   EXPECT_EQ(message({Kind::missing, Argument::refill}),
             "ERR refill is missing: it must be an integer from 1 to 4294967295");
@@ -23,6 +51,33 @@ TEST(Errors, SayWhatIsMissingAndWhatItMustBe) {
 TEST(Errors, TellWhereAnUnknownWordStands) {
   EXPECT_EQ(message({Kind::unknown_option, Argument::none, 5}).rfind("ERR syntax error at argument 5: expected ", 0),
             0U);
+}
+
+TEST(Errors, ExpectOnlyWhatTheCommandHas) {
+  const auto expected = [](std::uint8_t options) {
+    return message({Kind::unknown_option, Argument::none, 2, options});
+  };
+  const std::pair<std::uint8_t, std::string_view> all[] = {{Options::kLimits, "LEAKYBUCKET"},
+                                                           {Options::kCost, "COST n"},
+                                                           {Options::kMode, "MAXWAIT d"},
+                                                           {Options::kId, "ID id"}};
+  for (const auto& [option, text] : all) {
+    EXPECT_NE(expected(option).find(text), std::string::npos) << text;
+    EXPECT_EQ(expected(static_cast<std::uint8_t>(~option)).find(text), std::string::npos) << text;
+    for (const std::string_view always : {"AS label", "PER REQUEST", "ALIGNED", "APPROX", "TZ zone"}) {
+      EXPECT_NE(expected(option).find(always), std::string::npos) << always;
+    }
+  }
+}
+
+TEST(Errors, AreOneLineWhateverTheyAreAbout) {
+  for (int kind = 0; kind <= static_cast<int>(Kind::unknown_module_argument); ++kind) {
+    for (int argument = 0; argument <= static_cast<int>(Argument::payload); ++argument) {
+      const std::string text = message({static_cast<Kind>(kind), static_cast<Argument>(argument), 7, 15});
+      EXPECT_GT(text.size(), std::string("WRONGTYPE ").size()) << kind << ' ' << argument;
+      EXPECT_EQ(text.find_first_of("\r\n"), std::string::npos);
+    }
+  }
 }
 
 TEST(Errors, BeginWithACodeThatClientsCanTest) {

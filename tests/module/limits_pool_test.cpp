@@ -6,6 +6,12 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "zones.h"
 
 namespace ratelimit {
 namespace {
@@ -32,6 +38,57 @@ TEST(LimitsPool, TellsApartWhatDiffersInOneNumberOrLabel) {
   const SharedLimits a = one(pool, bucket(5));
   EXPECT_NE(&*a, &*one(pool, bucket(6)));
   EXPECT_NE(&*a, &*one(pool, bucket(5, "x")));
+}
+
+TEST(LimitsPool, TellsApartWhatDiffersInItsAlgorithmUnitOrZone) {
+  LimitsPool pool;
+  const auto quota = [](CalendarUnit unit, std::string_view zone) {
+    return LimitSpec{.algorithm = Algorithm::quota,
+                     .size = Units(5),
+                     .unit = unit,
+                     .zone = zone,
+                     .rules = zone.empty() ? nullptr : find_zone(zone)};
+  };
+  LimitSpec queue = bucket(5);
+  queue.algorithm = Algorithm::leaky_bucket;
+  LimitSpec log{.algorithm = Algorithm::sliding_log, .size = Units(5), .span = std::chrono::seconds(1)};
+  LimitSpec counters = log;
+  counters.algorithm = Algorithm::sliding_window;
+  LimitSpec leases = log;
+  leases.algorithm = Algorithm::concurrent;
+  const std::vector<LimitSpec> specs = {bucket(5),
+                                        queue,
+                                        log,
+                                        counters,
+                                        leases,
+                                        quota(CalendarUnit::day, {}),
+                                        quota(CalendarUnit::week, {}),
+                                        quota(CalendarUnit::day, "Europe/Berlin"),
+                                        quota(CalendarUnit::day, "Europe/Paris"),
+                                        quota(CalendarUnit::week, "Europe/Paris")};
+  std::set<const Limits*> different;
+  std::vector<SharedLimits> held;
+  for (const LimitSpec& spec : specs) {
+    held.push_back(one(pool, spec));
+    ASSERT_TRUE(held.back());
+    different.insert(&*held.back());
+    EXPECT_EQ(&*one(pool, spec), &*held.back());
+  }
+  EXPECT_EQ(different.size(), specs.size());
+  EXPECT_EQ(pool.size(), specs.size());
+}
+
+TEST(LimitsPool, OwnsTheNameOfAZone) {
+  LimitsPool pool;
+  std::string name = "Europe/Berlin";
+  const LimitSpec spec{.algorithm = Algorithm::quota,
+                       .size = Units(5),
+                       .unit = CalendarUnit::day,
+                       .zone = name,
+                       .rules = find_zone(name)};
+  const SharedLimits limits = one(pool, spec);
+  name = "overwritten  ";
+  EXPECT_EQ(limits->operator[](0).spec().zone, "Europe/Berlin");
 }
 
 TEST(LimitsPool, MakesNothingOfLimitsThatAreNotValid) {

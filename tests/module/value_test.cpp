@@ -6,8 +6,12 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
+#include <span>
 #include <string>
+
+#include "zones.h"
 
 namespace ratelimit {
 namespace {
@@ -19,10 +23,16 @@ constexpr Instant kNow{seconds(1'800'000'000)};
 constexpr LimitSpec kBucket{
     .algorithm = Algorithm::token_bucket, .size = Units(10), .refill = Units(7), .span = seconds(60)};
 constexpr LimitSpec kSliding{.algorithm = Algorithm::sliding_log, .size = Units(10), .span = seconds(60)};
+constexpr LimitSpec kConcurrent{.algorithm = Algorithm::concurrent, .size = Units(10), .span = seconds(60)};
+
+constexpr Operation kReserve{
+    .kind = Operation::Kind::reserve, .at = kNow, .units = Units(4), .span = seconds(100), .id = "hold"};
+constexpr Operation kCharge{
+    .kind = Operation::Kind::charge, .at = kNow, .units = Units(2), .span = seconds(5), .id = "lease"};
 
 Value::Pointer charged(LimitsPool& pool, std::span<const LimitSpec> specs, Units cost) {
   Value::Pointer value = Value::create(pool.get(specs));
-  apply(value->limits(), value->cells(), decide(value->limits(), value->cells(), cost, kNow));
+  apply(value->limits(), value->cells(), decide(value->limits(), value->cells(), Ask{cost, "id"}, kNow));
   return value;
 }
 
@@ -63,6 +73,146 @@ TEST(Value, CountsCallsOnBothSides) {
   value->count_call(Outcome::never);
   EXPECT_EQ(value->granted_calls(), 1U);
   EXPECT_EQ(value->denied_calls(), 2U);
+}
+
+TEST(Value, CountsUpToALargestNumber) {
+  LimitsPool pool;
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
+  for (int i = 0; i < 100'000; ++i) value->count_call(Outcome::denied);
+  EXPECT_EQ(value->denied_calls(), 100'000U);
+  EXPECT_EQ(value->granted_calls(), 0U);
+  ASSERT_NE(value->reservations(), nullptr) << "the flag beside the counter is still set";
+}
+
+TEST(Value, HasRoomForReservationsOnlyIfItWasMadeSo) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get(std::array{kBucket, kSliding});
+  const Value::Pointer plain = Value::create(limits);
+  EXPECT_EQ(plain->reservations(), nullptr);
+  EXPECT_EQ(plain->turn(), Turn{});
+  const Value::Pointer roomy = Value::create(limits, Value::Room::for_reservations);
+  ASSERT_NE(roomy->reservations(), nullptr);
+  EXPECT_TRUE(roomy->reservations()->empty());
+  EXPECT_EQ(roomy->turn(), Turn{});
+  EXPECT_EQ(roomy->encoded(), plain->encoded()) << "what is not used is not written";
+}
+
+TEST(Value, TakesMoreRoomWithAllThatItHas) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3));
+  value->count_call(Outcome::granted);
+  value->count_call(Outcome::denied);
+  const std::string before = value->encoded();
+  const Value::Pointer roomy = value->move_to_more_room();
+  EXPECT_EQ(roomy->encoded(), before);
+  EXPECT_EQ(roomy->granted_calls(), 1U);
+  EXPECT_EQ(roomy->denied_calls(), 1U);
+  ASSERT_NE(roomy->reservations(), nullptr);
+  EXPECT_EQ(value->idle_at(), charged(pool, std::array{kBucket}, Units(3))->idle_at()) << "logs and leases are gone";
+
+  roomy->perform(kReserve);
+  const std::string reserved = roomy->encoded();
+  EXPECT_EQ(roomy->move_to_more_room()->encoded(), reserved);
+}
+
+TEST(Value, WithReservationsComesBackFromItsEncodedForm) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_more_room();
+  value->perform(kReserve);
+  value->perform(kCharge);
+  EXPECT_EQ(value->turn(), (Turn{kNow + seconds(5), seconds(5)}));
+  const std::string bytes = value->encoded();
+  const Value::Pointer decoded = Value::decode(bytes, pool);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encoded(), bytes);
+  EXPECT_EQ(decoded->turn(), value->turn());
+  EXPECT_EQ(decoded->memory_pieces(), value->memory_pieces());
+  EXPECT_EQ(decoded->idle_at(), kNow + seconds(100));
+  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(Value::decode(bytes.substr(0, size), pool));
+  EXPECT_FALSE(Value::decode(bytes + '\0', pool));
+}
+
+TEST(Value, IsCopiedWithItsReservations) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_more_room();
+  value->perform(kReserve);
+  value->count_call(Outcome::denied);
+  const std::string before = value->encoded();
+  const Value::Pointer copy = value->copy();
+  EXPECT_EQ(copy->encoded(), before);
+  EXPECT_EQ(&copy->limits(), &value->limits());
+  EXPECT_EQ(copy->denied_calls(), 0U);
+  copy->perform({.kind = Operation::Kind::settle, .at = kNow + seconds(1), .units = Units(1), .id = "hold"});
+  EXPECT_NE(copy->encoded(), before);
+  EXPECT_EQ(value->encoded(), before) << "a copy shares nothing that changes";
+
+  const Value::Pointer plain = charged(pool, std::array{kSliding}, Units(3));
+  EXPECT_EQ(plain->copy()->encoded(), plain->encoded());
+  EXPECT_EQ(plain->copy()->reservations(), nullptr);
+}
+
+TEST(Value, DoesWhatReservesNothingWithoutRoom) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket, kConcurrent}, Units(3));
+  EXPECT_TRUE(value->perform({.kind = Operation::Kind::release, .at = kNow, .id = "id"}));
+  EXPECT_FALSE(value->perform({.kind = Operation::Kind::release, .at = kNow, .id = "id"}));
+  EXPECT_FALSE(value->perform({.kind = Operation::Kind::refund, .at = kNow, .units = Units(3)}));
+  EXPECT_EQ(value->idle_at(), kNow);
+  EXPECT_FALSE(value->perform({.kind = Operation::Kind::settle, .at = kNow, .units = Units(1), .id = "hold"}));
+  EXPECT_GT(value->idle_at(), kNow);
+  EXPECT_EQ(value->reservations(), nullptr);
+}
+
+TEST(Value, IsIdleWhenItsHoldsHaveEndedToo) {
+  LimitsPool pool;
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
+  value->perform(kReserve);
+  EXPECT_EQ(value->idle_at(), kNow + seconds(100));
+  value->perform({.kind = Operation::Kind::collect, .at = kNow + seconds(101)});
+  EXPECT_LE(value->idle_at(), kNow + seconds(101));
+}
+
+TEST(Value, IsAheadWhenItsTurnIs) {
+  LimitsPool pool;
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
+  value->perform(kCharge);
+  EXPECT_FALSE(value->is_ahead(kNow));
+  const Instant before = kNow - seconds(30);
+  EXPECT_TRUE(value->is_ahead(before));
+  value->clamp(before);
+  EXPECT_FALSE(value->is_ahead(before));
+  EXPECT_EQ(value->turn(), (Turn{before + seconds(5), seconds(5)}));
+}
+
+TEST(Value, CountsTheBytesAndPiecesBehindIt) {
+  LimitsPool pool;
+  const Value::Pointer roomy = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
+  EXPECT_GE(roomy->bytes_behind(), sizeof(Reservations));
+  EXPECT_EQ(roomy->memory_pieces(), 3U) << "itself, the reservations, and the line of their holds";
+  const std::size_t bytes = roomy->bytes_behind();
+  roomy->perform(kReserve);
+  EXPECT_GT(roomy->bytes_behind(), bytes);
+  EXPECT_GT(roomy->memory_pieces(), 3U);
+
+  const Value::Pointer leases = charged(pool, std::array{kConcurrent}, Units(1));
+  EXPECT_GT(leases->bytes_behind(), sizeof(Roster));
+  EXPECT_GT(leases->memory_pieces(), 1U) << "it is not small: what is done to it does not travel whole";
+}
+
+TEST(Value, OfAQuotaNamesItsZone) {
+  LimitsPool pool;
+  const LimitSpec spec{.algorithm = Algorithm::quota,
+                       .size = Units(10),
+                       .unit = CalendarUnit::day,
+                       .zone = "Europe/Berlin",
+                       .rules = find_zone("Europe/Berlin")};
+  const std::string bytes = charged(pool, std::array{spec}, Units(1))->encoded();
+  const Value::Pointer decoded = Value::decode(bytes, pool);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->limits()[0].spec(), spec);
+  std::string unknown = bytes;
+  unknown.replace(unknown.find("Berlin"), 6, "Nowhen");
+  EXPECT_FALSE(Value::decode(unknown, pool)) << "a machine without the zone refuses the value";
 }
 
 TEST(Value, SurvivesThatItsMemoryIsMoved) {

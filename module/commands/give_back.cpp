@@ -1,0 +1,57 @@
+// RL.REFUND and RL.RELEASE: units come back before their time.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "arguments.h"
+#include "commands/commands.h"
+#include "keyspace.h"
+#include "state.h"
+
+namespace ratelimit::commands {
+namespace {
+
+using PerLimit = std::array<Units, kMaxLimits>;
+
+/// What a refund could give back under each limit of a value; nothing if there is no value.
+PerLimit refundable_of(const Value* value, Instant now) {
+  return value != nullptr ? refundable(value->limits(), value->cells(), value->turn().or_later(now)) : PerLimit{};
+}
+
+Units largest_difference(const PerLimit& before, const PerLimit& after) {
+  Units largest;
+  for (std::size_t i = 0; i < before.size(); ++i) largest = std::max(largest, before[i] - after[i]);
+  return largest;
+}
+
+}  // namespace
+
+std::optional<Fault> refund(const Call& call) {
+  Units units;
+  if (const auto fault = parse_refund(call.words(), units)) return fault;
+  const Instant now = module().clock.now();
+  OpenKey key(call, server::Key::Access::write);
+  if (const auto fault = key.fault()) return fault;
+  key.collect(now);
+  const PerLimit before = refundable_of(key.value(), now);
+  if (before != PerLimit{}) key.perform({.kind = Operation::Kind::refund, .at = now, .units = units});
+  call.context().reply(largest_difference(before, refundable_of(key.value(), now)).count());
+  return std::nullopt;
+}
+
+std::optional<Fault> release(const Call& call) {
+  std::string_view id;
+  if (const auto fault = parse_release(call.words(), id)) return fault;
+  const Instant now = module().clock.now();
+  OpenKey key(call, server::Key::Access::write);
+  if (const auto fault = key.fault()) return fault;
+  key.collect(now);
+  const bool found = key.value() != nullptr && has_lease(key.value()->limits(), key.value()->cells(), id, now);
+  if (found) key.perform({.kind = Operation::Kind::release, .at = now, .id = id});
+  call.context().reply(std::int64_t{found ? 1 : 0});
+  return std::nullopt;
+}
+
+}  // namespace ratelimit::commands
