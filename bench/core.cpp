@@ -6,17 +6,27 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
+#include <vector>
 
+#include "ratelimit/concurrent.h"
 #include "ratelimit/fixed_window.h"
+#include "ratelimit/leaky_bucket.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
+#include "ratelimit/quota.h"
 #include "ratelimit/sliding_log.h"
+#include "ratelimit/sliding_window.h"
 #include "ratelimit/token_bucket.h"
 #include "ratelimit/units.h"
 
 namespace {
 
 using namespace std::chrono_literals;
+using ratelimit::Ask;
 using ratelimit::Instant;
 using ratelimit::Outcome;
 using ratelimit::Span;
@@ -33,13 +43,13 @@ void decide_and_apply(benchmark::State& state, Algorithm limit, Span apart, Outc
   Instant now = kStart;
   // Into the steady state first: as much in use as there ever will be.
   for (std::int64_t i = 0; i < limit.size().count(); ++i) {
-    if (const auto step = limit.decide(memory, Units(1), now); step.decision.outcome == Outcome::granted) {
+    if (const auto step = limit.decide(memory, Ask{Units(1)}, now); step.decision.outcome == Outcome::granted) {
       limit.apply(memory, step.change);
     }
     now += apart;
   }
   for (auto _ : state) {
-    const auto step = limit.decide(memory, Units(1), now);
+    const auto step = limit.decide(memory, Ask{Units(1)}, now);
     if (step.decision.outcome != expected) {
       state.SkipWithError("an outcome that was not expected");
       break;
@@ -66,6 +76,28 @@ void token_bucket_denied(benchmark::State& state) {
 }
 BENCHMARK(token_bucket_denied);
 
+// Into debt, again and again: by the way that only a call with FORCE takes.
+void token_bucket_forced(benchmark::State& state) {
+  auto limit = ratelimit::TokenBucket::make(Units(7), Units(999'999'937), 1000s).value();
+  benchmark::DoNotOptimize(limit);
+  ratelimit::TokenBucket::State memory{};
+  Instant now = kStart;
+  for (auto _ : state) {
+    const auto step = limit.decide(memory, Ask{Units(8), {}, true}, now);
+    ratelimit::TokenBucket::apply(memory, step.change);
+    benchmark::DoNotOptimize(step.decision);
+    now += 2us;
+  }
+}
+BENCHMARK(token_bucket_forced);
+
+// A queue that is never empty: each call is told how long it waits.
+void leaky_bucket(benchmark::State& state) {
+  decide_and_apply(state, ratelimit::LeakyBucket::make(kPlenty, Units(999'999'937), 1000s).value(), 1us,
+                   Outcome::granted);
+}
+BENCHMARK(leaky_bucket);
+
 void fixed_window(benchmark::State& state) {
   const auto start = ratelimit::FixedWindow::Start::first_call;
   decide_and_apply(state, ratelimit::FixedWindow::make(kPlenty, 1s, start).value(), 2us, Outcome::granted);
@@ -78,6 +110,43 @@ void fixed_window_aligned(benchmark::State& state) {
 }
 BENCHMARK(fixed_window_aligned);
 
+void sliding_window(benchmark::State& state) {
+  decide_and_apply(state, ratelimit::SlidingWindow::make(kPlenty, 1s).value(), 2us, Outcome::granted);
+}
+BENCHMARK(sliding_window);
+
+void sliding_window_denied(benchmark::State& state) {
+  decide_and_apply(state, ratelimit::SlidingWindow::make(Units(7), 1h).value(), 0ns, Outcome::denied);
+}
+BENCHMARK(sliding_window_denied);
+
+/// An hour ahead of UTC, all year round: what a zone costs without its rules.
+class Lagos final : public ratelimit::Zone {
+ public:
+  [[nodiscard]] Span offset_at(Instant) const override { return 1h; }
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
+    return Instant{day.time_since_epoch() - 1h};
+  }
+};
+
+// Calls that are so far apart that nine tenths of a quota are used when its window ends.
+void quota(benchmark::State& state, ratelimit::CalendarUnit unit, Span window, const ratelimit::Zone* zone) {
+  const Span apart = window / (kPlenty.count() - kPlenty.count() / 10);
+  decide_and_apply(state, ratelimit::Quota::make(kPlenty, unit, zone).value(), apart, Outcome::granted);
+}
+
+void quota_hour(benchmark::State& state) { quota(state, ratelimit::CalendarUnit::hour, 1h, nullptr); }
+BENCHMARK(quota_hour);
+
+void quota_month(benchmark::State& state) { quota(state, ratelimit::CalendarUnit::month, 31 * 24h, nullptr); }
+BENCHMARK(quota_month);
+
+void quota_month_in_a_zone(benchmark::State& state) {
+  const Lagos lagos;
+  quota(state, ratelimit::CalendarUnit::month, 31 * 24h, &lagos);
+}
+BENCHMARK(quota_month_in_a_zone);
+
 // A log that is full but for a tenth, one entry leaving for each that comes.
 void sliding_log(benchmark::State& state) {
   const Units limit{state.range(0)};
@@ -86,13 +155,68 @@ void sliding_log(benchmark::State& state) {
 }
 BENCHMARK(sliding_log)->Arg(100)->Arg(10'000)->Arg(1'000'000);
 
+/// Names of holders: in a circle, so that none is taken again before its lease has ended.
+std::vector<std::string> names(std::int64_t count) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 0; i < count; ++i) names.push_back("holder:" + std::to_string(i));
+  return names;
+}
+
+// Leases that are taken as fast as they end, a tenth of them being free.
+void concurrent(benchmark::State& state) {
+  auto limit = ratelimit::Concurrent::make(Units(state.range(0)), 1min).value();
+  benchmark::DoNotOptimize(limit);
+  const Span apart = Span{1min} / (state.range(0) - state.range(0) / 10);
+  const std::vector<std::string> holders = names(2 * state.range(0));
+  ratelimit::Concurrent::State memory;
+  Instant now = kStart;
+  std::size_t next = 0;
+  const auto call = [&] {
+    const std::string_view id = holders[next++ % holders.size()];
+    const auto step = limit.decide(memory, Ask{Units(1), id}, now);
+    const bool is_granted = step.decision.outcome == Outcome::granted;
+    if (is_granted) limit.apply(memory, step.change, id);
+    benchmark::DoNotOptimize(step.decision);
+    now += apart;
+    return is_granted;
+  };
+  while (next < holders.size()) call();
+  for (auto _ : state) {
+    if (!call()) {
+      state.SkipWithError("a call was denied");
+      break;
+    }
+  }
+}
+BENCHMARK(concurrent)->Arg(100)->Arg(10'000)->Arg(60'000);
+
+// All leases last, and each is renewed in its turn: the one that ends first will end last.
+void concurrent_renewed(benchmark::State& state) {
+  auto limit = ratelimit::Concurrent::make(Units(state.range(0)), 1h).value();
+  benchmark::DoNotOptimize(limit);
+  const std::vector<std::string> holders = names(state.range(0));
+  ratelimit::Concurrent::State memory;
+  Instant now = kStart;
+  std::size_t next = 0;
+  const auto call = [&] {
+    const std::string_view id = holders[next++ % holders.size()];
+    const auto step = limit.decide(memory, Ask{Units(1), id}, now);
+    limit.apply(memory, step.change, id);
+    benchmark::DoNotOptimize(step.decision);
+    now += 1us;
+  };
+  while (next < holders.size()) call();
+  for (auto _ : state) call();
+}
+BENCHMARK(concurrent_renewed)->Arg(100)->Arg(10'000)->Arg(60'000);
+
 // Through the list of limits, as every command goes: one to three of them.
 void limits(benchmark::State& state) {
   using ratelimit::Algorithm;
   const std::array<ratelimit::LimitSpec, 3> specs{{
-      {.algorithm = Algorithm::token_bucket, .size = kPlenty, .refill = Units(999'999'937), .span = 1000s, .label = {}},
-      {.algorithm = Algorithm::fixed_window, .size = kPlenty, .refill = {}, .span = 1s, .label = {}},
-      {.algorithm = Algorithm::sliding_log, .size = Units(100), .refill = {}, .span = 1800us, .label = {}},
+      {.algorithm = Algorithm::token_bucket, .size = kPlenty, .refill = Units(999'999'937), .span = 1000s},
+      {.algorithm = Algorithm::fixed_window, .size = kPlenty, .span = 1s},
+      {.algorithm = Algorithm::sliding_log, .size = Units(100), .span = 1800us},
   }};
   const auto count = static_cast<std::size_t>(state.range(0));
   const auto list = ratelimit::Limits::make(std::span(specs).first(count)).value();
@@ -100,7 +224,7 @@ void limits(benchmark::State& state) {
   ratelimit::construct_idle(list, cells);
   Instant now = kStart;
   for (auto _ : state) {
-    const auto verdict = ratelimit::decide(list, cells, Units(1), now);
+    const auto verdict = ratelimit::decide(list, cells, ratelimit::Turn{}, {.cost = Units(1)}, now);
     if (verdict.decision.outcome != Outcome::granted) {
       state.SkipWithError("a call was denied");
       break;
@@ -112,5 +236,35 @@ void limits(benchmark::State& state) {
   ratelimit::destroy(list, cells);
 }
 BENCHMARK(limits)->DenseRange(1, 3);
+
+// An estimate and its settlement, while so many other holds last.
+void reserve_and_settle(benchmark::State& state) {
+  using ratelimit::Operation;
+  const std::array<ratelimit::LimitSpec, 1> specs{
+      {{.algorithm = ratelimit::Algorithm::fixed_window, .size = ratelimit::kMaxUnits, .span = 1h}}};
+  const auto list = ratelimit::Limits::make(specs).value();
+  std::array<ratelimit::Cell, specs.size()> cells;
+  ratelimit::construct_idle(list, cells);
+  ratelimit::Reservations reservations;
+  ratelimit::Account account(list, cells, reservations);
+  const std::vector<std::string> holders = names(state.range(0) + 1);
+  Instant now = kStart;
+  std::size_t next = 0;
+  const auto reserve = [&] {
+    account.perform({.kind = Operation::Kind::reserve,
+                     .at = now,
+                     .units = Units(7),
+                     .span = 1h,
+                     .id = holders[next++ % holders.size()]});
+    now += 1us;
+  };
+  while (next + 1 < holders.size()) reserve();
+  for (auto _ : state) {
+    reserve();
+    account.perform(
+        {.kind = Operation::Kind::settle, .at = now, .units = Units(5), .id = holders[next % holders.size()]});
+  }
+}
+BENCHMARK(reserve_and_settle)->Arg(1)->Arg(100)->Arg(10'000);
 
 }  // namespace

@@ -3,13 +3,15 @@
 //
 // Whatever comes, the parser says either what is wrong, in a proper error, or makes limits that are valid and that
 // read the same when they are written down again.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "arguments.h"
@@ -51,13 +53,64 @@ bool labels_are_distinct(std::span<const LimitSpec> specs) {
 void require_same_when_read_again(const Limit& limit) {
   const std::string text = "RL.CHECK k " + text_of(limit);
   CheckRequest again;
-  require(!parse_check(words_of(text), again), "a limit is written as it can be read");
+  require(!parse_check(words_of(text), Options::kLimits, again), "a limit is written as it can be read");
   require(again.limits.size() == 1 && again.limits.span()[0] == limit.spec(), "and reads the same");
-  require(again.cost == kMinUnits, "and names no cost");
+  require(again.call.cost == kMinUnits && again.call.mode == Mode::whole, "and names no cost and no mode");
 }
 
-void require_valid(const CheckRequest& request) {
-  require(in_range(request.cost), "a cost is in its range");
+/// All that a call may ask for.
+struct Asked {
+  CheckRequest check;
+  Span ttl{};
+  Units units;
+  std::string_view id;
+};
+
+/// A command, and what may stand behind its key: Options, and what comes before them.
+struct Grammar {
+  std::string_view name;
+  std::uint8_t options = 0;
+  std::optional<Algorithm> shorthand{};
+};
+
+constexpr std::uint8_t kOfShorthand = Options::kCost | Options::kMode | Options::kId;
+constexpr std::uint8_t kOfCheck = Options::kLimits | kOfShorthand;
+constexpr Grammar kCommands[] = {
+    {"RL.CHECK", kOfCheck},
+    {"RL.PEEK", Options::kLimits | Options::kCost},
+    {"RL.RESERVE", Options::kLimits | Options::kCost | Options::kId},
+    {"RL.SETTLE", Options::kLimits},
+    {"RL.REFUND"},
+    {"RL.RELEASE"},
+    {"RL.INFO"},
+    {"RL.TOKENBUCKET", kOfShorthand, Algorithm::token_bucket},
+    {"RL.LEAKYBUCKET", kOfShorthand, Algorithm::leaky_bucket},
+    {"RL.FIXED", kOfShorthand, Algorithm::fixed_window},
+    {"RL.SLIDING", kOfShorthand, Algorithm::sliding_log},
+    {"RL.QUOTA", kOfShorthand, Algorithm::quota},
+    {"RL.CONCURRENT", kOfShorthand, Algorithm::concurrent},
+};
+
+void require_valid_call(const Grammar& command, const Asked& asked) {
+  const Request& call = asked.check.call;
+  const bool is_settlement = command.name == "RL.SETTLE";
+  require(in_range(call.cost) || (is_settlement && call.cost == kNoUnits), "a cost is in its range");
+  require(call.cost == kMinUnits || is_settlement || (command.options & Options::kCost) != 0, "there may be a cost");
+  require(call.id.size() <= kMaxIdBytes && asked.id.size() <= kMaxIdBytes, "an id is not too long");
+  require(call.id.empty() || is_settlement || (command.options & Options::kId) != 0, "there may be an id");
+  require(call.mode == Mode::whole || is_settlement || (command.options & Options::kMode) != 0, "there may be a mode");
+  require(call.mode == Mode::may_wait ? in_range(call.longest_wait) : call.longest_wait == Span{},
+          "a wait is in range");
+  require(command.name != "RL.RESERVE" || in_range(asked.ttl), "a time to live is in its range");
+  require(command.name != "RL.REFUND" || in_range(asked.units), "a refund is in its range");
+  require(command.name != "RL.RELEASE" || !asked.id.empty(), "a lease has an id");
+  require(!is_settlement || !call.id.empty(), "a hold has an id");
+}
+
+void require_valid_limits(const Grammar& command, const CheckRequest& request) {
+  const bool may_be_named = (command.options & Options::kLimits) != 0 || command.shorthand;
+  require(request.limits.empty() || may_be_named, "there may be limits");
+  require(!command.shorthand || request.limits.size() == 1, "a shorthand has one limit");
   for (const LimitSpec& spec : request.limits.span()) {
     const std::optional<Limit> limit = Limit::make(spec);
     require(limit.has_value(), "what is accepted makes a limit");
@@ -69,26 +122,34 @@ void require_valid(const CheckRequest& request) {
   require(!limits || limits->are(request.limits.span()), "limits are those that were asked for");
 }
 
-std::optional<Fault> parse(const Words& words, CheckRequest& request) {
-  constexpr std::pair<std::string_view, Algorithm> kShorthands[] = {{"RL.TOKENBUCKET", Algorithm::token_bucket},
-                                                                    {"RL.FIXED", Algorithm::fixed_window},
-                                                                    {"RL.SLIDING", Algorithm::sliding_log}};
-  for (const auto& [name, algorithm] : kShorthands) {
-    if (words[0] == name) return parse_shorthand(words, algorithm, request);
-  }
-  return words[0] == "RL.INFO" ? parse_key_only(words) : parse_check(words, request);
+const Grammar& command_of(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                   [name](const Grammar& command) { return command.name == name; });
+  return found != std::end(kCommands) ? *found : kCommands[0];
+}
+
+std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& asked) {
+  if (command.shorthand) return parse_shorthand(words, *command.shorthand, asked.check);
+  if (command.name == "RL.RESERVE") return parse_reservation(words, asked.check, asked.ttl);
+  if (command.name == "RL.SETTLE") return parse_settlement(words, asked.check);
+  if (command.name == "RL.REFUND") return parse_refund(words, asked.units);
+  if (command.name == "RL.RELEASE") return parse_release(words, asked.id);
+  if (command.name == "RL.INFO") return parse_key_only(words);
+  return parse_check(words, command.options, asked.check);
 }
 
 void run(std::string_view line) {
   const Words words = words_of(line);
-  CheckRequest request;
-  const std::optional<Fault> fault = parse(words, request);
-  CheckRequest again;
-  require(parse(words, again) == fault, "the same call, the same fault");
+  const Grammar& command = command_of(words[0]);
+  Asked asked;
+  const std::optional<Fault> fault = parse(command, words, asked);
+  Asked again;
+  require(parse(command, words, again) == fault, "the same call, the same fault");
   if (fault) {
     require_proper_error(*fault, words.size());
   } else {
-    require_valid(request);
+    require_valid_call(command, asked);
+    require_valid_limits(command, asked.check);
   }
 }
 

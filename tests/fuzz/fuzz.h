@@ -11,10 +11,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <initializer_list>
+#include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "ratelimit/decision.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::fuzz {
@@ -66,32 +69,86 @@ class Choices {
   std::string_view bytes_;
 };
 
-/// The longest that a limit may ask anybody to wait: until all of it has come back.
-inline Span full_span(const LimitSpec& spec) {
-  if (spec.algorithm == Algorithm::token_bucket) {
-    __extension__ using Wide = unsigned __int128;
-    const auto refill = static_cast<Wide>(spec.refill.count());
-    const Wide nanoseconds = static_cast<Wide>(spec.size.count()) * static_cast<Wide>(spec.span.count());
-    return Span{static_cast<std::int64_t>((nanoseconds + refill - 1) / refill)};
-  }
-  // The exact log rounds times up to its grid.
-  return spec.algorithm == Algorithm::sliding_log ? spec.span + spec.span / (1 << 26) : spec.span;
+/// How long it takes until so many units have flowed into a bucket, or out of it.
+inline Span flow(const LimitSpec& spec, Units units) {
+  __extension__ using Wide = unsigned __int128;
+  const auto refill = static_cast<Wide>(spec.refill.count());
+  const Wide nanoseconds = static_cast<Wide>(units.count()) * static_cast<Wide>(spec.span.count());
+  return Span{static_cast<std::int64_t>((nanoseconds + refill - 1) / refill)};
 }
 
-inline Span longest_full_span(const Limits& limits) {
+/// The longest that a limit without debt may ask anybody to wait: until all of it has come back.
+inline Span full_span(const LimitSpec& spec) {
+  switch (spec.algorithm) {
+    case Algorithm::token_bucket:
+    case Algorithm::leaky_bucket: return flow(spec, spec.size);
+    // The exact log rounds times up to its grid.
+    case Algorithm::sliding_log: return spec.span + spec.span / (1 << 26);
+    // What was used in one window counts up to the end of the next.
+    case Algorithm::sliding_window: return 2 * spec.span;
+    case Algorithm::quota: return kLongestCalendarWindow;
+    case Algorithm::fixed_window:
+    case Algorithm::concurrent: return spec.span;
+  }
+  return {};
+}
+
+/// The most units that may count under a limit in this state. More than its size is debt: that of a bucket is bounded by
+/// what it says, and windows, logs and leases bound theirs by the largest count.
+inline Units most_used(const Limit& limit, const Cell& cell) {
+  return limit.visit([&]<class A>(const A& algorithm) {
+    const auto& state = state_in(cell, algorithm);
+    if constexpr (std::is_base_of_v<TokenBucket, A>) {
+      return limit.size() + Units(state.debt);
+    } else if constexpr (std::is_same_v<A, SlidingWindow>) {
+      return Units(std::int64_t{state.previous} + state.current);
+    } else if constexpr (std::is_same_v<A, Concurrent>) {
+      return state.leases() != nullptr ? state.leases()->units() : kNoUnits;
+    } else {
+      return kMaxUnits;
+    }
+  });
+}
+
+/// The longest that a limit in this state may ask anybody to wait, or to reset.
+inline Span longest_span(const Limit& limit, const Cell& cell) {
+  const LimitSpec spec = limit.spec();
+  // Only the debt of a bucket lasts longer than all of it takes to come back.
+  if (!is_bucket(spec.algorithm)) return full_span(spec);
+  return full_span(spec) + flow(spec, most_used(limit, cell) - limit.size());
+}
+
+/// The longest that any answer in these states may say: a call waits for who waits for a turn, and then for what is
+/// used up; and if it may wait itself, or is forced, for what it takes.
+inline Span longest_answer(const Limits& limits, std::span<const Cell> cells, const Turn& turn,
+                           const Request& request) {
   Span longest{};
-  for (std::size_t i = 0; i < limits.size(); ++i) longest = std::max(longest, full_span(limits[i].spec()));
-  return longest;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    Span span = longest_span(limits[i], cells[i]);
+    if (request.mode == Mode::force && is_bucket(limits[i].spec().algorithm)) span += kMaxSpan;
+    longest = std::max(longest, span);
+  }
+  return turn.wait + (request.mode == Mode::may_wait ? 2 * longest : longest);
 }
 
 /// What holds for the answer of any state whatsoever.
-inline void require_sane(const Decision& decision, Units cost, Span longest) {
-  const bool granted = decision.outcome == Outcome::granted;
-  require(decision.granted == (granted ? cost : kNoUnits), "all is granted, or nothing");
+inline void require_sane(const Decision& decision, const Request& request, Span longest) {
+  const bool is_granted = decision.outcome == Outcome::granted;
+  if (is_granted && request.mode == Mode::partial) {
+    require(kMinUnits <= decision.granted && decision.granted <= request.cost, "a part of it is granted");
+  } else {
+    require(decision.granted == (is_granted ? request.cost : kNoUnits), "all is granted, or nothing");
+  }
   require(kNoUnits <= decision.remaining && decision.remaining <= decision.size, "remaining is within the limit");
-  require(Span{} <= decision.wait && decision.wait <= longest, "a wait is at most one full span");
-  require(Span{} <= decision.reset && decision.reset <= longest, "a reset is at most one full span");
-  require((decision.wait > Span{}) == (decision.outcome == Outcome::denied), "who is denied waits, and nobody else");
+  require(Span{} <= decision.wait && decision.wait <= longest, "a wait is bounded");
+  require(Span{} <= decision.reset && decision.reset <= longest, "a reset is bounded");
+  require(decision.outcome != Outcome::denied || decision.wait > Span{}, "who is denied waits");
+  require(decision.outcome != Outcome::never || decision.wait == Span{}, "who can never be granted does not");
+  const bool may_be_never = request.mode == Mode::whole || request.mode == Mode::may_wait;
+  require(decision.outcome != Outcome::never || may_be_never, "a part, or debt, is never too much");
+  if (request.mode == Mode::may_wait && is_granted) {
+    require(decision.wait <= request.longest_wait, "nobody waits longer than agreed");
+  }
 }
 
 }  // namespace ratelimit::fuzz

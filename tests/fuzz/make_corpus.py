@@ -26,9 +26,16 @@ MOST = 2**32 - 1
 # --- the binary form --------------------------------------------------------------------------------
 
 
-def limit(algorithm: int, size: int, span: int, refill: int = 0, flags: int = 0, label: bytes = b"") -> bytes:
-    flags |= 4 if label else 0
-    return struct.pack("<BBIIq", algorithm, flags, size, refill, span) + (bytes([len(label)]) + label if label else b"")
+def text(content: bytes) -> bytes:
+    return bytes([len(content)]) + content
+
+
+def limit(
+    algorithm: int, size: int, span: int, refill: int = 0, flags: int = 0, label: bytes = b"", zone: bytes = b""
+) -> bytes:
+    flags |= (4 if label else 0) | (8 if zone else 0)
+    names = (text(zone) if zone else b"") + (text(label) if label else b"")
+    return struct.pack("<BBIIq", algorithm, flags, size, refill, span) + names
 
 
 def bucket(size: int, refill: int, period: int, **options) -> bytes:
@@ -43,6 +50,25 @@ def sliding(size: int, window: int, **options) -> bytes:
     return limit(3, size, window, **options)
 
 
+def leaky(size: int, leak: int, period: int, **options) -> bytes:
+    return limit(4, size, period, leak, **options)
+
+
+def approx(size: int, window: int, **options) -> bytes:
+    return limit(5, size, window, **options)
+
+
+HOUR_UNIT, DAY_UNIT, WEEK_UNIT, MONTH_UNIT, YEAR_UNIT = range(1, 6)
+
+
+def quota(size: int, unit: int, **options) -> bytes:
+    return limit(6, size, unit, **options)
+
+
+def concurrent(size: int, lease: int, **options) -> bytes:
+    return limit(7, size, lease, **options)
+
+
 def variable(number: int) -> bytes:
     low = bytes()
     while number >= 0x80:
@@ -52,17 +78,46 @@ def variable(number: int) -> bytes:
 
 
 def instant(when: int, number: int) -> bytes:
-    """The state of a bucket or a window; also the change of any limit."""
+    """The state of a bucket or a window; also the change of a log or of leases."""
     return struct.pack("<qI", when, number)
+
+
+def in_debt(full_at: int, fraction: int, debt: int) -> bytes:
+    return struct.pack("<QII", full_at | 1 << 63, fraction, debt)
+
+
+def two_windows(start: int, previous: int, current: int) -> bytes:
+    return struct.pack("<qII", start, previous, current)
+
+
+def leases(*members: tuple[int, int, bytes]) -> bytes:
+    """Each its end, units and id."""
+    return struct.pack("<I", len(members)) + b"".join(instant(end, units) + text(id) for end, units, id in members)
+
+
+def reserved(*holds: tuple[int, int, int, bytes], turn: int = 0, wait: int = 0, as_of: int = 0) -> bytes:
+    """Each its end, units, what was charged since, and id."""
+    members = b"".join(instant(end, units) + variable(newer) + text(id) for end, units, newer, id in holds)
+    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + members
+
+
+COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
+
+
+def operation(kind: int, at: int, units: int = 0, span: int = 0, id: bytes = b"") -> bytes:
+    return struct.pack("<BqIq", kind, at, units, span) + text(id)
 
 
 def log(*entries: tuple[int, int]) -> bytes:
     return struct.pack("<I", len(entries)) + b"".join(variable(step) + variable(units) for step, units in entries)
 
 
-def value(limits: list[bytes], states: list[bytes], changes: list[bytes] | None = None) -> bytes:
-    """An input of the target `decoder`: the length of a value, the value, and a change of it."""
-    encoded = bytes([1, len(limits)]) + b"".join(limits) + b"".join(states)
+def value(
+    limits: list[bytes], states: list[bytes], changes: list[bytes] | None = None, reservations: bytes = b""
+) -> bytes:
+    """An input of the target `decoder`: the length of a value, the value, and a change of it or an operation on it."""
+    count = len(limits) | (128 if reservations else 0)
+    encoded = bytes([1, count]) + b"".join(limits) + b"".join(states) + reservations
     change = b"" if changes is None else b"\1" + b"".join(changes)
     return struct.pack("<H", len(encoded)) + encoded + change
 
@@ -71,6 +126,15 @@ IDLE = bytes(12)
 EMPTY = log()
 TICK = TODAY // 500  # of a log over a minute, whose grid is 500 ns
 GRANTED_TODAY = instant(TODAY + 3 * SECOND, 1)
+BOTH_JOBS = leases((TODAY + 30 * SECOND, 1, b"job:1"), (TODAY + 40 * SECOND, 2, b"job:2"))
+A_HOLD = reserved((TODAY + 10 * SECOND, 100, 3, b"req-7"), as_of=TODAY + SECOND)
+TWO_HOLDS_AND_A_TURN = reserved(
+    (TODAY + 10 * SECOND, 1, 201, b"a"),
+    (TODAY + 10 * SECOND, 2, 202, b"b"),
+    turn=TODAY + 30 * SECOND,
+    wait=29 * SECOND,
+    as_of=TODAY + SECOND,
+)
 
 DECODER = {
     "bucket-idle": value([bucket(20, 10, SECOND)], [IDLE]),
@@ -99,6 +163,91 @@ DECODER = {
     "eight-limits": value(
         [fixed(size, 60 * SECOND, flags=size % 4) for size in range(1, 9)], [instant(TODAY, size) for size in range(8)]
     ),
+    "bucket-in-debt": value(
+        [bucket(20, 10, SECOND)],
+        [in_debt(TODAY + 2500 * MS, 0, 5)],
+        [in_debt(TODAY + 2500 * MS, 0, 5)],
+    ),
+    "bucket-in-deepest-debt": value([bucket(5, 1, DAY)], [in_debt(LATEST + 2 * LONGEST, 0, 3650)]),
+    "leaky-used": value(
+        [leaky(20, 7, 60 * SECOND)], [instant(TODAY + 8_571_428_571, 3)], [operation(CHARGE, TODAY, 5, 500 * MS)]
+    ),
+    "leaky-in-debt": value([leaky(2, 7, 60 * SECOND)], [in_debt(TODAY + 25_714_285_714, 2, 1)]),
+    "approx-idle": value([approx(100, 60 * SECOND)], [bytes(16)]),
+    "approx-used": value(
+        [approx(100, 60 * SECOND)],
+        [two_windows(TODAY + 60 * SECOND, 40, 2)],
+        [two_windows(TODAY + 60 * SECOND, 40, 3)],
+    ),
+    "approx-most": value(
+        [approx(MOST, MS)], [two_windows(TODAY, MOST, MOST)], [operation(REFUND, TODAY, 7)]
+    ),
+    "approx-of-the-future": value([approx(9, LONGEST)], [two_windows(LATEST // LONGEST * LONGEST, 3, 0)]),
+    "quota-day": value([quota(100, DAY_UNIT)], [instant(TODAY + DAY, 3)], [instant(TODAY + DAY, 4)]),
+    "quota-in-a-zone": value(
+        [quota(1000, MONTH_UNIT, zone=b"Europe/Berlin", label=b"month")],
+        [instant(TODAY + 23 * 3600 * SECOND, 7)],
+        [operation(SETTLE, TODAY + SECOND, 42, id=b"gone")],
+    ),
+    "quota-hours-of-half-an-hour": value([quota(5, HOUR_UNIT, zone=b"Australia/Lord_Howe", flags=2)], [IDLE]),
+    "quota-no-such-zone": value([quota(5, DAY_UNIT, zone=b"Europe/Nowhere")], [IDLE]),
+    "quota-in-utc": value([quota(5, DAY_UNIT, zone=b"UTC")], [IDLE]),
+    "quota-no-such-unit": value([quota(5, 6)], [IDLE]),
+    "concurrent-idle": value([concurrent(5, 30 * SECOND)], [leases()], [instant(TODAY, 1), text(b"job:1")]),
+    "concurrent-used": value(
+        [concurrent(5, 30 * SECOND)], [BOTH_JOBS], [instant(TODAY + 20 * SECOND, 3), text(b"job:1")]
+    ),
+    "concurrent-released": value(
+        [concurrent(5, 30 * SECOND)], [BOTH_JOBS], [operation(RELEASE, TODAY + 20 * SECOND, id=b"job:1")]
+    ),
+    "concurrent-nameless": value([concurrent(5, LONGEST)], [leases((LATEST + LONGEST, MOST, b""))]),
+    "concurrent-many": value(
+        [concurrent(50, 30 * SECOND)],
+        [leases(*[(TODAY + number * SECOND, 1 + number % 3, b"%064d" % number) for number in range(90)])],
+        [operation(COLLECT, TODAY + 60 * SECOND)],
+    ),
+    "concurrent-not-in-order": value([concurrent(5, SECOND)], [leases((TODAY, 1, b"b"), (TODAY, 1, b"a"))]),
+    "turn": value(
+        [bucket(20, 10, SECOND)],
+        [instant(TODAY + 2500 * MS, 0)],
+        [operation(CHARGE, TODAY + 100 * MS, 3, 700 * MS)],
+        reserved(turn=TODAY + 500 * MS, wait=500 * MS),
+    ),
+    "hold-settled": value(
+        [fixed(1000, 60 * SECOND)],
+        [instant(TODAY + 60 * SECOND, 103)],
+        [operation(SETTLE, TODAY + 2 * SECOND, 42, id=b"req-7")],
+        A_HOLD,
+    ),
+    "hold-ended": value(
+        [approx(1000, 60 * SECOND)],
+        [two_windows(TODAY, 0, 103)],
+        [operation(COLLECT, TODAY + 10 * SECOND)],
+        A_HOLD,
+    ),
+    "hold-prolonged": value(
+        [bucket(200, 10, SECOND), fixed(9, 60 * SECOND, flags=2)],
+        [instant(TODAY + 10_300 * MS, 0), instant(TODAY + 60 * SECOND, 2)],
+        [operation(RESERVE, TODAY + 2 * SECOND, 100, 60 * SECOND, b"req-7")],
+        A_HOLD,
+    ),
+    "holds-and-a-turn": value(
+        [leaky(20, 10, SECOND), sliding(1000, 60 * SECOND), concurrent(5, 30 * SECOND)],
+        [
+            instant(TODAY + 30_100 * MS, 0),
+            log((TICK, 203), (60_000_000, 1)),
+            leases((TODAY + 60 * SECOND, 1, b"d")),
+        ],
+        [operation(REFUND, TODAY + 2 * SECOND, 7)],
+        TWO_HOLDS_AND_A_TURN,
+    ),
+    "hold-of-2-64": value(
+        [sliding(5, 60 * SECOND)],
+        [log((TICK, 5))],
+        [operation(SETTLE, TODAY + SECOND, 0, id=b"")],
+        reserved((TODAY + 10 * SECOND, MOST, 2**64 - 1, b"")),
+    ),
+    "nothing-reserved": value([fixed(5, 60 * SECOND)], [IDLE], reservations=reserved()),
     "labels": value([bucket(1, 1, SECOND, label=b"a" * 64), fixed(1, SECOND, label=b"~!#")], [IDLE, IDLE]),
     "label-twice": value([fixed(1, SECOND, label=b"fixed"), fixed(1, SECOND)], [IDLE, IDLE]),
     "label-not-valid": value([fixed(1, SECOND, label=b'a"')], [IDLE]),
@@ -142,6 +291,41 @@ RL.FIXED k 5 87600h FIXED 5 60s
 RL.SLIDING k 1000000 500ms COST 7
 RL.INFO k
 RL.INFO k k
+RL.CHECK k LEAKYBUCKET 20 10 1s QUOTA 100 DAY TZ Europe/Berlin CONCURRENT 5 30s ID job:1
+RL.CHECK k SLIDING 100 1m APPROX AS a SLIDING 100 1m APPROX SLIDING 100 1m
+RL.CHECK k SLIDING 100 1m APPROX APPROX
+RL.CHECK k SLIDING 5 1m PER REQUEST APPROX COST 3 PARTIAL
+RL.CHECK k QUOTA 100 HOUR TZ UTC QUOTA 100 WEEK TZ Etc/UTC QUOTA 100 MONTH AS m QUOTA 100 YEAR
+RL.CHECK k QUOTA 100 DAY TZ Asia/Kathmandu TZ UTC
+RL.CHECK k QUOTA 100 DAY TZ Europe/Nowhere
+RL.CHECK k QUOTA 100 FORTNIGHT
+RL.CHECK k QUOTA 100
+RL.CHECK k FIXED 5 60s FORCE COST 4294967295
+RL.CHECK k FIXED 5 60s MAXWAIT 1500ms ID a
+RL.CHECK k FIXED 5 60s MAXWAIT 0
+RL.CHECK k FIXED 5 60s PARTIAL FORCE
+RL.CHECK k FIXED 5 60s FORCE FORCE
+RL.CHECK k FIXED 5 60s ID
+RL.CHECK k FIXED 5 60s ID a ID a
+RL.CHECK k FIXED 5 60s ID 123456789.123456789.123456789.123456789.123456789.123456789.1234
+RL.CHECK k FIXED 5 60s ID 123456789.123456789.123456789.123456789.123456789.123456789.12345
+RL.LEAKYBUCKET k 20 7 60s MAXWAIT 2h
+RL.LEAKYBUCKET k 2 1 3650d
+RL.QUOTA k 100 MONTH TZ America/St_Johns AS monthly
+RL.CONCURRENT k 5 30s ID job:1 COST 2
+RL.SLIDING k 5 60s APPROX FORCE
+RL.PEEK k QUOTA 100 DAY COST 7
+RL.PEEK k QUOTA 100 DAY FORCE
+RL.RESERVE k 30s QUOTA 1000 DAY COST 100 ID req-7
+RL.RESERVE k 30s
+RL.RESERVE k FIXED 5 60s
+RL.SETTLE k req-7 0
+RL.SETTLE k req-7 42 QUOTA 1000 DAY
+RL.SETTLE k req-7 4294967296
+RL.REFUND k 7
+RL.REFUND k 7 8
+RL.RELEASE k job:1
+RL.RELEASE k 
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------
@@ -162,4 +346,4 @@ def write(target: str, inputs: dict[str, bytes]) -> None:
 
 write("decoder", DECODER)
 write("arguments", {f"call-{number:02}": line.encode() for number, line in enumerate(ARGUMENTS)})
-write("steps", {f"steps-{seed:02}": steps(seed) for seed in range(24)})
+write("steps", {f"steps-{seed:02}": steps(seed) for seed in range(48)})

@@ -1,5 +1,6 @@
-// Fuzzes the core in motion: the bytes choose limits and then calls, waits, steps of the clock, changes of limits and
-// restarts. The answers must be those of the oracle of tests/core, to the nanosecond and the unit.
+// Fuzzes the core in motion: the bytes choose limits and then calls in all modes, reservations, settlements, refunds,
+// releases, waits, steps of the clock, changes of limits and restarts. The answers must be those of the oracle of
+// tests/core, to the nanosecond and the unit.
 //
 // Three go side by side: a value, handled as the module handles the value of a key; the oracle; and a replica, which
 // hears of the value only what the replication stream would bring, and must have the same bytes after every step.
@@ -18,6 +19,7 @@
 #include "limits_pool.h"
 #include "ratelimit/codec.h"
 #include "value.h"
+#include "zones.h"
 
 namespace ratelimit::fuzz {
 namespace {
@@ -55,14 +57,24 @@ Span choose_span(Choices& choices) {
 
 LimitSpec choose_limit(Choices& choices) {
   LimitSpec spec;
-  spec.algorithm = choices.one_of({Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_log});
+  spec.algorithm =
+      choices.one_of({Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_log, Algorithm::leaky_bucket,
+                      Algorithm::sliding_window, Algorithm::quota, Algorithm::concurrent});
   const std::uint8_t options = choices.byte();
   spec.per_request = (options & 1U) != 0;
   spec.aligned = (options & 2U) != 0 && spec.algorithm == Algorithm::fixed_window;
   if ((options & 4U) != 0) spec.label = choices.one_of<std::string_view>({"a", "b", "fixed", "sliding-2"});
   spec.size = choose_count(choices);
+  if (spec.algorithm == Algorithm::quota) {
+    spec.unit = choices.one_of(
+        {CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week, CalendarUnit::month, CalendarUnit::year});
+    // The oracle knows only clocks that were never changed since 1970.
+    spec.zone = choices.one_of<std::string_view>({"", "", "Asia/Kolkata", "Etc/GMT+12"});
+    spec.rules = spec.zone.empty() ? nullptr : find_zone(spec.zone);
+    return spec;
+  }
   spec.span = choose_span(choices);
-  if (spec.algorithm != Algorithm::token_bucket) return spec;
+  if (!is_bucket(spec.algorithm)) return spec;
   spec.refill = choose_count(choices);
   // A bucket that would refill too slowly has a smaller one in its place.
   if (!oracle::refills_in_time(spec.size, spec.refill, spec.span)) spec.size = kMinUnits;
@@ -84,11 +96,12 @@ Specs choose_limits(Choices& choices) {
 Specs choose_change(Choices& choices, Specs specs) {
   LimitSpec& spec = specs[choices.below(specs.size())];
   const LimitSpec before = spec;
+  Span spare{};
   switch (choices.below(6)) {
     case 0: return choose_limits(choices);
     case 1: spec.size = choose_count(choices); break;
     case 2: spec.size = Units(std::max<std::int64_t>(1, spec.size.count() / 2)); break;
-    case 3: spec.span = choose_span(choices); break;
+    case 3: (spec.unit == CalendarUnit{} ? spec.span : spare) = choose_span(choices); break;
     case 4: std::swap(specs.front(), specs.back()); break;
     default: specs.push_back(choose_limit(choices)); break;
   }
@@ -109,96 +122,264 @@ class Together {
   }
 
   void step() {
-    switch (choices_.below(8)) {
+    switch (choices_.below(12)) {
       case 0: go_on(choose_gap()); break;
       case 1: step_back(); break;
       case 2: change(choose_change(choices_, specs_)); break;
       case 3: restart(); break;
+      case 4: reserve(); break;
+      case 5: go_on(choose_gap()), settle(); break;
+      case 6: give_back(); break;
       default: go_on(choose_gap()), call(); break;
     }
     compare_memory();
   }
 
  private:
+  // --- what the commands do ---
+
   void call() {
-    const Units cost = choose_cost();
-    const Verdict verdict = decide(value_->limits(), value_->cells(), cost, now_);
-    compare(verdict, cost);
-    require_sane(verdict.decision, cost, longest_full_span(value_->limits()));
+    collect();
+    ask(choose_request(choose_id()));
+  }
+
+  /// A check under the limits of the key.
+  void ask(const Request& request) {
+    if (request.mode == Mode::may_wait && !is_never(value_->limits(), request)) clamp_if_ahead();
+    const Verdict verdict = decide(value_->limits(), value_->cells(), value_->turn(), request, now_);
+    compare(verdict, oracle_.ask(request, now_));
+    require_sane(verdict.decision, request, longest_answer(value_->limits(), value_->cells(), value_->turn(), request));
     last_ = verdict.decision;
     if (last_.outcome == Outcome::granted) {
-      charge(verdict, cost);
+      charge(request, verdict);
     } else if (last_.outcome == Outcome::denied) {
       clamp_if_ahead();
-      require_wait_comes_true(cost);
+      require_wait_comes_true(request);
     }
   }
 
-  void charge(const Verdict& verdict, Units cost) {
-    apply(value_->limits(), value_->cells(), verdict);
-    oracle_.charge(cost, now_);
-
-    std::string message;
-    Writer out(message);
-    encode_changes(out, value_->limits(), verdict.changes);
-    Reader in(message);
-    Verdict received;
-    require(decode_changes(in, replica_->limits(), received.changes), "a change that was sent can be read");
-    apply(replica_->limits(), replica_->cells(), received);
+  void charge(const Request& request, Verdict verdict) {
+    const std::string id = name_of(request.id);
+    verdict.id = id;
+    may_be_in_debt_ |= request.mode == Mode::force;
+    commit(verdict);
   }
 
-  void clamp_if_ahead() {
-    const bool ahead = any_is_ahead(value_->limits(), value_->cells(), now_);
-    require_equal(ahead, oracle_.any_is_ahead(now_), "ahead or not");
-    if (!ahead) return;
-    ratelimit::clamp(value_->limits(), value_->cells(), now_);
-    oracle_.clamp(now_);
+  void reserve() {
+    collect();
+    const Request request{.cost = choose_cost(), .id = choose_id()};
+    static const Reservations kNothing;
+    const Reservations& reservations = value_->reservations() != nullptr ? *value_->reservations() : kNothing;
+    const Verdict verdict = decide_reservation(value_->limits(), value_->cells(), reservations, request, now_);
+    compare(verdict, oracle_.ask_to_reserve(request, now_));
+    last_ = verdict.decision;
+    if (last_.outcome == Outcome::granted) {
+      const std::string id = name_of(request.id);
+      // One that is prolonged renews a lease, whose units others may have taken meanwhile.
+      may_be_in_debt_ |= reservations.holds.find(id).has_value();
+      perform({.kind = Operation::Kind::reserve,
+               .at = now_,
+               .units = verdict.decision.granted,
+               .span = choose_wait(),
+               .id = id});
+    } else {
+      clamp_if_ahead();
+    }
+  }
+
+  void settle() {
+    collect();
+    const std::string id = name_of(choose_id());
+    const Units actual = choices_.below(4) == 0 ? kNoUnits : choose_cost();
+    may_be_in_debt_ = true;
+    perform({.kind = Operation::Kind::settle, .at = now_, .units = actual, .id = id});
+    const Verdict standing = standing_at_turn(value_->limits(), value_->cells(), value_->turn(), now_);
+    compare(standing, oracle_.standing(now_));
+  }
+
+  void give_back() {
+    collect();
+    if (choices_.below(2) == 0) {
+      perform({.kind = Operation::Kind::refund, .at = now_, .units = choose_cost()});
+    } else {
+      const std::string id = name_of(choose_id());
+      const bool has_one = has_lease(value_->limits(), value_->cells(), id, now_);
+      require_equal(perform({.kind = Operation::Kind::release, .at = now_, .id = id}), has_one, "there was a lease");
+    }
+  }
+
+  /// A call under other limits. One that they could never grant changes nothing.
+  void change(Specs specs) {
+    collect();
+    const Request request = choose_request({});
+    const SharedLimits limits = pool_.get(specs);
+    const Turn turn = value_->turn();
+    CarriedStates carried(value_->limits(), value_->cells(), *limits, turn.or_later(now_));
+    const Verdict verdict = decide(*limits, carried, turn, request, now_);
+    require((verdict.decision.outcome == Outcome::never) == is_never(*limits, request),
+            "never is for what exceeds a limit");
+    if (verdict.decision.outcome == Outcome::never) return;
+
+    oracle_.change(specs, now_);
+    compare(verdict, oracle_.ask(request, now_));
+    follow(limits, carried);
+    specs_ = std::move(specs);
+    may_be_in_debt_ = true;  // a limit that is lowered may be
+    ask(request);
+  }
+
+  void restart() { value_ = copy_of_value(); }
+
+  // --- how the module does it ---
+
+  void collect() {
+    const bool is_due = value_->reservations() != nullptr && value_->reservations()->any_hold_ended(now_);
+    require_equal(is_due, oracle_.any_hold_ended(now_), "holds have ended");
+    if (is_due) perform({.kind = Operation::Kind::collect, .at = now_});
+  }
+
+  void commit(const Verdict& verdict) {
+    const Operation charge{.kind = Operation::Kind::charge,
+                           .at = now_,
+                           .units = verdict.decision.granted,
+                           .span = verdict.turn,
+                           .id = verdict.id};
+    if (verdict.turn > Span{} || value_->reservations() != nullptr) {
+      perform(charge);
+      return;
+    }
+    apply(value_->limits(), value_->cells(), verdict);
+    oracle_.perform(charge);
+    std::string message;
+    Writer out(message);
+    encode_changes(out, value_->limits(), verdict.changes, verdict.id);
+    Reader in(message);
+    Verdict received;
+    require(decode_changes(in, replica_->limits(), received.changes, received.id),
+            "a change that was sent can be read");
+    require(accepts(replica_->limits(), replica_->cells(), received), "and applied");
+    apply(replica_->limits(), replica_->cells(), received);
+    compare_memory();
+    require_equal(oracle::unix_ns(value_->idle_at()), oracle::unix_ns(now_ + verdict.idle_in), "idle when it was told");
+    publish();
+  }
+
+  bool perform(const Operation& operation) {
+    const bool found = perform_on(value_, operation);
+    require_equal(found, oracle_.perform(operation), "found what it asked for");
+    std::string message;
+    Writer out(message);
+    encode_operation(out, operation);
+    Reader in(message);
+    Operation received;
+    require(decode_operation(in, received), "an operation that was sent can be read");
+    perform_on(replica_, received);
+    compare_memory();
+    publish();
+    return found;
+  }
+
+  static bool perform_on(Value::Pointer& value, const Operation& operation) {
+    const bool reserves = operation.kind == Operation::Kind::reserve || operation.span > Span{};
+    if (reserves && value->reservations() == nullptr) value = value->move_to_more_room();
+    return value->perform(operation);
+  }
+
+  void follow(const SharedLimits& limits, CarriedStates& carried) {
+    const bool is_reserved = value_->reservations() != nullptr && !value_->reservations()->empty();
+    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_reservations : Value::Room::for_states);
+    carried.move_into(next->cells());
+    if (is_reserved) *next->reservations() = std::move(*value_->reservations());
+    value_ = std::move(next);
     replica_ = copy_of_value();
   }
 
-  void require_wait_comes_true(Units cost) {
+  void clamp_if_ahead() {
+    const bool ahead = value_->is_ahead(now_);
+    require_equal(ahead, oracle_.is_ahead(now_), "ahead or not");
+    if (!ahead) return;
+    value_->clamp(now_);
+    oracle_.clamp(now_);
+    require(!value_->is_ahead(now_), "what is clamped is ahead no longer");
+    replica_ = copy_of_value();
+  }
+
+  /// What is idle is as good as absent, and removed.
+  void publish() {
+    if (value_->idle_at() > now_) return;
+    value_ = Value::create(pool_.get(specs_));
+    replica_ = Value::create(pool_.get(specs_));
+    oracle_ = oracle::Subject(specs_);
+    may_be_in_debt_ = false;
+  }
+
+  // --- what must hold ---
+
+  void require_wait_comes_true(const Request& request) {
     const Instant then = now_ + last_.wait;
     if (then > kLatest) return;
     const auto outcome_at = [&](Instant instant) {
-      return decide(value_->limits(), value_->cells(), cost, instant).decision.outcome;
+      return decide(value_->limits(), value_->cells(), value_->turn(), request, instant).decision.outcome;
     };
     require(outcome_at(then) == Outcome::granted, "who waits as told is granted");
     require(outcome_at(then - 1ns) == Outcome::denied, "and not before");
   }
 
-  /// A call under other limits. One that they could never grant changes nothing.
-  void change(Specs specs) {
-    const Units cost = choose_cost();
-    const SharedLimits limits = pool_.get(specs);
-    CarriedStates carried(value_->limits(), value_->cells(), *limits, now_);
-    const Verdict verdict = decide(*limits, carried, cost, now_);
-    const bool never = std::any_of(specs.begin(), specs.end(),
-                                   [cost](const LimitSpec& spec) { return !spec.per_request && cost > spec.size; });
-    require((verdict.decision.outcome == Outcome::never) == never, "never is for what exceeds a limit");
-    if (never) return;
-
-    oracle_.change(specs, now_);
-    compare(verdict, cost);
-    Value::Pointer next = Value::create(limits);
-    carried.move_into(next->cells());
-    value_ = std::move(next);
-    specs_ = std::move(specs);
-    replica_ = copy_of_value();
-    last_ = verdict.decision;
-    if (last_.outcome == Outcome::granted) {
-      charge(verdict, cost);
-    } else {
-      clamp_if_ahead();
-      require_wait_comes_true(cost);
-    }
+  void compare(const Verdict& verdict, const oracle::Subject::Answer& answer) {
+    require_equal(verdict.decision, answer.decision, "the same decision");
+    require_equal(verdict.binding, answer.binding, "the same limit binds");
+    if (verdict.decision.outcome != Outcome::granted) return;
+    require_equal(verdict.idle_in.count(), answer.idle_in.count(), "idle at the same time");
+    require_equal(verdict.turn.count(), answer.turn.count(), "the same turn");
   }
 
-  void restart() { value_ = copy_of_value(); }
+  void compare_memory() {
+    const Instant at = value_->turn().or_later(now_);
+    require_equal(oracle::unix_ns(at), oracle::unix_ns(oracle_.turn_after(now_)), "the turn is at the same time");
+    for (std::size_t i = 0; i < specs_.size(); ++i) {
+      value_->limits()[i].visit([&](const auto& algorithm) {
+        const auto& state = state_in(std::as_const(*value_).cells()[i], algorithm);
+        const Units used = algorithm.used(state, at);
+        require_equal(used, oracle_[i].used(at), "the same use");
+        require(may_be_in_debt_ || used <= algorithm.size(), "no debt without a reason");
+        require_equal(oracle::unix_ns(algorithm.idle_at(state)), oracle::unix_ns(oracle_[i].idle_at()),
+                      "forgotten at the same time");
+      });
+    }
+    compare_holds();
+    require_equal(oracle::unix_ns(value_->idle_at()), oracle::unix_ns(oracle_.idle_at()), "idle at the same time");
+    require(replica_->encoded() == value_->encoded(), "the replica has the same bytes");
+  }
+
+  void compare_holds() {
+    const Reservations* reservations = std::as_const(*value_).reservations();
+    require_equal(reservations != nullptr ? reservations->holds.size() : 0, oracle_.holds().size(), "as many holds");
+    if (reservations == nullptr) return;
+    reservations->holds.for_each([&](std::string_view id, const Roster::Member& hold) {
+      const auto other = oracle_.holds().find(id);
+      require(other != oracle_.holds().end(), "the same holds");
+      require_equal(oracle::unix_ns(hold.end), oracle::unix_ns(other->second.end), "until the same time");
+      require_equal(hold.units, other->second.units, "of the same units");
+      require_equal(reservations->charged_after(hold), other->second.newer, "as much charged since");
+    });
+  }
+
+  [[nodiscard]] Value::Pointer copy_of_value() {
+    const std::string bytes = value_->encoded();
+    Value::Pointer copy = Value::decode(bytes, pool_);
+    require(copy != nullptr, "what is written can be read");
+    require(copy->encoded() == bytes, "and is written the same again");
+    return copy;
+  }
+
+  // --- what is chosen ---
 
   void go_on(Span gap) { now_ = gap <= kLatest - now_ ? now_ + gap : now_; }
   void step_back() {
-    const Span back = choices_.one_of({last_.wait, last_.reset, specs_[0].span, choose_span(choices_)});
+    const Span back = choices_.one_of({last_.wait, last_.reset, tests::scale_of(specs_[0]), choose_span(choices_)});
     now_ = std::max(kEarliest, now_ - back);
+    // Leases that have ended are forgotten bit by bit; those that are not yet count again.
+    may_be_in_debt_ |= value_->limits().have_leases();
   }
 
   Span choose_gap() {
@@ -208,13 +389,35 @@ class Together {
         case 1: return last_.wait - 1ns;
         case 2: return last_.reset;
         case 3: return last_.reset - 1ns;
-        case 4: return specs_[0].span / 64 * choices_.byte();
+        case 4: return tests::scale_of(specs_[0]) / 64 * choices_.byte();
         case 5: return choose_span(choices_);
         case 6: return Span{choices_.byte()};
         default: return {};
       }
     };
     return std::max(gap(), Span{});
+  }
+
+  /// A MAXWAIT, or a time to live.
+  Span choose_wait() {
+    const Span wait = choices_.one_of(
+        {last_.wait, last_.wait - 1ns, last_.reset, tests::scale_of(specs_[0]) / 4, choose_span(choices_)});
+    return std::clamp(wait, kMinSpan, kMaxSpan);
+  }
+
+  Request choose_request(std::string_view id) {
+    Request request{.cost = choose_cost(), .id = id};
+    request.mode = choices_.one_of({Mode::whole, Mode::whole, Mode::partial, Mode::force, Mode::may_wait});
+    if (request.mode == Mode::may_wait) request.longest_wait = choose_wait();
+    return request;
+  }
+
+  std::string_view choose_id() {
+    return choices_.one_of<std::string_view>({"", "", "a", "b", "c", "a longer one: 23"});
+  }
+  /// The server makes up an id for who has none.
+  std::string name_of(std::string_view id) {
+    return id.empty() ? "made-" + std::to_string(++ids_made_) : std::string(id);
   }
 
   Units choose_cost() {
@@ -231,34 +434,6 @@ class Together {
     return std::clamp(cost(), kMinUnits, kMaxUnits);
   }
 
-  [[nodiscard]] Value::Pointer copy_of_value() {
-    const std::string bytes = value_->encoded();
-    Value::Pointer copy = Value::decode(bytes, pool_);
-    require(copy != nullptr, "what is written can be read");
-    require(copy->encoded() == bytes, "and is written the same again");
-    return copy;
-  }
-
-  void compare(const Verdict& verdict, Units cost) {
-    const oracle::Subject::Answer answer = oracle_.ask(cost, now_);
-    require_equal(verdict.decision, answer.decision, "the same decision");
-    require_equal(verdict.binding, answer.binding, "the same limit binds");
-    if (verdict.decision.outcome != Outcome::granted) return;
-    require_equal(verdict.idle_in.count(), answer.idle_in.count(), "idle at the same time");
-  }
-
-  void compare_memory() {
-    for (std::size_t i = 0; i < specs_.size(); ++i) {
-      value_->limits()[i].visit([&](const auto& algorithm) {
-        const auto& state = state_in(std::as_const(*value_).cells()[i], algorithm);
-        require_equal(algorithm.used(state, now_), oracle_[i].used(now_), "the same use");
-        require_equal(oracle::unix_ns(algorithm.idle_at(state)), oracle::unix_ns(oracle_[i].idle_at()),
-                      "forgotten at the same time");
-      });
-    }
-    require(replica_->encoded() == value_->encoded(), "the replica has the same bytes");
-  }
-
   Choices& choices_;
   LimitsPool pool_;
   Specs specs_;
@@ -267,6 +442,8 @@ class Together {
   oracle::Subject oracle_;
   Instant now_;
   Decision last_;
+  bool may_be_in_debt_ = false;
+  std::uint64_t ids_made_ = 0;
 };
 
 void run(std::string_view input) {
