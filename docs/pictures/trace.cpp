@@ -1,28 +1,49 @@
 // The same traffic through each algorithm of the core, as columns for gnuplot. docs/pictures/plot runs it.
 //
-// Block 0: the time in seconds, then for each algorithm the units in use and the units granted within the last window;
-// a line for each of the samples, 50 ms apart, that differs from the one before. Block 1, a line for each call: the
-// time, then for each algorithm 1 (granted) or 0 (denied).
+// Two blocks for each algorithm, in the order of the pictures. The first has a line for each sample that differs from the
+// one before: the time, the units in use, and the units granted within the last window. The second has a line for each
+// call: the time, 1 (granted) or 0 (denied), and when a granted call leaves: its turn in a queue, the end of its lease.
+// Times are seconds, but days for QUOTA, for which the same calls are as many times slower as a day is longer than the
+// window.
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <random>
+#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "ratelimit/concurrent.h"
+#include "ratelimit/decision.h"
 #include "ratelimit/fixed_window.h"
+#include "ratelimit/leaky_bucket.h"
+#include "ratelimit/quota.h"
 #include "ratelimit/sliding_log.h"
+#include "ratelimit/sliding_window.h"
 #include "ratelimit/token_bucket.h"
 #include "ratelimit/units.h"
+#include "ratelimit/zone.h"
 
 namespace {
 
 using namespace std::chrono_literals;
+using std::chrono::days;
+using std::chrono::sys_days;
+using std::chrono::year;
+
+using ratelimit::Ask;
+using ratelimit::CalendarUnit;
+using ratelimit::Concurrent;
 using ratelimit::FixedWindow;
 using ratelimit::Instant;
+using ratelimit::LeakyBucket;
 using ratelimit::Outcome;
+using ratelimit::Quota;
 using ratelimit::SlidingLog;
+using ratelimit::SlidingWindow;
 using ratelimit::Span;
 using ratelimit::TokenBucket;
 using ratelimit::Units;
@@ -31,45 +52,123 @@ constexpr Units kLimit{10};
 constexpr Span kWindow = 10s;
 constexpr Span kLength = 40s;
 constexpr Span kSample = 50ms;
-constexpr Instant kStart{std::chrono::sys_days{std::chrono::year{2024} / 2 / 29}};  // a multiple of the window
+constexpr Instant kStart{sys_days{year{2024} / 2 / 29}};  // a multiple of the window
+
+/// Of the calls under CONCURRENT: most holders end their lease after a while, each third one never does.
+constexpr Span kWork = 3s;
+constexpr int kForgetful = 3;
+
+/// Central European Time around the last Sunday of March 2024, which has 23 hours: all that the picture needs.
+class Berlin final : public ratelimit::Zone {
+ public:
+  static constexpr Instant kForward{sys_days{year{2024} / 3 / 31} + 1h};
+
+  [[nodiscard]] Span offset_at(Instant instant) const override { return instant < kForward ? 1h : 2h; }
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
+    const Instant winter{day.time_since_epoch() - 1h};
+    return winter < kForward ? winter : winter - 1h;
+  }
+};
+
+/// How the traffic is laid on the time line of a picture.
+struct Scale {
+  Instant start = kStart;
+  std::int64_t factor = 1;
+  Span unit = 1s;
+
+  [[nodiscard]] Instant instant(Span since_start) const { return start + since_start * factor; }
+  [[nodiscard]] double number(Instant instant) const {
+    return static_cast<double>((instant - start).count()) / static_cast<double>(unit.count());
+  }
+};
+
+constexpr Scale kDays{
+    .start = Instant{sys_days{year{2024} / 3 / 29} + 23h}, .factor = days{1} / kWindow, .unit = days{1}};
 
 /// One subject under one limit.
 template <class Algorithm>
 class Caller {
  public:
-  explicit Caller(const Algorithm& limit) : limit_(limit) {}
+  Caller(const Algorithm& limit, const Scale& scale) : limit_(limit), scale_(scale) {}
 
-  bool call(Instant now) {
-    const auto step = limit_.decide(state_, Units(1), now);
-    if (step.decision.outcome != Outcome::granted) return false;
-    limit_.apply(state_, step.change);
-    granted_.push_back(now);
-    return true;
-  }
-  [[nodiscard]] long long used(Instant now) const { return limit_.used(state_, now).count(); }
-  [[nodiscard]] long long granted_lately(Instant now) const {
-    return std::count_if(granted_.begin(), granted_.end(), [now](Instant at) { return at + kWindow > now; });
+  /// Prints both blocks.
+  void trace(const std::vector<Span>& traffic) {
+    auto next = traffic.begin();
+    std::pair<long long, long long> last{-1, -1};
+    for (Span time{}; time <= kLength; time += kSample) {
+      for (; next != traffic.end() && *next <= time; ++next) call(scale_.instant(*next));
+      const Instant now = scale_.instant(time);
+      release_until(now);
+      const std::pair<long long, long long> sample{limit_.used(state_, now).count(), granted_lately(now)};
+      if (sample == last && time < kLength) continue;
+      std::printf("%.3f %lld %lld\n", scale_.number(now), sample.first, sample.second);
+      last = sample;
+    }
+    std::printf("\n\n%s\n\n", calls_.c_str());
   }
 
  private:
+  void call(Instant now) {
+    release_until(now);
+    const std::string id = std::to_string(granted_.size());
+    const auto step = limit_.decide(state_, Ask{.id = id}, now);
+    const bool is_granted = step.decision.outcome == Outcome::granted;
+    Instant leaves = now;
+    if (is_granted) {
+      limit_.apply(state_, step.change, id);
+      leaves = now + step.decision.wait;
+      if constexpr (kHasLeases) leaves = lease_end(now, id);
+      granted_.push_back(now);
+    }
+    char line[80];
+    std::snprintf(line, sizeof line, "%.3f %d %.3f\n", scale_.number(now), is_granted ? 1 : 0, scale_.number(leaves));
+    calls_ += line;
+  }
+
+  Instant lease_end(Instant now, const std::string& id) {
+    if (granted_.size() % kForgetful == kForgetful - 1) return now + kWindow;
+    releases_.emplace_back(now + kWork, id);
+    return now + kWork;
+  }
+
+  void release_until([[maybe_unused]] Instant now) {
+    if constexpr (kHasLeases) {
+      for (; released_ < releases_.size() && releases_[released_].first <= now; ++released_) {
+        const auto& [at, id] = releases_[released_];
+        Algorithm::release(state_, id, at);
+      }
+    }
+  }
+
+  [[nodiscard]] long long granted_lately(Instant now) const {
+    return std::count_if(granted_.begin(), granted_.end(),
+                         [&](Instant at) { return at + kWindow * scale_.factor > now; });
+  }
+
+  static constexpr bool kHasLeases = std::is_same_v<Algorithm, Concurrent>;
+
   Algorithm limit_;
+  Scale scale_;
   typename Algorithm::State state_{};
   std::vector<Instant> granted_;
+  std::vector<std::pair<Instant, std::string>> releases_;
+  std::size_t released_ = 0;
+  std::string calls_;
 };
 
 /// `count` calls at random milliseconds of [from, to).
-void add_calls(std::vector<Instant>& calls, std::mt19937_64& engine, int count, std::chrono::milliseconds from,
+void add_calls(std::vector<Span>& calls, std::mt19937_64& engine, int count, std::chrono::milliseconds from,
                std::chrono::milliseconds to) {
   for (; count > 0; --count) {
     const auto past = engine() % static_cast<std::uint64_t>((to - from).count());
-    calls.push_back(kStart + from + std::chrono::milliseconds{static_cast<std::int64_t>(past)});
+    calls.push_back(from + std::chrono::milliseconds{static_cast<std::int64_t>(past)});
   }
 }
 
 /// Calm, a burst at each side of an edge, more than the limit for a while, silence, a burst.
-std::vector<Instant> traffic() {
+std::vector<Span> traffic() {
   std::mt19937_64 engine(1);
-  std::vector<Instant> calls{kStart + 700ms};
+  std::vector<Span> calls{700ms};
   add_calls(calls, engine, 1, 3s, 7s);
   add_calls(calls, engine, 12, 9s, 9800ms);
   add_calls(calls, engine, 12, 10800ms, 11800ms);
@@ -79,40 +178,21 @@ std::vector<Instant> traffic() {
   return calls;
 }
 
-double seconds(Instant instant) { return std::chrono::duration<double>(instant - kStart).count(); }
+template <class Algorithm>
+void trace(const Algorithm& limit, const Scale& scale = {}) {
+  Caller(limit, scale).trace(traffic());
+}
 
 }  // namespace
 
 int main() {
-  Caller bucket(TokenBucket::make(kLimit, kLimit, kWindow).value());
-  Caller fixed(FixedWindow::make(kLimit, kWindow, FixedWindow::Start::first_call).value());
-  Caller aligned(FixedWindow::make(kLimit, kWindow, FixedWindow::Start::aligned).value());
-  Caller sliding(SlidingLog::make(kLimit, kWindow).value());
-
-  std::vector<std::pair<Instant, std::vector<int>>> answers;
-  std::vector<long long> last;
-  const std::vector<Instant> calls = traffic();
-  auto next = calls.begin();
-  for (Instant now = kStart; now <= kStart + kLength; now += kSample) {
-    for (; next != calls.end() && *next <= now; ++next) {
-      answers.emplace_back(
-          *next, std::vector<int>{bucket.call(*next), fixed.call(*next), aligned.call(*next), sliding.call(*next)});
-    }
-    std::vector<long long> sample;
-    const auto add = [&](const auto& caller) {
-      sample.insert(sample.end(), {caller.used(now), caller.granted_lately(now)});
-    };
-    add(bucket), add(fixed), add(aligned), add(sliding);
-    if (sample == last && now < kStart + kLength) continue;
-    std::printf("%.2f", seconds(now));
-    for (const long long each : sample) std::printf(" %lld", each);
-    std::printf("\n");
-    last = std::move(sample);
-  }
-  std::printf("\n\n");
-  for (const auto& [at, granted] : answers) {
-    std::printf("%.3f", seconds(at));
-    for (const int each : granted) std::printf(" %d", each);
-    std::printf("\n");
-  }
+  const Berlin berlin;
+  trace(TokenBucket::make(kLimit, kLimit, kWindow).value());
+  trace(LeakyBucket::make(kLimit, kLimit, kWindow).value());
+  trace(FixedWindow::make(kLimit, kWindow, FixedWindow::Start::first_call).value());
+  trace(FixedWindow::make(kLimit, kWindow, FixedWindow::Start::aligned).value());
+  trace(SlidingLog::make(kLimit, kWindow).value());
+  trace(SlidingWindow::make(kLimit, kWindow).value());
+  trace(Quota::make(kLimit, CalendarUnit::day, &berlin).value(), kDays);
+  trace(Concurrent::make(kLimit, kWindow).value());
 }
