@@ -89,7 +89,11 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
 
 }  // namespace
 
-std::size_t memory_of(const Value& value) { return server::allocated_bytes(&value) + value.bytes_behind(); }
+std::size_t memory_of(const Value& value) {
+  const Reservations* reservations = value.reservations();
+  const std::size_t promised = reservations != nullptr ? server::allocated_bytes(reservations) : 0;
+  return server::allocated_bytes(&value) + promised + value.bytes_behind();
+}
 
 Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }
 

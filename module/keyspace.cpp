@@ -118,7 +118,9 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
   if (idle_at <= now) return remove();
   // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever
   // clock it is later: a key that lingers does no harm, one that ends too early forgets what was used.
-  const auto expiry = std::chrono::ceil<std::chrono::milliseconds>(idle_at.time_since_epoch() + wall_clock_lead(now));
+  using std::chrono::ceil;
+  using std::chrono::milliseconds;
+  const auto expiry = ceil<milliseconds>(idle_at.time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
   key_.expire_at(expiry);
   if (module().followers.may_exist()) {
     replicate(expiry, effect);

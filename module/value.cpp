@@ -138,7 +138,7 @@ Instant Value::idle_at() const {
 
 std::size_t Value::bytes_behind() const {
   const std::size_t states = sum_over_states(limits(), cells(), [](const auto& state) { return state.heap_bytes(); });
-  return states + (has_reservations_ != 0 ? sizeof(Reservations) + reservations()->heap_bytes() : 0);
+  return states + (has_reservations_ != 0 ? reservations()->heap_bytes() : 0);
 }
 
 std::size_t Value::memory_pieces() const {

@@ -93,7 +93,7 @@ class Value {
     return false;
   }
 
-  /// Bytes that states and reservations occupy beyond the value itself.
+  /// Bytes that states and reservations occupy beyond the value and the object of its reservations.
   [[nodiscard]] std::size_t bytes_behind() const;
   /// Allocations of the value and of what is behind it.
   [[nodiscard]] std::size_t memory_pieces() const;

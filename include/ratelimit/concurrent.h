@@ -72,9 +72,9 @@ class Concurrent {
     if (ask.cost == kNoUnits) return {standing(has_room ? free : kNoUnits, view, now), {}};
     if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
     if (!has_room || (ask.cost > free && !ask.force)) {
-      // Force is denied for want of room alone, which the first lease leaves.
-      const Span wait = std::max(has_room ? Span{} : until_first_ends(view, now),
-                                 ask.force ? Span{} : until_free(view, ask.cost, now));
+      // Force is denied for want of room alone.
+      const Span wait =
+          std::max(has_room ? Span{} : until_room(view, now), ask.force ? Span{} : until_free(view, ask.cost, now));
       return {refusal(Outcome::denied, has_room ? free : kNoUnits, wait, view, now), {}};
     }
     const Units cost = std::min(ask.cost, kMaxUnits - view.used_by_others);
@@ -88,8 +88,18 @@ class Concurrent {
   }
 
   void apply(State& state, const Change& change, std::string_view id) const {
+    forget_ended(state, change.at);
+    apply_ahead(state, change, id);
+  }
+
+  /// Forgets some leases that have ended: more than one call takes, so that none is left over for ever.
+  static void forget_ended(State& state, Instant now) {
+    if (state.leases_) state.leases_->forget_ended(now, kForgottenAtOnce);
+  }
+
+  /// Applies a change that lies ahead of now: leases that will have ended then still last.
+  void apply_ahead(State& state, const Change& change, std::string_view id) const {
     if (!state.leases_) state.leases_ = std::make_unique<Roster>();
-    state.leases_->forget_ended(change.at, kForgottenAtOnce);
     state.leases_->clamp_ends(change.at + lease_);
     state.leases_->put(id, {.end = change.at + lease_, .units = change.cost});
   }
@@ -145,7 +155,6 @@ class Concurrent {
   }
 
  private:
-  // What a call does for those that came before it. More than one, so that none is left over for ever.
   static constexpr std::size_t kForgottenAtOnce = 64;
 
   /// What counts at one instant.
@@ -189,8 +198,12 @@ class Concurrent {
     return view.leases->end_reaching(missing + view.own, now);
   }
 
-  [[nodiscard]] Span until_first_ends(const View& view, Instant now) const {
-    return std::min(view.leases->end_reaching(Units(1), now), now + lease_) - now;
+  /// Until one more lease, and one unit, can be kept.
+  [[nodiscard]] Span until_room(const View& view, Instant now) const {
+    const Units too_many = view.used_by_others - kMaxUnits + Units(1);
+    const Instant slot = view.has_slot ? now : view.leases->end_leaving(kMaxHolders - 1, now);
+    const Instant units = too_many > kNoUnits ? end_reaching(view, too_many, now) : now;
+    return std::min(std::max(slot, units), now + lease_) - now;
   }
 
   [[nodiscard]] Span until_idle(const View& view, Instant now) const {

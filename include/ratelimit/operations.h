@@ -67,6 +67,35 @@ template <class Cells>
   return verdict;
 }
 
+/// How long one limit lets a call wait, if nothing else did: until it is granted, and then in its queue.
+template <class A>
+[[nodiscard]] Span wait_under(const A& algorithm, const typename A::State& state, const Ask& ask, Instant at) {
+  const Decision first = algorithm.decide(state, ask, at).decision;
+  if (first.outcome == Outcome::granted || first.wait > kLatest - at) return first.wait;
+  const Decision then = algorithm.decide(state, ask, at + first.wait).decision;
+  return first.wait + (then.outcome == Outcome::granted ? then.wait : Span{});
+}
+
+/// A denial of a call whose turn is too late: by the limit that lets it wait for the longest.
+template <class Cells>
+[[nodiscard]] Verdict too_late(const Limits& limits, const Cells& cells, const Ask& ask, Instant at, Span wait) {
+  Verdict verdict;
+  Span longest{-1};
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&](const auto& algorithm) {
+      const auto& state = state_in(std::as_const(cells[i]), algorithm);
+      const Span own = wait_under(algorithm, state, Ask{limits[i].cost_of(ask.cost), ask.id}, at);
+      if (own <= longest) return;
+      longest = own;
+      verdict.decision = algorithm.decide(state, Ask{kNoUnits, ask.id, true}, at).decision;
+      verdict.binding = i;
+    });
+  }
+  verdict.decision.outcome = Outcome::denied;
+  verdict.decision.wait = wait;
+  return verdict;
+}
+
 /// A call that may wait, as of `at`, which is `ahead` of the call: it gets its turn when it would be granted, if that is
 /// soon enough.
 template <class Cells>
@@ -81,11 +110,7 @@ template <class Cells>
   if (then.decision.outcome != Outcome::granted) return first;
   // A queue makes a call wait after it has been granted, too.
   const Span wait = turn + then.decision.wait;
-  if (wait + ahead > request.longest_wait) {
-    Verdict late = fits_now ? held_back(limits, cells, at, Span{}, request.id) : first;
-    late.decision.wait = wait - request.longest_wait;
-    return late;
-  }
+  if (wait + ahead > request.longest_wait) return too_late(limits, cells, ask, at, wait - request.longest_wait);
   then.turn = turn;
   then.decision.wait = wait;
   then.decision.reset += turn;
@@ -201,24 +226,47 @@ class Account {
 
   void charge_at(const Operation& operation) {
     const Instant at = operation.at + operation.span;
-    charge_units(operation.units, operation.id, at);
-    if (operation.span > Span{}) reservations_.turn = {at, operation.span};
+    if (operation.span == Span{}) return charge_units(operation.units, operation.id, at);
+    forget_leases_ended(operation.at);
+    charge_units(operation.units, operation.id, at, all, Time::ahead);
+    reservations_.turn = {at, operation.span};
   }
 
-  /// A hold that is there already lasts anew, and so does the lease of its call, if it has one.
+  /// A hold that is there already lasts anew, and so does the lease of its call, if that has not ended.
   bool reserve(const Operation& operation) {
     const std::optional<Roster::Member> hold = live_hold(operation.id, operation.at);
     Roster::Member member{.end = operation.at + operation.span, .units = operation.units};
     if (hold) {
       member = {.end = member.end, .units = hold->units, .mark = hold->mark};
-      charge_some(hold->units, operation.id, reservations_.turn.or_later(operation.at),
-                  [](const Limit& limit) { return limit.has_leases(); });
+      renew_leases(hold->units, operation.id, reservations_.turn.or_later(operation.at));
     } else {
       charge_units(operation.units, operation.id, operation.at);
       member.mark = reservations_.charged;
     }
     reservations_.holds.put(operation.id, member);
     return hold.has_value();
+  }
+
+  void forget_leases_ended(Instant now) {
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      limits_[i].visit([&]<class A>(const A& algorithm) {
+        if constexpr (std::is_same_v<A, Concurrent>) A::forget_ended(state_in(cells_[i], algorithm), now);
+      });
+    }
+  }
+
+  /// As of the turn of who waits: a lease that ends before counts for them no more.
+  void renew_leases(Units units, std::string_view id, Instant at) {
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      limits_[i].visit([&]<class A>(const A& algorithm) {
+        if constexpr (std::is_same_v<A, Concurrent>) {
+          auto& state = state_in(cells_[i], algorithm);
+          if (!A::has_lease(state, id, at)) return;
+          const auto step = algorithm.decide(state, Ask{limits_[i].cost_of(units), id, true}, at);
+          if (step.decision.outcome == Outcome::granted) algorithm.apply_ahead(state, step.change, id);
+        }
+      });
+    }
   }
 
   /// The request has been counted when its hold was taken, if there was one; the lease of the call, if it had one, ends.
@@ -264,16 +312,19 @@ class Account {
 
   static bool all(const Limit&) { return true; }
 
+  /// Whether what is charged is charged as of now, or as of a turn.
+  enum class Time : bool { now, ahead };
+
   template <class Which = bool (*)(const Limit&)>
-  void charge_units(Units units, std::string_view id, Instant at, Which which = all) {
-    charge_some(units, id, at, which);
+  void charge_units(Units units, std::string_view id, Instant at, Which which = all, Time time = Time::now) {
+    charge_some(units, id, at, which, time);
     reservations_.charged += static_cast<std::uint64_t>(units.count());
   }
 
   /// Charges limits whatever is left. Only what there is no room for, in a log or among leases that are full, is not
   /// charged.
   template <class Which>
-  void charge_some(Units units, std::string_view id, Instant at, Which which) {
+  void charge_some(Units units, std::string_view id, Instant at, Which which, Time time) {
     if (units == kNoUnits) return;
     for (std::size_t i = 0; i < limits_.size(); ++i) {
       const Limit& limit = limits_[i];
@@ -281,7 +332,11 @@ class Account {
       limit.visit([&](const auto& algorithm) {
         auto& state = state_in(cells_[i], algorithm);
         const auto step = algorithm.decide(state, Ask{limit.cost_of(units), id, true}, at);
-        if (step.decision.outcome == Outcome::granted) algorithm.apply(state, step.change, id);
+        if (step.decision.outcome != Outcome::granted) return;
+        if constexpr (requires { algorithm.apply_ahead(state, step.change, id); }) {
+          if (time == Time::ahead) return algorithm.apply_ahead(state, step.change, id);
+        }
+        algorithm.apply(state, step.change, id);
       });
     }
   }
@@ -338,6 +393,14 @@ template <class Cells>
   return false;
 }
 
+/// Whether a settlement changes anything: there is a hold, a lease, or something to charge.
+template <class Cells>
+[[nodiscard]] bool settles(const Limits& limits, const Cells& cells, const Reservations* reservations,
+                           const Request& request, Instant now) {
+  const auto hold = reservations != nullptr ? reservations->holds.find(request.id) : std::nullopt;
+  return request.cost > kNoUnits || (hold && hold->end > now) || has_lease(limits, cells, request.id, now);
+}
+
 /// Whether a request can never be granted, however much is left.
 [[nodiscard]] inline bool is_never(const Limits& limits, const Request& request) {
   if (request.mode == Mode::partial || request.mode == Mode::force) return false;
@@ -361,7 +424,7 @@ template <class Cells>
   }
   if (reservations.holds.count_after(now) >= kMaxHolders) {
     const Instant at = reservations.turn.or_later(now);
-    const Instant until = std::max(at, reservations.holds.end_reaching(Units(1), now));
+    const Instant until = std::max(at, reservations.holds.end_leaving(kMaxHolders - 1, now));
     Verdict verdict = detail::held_back(limits, cells, at, until - at, request.id);
     if (at > now) detail::move_back(verdict, at - now);
     return verdict;

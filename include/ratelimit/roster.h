@@ -121,6 +121,13 @@ class Roster {
     return last_end();
   }
 
+  /// When no more than `count` of the members that end after `after` are left; `after` itself if there are no more. O(log n).
+  [[nodiscard]] Instant end_leaving(std::size_t count, Instant after) const {
+    const auto place = first_after(after);
+    const auto live = static_cast<std::size_t>(slots_.end() - place);
+    return live <= count ? after : (slots_.end() - 1 - static_cast<std::ptrdiff_t>(count))->end;
+  }
+
   /// When the last member ends; `Instant{}` if there is none.
   [[nodiscard]] Instant last_end() const { return empty() ? Instant{} : slots_.back().end; }
   [[nodiscard]] bool any_ends_after(Instant instant) const { return !empty() && last_end() > instant; }
@@ -196,13 +203,16 @@ class Roster {
   };
   using Slots = std::vector<Slot>;
 
+  // Allocators hand memory out in steps.
+  [[nodiscard]] static constexpr std::size_t in_steps(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
   // A tree's node begins with a colour and three pointers.
-  static constexpr std::size_t kNodeBytes = 4 * sizeof(void*) + sizeof(Index::value_type);
+  static constexpr std::size_t kNodeBytes = (4 * sizeof(void*) + sizeof(Index::value_type) + 15) / 16 * 16;
   // So few are kept for the next ones.
   static constexpr std::size_t kSlotsKept = 16;
 
   [[nodiscard]] static std::size_t heap_bytes_of(const std::string& id) {
-    return id.capacity() > std::string().capacity() ? id.capacity() + 1 : 0;  // a short one lies within its string
+    // A short one lies within its string.
+    return id.capacity() > std::string().capacity() ? in_steps(id.capacity() + 1) : 0;
   }
 
   [[nodiscard]] static Member member_of(const Slot& slot) { return {slot.end, slot.units, slot.mark}; }

@@ -26,33 +26,37 @@ void follow_limits(OpenKey& key, const CheckRequest& request, const SharedLimits
   if (limits && !has_them) key.follow(limits, now);
 }
 
+/// How the limits stand now, at the turn of who waits if somebody does; with what a call got.
+Verdict standing_after(const Value* value, const Limits& limits, Units granted, Instant now) {
+  Verdict verdict = value != nullptr ? standing_at_turn(limits, value->cells(), value->turn(), now)
+                                     : decide_idle(limits, {.cost = kNoUnits, .mode = Mode::force}, now);
+  verdict.decision.granted = granted;
+  return verdict;
+}
+
 /// `value` is that of the key, and its limits are those that apply.
 void reserve_under_limits_of(Value& value, OpenKey& key, const Call& call, const Request& request, Span ttl,
                              Instant now) {
   const Limits& limits = value.limits();  // shared: they outlive the value, which may be replaced by a larger one
   const Reservations nothing;
   const Reservations* reservations = value.reservations();
-  const Verdict verdict =
+  Verdict verdict =
       decide_reservation(limits, value.cells(), reservations != nullptr ? *reservations : nothing, request, now);
-  const bool is_granted = verdict.decision.outcome == Outcome::granted;
-  value.count_call(verdict.decision.outcome);
-  std::string id(request.id);
-  if (is_granted) {
-    if (id.empty()) id = server::random_id();
-    key.perform(
-        {.kind = Operation::Kind::reserve, .at = now, .units = verdict.decision.granted, .span = ttl, .id = id});
-  } else {
+  const Decision& decision = verdict.decision;
+  value.count_call(decision.outcome);
+  if (decision.outcome != Outcome::granted) {
     key.bring_to(now);
+    reply_check(call.context(), limits, verdict, {.label = true, .note = ""});
+    return;
   }
-  reply_check(call.context(), limits, verdict, {.label = true, .note = is_granted ? id : ""});
-}
-
-/// What the reply says after a settlement: how the limits stand, and how long a debt lasts.
-Verdict settled(const Value* value, const Limits& limits, Units actual, Instant now) {
-  Verdict verdict = value != nullptr ? standing_at_turn(limits, value->cells(), value->turn(), now)
-                                     : decide_idle(limits, {.cost = kNoUnits, .mode = Mode::force}, now);
-  verdict.decision.granted = actual;
-  return verdict;
+  const std::string id = request.id.empty() ? server::random_id() : std::string(request.id);
+  const bool was_held =
+      key.perform({.kind = Operation::Kind::reserve, .at = now, .units = decision.granted, .span = ttl, .id = id});
+  if (was_held) {
+    verdict = standing_after(key.value(), limits, decision.granted, now);
+    verdict.decision.wait = Span{};
+  }
+  reply_check(call.context(), limits, verdict, {.label = true, .note = id});
 }
 
 }  // namespace
@@ -82,19 +86,21 @@ std::optional<Fault> settle(const Call& call) {
   OpenKey key(call, server::Key::Access::write);
   if (const auto fault = key.fault()) return fault;
   key.collect(now);
-  const bool is_known_key = key.value() != nullptr;
   follow_limits(key, request, limits, now);
   if (key.value() == nullptr) {
     call.context().reply_null();
     return std::nullopt;
   }
-  limits = key.value()->shared_limits();
+  const Value& value = *key.value();
+  limits = value.shared_limits();
   bool is_known = false;
-  if (is_known_key || request.call.cost > kNoUnits) {
+  if (settles(*limits, value.cells(), value.reservations(), request.call, now)) {
     is_known =
         key.perform({.kind = Operation::Kind::settle, .at = now, .units = request.call.cost, .id = request.call.id});
+  } else {
+    key.bring_to(now);
   }
-  reply_check(call.context(), *limits, settled(key.value(), *limits, request.call.cost, now),
+  reply_check(call.context(), *limits, standing_after(key.value(), *limits, request.call.cost, now),
               {.label = true, .note = is_known ? "settled" : "unknown"});
   return std::nullopt;
 }

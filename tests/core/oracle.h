@@ -54,6 +54,8 @@ class Model {
   [[nodiscard]] virtual Decision ask(const Ask& ask, Instant now) const = 0;
   /// Charges a call that was granted.
   virtual void charge(const Ask& ask, Instant now) = 0;
+  /// Charges as of a turn that is to come: what will be over by then is not over yet.
+  virtual void charge_ahead(const Ask& ask, Instant turn) { charge(ask, turn); }
   /// Gives back up to `units` of those that count, the newest first, but none of the `newer` newest.
   virtual void give_back(Units units, Units newer, Instant now) = 0;
   [[nodiscard]] virtual Units used(Instant now) const = 0;
@@ -65,6 +67,8 @@ class Model {
   virtual bool take_over(const Model& old) = 0;
   /// Ends the lease with that id. Whether there was one.
   virtual bool release(std::string_view, Instant) { return false; }
+  [[nodiscard]] virtual bool has_lease(std::string_view, Instant) const { return false; }
+  virtual void forget_some(Instant) {}
 };
 
 /// Units that are not paid yet are owed, counted in parts: a unit is `period` parts, and each nanosecond pays `refill`
@@ -542,11 +546,18 @@ class Leases final : public Model {
   }
 
   void charge(const Ask& ask, Instant now) override {
-    const Units cost = std::min(ask.cost, kMaxUnits - held_by_others(ask.id, now));
     forget_some(now);
-    clamp(now);
+    charge_ahead(ask, now);
+  }
+  void charge_ahead(const Ask& ask, Instant turn) override {
+    const Units cost = std::min(ask.cost, kMaxUnits - held_by_others(ask.id, turn));
+    clamp(turn);
     std::erase_if(leases_, [&](const Lease& lease) { return lease.id == ask.id; });
-    leases_.push_back({now + lease_, std::string(ask.id), cost});
+    leases_.push_back({turn + lease_, std::string(ask.id), cost});
+  }
+  [[nodiscard]] bool has_lease(std::string_view id, Instant now) const override {
+    return std::any_of(leases_.begin(), leases_.end(),
+                       [&](const Lease& lease) { return lease.id == id && lease.end > now; });
   }
 
   void give_back(Units, Units, Instant) override {}
@@ -574,6 +585,19 @@ class Leases final : public Model {
     if (leases == nullptr) return false;
     leases_ = leases->leases_;
     return true;
+  }
+
+  /// A call forgets up to 64 leases that have ended: they show only if the clock is stepped back.
+  void forget_some(Instant now) override {
+    std::vector<std::pair<Instant, std::string>> ended;
+    for (const Lease& lease : leases_) {
+      if (lease.end <= now) ended.emplace_back(lease.end, lease.id);
+    }
+    std::sort(ended.begin(), ended.end());
+    if (ended.size() > 64) ended.resize(64);
+    for (const auto& [end, id] : ended) {
+      std::erase_if(leases_, [&id = id](const Lease& lease) { return lease.id == id; });
+    }
   }
 
   bool release(std::string_view id, Instant now) override {
@@ -611,19 +635,6 @@ class Leases final : public Model {
       held -= end->second;
     }
     return std::min(then - now, lease_);
-  }
-
-  /// A call forgets up to 64 leases that have ended: they show only if the clock is stepped back.
-  void forget_some(Instant now) {
-    std::vector<std::pair<Instant, std::string>> ended;
-    for (const Lease& lease : leases_) {
-      if (lease.end <= now) ended.emplace_back(lease.end, lease.id);
-    }
-    std::sort(ended.begin(), ended.end());
-    if (ended.size() > 64) ended.resize(64);
-    for (const auto& [end, id] : ended) {
-      std::erase_if(leases_, [&id = id](const Lease& lease) { return lease.id == id; });
-    }
   }
 
   Units limit_;
@@ -857,6 +868,26 @@ class Subject {
     return answer;
   }
 
+  /// How long one limit alone would let the call wait.
+  [[nodiscard]] Span wait_under(std::size_t i, const Ask& ask, Instant at) const {
+    const Decision first = models_[i]->ask(ask_of(i, ask), at);
+    if (first.outcome == Outcome::granted || first.wait > kLatest - at) return first.wait;
+    const Decision then = models_[i]->ask(ask_of(i, ask), at + first.wait);
+    return then.outcome == Outcome::granted ? first.wait + then.wait : first.wait;
+  }
+
+  /// A denial by the limit that lets the call wait for the longest.
+  [[nodiscard]] Answer too_late(const Ask& ask, Instant at, Span wait) const {
+    Answer answer;
+    for (std::size_t i = 1; i < models_.size(); ++i) {
+      if (wait_under(i, ask, at) > wait_under(answer.binding, ask, at)) answer.binding = i;
+    }
+    answer.decision = models_[answer.binding]->ask({kNoUnits, ask.id, true}, at);
+    answer.decision.outcome = Outcome::denied;
+    answer.decision.wait = wait;
+    return answer;
+  }
+
   [[nodiscard]] Answer ask_part(const Request& request, bool somebody_waits, Instant at) const {
     const Answer whole = ask_all({request.cost, request.id}, at);
     if (whole.decision.outcome == Outcome::granted) return keep_back(whole, somebody_waits, request.id, at);
@@ -884,11 +915,7 @@ class Subject {
     // What a clock that was ahead left is not over when it should be.
     if (then.decision.outcome != Outcome::granted) return first;
     const Span wait = until_turn + then.decision.wait;
-    if (ahead + wait > request.longest_wait) {
-      Answer too_late = is_denied ? first : denied({}, request.id, at);
-      too_late.decision.wait = wait - request.longest_wait;
-      return too_late;
-    }
+    if (ahead + wait > request.longest_wait) return too_late(ask, at, wait - request.longest_wait);
     then.turn = until_turn;
     then.decision.wait = wait;
     then.decision.reset += until_turn;
@@ -896,10 +923,15 @@ class Subject {
     return then;
   }
 
-  void charge_one(std::size_t i, const Ask& ask, Instant at) {
+  void charge_one(std::size_t i, const Ask& ask, Instant at, bool is_turn = false) {
     if (ask.cost == kNoUnits) return;
     const Ask own = ask_of(i, {ask.cost, ask.id, true});
-    if (models_[i]->ask(own, at).outcome == Outcome::granted) models_[i]->charge(own, at);
+    if (models_[i]->ask(own, at).outcome != Outcome::granted) return;
+    if (is_turn) {
+      models_[i]->charge_ahead(own, at);
+    } else {
+      models_[i]->charge(own, at);
+    }
   }
 
   void count(Units units) {
@@ -915,9 +947,13 @@ class Subject {
 
   void charge_at_turn(const Operation& operation) {
     const Instant at = operation.at + operation.span;
-    charge({operation.units, operation.id}, at);
+    const bool is_turn = operation.span > Span{};
+    if (is_turn) {
+      for (const auto& model : models_) model->forget_some(operation.at);
+    }
+    for (std::size_t i = 0; i < models_.size(); ++i) charge_one(i, {operation.units, operation.id}, at, is_turn);
     count(operation.units);
-    if (operation.span == Span{}) return;
+    if (!is_turn) return;
     turn_ = at;
     turn_wait_ = operation.span;
   }
@@ -926,8 +962,8 @@ class Subject {
     const Instant end = operation.at + operation.span;
     if (const Hold* hold = live_hold(operation.id, operation.at)) {
       for (std::size_t i = 0; i < models_.size(); ++i) {
-        const bool has_lease = specs_[i].algorithm == Algorithm::concurrent;
-        if (has_lease) charge_one(i, {hold->units, operation.id}, turn_after(operation.at));
+        const Instant at = turn_after(operation.at);
+        if (models_[i]->has_lease(operation.id, at)) charge_one(i, {hold->units, operation.id}, at, true);
       }
       holds_.find(operation.id)->second.end = end;
       return true;
