@@ -184,6 +184,8 @@ class Server:
                 return client.ping()
         except (redis.ConnectionError, redis.BusyLoadingError):
             return False
+        except AttributeError:  # how redis-py says that a server died which listened to a socket file
+            return False
 
     def _end(self) -> None:
         if self._process is None:

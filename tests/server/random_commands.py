@@ -28,12 +28,17 @@ KEYS = [f"k{number}" for number in range(12)] + ["{tag}a", "{tag}b", "", "key wi
 NUMBERS = [0, 1, 2, 3, 5, 10, 1000, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**64, -1, "01", "1e3", "1.5", "", " 1"]
 SPANS = ["1ms", "2ms", "1s", "60s", "1m", "1h", "1d", "3650d", "3651d", "0s", "60", "1.5s", "1M", "ms", "", "9" * 30]
 LABELS = ["a", "b", "fixed", "sliding-2", "x" * 64, "x" * 65, 'q"', "sp ace", "", "\x00", "ü"]
+IDS = ["a", "b", "c", "\x00", "x" * 64, "x" * 65, ""]
+UNITS = ["HOUR", "DAY", "WEEK", "MONTH", "YEAR", "CENTURY", "1d"]
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Mars/Olympus", "../../etc/passwd", "localtime", ""]
 BLOBS = [b"", b"\x00", b"\xff" * 9, b"\r\n*3\r\n", b"x" * 10_000, "ünïcödé".encode(), b"%s%n", b"COST", b"FOR", b"AS"]
 LATEST = 84_006 * DAY  # 2200-01-01
 
 CHECKS = ["RL.CHECK", "RL.PEEK"]
-SHORTHANDS = ["RL.TOKENBUCKET", "RL.FIXED", "RL.SLIDING"]
-INTERNAL = ["RL._STORE", "RL._APPLY"]
+ALGORITHMS = ["TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"]
+SHORTHANDS = [f"RL.{algorithm}" for algorithm in ALGORITHMS]
+OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE"]
+INTERNAL = ["RL._STORE", "RL._APPLY", "RL._PERFORM"]
 SETTINGS = {
     "maxmemory": ["0", "0", "1mb", "100mb"],
     "maxmemory-policy": ["noeviction", "allkeys-lru", "volatile-ttl"],
@@ -72,6 +77,7 @@ class Grammar:
         makers: list[tuple[Callable[[], Command], int]] = [
             (self._check, 30),
             (self._shorthand, 30),
+            (self._operation, 20),
             (lambda: ("RL.INFO", self._key()), 5),
             (self._clock, 4),
             (self._internal, 3),
@@ -90,31 +96,60 @@ class Grammar:
 
     def _check(self) -> Command:
         limits = [self._limit() for _ in range(self._rng.choice([0, 1, 1, 1, 2, 3, 8, 9]))]
-        options = [*limits, *([] if self._rng.random() < 0.5 else [self._cost()])]
+        name = self._rng.choice(CHECKS)
+        options = [*limits, *(self._options() if name == "RL.CHECK" or self._rng.random() < 0.1 else self._cost())]
         if self._rng.random() < 0.1:
             self._rng.shuffle(options)
-        return (self._case(self._rng.choice(CHECKS)), self._key(), *[word for option in options for word in option])
+        return (self._case(name), self._key(), *[word for option in options for word in option])
 
     def _shorthand(self) -> Command:
         name = self._rng.choice(SHORTHANDS)
         rest = self._limit(name.removeprefix("RL."))[1:]
-        return (self._case(name), self._key(), *rest, *(self._cost() if self._rng.random() < 0.5 else ()))
+        return (self._case(name), self._key(), *rest, *[word for option in self._options() for word in option])
+
+    def _operation(self) -> Command:
+        name, key, limit = self._rng.choice(OPERATIONS), self._key(), self._limit() if self._rng.random() < 0.3 else ()
+        match name:
+            case "RL.REFUND":
+                return (self._case(name), key, self._number())
+            case "RL.RELEASE":
+                return (self._case(name), key, self._id_word())
+            case "RL.SETTLE":
+                return (self._case(name), key, self._id_word(), self._number(), *limit)
+        options = [*self._cost(), *self._id()]
+        return (self._case(name), key, self._span(), *limit, *[word for option in options for word in option])
 
     def _limit(self, algorithm: str | None = None) -> Command:
-        algorithm = algorithm or self._rng.choice(["TOKENBUCKET", "FIXED", "SLIDING"])
+        algorithm = algorithm or self._rng.choice(ALGORITHMS)
         words: list[Word] = [self._case(algorithm), self._number()]
-        words += [self._number()] if algorithm == "TOKENBUCKET" else []
-        words.append(self._span())
+        words += [self._number()] if algorithm in ("TOKENBUCKET", "LEAKYBUCKET") else []
+        words.append(self._of(UNITS, 5) if algorithm == "QUOTA" else self._span())
         if algorithm == "FIXED" and self._rng.random() < 0.3:
             words.append(self._case("ALIGNED"))
+        if algorithm == "SLIDING" and self._rng.random() < 0.5:
+            words.append(self._case("APPROX"))
+        if algorithm == "QUOTA" and self._rng.random() < 0.3:
+            words += [self._case("TZ"), self._of(ZONES, 4)]
         if self._rng.random() < 0.3:
             words += [self._case("AS"), self._rng.choice(LABELS[:4] * 5 + LABELS)]
         if self._rng.random() < 0.2:
             words += ["PER", "REQUEST"]
         return tuple(words)
 
-    def _cost(self) -> Command:
-        return (self._case("COST"), self._number())
+    def _options(self) -> list[Command]:
+        """Those of a check, in their order."""
+        modes = [("PARTIAL",), ("FORCE",), ("MAXWAIT", self._span())]
+        mode = [self._rng.choice(modes)] if self._rng.random() < 0.4 else []
+        return [*self._cost(), *mode, *self._id()]
+
+    def _cost(self) -> list[Command]:
+        return [(self._case("COST"), self._number())] if self._rng.random() < 0.5 else []
+
+    def _id(self) -> list[Command]:
+        return [(self._case("ID"), self._id_word())] if self._rng.random() < 0.3 else []
+
+    def _id_word(self) -> str:
+        return self._of(IDS, 3)
 
     def _clock(self) -> Command:
         match self._rng.randrange(4):
@@ -175,8 +210,9 @@ class Grammar:
     # --- words
 
     def _garbage(self) -> Command:
-        words = [*CHECKS, *SHORTHANDS, "TOKENBUCKET", "FIXED", "AS", "COST", "PER", *NUMBERS, *SPANS, *BLOBS, *KEYS]
-        name = self._rng.choice([*CHECKS, *SHORTHANDS, "RL.INFO", "RL.DEBUG", *INTERNAL])
+        words = [*CHECKS, *SHORTHANDS, *ALGORITHMS, "AS", "COST", "PER", *NUMBERS, *SPANS, *BLOBS, *KEYS]
+        words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "APPROX", *UNITS, *ZONES, *IDS]
+        name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, "RL.INFO", "RL.DEBUG", *INTERNAL])
         return (name, *self._rng.choices(words, k=self._rng.choice([0, 1, 2, 3, 5, 8, 127, 128, 2000])))
 
     def _spoilt(self, command: Command) -> Command:
@@ -202,6 +238,10 @@ class Grammar:
 
     def _span(self) -> str:
         return self._rng.choice(SPANS[:8] if self._rng.random() < 0.95 else SPANS)
+
+    def _of(self, words: list[str], good: int) -> str:
+        """Mostly one of the first, which are good ones."""
+        return self._rng.choice(words[:good] if self._rng.random() < 0.95 else words)
 
     def _case(self, word: str) -> str:
         return word if self._rng.random() < 0.9 else self._rng.choice([word.lower(), word.title(), word + "X"])

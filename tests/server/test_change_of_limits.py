@@ -6,7 +6,10 @@ import pytest
 
 from harness import BASE, MINUTE, MS, SECOND
 
-WITHOUT_NUMBERS = ["TOKENBUCKET {} 1 60s", "FIXED {} 60s", "FIXED {} 60s ALIGNED", "SLIDING {} 60s"]
+WITHOUT_NUMBERS = [
+    *("TOKENBUCKET {} 1 60s", "LEAKYBUCKET {} 1 60s", "FIXED {} 60s", "FIXED {} 60s ALIGNED", "SLIDING {} 60s"),
+    *("SLIDING {} 60s APPROX", "QUOTA {} HOUR", "QUOTA {} HOUR TZ Asia/Kathmandu", "CONCURRENT {} 60s"),
+]
 
 
 @pytest.mark.parametrize(("old", "new"), product(WITHOUT_NUMBERS, repeat=2))
@@ -23,11 +26,13 @@ def test_a_lowered_limit_forgets_nothing(db, clock, old, new):
 
 
 @pytest.mark.parametrize(("old", "new"), product(WITHOUT_NUMBERS, repeat=2))
-def test_what_is_used_is_capped_at_the_size_of_the_new_limit(db, clock, old, new):
+def test_what_is_used_is_capped_at_the_size_of_another_limit_and_a_debt_under_the_same(db, clock, old, new):
+    """But for the bucket, of which no more can be used than it holds unless it was forced."""
     db.ask(f"RL.CHECK k {old.format(20)} COST 20")
     denied = db.ask(f"RL.CHECK k {new.format(5)}")
     assert denied[:3] == (0, 5, 0)
-    assert 0 < denied.wait_ms <= 60000
+    assert 0 < denied.wait_ms <= (3_600_000 if "QUOTA" in new else 120_000)
+    assert db.rl_info("k")["limits"][0]["used"] == (20 if old == new and "BUCKET" not in new else 5)
 
 
 def test_a_part_of_a_unit_counts_as_used_under_another_kind_of_limit(db, clock):
@@ -97,6 +102,68 @@ def test_waiting_as_told_succeeds_also_when_the_denial_came_with_new_limits(db, 
     denied = db.ask(f"RL.CHECK k {new.format(5)}")
     clock.advance(denied.wait_ms * MS)
     assert db.ask(f"RL.CHECK k {new.format(5)}").granted == 1
+
+
+@pytest.mark.parametrize(("old", "new"), product(WITHOUT_NUMBERS, repeat=2))
+def test_a_hold_outlasts_a_change_of_limits(db, clock, old, new):
+    db.do(f"RL.RESERVE k 1h {old.format(20)} COST 4 ID a")
+    assert db.ask(f"RL.CHECK k {new.format(20)}")[:3] == (1, 20, 15)
+    assert db.rl_info("k")["holds"] == 1
+    # Leases are ended, not given back; and what was used under another limit is a lease without a name.
+    left = 2 if "CONCURRENT" not in new else 1 if "CONCURRENT" in old else 5
+    assert db.do("RL.SETTLE k a 1")[:3] == [1, 20, 20 - left]
+    assert (db.rl_info("k")["holds"], db.rl_info("k")["limits"][0]["used"]) == (0, left)
+
+
+@pytest.mark.parametrize(("old", "new"), product(WITHOUT_NUMBERS, repeat=2))
+def test_a_turn_outlasts_a_change_of_limits(db, clock, old, new):
+    db.ask(f"RL.CHECK k {old.format(10)} COST 10")
+    assert db.ask(f"RL.CHECK k {old.format(10)} COST 4 MAXWAIT 1d").granted == 4
+    denied = db.ask(f"RL.CHECK k {new.format(20)}")
+    assert denied[:3] == (0, 20, 0)
+    clock.advance(denied.wait_ms * MS - 1)
+    assert db.ask(f"RL.CHECK k {new.format(20)}").granted == 0
+    clock.advance(1)
+    assert db.ask(f"RL.CHECK k {new.format(20)}").granted == 1
+
+
+@pytest.mark.parametrize("new", WITHOUT_NUMBERS)
+def test_a_debt_is_not_carried_to_another_kind_of_limit(db, clock, new):
+    db.ask("RL.CHECK k FIXED 10 90s COST 25 FORCE")
+    denied = db.ask(f"RL.CHECK k {new.format(10)}")
+    assert denied[:3] == (0, 10, 0)
+    assert db.rl_info("k")["limits"][0]["used"] == 10
+
+
+def test_a_list_that_grows_shrinks_and_is_reordered_keeps_what_is_used_and_promised(db, clock):
+    db.do("RL.RESERVE k 1h FIXED 10 60s AS a COST 4 ID held")
+    b, c = "SLIDING 20 1h APPROX AS b", "CONCURRENT 5 60s AS c PER REQUEST"
+    assert db.do(f"RL.CHECK k FIXED 10 60s AS a {b} {c} COST 2 ID x")[-1] == "x"
+    assert used(db) == {"a": 6, "b": 2, "c": 1}
+    assert db.do(f"RL.CHECK k {c} {b} FIXED 10 60s AS a ID y")[-1] == "y"
+    assert used(db) == {"c": 2, "b": 3, "a": 7}
+    assert db.do(f"RL.RESERVE k 1h {c} FIXED 10 60s AS a COST 2 ID more")[-1] == "more"
+    assert used(db) == {"c": 3, "a": 9}
+    assert db.do("RL.SETTLE k more 1")[-1] == db.do("RL.SETTLE k held 1")[-1] == "settled"
+    assert used(db) == {"c": 2, "a": 5}
+    assert db.do(f"RL.SETTLE k nobody 3 {b}")[-1] == "unknown"
+    assert used(db) == {"b": 5}, "it goes on from the first that is left, the leases"
+
+
+def test_a_turn_is_that_of_the_key_whatever_becomes_of_its_limits(db, clock):
+    db.ask("RL.CHECK k FIXED 10 60s AS a COST 10")
+    assert db.ask("RL.CHECK k FIXED 10 60s AS a COST 3 MAXWAIT 2m").wait_ms == 60_000
+    for limits in ("SLIDING 50 1h FIXED 50 60s AS a", "QUOTA 50 DAY CONCURRENT 50 60s", "LEAKYBUCKET 50 10 1s"):
+        assert db.ask(f"RL.CHECK k {limits}")[:1] == (0,)
+        assert db.ask(f"RL.PEEK k {limits}").wait_ms == 60_000
+        assert db.ask(f"RL.CHECK k {limits} COST 2 FORCE").granted == 2
+        assert db.ask(f"RL.PEEK k {limits}").wait_ms == 60_000
+    clock.advance(MINUTE)
+    assert db.ask("RL.LEAKYBUCKET k 50 10 1s").granted == 1
+
+
+def used(db) -> dict[str, int]:
+    return {limit["label"]: limit["used"] for limit in db.rl_info("k")["limits"]}
 
 
 def test_a_denied_call_starts_no_window_of_a_limit_that_would_have_granted(db, clock):

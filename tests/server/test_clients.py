@@ -38,7 +38,12 @@ def test_redis_cli_in_resp3_prints_info_as_a_map(server, clock):
 
 
 @pytest.mark.parametrize(
-    "line", ["RL.TOKENBUCKET k 20 10 1s", "RL.FIXED k 20 60s", "RL.SLIDING k 20 60s", "RL.CHECK k FIXED 20 60s"]
+    "line",
+    [
+        *("RL.TOKENBUCKET k 20 10 1s", "RL.FIXED k 20 60s", "RL.SLIDING k 20 60s", "RL.CHECK k FIXED 20 60s"),
+        *("RL.LEAKYBUCKET k 20 10 1s", "RL.SLIDING k 20 60s APPROX", "RL.QUOTA k 20 HOUR", "RL.CONCURRENT k 20 60s"),
+        "RL.RESERVE k 60s FIXED 20 60s",
+    ],
 )
 def test_redis_benchmark_gets_an_answer_to_every_call(server, db, clock, line):
     db.config_resetstat()

@@ -77,6 +77,8 @@ def test_no_instant_of_the_clock_brings_the_server_down(db, clock, unix_ns):
     with suppress(ResponseError):
         db.do(f"RL.DEBUG CLOCK SET {unix_ns}")
     limits = ["TOKENBUCKET 1 1 3650d", "FIXED 1 3650d", "FIXED 1 3650d ALIGNED", "SLIDING 1 3650d"]
+    limits += ["LEAKYBUCKET 1 1 3650d", "SLIDING 1 3650d APPROX", "QUOTA 1 YEAR", "CONCURRENT 1 3650d"]
+    limits += ["QUOTA 1 HOUR TZ Africa/Monrovia", "QUOTA 1 WEEK TZ Pacific/Kiritimati", "QUOTA 1 MONTH TZ Etc/GMT+12"]
     for number, limit in enumerate(limits):
         assert db.ask(f"RL.CHECK k{number} {limit}").granted == 1
         db.do(f"RL.PEEK k{number}")

@@ -20,10 +20,15 @@ CHECKS = {
     "fixed": f"RL.FIXED {{}} {CAPACITY} 60s",
     "aligned": f"RL.FIXED {{}} {CAPACITY} 1h ALIGNED",
     "sliding": f"RL.SLIDING {{}} {CAPACITY} 60s",
+    "queue": f"RL.LEAKYBUCKET {{}} {CAPACITY} 7 60s",
+    "approx": f"RL.SLIDING {{}} {CAPACITY} 60s APPROX",
+    "quota": f"RL.QUOTA {{}} {CAPACITY} MONTH TZ Europe/Berlin",
+    "leases": f"RL.CONCURRENT {{}} {CAPACITY} 60s",
     "several": f"RL.CHECK {{}} TOKENBUCKET 5000 7 60s FIXED {CAPACITY} 60s SLIDING 6000 60s",
 }
+ACCOUNTS = ["RL.RESERVE {} 60s FIXED 40 60s COST 3 ID a", "RL.SETTLE {} a 3", "RL.REFUND {} 3", "RL.RELEASE {} a"]
 QUESTIONS = ["RL.PEEK {}", "RL.PEEK {} FIXED 40 60s COST 3", "RL.INFO {}"]
-INTERNAL = ["RL._STORE {} 0 payload", "RL._APPLY {} 0 payload"]
+INTERNAL = ["RL._STORE {} 0 payload", "RL._APPLY {} 0 payload", "RL._PERFORM {} 0 payload"]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,7 @@ def keys_on(node: Node) -> set[str]:
         return set(db.keys())
 
 
-@pytest.mark.parametrize("line", [*CHECKS.values(), *QUESTIONS, *INTERNAL])
+@pytest.mark.parametrize("line", [*CHECKS.values(), *ACCOUNTS, *QUESTIONS, *INTERNAL])
 def test_the_server_knows_where_the_key_stands(cluster, line):
     with cluster.primaries[0].client() as db:
         assert db.execute_command("COMMAND GETKEYS", *line.format("the-key").split()) == ["the-key"]
@@ -72,7 +77,8 @@ def test_the_server_knows_where_the_key_stands(cluster, line):
         (CHECKS.values(), ["RW", "access", "update"]),
         (QUESTIONS, ["RO", "access"]),
         (["RL._STORE {} 0 payload"], ["OW", "update"]),
-        (["RL._APPLY {} 0 payload"], ["RW", "access", "update"]),
+        (["RL._APPLY {} 0 payload", "RL._PERFORM {} 0 payload"], ["RW", "access", "update"]),
+        (ACCOUNTS, ["RW", "access", "update"]),
     ],
 )
 def test_the_server_knows_what_is_done_to_the_key(cluster, lines, use):
@@ -94,7 +100,7 @@ def test_a_client_that_knows_nothing_of_the_module_finds_every_key(cluster):
     client.close()
 
 
-@pytest.mark.parametrize("line", [*CHECKS.values(), *QUESTIONS])
+@pytest.mark.parametrize("line", [*CHECKS.values(), *ACCOUNTS, *QUESTIONS])
 def test_a_node_that_does_not_have_the_key_says_who_has_and_takes_nothing(cluster, line):
     owner = cluster.owner_of("k")
     with Connection(other_than(cluster, owner).socket) as connection:
@@ -239,13 +245,26 @@ def test_a_slot_that_moves_under_load_loses_no_state(cluster):
     assert keys_on(slot.target) == set(callers.LINES) and not keys_on(slot.source)
 
 
+PROMISES = [
+    "RL.RESERVE {slot}held 1h SLIDING 10 1h CONCURRENT 9 1h PER REQUEST COST 4 ID a",
+    "RL.RESERVE {slot}held 2h COST 3 ID b",
+    "RL.FIXED {slot}turn 10 60s COST 10",
+    "RL.FIXED {slot}turn 10 60s COST 3 MAXWAIT 1h",
+    "RL.TOKENBUCKET {slot}debt 10 7 60s COST 25 FORCE",
+]
+
+
 def test_keys_that_move_with_their_slot_keep_their_bytes(cluster):
+    """And what they have promised."""
     slot = Slot(cluster, "{slot}")
     with slot.source.client() as db:
         for name, line in CHECKS.items():
             for _ in range(3):
                 db.ask(line.format(f"{{slot}}{name}"))
+        for line in PROMISES:
+            assert db.ask(line).granted
         before = picture(db)
+        assert before["{slot}held"][2] == 2
     slot.open()
     for key in slot.keys(100):
         slot.move(key)
@@ -253,9 +272,12 @@ def test_keys_that_move_with_their_slot_keep_their_bytes(cluster):
     replica = cluster.replicas[cluster.primaries.index(slot.target)]
     with slot.target.client() as db, replica.client() as copy:
         assert picture(db) == before
+        assert db.ask("RL.FIXED {slot}turn 10 60s COST 3 MAXWAIT 2m") == (3, 10, 4, 60_000, 120_000)
+        assert db.do("RL.SETTLE {slot}held a 2")[-1] == "settled"
+        assert db.do("RL.RELEASE {slot}held b") == 1
         assert db.wait(1, 10_000) == 1
         assert copy.do("DEBUG DIGEST") == db.do("DEBUG DIGEST")
 
 
 def picture(db: Client) -> dict:
-    return {key: (db.ask(f"RL.PEEK {key}"), db.digest(key)) for key in db.keys()}
+    return {key: (db.ask(f"RL.PEEK {key}"), db.digest(key), db.rl_info(key)["holds"]) for key in db.keys()}

@@ -18,9 +18,18 @@ LINES = {
     "RL.TOKENBUCKET": "RL.TOKENBUCKET k 20 10 1s",
     "RL.FIXED": "RL.FIXED k 10 60s",
     "RL.SLIDING": "RL.SLIDING k 10 60s",
+    "RL.LEAKYBUCKET": "RL.LEAKYBUCKET k 20 10 1s",
+    "RL.QUOTA": "RL.QUOTA k 10 DAY TZ Europe/Berlin",
+    "RL.CONCURRENT": "RL.CONCURRENT k 10 60s",
+    "RL.REFUND": "RL.REFUND k 3",
+    "RL.RESERVE": "RL.RESERVE k 60s FIXED 10 60s",
+    "RL.SETTLE": "RL.SETTLE k a 3",
+    "RL.RELEASE": "RL.RELEASE k a",
     "RL.PEEK": "RL.PEEK k",
     "RL.INFO": "RL.INFO k",
 }
+READERS = ["RL.PEEK", "RL.INFO"]
+GIVE_BACK = ["RL.REFUND", "RL.SETTLE", "RL.RELEASE"]  # these work without memory
 PUBLIC = [*LINES, "RL.DEBUG"]
 
 
@@ -70,12 +79,12 @@ def test_rl_debug_has_no_keys(db):
 def test_command_info_knows_who_writes(db, name):
     [info] = db.execute_command("COMMAND INFO", name)
     flags = set(info[2])
-    if name in ("RL.PEEK", "RL.INFO"):
+    if name in READERS:
         assert "readonly" in flags
         assert not {"write", "denyoom"} & flags
     else:
-        assert {"write", "denyoom"} <= flags
-        assert "readonly" not in flags
+        assert "write" in flags and "readonly" not in flags
+        assert ("denyoom" in flags) == (name not in GIVE_BACK)
     assert "fast" in flags or name == "RL.INFO"
 
 

@@ -1,4 +1,6 @@
-"""The server's defragmentation moves our values and logs. It needs a server with its own jemalloc, which not all have."""
+"""The server's defragmentation moves our values and logs, and leaves what else is behind them where it is. It needs a
+server with its own jemalloc, which not all have.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from harness import Client, Server, eventually
 KEYS = 3_000
 LOGS = 4
 ENTRIES = 60_000
+KINDS = ["small", "list", "leases", "holds"]
 
 
 def digest(client: Client) -> str:
@@ -25,6 +28,8 @@ def fragmented(client: Client) -> None:
     for number in range(2 * KEYS):
         pipe.execute_command("RL.TOKENBUCKET", f"small:{number}", 20, 1, "1h", "COST", 3)
         pipe.execute_command("RL.CHECK", f"list:{number}", "SLIDING", 20, "1h", "FIXED", 10, "1d", "COST", 2)
+        pipe.execute_command("RL.CONCURRENT", f"leases:{number}", 20, "1h", "ID", f"a lease of number {number}")
+        pipe.execute_command(*f"RL.RESERVE holds:{number} 1d SLIDING 20 1h CONCURRENT 9 1h COST 2 ID a".split())
     for entry in range(ENTRIES):
         pipe.execute_command("RL.DEBUG", "CLOCK", "ADVANCE", 7_000_000)
         for log in range(2 * LOGS):
@@ -32,7 +37,7 @@ def fragmented(client: Client) -> None:
         if entry % 5_000 == 0:
             pipe.execute()
     pipe.execute()
-    client.delete(*(f"{kind}:{n}" for kind in ("small", "list") for n in range(0, 2 * KEYS, 2)))
+    client.delete(*(f"{kind}:{n}" for kind in KINDS for n in range(0, 2 * KEYS, 2)))
     client.delete(*(f"log:{n}" for n in range(0, 2 * LOGS, 2)))
 
 
@@ -61,6 +66,9 @@ def test_values_and_logs_that_are_moved_stay_as_they_are(defragmenting: Client):
     for log in range(1, 2 * LOGS, 2):
         assert client.ask(f"RL.PEEK log:{log}").granted == 1
     assert digest(client) == before
+    for number in range(1, 2 * KEYS, 2):
+        assert client.do(f"RL.SETTLE holds:{number} a 1")[-1] == "settled"
+    assert client.execute_command("RL.RELEASE", "leases:1", "a lease of number 1") == 1
     for log in range(1, 2 * LOGS, 2):
         assert client.ask(f"RL.SLIDING log:{log} 4294967295 1h").granted == 1
     client.flushall()

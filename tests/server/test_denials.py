@@ -7,10 +7,18 @@ DENIED = {
     "RL.TOKENBUCKET k 10 10 1s": "RL.TOKENBUCKET k 10 10 1s COST 7",
     "RL.FIXED k 10 60s": "RL.FIXED k 10 60s COST 7",
     "RL.SLIDING k 10 60s": "RL.SLIDING k 10 60s COST 7",
+    "RL.LEAKYBUCKET k 10 10 1s": "RL.LEAKYBUCKET k 10 10 1s COST 7",
+    "RL.SLIDING k 10 60s APPROX": "RL.SLIDING k 10 60s APPROX COST 7",
+    "RL.QUOTA k 10 DAY TZ Europe/Berlin": "RL.QUOTA k 10 DAY TZ Europe/Berlin COST 7",
+    "RL.CONCURRENT k 10 60s": "RL.CONCURRENT k 10 60s COST 7",
     "RL.CHECK k FIXED 100 60s SLIDING 10 60s": "RL.CHECK k FIXED 100 60s SLIDING 10 60s COST 7",
 }
 GRANTED = list(DENIED)
 QUIET = [*DENIED.items(), *((granted, "RL.PEEK k") for granted in GRANTED)]
+QUIET += [(granted, f"{denied} MAXWAIT 1ms") for granted, denied in DENIED.items()]
+QUIET += [("RL.FIXED k 6 60s", "RL.FIXED k 6 60s COST 7 PARTIAL"), ("RL.FIXED k 6 60s", "RL.FIXED k 6 60s COST 7")]
+QUIET += [(granted, line) for granted in GRANTED for line in ("RL.RESERVE k 1m COST 10", "RL.RELEASE k nobody")]
+QUIET += [("RL.CONCURRENT k 10 60s", "RL.REFUND k 3"), ("RL.FIXED k 10 60s PER REQUEST", "RL.REFUND k 3")]
 
 
 def used_up(db, granted: str) -> None:
@@ -29,7 +37,7 @@ def test_a_denied_call_leaves_no_key(db, clock, granted):
 def test_a_quiet_call_changes_neither_the_value_nor_its_ttl(db, clock, granted, quiet):
     used_up(db, granted)
     before = db.digest("k"), db.do("PEXPIRETIME k"), db.changes(), db.rl_info("k")["limits"]
-    db.ask(quiet)
+    db.do(quiet)
     assert (db.digest("k"), db.do("PEXPIRETIME k"), db.changes(), db.rl_info("k")["limits"]) == before
 
 
@@ -55,6 +63,31 @@ def test_a_quiet_call_does_not_break_a_watch_on_no_key(db, clock, server, quiet)
 def test_a_granted_call_breaks_a_watch(db, clock, server, granted):
     assert not watched_across(db, server, granted)
     assert not watched_across(db, server, granted)
+
+
+# What is there, and what is done to it.
+DONE = [
+    ("RL.FIXED k 10 60s COST 4", "RL.REFUND k 3"),
+    ("RL.FIXED k 10 60s COST 4", "RL.REFUND k 4"),
+    ("RL.FIXED k 10 60s COST 4", "RL.RESERVE k 1m ID a"),
+    ("RL.FIXED k 10 60s COST 4", "RL.SETTLE k nobody 3"),
+    ("RL.FIXED k 10 60s COST 4", "RL.FIXED k 10 60s COST 9 FORCE"),
+    ("RL.FIXED k 10 60s COST 4", "RL.FIXED k 10 60s COST 9 PARTIAL"),
+    ("RL.FIXED k 10 60s COST 4", "RL.FIXED k 10 60s COST 9 MAXWAIT 1h"),
+    ("RL.CONCURRENT k 10 60s ID a", "RL.RELEASE k a"),
+    ("RL.CONCURRENT k 10 60s ID a", "RL.CONCURRENT k 10 60s ID a"),
+    ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.SETTLE k a 3"),
+    ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.SETTLE k a 0"),
+    ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.RESERVE k 2h ID a"),
+]
+
+
+@pytest.mark.parametrize(("there", "done"), DONE)
+def test_what_is_done_to_a_key_counts_as_a_change_and_breaks_a_watch(db, clock, server, there, done):
+    db.do(there)
+    before = db.changes()
+    assert not watched_across(db, server, done)
+    assert db.changes() > before
 
 
 def watched_across(db, server, line: str) -> bool:

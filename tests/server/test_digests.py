@@ -1,8 +1,8 @@
 """After any mix of commands the primary, its replica, and what a restart reads from either kind of file are the same.
 
-Thousands of random commands: every algorithm and lists of them, changes of limits, denials, errors, everything that
-moves, copies, ends or replaces a key, transactions, scripts, clocks that go back. A failing run prints its seed;
-RATELIMIT_TEST_SEED repeats it.
+Thousands of random commands: every algorithm and lists of them, every mode and operation, changes of limits, denials,
+errors, everything that moves, copies, ends or replaces a key, transactions, scripts, clocks that go back. A failing run
+prints its seed; RATELIMIT_TEST_SEED repeats it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ KEYS = [f"k{number}" for number in range(16)]
 SPANS = ["500ms", "1s", "7s", "60s", "1h", "1d", "365d"]
 STEPS_OF_TIME = [0, 1, 999, MS, 17 * MS, SECOND, 7 * SECOND, MINUTE, HOUR]
 LATER = [0, 1, SECOND, MINUTE, HOUR, 2 * DAY]
+IDS = ["a", "b", "c"]
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]
 
 Line = str
 
@@ -37,6 +39,11 @@ def any_limit(rng: random.Random) -> str:
             f"FIXED {size} {span}",
             f"FIXED {size} {span} ALIGNED",
             f"SLIDING {size} {span}",
+            f"LEAKYBUCKET {size} {rng.choice([7, 1000, 999999937])} {span}",
+            f"SLIDING {size} {span} APPROX",
+            f"QUOTA {size} {rng.choice(['HOUR', 'DAY', 'WEEK', 'MONTH', 'YEAR'])}",
+            f"QUOTA {size} {rng.choice(['HOUR', 'DAY'])} TZ {rng.choice(ZONES)}",
+            f"CONCURRENT {size} {span}",
         ]
     )
     # A bucket that would take more than ten years to fill is refused: let it be, errors belong to the mix.
@@ -61,18 +68,27 @@ class Mix:
         if not self._is_clock_held:
             self._is_clock_held = True
             return [self._time()]
-        together = self._rng.choices([self._one, self._transaction], [95, 5])[0]
+        together = self._rng.choices([self._one, self._transaction, self._promise], [85, 5, 10])[0]
         return together()
 
     def _one(self) -> list[Line]:
         kinds: list[Callable[[], Line]] = [self._check, self._script, self._question, self._server, self._mistake]
-        kinds += [self._time]
-        return [self._rng.choices(kinds, [70, 3, 5, 12, 3, 7])[0]()]
+        kinds += [self._time, self._operation]
+        return [self._rng.choices(kinds, [55, 3, 5, 12, 3, 7, 15])[0]()]
 
     def _transaction(self) -> list[Line]:
         """Which can hold anything but another one."""
         inside = [self._one()[0] for _ in range(self._rng.randint(1, 5))]
         return ["MULTI", *inside, self._rng.choice(["EXEC", "EXEC", "EXEC", "DISCARD"])]
+
+    def _promise(self) -> list[Line]:
+        """Something is reserved or leased, a little happens, and it is settled or released."""
+        key, chosen = self._key(), self._rng.choice(IDS)
+        begin = f"RL.RESERVE {key} {self._rng.choice(SPANS[1:])} {self._limits[key]} COST {self._cost()} ID {chosen}"
+        if "CONCURRENT" in self._limits[key] and self._rng.random() < 0.5:
+            begin = f"RL.CHECK {key} {self._limits[key]} COST {self._cost()} FORCE ID {chosen}"
+        end = [f"RL.SETTLE {key} {chosen} {self._actual()}", f"RL.RELEASE {key} {chosen}"]
+        return [begin, *(self._one()[0] for _ in range(self._rng.randint(0, 3))), self._rng.choice(end)]
 
     def _key(self) -> str:
         return self._rng.choice(KEYS)
@@ -81,8 +97,29 @@ class Mix:
         key = self._key()
         if self._rng.random() < 0.05:
             self._limits[key] = any_limits(self._rng)
-        cost = self._rng.choice([1, 1, 1, 2, 5, 50, 100_000, 4294967295])
-        return f"RL.CHECK {key} {self._limits[key]} COST {cost}"
+        modes = ["", "", "", " PARTIAL", " FORCE", f" MAXWAIT {self._rng.choice(SPANS[:5])}"]
+        return f"RL.CHECK {key} {self._limits[key]} COST {self._cost()}{self._rng.choice(modes)}{self._id()}"
+
+    def _operation(self) -> Line:
+        """Under limits that are named, or those of the key; on ids that are there, or not."""
+        key, limits = self._key(), self._rng.choice(["", "", "", " {}"])
+        return self._rng.choice(
+            [
+                f"RL.RESERVE {key} {self._rng.choice(SPANS)}{limits} COST {self._cost()}{self._id()}",
+                f"RL.SETTLE {key} {self._rng.choice(IDS)} {self._actual()}{limits}",
+                f"RL.REFUND {key} {self._cost()}",
+                f"RL.RELEASE {key} {self._rng.choice(IDS)}",
+            ]
+        ).format(self._limits[key])
+
+    def _cost(self) -> int:
+        return self._rng.choice([1, 1, 1, 2, 5, 50, 100_000, 4294967295])
+
+    def _actual(self) -> int:
+        return self._rng.choice([0, 0, 1, 1, 2, 5, 50, *([4294967295] if self._rng.random() < 0.1 else [])])
+
+    def _id(self) -> str:
+        return self._rng.choice(["", f" ID {self._rng.choice(IDS)}"])
 
     def _script(self) -> Line:
         first, second = self._rng.sample(KEYS, 2)
@@ -116,6 +153,7 @@ class Mix:
     def _mistake(self) -> Line:
         limits = ["FIXED 0 1s", "FIXED 3", "SLIDING 3 1s COST 0", "FIXED 1 3651d", "FIXED 1 1s AS a FIXED 1 1s AS a"]
         lines = [f"RL.CHECK {{}} {limit}" for limit in limits] + ["RL.CHECK {}", "RL._STORE {} 0 x", "RL._APPLY {} 0 x"]
+        lines += ["RL._PERFORM {} 0 x", "RL.REFUND {} 0", "RL.SETTLE {} a -1", "RL.QUOTA {} 1 DAY TZ Mars/Olympus"]
         return self._rng.choice(lines).format(self._key())
 
     def _time(self) -> Line:
@@ -131,6 +169,8 @@ SCRIPT = "\t".join(
     for i = 1, tonumber(ARGV[1]) do
       redis.pcall('RL.SLIDING', KEYS[1], 40, '60s')
       redis.pcall('RL.CHECK', KEYS[2], 'FIXED', 30, '1h', 'TOKENBUCKET', 50, 7, '1m', 'COST', i)
+      redis.pcall('RL.RESERVE', KEYS[i%2+1], i, 'COST', i, 'ID', i%7)
+      redis.pcall('RL.SETTLE', KEYS[2], i%5, i%3)
     end
     return redis.pcall('RL.PEEK', KEYS[1])
     """.split()
@@ -180,7 +220,7 @@ def picture(server: Server, questions: bool = False) -> dict:
                 seen[database, key] = [db.digest(key), db.do(f"PEXPIRETIME {key}")]
                 if questions and db.type(key) == "ratelimit":
                     seen[database, key] += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 7")]
-                    seen[database, key] += [db.rl_info(key)["limits"]]
+                    seen[database, key] += [db.rl_info(key)[name] for name in ("holds", "limits")]
     return seen
 
 
@@ -297,7 +337,10 @@ def test_a_replica_that_must_begin_anew_agrees(start_server, diskless, load):
             drop_replicas(primary)
 
 
-CHECKS = ["TOKENBUCKET 10 10 50ms COST 10", "FIXED 10 50ms", "SLIDING 10 50ms", "FIXED 10 20ms SLIDING 10 50ms"]
+CHECKS = [
+    *("TOKENBUCKET 10 10 50ms COST 10", "FIXED 10 50ms", "SLIDING 10 50ms", "FIXED 10 20ms SLIDING 10 50ms"),
+    *("LEAKYBUCKET 10 10 50ms COST 10", "SLIDING 10 30ms APPROX", "CONCURRENT 10 50ms", "FIXED 1 50ms COST 9 FORCE"),
+]
 
 
 @pytest.fixture
@@ -316,6 +359,7 @@ def test_a_key_that_expires_is_gone_on_both(pair):
     with primary.client() as db, replica.client() as copy:
         for number, limits in enumerate(CHECKS):
             assert db.ask(f"RL.CHECK k{number} {limits}").granted
+        assert db.ask("RL.RESERVE hold 50ms TOKENBUCKET 10 10 20ms ID a").granted
         db.wait(1, 10_000)
         eventually(lambda: db.dbsize() == copy.dbsize() == 0, "the keys to expire")
         assert digest(primary) == digest(replica) == "0" * 40

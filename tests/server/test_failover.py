@@ -32,7 +32,10 @@ LINES = {
     "{limits}bucket": f"RL.TOKENBUCKET {{limits}}bucket {CAPACITY} {REFILL} 1s",
     "{limits}fixed": f"RL.FIXED {{limits}}fixed {CAPACITY} 1h",
     "{limits}log": f"RL.SLIDING {{limits}}log {CAPACITY} 1h",
+    "{limits}leases": f"RL.CONCURRENT {{limits}}leases {CAPACITY} 1h",
+    "{limits}held": f"RL.CHECK {{limits}}held FIXED {CAPACITY} 1h SLIDING {CAPACITY} 1h AS log",
 }
+HOLD = LINES["{limits}held"].replace("RL.CHECK {limits}held", "RL.RESERVE {limits}held 1d")  # so operations travel
 MOST_AT_ONCE = 25
 CALLERS = 4
 BATCH = 20
@@ -152,6 +155,7 @@ class Account(NamedTuple):
 
 def under_load(group: Group, change: Callable[[], object]) -> Account:
     """Has callers ask while the primary changes, and takes in the end all that is left."""
+    assert do(group.primary(), f"{HOLD} ID first")[0] == 1
     load = Load(group)
     try:
         first = group.primary()
@@ -162,7 +166,9 @@ def under_load(group: Group, change: Callable[[], object]) -> Account:
     finally:
         load.end()
     assert all(before[key] < CAPACITY for key in LINES), "all was granted before the primary changed"
-    return Account(load.granted() + all_that_is_left(group.primary()), load.in_doubt())
+    granted = load.granted() + all_that_is_left(group.primary())
+    assert do(group.primary(), "RL.SETTLE {limits}held first 1")[-1] == "settled"
+    return Account(granted + Counter({"{limits}held": 1}), load.in_doubt())
 
 
 def all_that_is_left(primary: Node) -> Counter[str]:

@@ -15,6 +15,14 @@ CALLS = [
     ("RL.FIXED", "window", 4294967295, "1d"),
     ("RL.SLIDING", "log", 4294967295, "1h"),
     ("RL.CHECK", "list", "SLIDING", 4294967295, "1h", "TOKENBUCKET", 1000000000, 7, "1s"),
+    ("RL.QUOTA", "quota", 4294967295, "MONTH", "TZ", "Europe/Berlin"),
+    ("RL.SLIDING", "approx", 4294967295, "1h", "APPROX"),
+    ("RL.CONCURRENT", "leases", 10, "1h", "ID", "a", "COST", 2),
+    ("RL.RELEASE", "leases", "a"),
+    ("RL.RESERVE", "held", "1h", "SLIDING", 4294967295, "1d", "FIXED", 4294967295, "1d", "COST", 5, "ID", "a"),
+    ("RL.RESERVE", "held", "1ms", "COST", 7, "ID", "b"),
+    ("RL.SETTLE", "held", "a", 3),
+    ("RL.REFUND", "held", 1),
 ]
 
 
@@ -176,7 +184,7 @@ def test_a_server_with_an_append_only_file_always_writes_effects(start_server: C
     client = server.client()
     for call in CALLS:
         client.execute_command(*call)
-    lasting = ("DEBUG", "DIGEST-VALUE", "window", "log", "list")
+    lasting = ("DEBUG", "DIGEST-VALUE", "window", "log", "list", "quota", "approx", "held")
     before = client.execute_command(*lasting)
     server.restart()
     assert server.client().execute_command(*lasting) == before

@@ -26,6 +26,8 @@ FILES = int(os.environ.get("RATELIMIT_HOSTILE_FILES", 20))
 SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
 BATCH = 500
+MOST_ENTRIES = 1 << 20
+MOST_MEMBERS = 1 << 17  # half of them may have ended
 LONGEST = 3650 * DAY
 LATEST = 84_006 * DAY  # 2200-01-01
 # Limits that are equal are shared, and up to so many are remembered for a while: that is no leak.
@@ -46,6 +48,24 @@ def fill(db: Client) -> dict[str, int]:
         "RL.SLIDING log 3 1m COST 2",
         "RL.CHECK several TOKENBUCKET 20 10 1m AS burst FIXED 100 1d PER REQUEST SLIDING 50 1h COST 3",
         "RL.CHECK eight" + "".join(f" FIXED {size} {size}h AS limit{size}" for size in range(1, 9)),
+        "RL.LEAKYBUCKET queue 20 7 60s COST 3",
+        "RL.LEAKYBUCKET deepest 4294967295 4294967295 3650d COST 4294967295",
+        "RL.LEAKYBUCKET deepest 4294967295 4294967295 3650d COST 4294967295 FORCE",
+        "RL.TOKENBUCKET debt 20 7 60s COST 33 FORCE",
+        "RL.SLIDING approx 100 60s APPROX COST 40",
+        "RL.QUOTA quota 100 MONTH COST 40",
+        "RL.QUOTA zoned 100 DAY TZ Asia/Tokyo AS day COST 40",
+        "RL.CONCURRENT leases 10 30s COST 3 ID a",
+        "RL.CONCURRENT leases 10 30s COST 2 ID b",
+        "RL.CONCURRENT leases 10 20s",
+        "RL.CHECK overdrawn FIXED 10 60s SLIDING 5 1h SLIDING 7 1h APPROX QUOTA 3 WEEK COST 9 FORCE",
+        "RL.FIXED turn 10 60s COST 10",
+        "RL.FIXED turn 10 60s COST 5 MAXWAIT 2m",
+        "RL.RESERVE holds 90s SLIDING 50 1h TOKENBUCKET 100 1 1s AS b COST 7 ID a",
+        "RL.RESERVE holds 2h COST 4 ID b",
+        "RL.SLIDING holds 50 1h COST 3",
+        "RL.RESERVE llm 2m TOKENBUCKET 900 9 1s SLIDING 6 1m PER REQUEST CONCURRENT 5 2m PER REQUEST COST 600 ID a",
+        "RL.CHECK llm TOKENBUCKET 900 9 1s SLIDING 6 1m PER REQUEST CONCURRENT 5 2m PER REQUEST COST 400 MAXWAIT 1h",
     ):
         assert db.do(line)[0] > 0
     for key, entries, step in (("long", 300, 100 * MS), ("longest", 20_000, MS)):
@@ -66,10 +86,11 @@ def interesting(rng: random.Random) -> bytes:
     """A number at a bound of the format, as 1, 4 or 8 bytes."""
     form, numbers = rng.choice(
         [
-            ("<B", [0, 1, 2, 3, 4, 7, 8, 9, 64, 65, 0x7F, 0x80, 0xFF]),
-            ("<I", [0, 1, 2**31, 2**32 - 1, 2**20, 2**20 + 1, rng.randrange(2**32)]),
+            ("<B", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 65, 0x7F, 0x80, 0x81, 0xFF]),
+            ("<I", [0, 1, 2**31, 2**32 - 1, 2**20, 2**20 + 1, 2**17, 2**17 + 1, rng.randrange(2**32)]),
             ("<q", [0, 1, -1, MS, MS - 1, LONGEST, LONGEST + 1, BASE, BASE - 1, LATEST, LATEST + LONGEST]),
             ("<q", [LATEST + LONGEST + 1, 2**63 - 1, -(2**63), BASE + rng.randrange(10 * MINUTE)]),
+            ("<Q", [2**63 | instant for instant in (BASE, BASE + MINUTE, LATEST + 2 * LONGEST, 2**63 - 1)]),
         ]
     )
     return struct.pack(form, rng.choice(numbers))
@@ -127,35 +148,53 @@ def milliseconds(text: str) -> int:
     return int(number) * UNIT_MS[unit]
 
 
-def full_span_ms(limit: str) -> int:
-    """The longest wait that a limit may tell, as RL.INFO writes the limit."""
-    match limit.split():
-        case ["TOKENBUCKET", capacity, refill, period, *_]:
-            return math.ceil(int(capacity) * milliseconds(period) / int(refill)) + 1
-        case [_, _, window, *_]:
-            return milliseconds(window) + (milliseconds(window) >> 26) + 1
+def is_queue(limit: str) -> bool:
+    return limit.startswith("LEAKYBUCKET")
+
+
+# A clock that is changed makes it longer by an hour or two; an hour of the wall's clock, by one.
+UNIT_OF_QUOTA_MS = {"HOUR": 1, "DAY": 24, "WEEK": 7 * 24, "MONTH": 31 * 24, "YEAR": 366 * 24}
+
+
+def longest_ms_of(limit: dict) -> int:
+    """The longest wait and reset that a limit may tell, as RL.INFO writes it, by what is used of it."""
+    match limit["limit"].split():
+        case ["TOKENBUCKET" | "LEAKYBUCKET", capacity, refill, period, *_]:
+            units = max(int(capacity), limit["used"] + 1)
+            return math.ceil(units * milliseconds(period) / int(refill)) + 1
+        case ["QUOTA", _, unit, *_]:
+            return (UNIT_OF_QUOTA_MS[unit] + 2) * UNIT_MS["h"]
+        case ["SLIDING", _, window, "APPROX", *_]:
+            return 2 * milliseconds(window) + 1
+        case [_, _, span, *_]:
+            return milliseconds(span) + (milliseconds(span) >> 26) + 1
     raise AssertionError(f"not a limit: {limit}")
 
 
-def assert_sane_answer(answer: list, longest_ms: int) -> None:
+def assert_sane_answer(answer: list, key: Found) -> None:
     granted, size, remaining, wait_ms, reset_ms = answer[:5]
     assert 0 <= granted <= size < 2**32
     assert 0 <= remaining <= size
-    assert (wait_ms == 0) == (granted > 0), "who is denied waits, and nobody else"
-    assert 0 <= wait_ms <= longest_ms
-    assert 0 <= reset_ms <= longest_ms
+    assert granted or wait_ms > 0, "who is denied waits"
+    assert not granted or wait_ms == 0 or key.has_queue, "who is granted does not, unless there is a queue"
+    assert 0 <= wait_ms <= key.longest_ms
+    assert 0 <= reset_ms <= key.longest_ms
 
 
-def assert_sane_info(info: dict) -> None:
+def assert_sane_info(key: Found) -> None:
+    info = key.info
     assert info["form"] == "single"
-    assert 0 < info["memory"] < 10_000_000
+    assert 0 < info["memory"] < 20_000_000
+    assert 0 <= info["holds"] < MOST_MEMBERS
+    assert (info["holds"] == 0) or key.is_reserved
     assert 1 <= len(info["limits"]) <= 8
     assert len({limit["label"] for limit in info["limits"]}) == len(info["limits"])
     for limit in info["limits"]:
-        assert 0 <= limit["used"] <= limit["size"]
-        # A log with no room for an entry has nothing left, whatever is used.
+        assert 0 <= limit["used"] < 2**33 or limit["limit"].startswith("CONCURRENT")
+        # A log with no room for an entry has nothing left, whatever is used; nor has who waits for a turn.
         assert limit["used"] + limit["remaining"] == limit["size"] or limit["remaining"] == 0
-        assert 0 <= limit["reset_ms"] <= full_span_ms(limit["limit"])
+        assert 0 <= limit["reset_ms"] <= key.longest_ms
+        assert (limit["reset_ms"] > 0) == (limit["used"] > 0) or key.is_reserved
 
 
 def in_one_go(db: Client, commands: list[tuple]) -> list:
@@ -165,46 +204,81 @@ def in_one_go(db: Client, commands: list[tuple]) -> list:
         return pipe.execute(raise_on_error=False)
 
 
+RESERVED = 1 << 7  # in the number of limits: a turn or holds follow
+LONGEST_TURN_MS = LONGEST // MS
+
+
 @dataclass
 class Found:
     """A key that exists, and what it says of itself."""
 
     name: str
     info: dict
+    is_reserved: bool
     limits: list[str] = field(init=False)
+    has_queue: bool = field(init=False)
     longest_ms: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.limits = [word for limit in self.info["limits"] for word in limit["limit"].split()]
-        self.longest_ms = max(full_span_ms(limit["limit"]) for limit in self.info["limits"])
+        texts = [limit["limit"] for limit in self.info["limits"]]
+        self.limits = [word for text in texts for word in text.split()]
+        self.has_queue = any(map(is_queue, texts))
+        self.longest_ms = max(map(longest_ms_of, self.info["limits"])) + (LONGEST_TURN_MS if self.is_reserved else 0)
 
     def check(self) -> tuple:
         return ("RL.CHECK", self.name, *self.limits)
 
+    def operations(self) -> list[tuple]:
+        """All that can be done besides; on ids that are there, or not."""
+        return [
+            ("RL.CHECK", self.name, *self.limits, "COST", 3, "MAXWAIT", "1h", "ID", "c"),
+            ("RL.CHECK", self.name, *self.limits, "COST", 4294967295, "PARTIAL"),
+            ("RL.RESERVE", self.name, "1s", "COST", 2, "ID", "c"),
+            ("RL.RESERVE", self.name, "1h", "COST", 2),
+            ("RL.CHECK", self.name, *self.limits, "COST", 4294967295, "FORCE"),
+            ("RL.SETTLE", self.name, "a", 2),
+            ("RL.SETTLE", self.name, "c", 4294967295),
+            ("RL.REFUND", self.name, 5),
+            ("RL.RELEASE", self.name, "b"),
+        ]
 
-def infos(db: Client, names: list[str]) -> list[Found]:
+
+def infos(db: Client, raw: Client, names: list[str]) -> list[Found]:
+    """The keys of those names that are there; `raw` reads the forms."""
     found = []
-    for name, flat in zip(names, in_one_go(db, [("RL.INFO", name) for name in names]), strict=True):
-        info = pairs(flat)
-        found.append(Found(name, info | {"limits": [pairs(limit) for limit in info["limits"]]}))
+    forms = [payload and Dump(payload).form for payload in in_one_go(raw, [("DUMP", name) for name in names])]
+    replies = in_one_go(db, [("RL.INFO", name) for name in names])
+    for name, form, flat in zip(names, forms, replies, strict=True):
+        assert (form is None) <= (flat is None), "asked for, but not there"
+        if flat is not None:
+            info = pairs(flat)
+            info |= {"limits": [pairs(limit) for limit in info["limits"]]}
+            found.append(Found(name, info, is_reserved=form[1] & RESERVED != 0))
     return found
 
 
-def assert_sane(db: Client, names: list[str]) -> None:
-    """Asks everything of the keys, and makes calls: one now, and if it is denied another after the wait it was told."""
+def assert_sane(db: Client, raw: Client, names: list[str]) -> None:
+    """Asks everything of the keys, and makes calls: one now, and if it is denied another after the wait it was told.
+    Then everything that is not a plain call.
+    """
     Clock(db).set(BASE)
-    keys = infos(db, names)
+    keys = infos(db, raw, names)
     for key, answer in zip(keys, in_one_go(db, [("RL.PEEK", key.name) for key in keys]), strict=True):
-        assert_sane_info(key.info)
-        assert_sane_answer(answer, key.longest_ms)
+        assert_sane_info(key)
+        assert_sane_answer(answer, key)
     again = []
     for key, answer in zip(keys, in_one_go(db, [key.check() for key in keys]), strict=True):
-        assert_sane_answer(answer, key.longest_ms)
+        assert_sane_answer(answer, key)
         if answer[0] == 0:
             again += [("RL.DEBUG", "CLOCK", "SET", BASE + answer[3] * MS), key.check()]
     for command, answer in list(zip(again, in_one_go(db, again), strict=True))[1::2]:
         assert answer[0] == 1, f"denied although it waited: {command} {answer}"
     Clock(db).set(BASE)
+    operations = [operation for key in keys for operation in key.operations()]
+    for command, reply in zip(operations, in_one_go(db, operations), strict=True):
+        assert not isinstance(reply, redis.ResponseError) or str(reply).startswith("NOLIMITS"), (command, reply)
+    for key in infos(db, raw, [key.name for key in keys]):
+        assert_sane_info(key)
 
 
 def assert_survives_a_reload(db: Client) -> None:
@@ -245,7 +319,7 @@ def test_a_mutated_payload_is_refused_or_harmless(server, db, clock, configure):
             db.flushall()
             try:
                 names = restore(raw, batch)
-                assert_sane(db, names)
+                assert_sane(db, raw, names)
                 assert_survives_a_reload(db)
                 server.assert_well()
             except Exception as error:
@@ -258,7 +332,6 @@ def test_a_mutated_payload_is_refused_or_harmless(server, db, clock, configure):
     assert grown < REMEMBERED_BYTES
 
 
-MOST_ENTRIES = 1 << 20
 LIMIT_OF_A_MINUTE = struct.pack("<BBBBIIq", 1, 1, 3, 0, 2**32 - 1, 0, MINUTE)
 BASE_TICK = BASE // 500  # the grid of a minute is 500 ns
 
@@ -285,9 +358,41 @@ def test_the_largest_log_is_taken_and_one_entry_more_is_not(server, db, clock, c
         dump = Dump(raw.dump("k"))
         assert dump.form.startswith(LIMIT_OF_A_MINUTE)
         raw.restore("k", 0, dump.with_form(a_log(MOST_ENTRIES, first_tick)), replace=True)
-        assert_sane(db, ["k"])
+        assert_sane(db, raw, ["k"])
         with pytest.raises(redis.ResponseError):
             raw.restore("l", 0, dump.with_form(a_log(MOST_ENTRIES + 1, first_tick)))
+    assert_survives_a_reload(db)
+
+
+def members(count: int, first_end: int, newer: bytes) -> bytes:
+    """So many leases or holds of one unit, one a millisecond."""
+    ends = range(first_end, first_end + count * MS, MS)
+    rows = (struct.pack("<qI", end, 1) + newer + b"\4" + struct.pack(">I", number) for number, end in enumerate(ends))
+    return struct.pack("<I", count) + b"".join(rows)
+
+
+def many_leases(count: int, first_end: int) -> bytes:
+    limit = struct.pack("<BBIIq", 7, 0, 2**32 - 1, 0, 10 * MINUTE)
+    return b"\1\1" + limit + members(count, first_end, b"")
+
+
+def many_holds(count: int, first_end: int) -> bytes:
+    limit, window = struct.pack("<BBIIq", 2, 0, 2**32 - 1, 0, MINUTE), struct.pack("<qI", BASE + MINUTE, count)
+    return b"\1\x81" + limit + window + struct.pack("<qqq", 0, 0, BASE) + members(count, first_end, b"\0")
+
+
+@pytest.mark.parametrize("form", [many_leases, many_holds])
+@pytest.mark.parametrize("first_end", [BASE - MOST_MEMBERS // 2 * MS, BASE - MOST_MEMBERS * MS], ids=["half", "all"])
+def test_the_most_leases_and_holds_are_taken_and_one_more_is_not(server, db, clock, configure, form, first_end):
+    """Half of them have ended, or all; more cannot last."""
+    configure("rdbcompression", "no")
+    db.ask("RL.FIXED k 10 60s")
+    with server.client(decode_responses=False) as raw:
+        dump = Dump(raw.dump("k"))
+        raw.restore("k", 0, dump.with_form(form(MOST_MEMBERS, first_end)), replace=True)
+        assert_sane(db, raw, ["k"])
+        with pytest.raises(redis.ResponseError):
+            raw.restore("l", 0, dump.with_form(form(MOST_MEMBERS + 1, first_end)))
     assert_survives_a_reload(db)
 
 
@@ -296,7 +401,7 @@ def test_the_largest_log_is_taken_and_one_entry_more_is_not(server, db, clock, c
 
 def starts_or_refuses(content: bytes) -> bool:
     """Whether a server runs on that file; then its keys are sane. One that does not says why."""
-    server = Server("--rdbchecksum", "no")
+    server = Server("--rdbchecksum", "no", "--rdbcompression", "no")
     (server.directory / "dump.rdb").write_bytes(content)
     try:
         try:
@@ -305,9 +410,12 @@ def starts_or_refuses(content: bytes) -> bool:
             assert not COMPLAINT.search(server.log()), server.log_tail()
             assert REFUSED_FILE.search(server.log()), server.log_tail()
             return False
-        with server.client(decode_responses=True, encoding_errors="backslashreplace") as db:
+        with (
+            server.client(decode_responses=True, encoding_errors="backslashreplace") as db,
+            server.client(decode_responses=False) as raw,
+        ):
             names = [name for name in db.scan_iter(_type="ratelimit") if "\\" not in name]
-            assert_sane(db, names)
+            assert_sane(db, raw, names)
             assert_survives_a_reload(db)
         server.assert_well()
         return True

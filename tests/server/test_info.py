@@ -14,10 +14,12 @@ def test_info_shows_the_key(db, clock):
     db.ask_times(3, "RL.TOKENBUCKET k 20 10 1s COST 8")
     info = db.rl_info("k")
     assert info["memory"] > 0
-    assert {name: info[name] for name in ("form", "granted", "denied", "limits")} == {
+    assert list(info) == ["form", "memory", "granted", "denied", "holds", "limits"]
+    assert {name: info[name] for name in ("form", "granted", "denied", "holds", "limits")} == {
         "form": "single",
         "granted": 2,
         "denied": 1,
+        "holds": 0,
         "limits": [
             {
                 "label": "tokenbucket",
@@ -73,6 +75,38 @@ def test_info_shows_an_idle_key_as_unused(db, clock):
     clock.advance(60 * SECOND)
     [limit] = db.rl_info("k")["limits"]
     assert (limit["used"], limit["remaining"], limit["reset_ms"]) == (0, 10, 0)
+
+
+def test_info_shows_every_kind_of_limit_as_it_is_written(db, clock):
+    limits = [
+        *("LEAKYBUCKET 10 7 90s", "SLIDING 5 2m APPROX", "QUOTA 10 YEAR", "QUOTA 10 HOUR TZ Asia/Kolkata"),
+        *("CONCURRENT 5 36h", "FIXED 10 1m AS mine PER REQUEST"),
+    ]
+    db.ask(f"RL.CHECK k {' '.join(limits)}")
+    assert [limit["limit"] for limit in db.rl_info("k")["limits"]] == limits
+
+
+def test_info_counts_holds(db, clock):
+    for number in range(3):
+        db.do(f"RL.RESERVE k {number + 1}m FIXED 10 1h ID {number}")
+    assert db.rl_info("k")["holds"] == 3
+    db.do("RL.SETTLE k 0 1")
+    clock.advance(120 * SECOND)
+    assert db.rl_info("k")["holds"] == 1
+
+
+def test_info_shows_a_debt(db, clock):
+    db.ask("RL.FIXED k 10 60s COST 25 FORCE")
+    [limit] = db.rl_info("k")["limits"]
+    assert (limit["size"], limit["used"], limit["remaining"]) == (10, 25, 0)
+
+
+def test_reservations_and_settlements_count_as_calls(db, clock):
+    db.do("RL.RESERVE k 1m FIXED 10 1h COST 10 ID a")
+    db.do("RL.RESERVE k 1m FIXED 10 1h COST 10 ID b")
+    db.do("RL.RESERVE k 1m FIXED 10 1h COST 10 ID a")
+    info = db.rl_info("k")
+    assert (info["granted"], info["denied"]) == (2, 1)
 
 
 def test_peeks_and_errors_are_not_counted(db, clock):

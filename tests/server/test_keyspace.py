@@ -14,9 +14,15 @@ CHECKS = [
     "RL.TOKENBUCKET k 20 10 1s",
     "RL.FIXED k 20 60s",
     "RL.SLIDING k 20 60s",
+    "RL.LEAKYBUCKET k 20 10 1s",
+    "RL.SLIDING k 20 60s APPROX",
+    "RL.QUOTA k 20 HOUR TZ Europe/Berlin",
+    "RL.CONCURRENT k 20 60s",
+    "RL.RESERVE k 1s FIXED 20 60s",
     "RL.CHECK k FIXED 20 60s SLIDING 30 1h",
 ]
-COMMANDS = [*CHECKS, "RL.CHECK k", "RL.PEEK k", "RL.PEEK k FIXED 20 60s", "RL.INFO k"]
+ACCOUNTS = ["RL.REFUND k 1", "RL.SETTLE k a 1 FIXED 20 60s", "RL.RELEASE k a"]
+COMMANDS = [*CHECKS, *ACCOUNTS, "RL.CHECK k", "RL.PEEK k", "RL.PEEK k FIXED 20 60s", "RL.INFO k"]
 OTHER_TYPES = {
     "string": "SET k v",
     "list": "RPUSH k a b",
@@ -33,16 +39,24 @@ def granted_everything(db) -> list[str]:
     db.ask("RL.FIXED fixed 10 60s COST 3")
     db.ask("RL.FIXED aligned 10 1h ALIGNED COST 3")
     db.ask("RL.CHECK several TOKENBUCKET 20 10 1m AS burst FIXED 100 1d PER REQUEST SLIDING 50 1h COST 3")
+    db.ask("RL.LEAKYBUCKET queue 7 7 60s COST 30 FORCE")
+    db.ask("RL.SLIDING approx 10 60s APPROX COST 3")
+    db.ask("RL.QUOTA quota 10 MONTH TZ Europe/Berlin COST 3")
+    db.ask("RL.CONCURRENT leases 10 60s COST 3")
+    db.ask("RL.RESERVE held 1h FIXED 10 60s SLIDING 10 1m APPROX COST 3")
+    db.ask("RL.FIXED turn 10 60s COST 10")
+    db.ask("RL.FIXED turn 10 60s COST 3 MAXWAIT 1h")
     for _ in range(5):
         db.do("RL.DEBUG CLOCK ADVANCE 1234567891")
         db.ask("RL.SLIDING log 10 60s")
-    return ["bucket", "fixed", "aligned", "several", "log"]
+    names = ["bucket", "fixed", "aligned", "several", "log"]
+    return [*names, "queue", "approx", "quota", "leases", "held", "turn"]
 
 
 def test_the_type_is_ratelimit(db, clock):
-    for key in granted_everything(db):
-        assert db.type(key) == "ratelimit"
-    assert set(db.scan_iter(_type="ratelimit")) == {"bucket", "fixed", "aligned", "several", "log"}
+    keys = granted_everything(db)
+    assert {db.type(key) for key in keys} == {"ratelimit"}
+    assert set(db.scan_iter(_type="ratelimit")) == set(keys)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -122,10 +136,14 @@ def test_del_is_the_reset(db, clock):
 @pytest.mark.parametrize("move", ["RENAME {0} moved-{0}", "COPY {0} moved-{0}"])
 def test_a_limiter_keeps_its_state_when_it_is_moved(db, clock, move):
     for key in granted_everything(db):
-        before = db.ask(f"RL.PEEK {key}"), db.rl_info(key)["limits"], db.do(f"PEXPIRETIME {key}")
+        before = what_it_is(db, key)
         db.do(move.format(key))
-        moved = f"moved-{key}"
-        assert (db.ask(f"RL.PEEK {moved}"), db.rl_info(moved)["limits"], db.do(f"PEXPIRETIME {moved}")) == before
+        assert what_it_is(db, f"moved-{key}") == before
+
+
+def what_it_is(db, key: str) -> tuple:
+    info = db.rl_info(key)
+    return db.ask(f"RL.PEEK {key}"), info["limits"], info["holds"], db.do(f"PEXPIRETIME {key}")
 
 
 def test_a_copy_goes_its_own_way(db, clock):
@@ -136,6 +154,54 @@ def test_a_copy_goes_its_own_way(db, clock):
     assert db.ask("RL.PEEK k")[:3] == (1, 10, 5)
     db.delete("k")
     assert db.ask("RL.PEEK copy")[:3] == (0, 10, 0)
+
+
+def test_a_copy_has_leases_and_holds_of_its_own(db, clock):
+    db.do("RL.RESERVE k 1h CONCURRENT 10 1h COST 4 ID a")
+    db.copy("k", "copy")
+    assert db.do("RL.RELEASE copy a") == 1
+    assert db.do("RL.SETTLE copy a 4")[-1] == "settled"
+    assert (db.exists("copy"), db.rl_info("k")["holds"]) == (0, 1)
+    assert db.do("RL.SETTLE k a 4")[-1] == "settled"
+    assert db.exists("k") == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "ends_in_ms"),
+    [
+        ("RL.RESERVE k 2h FIXED 10 60s ID a", 7_200_000),
+        ("RL.RESERVE k 1s FIXED 10 60s ID a", 60_000),
+        ("RL.CONCURRENT k 10 90s ID a", 90_000),
+        ("RL.TOKENBUCKET k 10 1 1s COST 90 FORCE", 90_000),
+        ("RL.FIXED k 10 60s COST 90 FORCE", 60_000),
+    ],
+)
+def test_the_key_lives_until_debts_are_paid_and_holds_have_ended(db, line, ends_in_ms):
+    db.do(line)
+    assert ends_in_ms - 5_000 < db.pttl("k") <= ends_in_ms + 1
+
+
+def test_the_key_lives_until_the_turn_of_who_waits_is_over(db):
+    db.do("RL.FIXED k 10 60s COST 10")
+    assert db.ask("RL.FIXED k 10 60s MAXWAIT 1h").granted == 1
+    assert 119_000 < db.pttl("k") <= 120_001
+
+
+def test_an_ended_hold_lets_its_key_end_by_itself(db):
+    """The server's own expiry is the subject: real time passes."""
+    db.do("RL.RESERVE k 50ms TOKENBUCKET 10 10 10ms ID a")
+    eventually(lambda: db.dbsize() == 0, "the key to expire")
+
+
+def test_what_is_given_back_brings_the_end_of_the_key_nearer(db):
+    db.do("RL.TOKENBUCKET k 100 1 1s COST 90")
+    db.do("RL.REFUND k 60")
+    assert 29_000 < db.pttl("k") <= 30_001
+    db.do("RL.RESERVE k 1h ID a")
+    db.do("RL.SETTLE k a 0")
+    assert 29_000 < db.pttl("k") <= 30_001
+    db.do("RL.REFUND k 30")
+    assert db.exists("k") == 0
 
 
 def test_a_transaction_decides_in_order(db, clock):
@@ -223,16 +289,18 @@ def test_a_user_who_may_only_read_a_key_may_peek_but_not_take(server, db, clock)
     with server.client(username="reader", password="secret") as reader:
         assert reader.ask("RL.PEEK k").remaining == 8
         assert reader.rl_info("k")["granted"] == 1
-        for line in CHECKS:
+        for line in [*CHECKS, *ACCOUNTS]:
             with pytest.raises(redis.exceptions.NoPermissionError):
                 reader.do(line)
     db.do("ACL DELUSER reader")
 
 
-def test_without_memory_nothing_is_taken_but_everything_can_be_asked(db, clock, configure):
+def test_without_memory_nothing_is_taken_but_everything_can_be_asked_and_given_back(db, clock, configure):
     db.ask("RL.FIXED k 10 60s")
     configure("maxmemory", "1")
     for line in CHECKS:
         assert db.error(*line.split()).startswith("OOM ")
     assert db.ask("RL.PEEK k").remaining == 8
     assert db.rl_info("k")["granted"] == 1
+    assert db.do("RL.REFUND k 1") == 1
+    assert db.do("RL.SETTLE k a 2 FIXED 10 60s")[:3] == [2, 10, 8]

@@ -13,6 +13,11 @@ CHECKS = [
     "RL.TOKENBUCKET {key} 10 1 1h",
     "RL.FIXED {key} 10 1h",
     "RL.SLIDING {key} 10 1h",
+    "RL.LEAKYBUCKET {key} 10 1 1h",
+    "RL.SLIDING {key} 10 1h APPROX",
+    "RL.QUOTA {key} 10 DAY",
+    "RL.CONCURRENT {key} 10 1h",
+    "RL.RESERVE {key} 1m FIXED 10 1h",
 ]
 
 
@@ -37,6 +42,15 @@ def test_a_full_server_refuses_checks_as_it_refuses_incr(full: Client, check: st
 @pytest.mark.parametrize("question", ["RL.PEEK there", "RL.INFO there"])
 def test_a_full_server_still_answers_questions(full: Client, question: str):
     assert full.do(question)
+
+
+def test_a_full_server_still_takes_back(full: Client, configure: Callable[[str, str], None]):
+    assert full.do("RL.REFUND there 4") == 4
+    assert full.do("RL.SETTLE there nobody 3")[:3] == [3, 10, 1]
+    configure("maxmemory", "0")
+    full.do("RL.CONCURRENT leases 10 1h ID a")
+    configure("maxmemory", "1")
+    assert full.do("RL.RELEASE leases a") == 1
 
 
 def test_a_full_server_still_forgets(full: Client):

@@ -9,6 +9,10 @@ LIMITS = [
     "FIXED 7 60s",
     "FIXED 7 60s ALIGNED",
     "SLIDING 7 60s",
+    "LEAKYBUCKET 7 7 60s",
+    "SLIDING 7 60s APPROX",
+    "QUOTA 7 HOUR TZ Asia/Kolkata",
+    "CONCURRENT 7 60s",
     "TOKENBUCKET 7 7 60s PER REQUEST FIXED 20 1h AS hourly SLIDING 9 1d",
 ]
 
@@ -17,7 +21,7 @@ LIMITS = [
 def test_peek_answers_what_the_same_check_answers_next(db, clock, limits):
     for cost in (1, 3, 8, 2, 4, 1, 1, 1):
         peeked = db.ask(f"RL.PEEK k {limits} COST {cost}")
-        assert db.ask(f"RL.CHECK k {limits} COST {cost}") == peeked
+        assert db.ask(f"RL.CHECK k {limits} COST {cost}")[:6] == peeked
         clock.advance(SECOND)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from itertools import chain
 
 import pytest
 import redis
@@ -14,18 +15,53 @@ from harness import BASE, HOUR, MINUTE, SECOND, Client, Clock
 LATER = [0, 1, 3 * SECOND, MINUTE, HOUR, 25 * HOUR]
 
 
+# Keys in states that are worth remembering, and how they come to be: half a minute before BASE, and at BASE.
+EARLIER = {
+    "approx": ["RL.SLIDING approx 10 40s APPROX COST 5"],
+    "leases": [f"RL.CONCURRENT leases 10 2m ID worker-{number}" for number in (2, 1, 3)],
+    "ended": ["RL.CONCURRENT ended 10 10s COST 4", "RL.CONCURRENT ended 10 10s COST 3 ID b"],
+    "holds": ["RL.RESERVE holds 90s SLIDING 50 1h TOKENBUCKET 100 1 1s AS b COST 7 ID a"],
+    "collected": ["RL.RESERVE collected 10s SLIDING 50 1h COST 7 ID a", "RL.SLIDING collected 50 1h COST 5"],
+    "once": ["RL.RESERVE once 10s FIXED 10 1d COST 7 ID a", "RL.SETTLE once a 3"],
+}
+STATES = {
+    "bucket": ["RL.TOKENBUCKET bucket 7 7 60s COST 6"],
+    "largest": ["RL.TOKENBUCKET largest 4294967295 4294967295 3650d COST 4294967295"],
+    "fixed": ["RL.FIXED fixed 10 60s COST 3"],
+    "aligned": ["RL.FIXED aligned 10 1h ALIGNED COST 10"],
+    "several": ["RL.CHECK several TOKENBUCKET 20 10 1m AS burst FIXED 100 1d PER REQUEST SLIDING 50 1h COST 3"],
+    "eight": ["RL.CHECK eight " + " ".join(f"FIXED {size} 60s AS {'l' * 60}{size}" for size in range(10, 18))],
+    "leaky": ["RL.LEAKYBUCKET leaky 7 7 60s COST 6"],
+    "approx": ["RL.SLIDING approx 10 40s APPROX COST 3"],
+    "quota": ["RL.QUOTA quota 100 DAY COST 97"],
+    "month": ["RL.QUOTA month 1000 MONTH TZ America/New_York AS month COST 996"],
+    "leases": ["RL.CONCURRENT leases 10 2m ID worker-2 COST 2", "RL.CONCURRENT leases 10 2m COST 3"],
+    "debt": ["RL.TOKENBUCKET debt 10 7 60s COST 25 FORCE"],
+    "deepest": ["RL.LEAKYBUCKET deepest 4294967295 4294967295 3650d COST 4294967295 FORCE"] * 3,
+    "overdrawn": ["RL.CHECK overdrawn FIXED 10 60s SLIDING 5 1h SLIDING 7 1h APPROX QUOTA 3 WEEK COST 9 FORCE"],
+    "turn": ["RL.FIXED turn 10 60s COST 10", "RL.FIXED turn 10 60s COST 5 MAXWAIT 2m"],
+    "holds": ["RL.SLIDING holds 50 1h", "RL.RESERVE holds 2h COST 4 ID b", "RL.RESERVE holds 2h COST 5"],
+    "everything": [
+        "RL.RESERVE everything 2h TOKENBUCKET 30 7 60s LEAKYBUCKET 30 7 60s FIXED 30 60s FIXED 30 1h ALIGNED AS f"
+        " SLIDING 30 60s SLIDING 30 60s APPROX QUOTA 30 DAY TZ Asia/Tokyo CONCURRENT 30 1m COST 4 ID a",
+        "RL.RESERVE everything 1m COST 20 ID b",
+        "RL.SETTLE everything b 30",
+        "RL.REFUND everything 1",
+    ],
+}
+
+
 def fill(db: Client) -> list[str]:
-    """Keys in states that are worth remembering; their names."""
-    db.ask("RL.TOKENBUCKET bucket 7 7 60s COST 6")
-    db.ask("RL.TOKENBUCKET largest 4294967295 4294967295 3650d COST 4294967295")
-    db.ask("RL.FIXED fixed 10 60s COST 3")
-    db.ask("RL.FIXED aligned 10 1h ALIGNED COST 10")
-    db.ask("RL.CHECK several TOKENBUCKET 20 10 1m AS burst FIXED 100 1d PER REQUEST SLIDING 50 1h COST 3")
-    db.ask("RL.CHECK eight " + " ".join(f"FIXED {size} 60s AS {'l' * 60}{size}" for size in range(10, 18)))
+    """The states above, and a long log that ends a moment after BASE; the names of the keys. The clock is held."""
+    clock = Clock(db)
+    for at, lines in ((BASE - 30 * SECOND, EARLIER), (BASE, STATES)):
+        clock.set(at)
+        for line in chain.from_iterable(lines.values()):
+            assert db.do(line), line
     for cost in (*range(1, 300), 2**32 - 100_000):
         db.do("RL.DEBUG CLOCK ADVANCE 1234567")
         db.ask(f"RL.SLIDING log 4294967295 1h COST {cost}")
-    return ["bucket", "largest", "fixed", "aligned", "several", "eight", "log"]
+    return [*dict.fromkeys([*EARLIER, *STATES]), "log"]
 
 
 def picture(db: Client, keys: list[str]) -> list:
@@ -34,10 +70,27 @@ def picture(db: Client, keys: list[str]) -> list:
     for later in LATER:
         clock.set(BASE + later)
         for key in keys:
-            seen += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 4"), db.rl_info(key)["limits"]]
+            seen += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 4"), info(db, key)]
             seen += [db.do(f"PEXPIRETIME {key}"), db.digest(key)]
     clock.set(BASE)
     return [*seen, db.do("DEBUG DIGEST")]
+
+
+def info(db: Client, key: str) -> tuple[int, list]:
+    """What RL.INFO says and a file keeps."""
+    said = db.rl_info(key)
+    return said["holds"], said["limits"]
+
+
+def test_the_states_that_are_kept_are_what_they_are_meant_to_be(db, clock):
+    keys = fill(db)
+    clock.set(BASE)
+    infos = {key: info(db, key) for key in keys}
+    assert {key: holds for key, (holds, _) in infos.items() if holds} == {"holds": 3, "everything": 1}
+    in_debt = {key for key, (_, limits) in infos.items() if any(limit["used"] > limit["size"] for limit in limits)}
+    assert in_debt == {"debt", "deepest", "overdrawn", "everything"}
+    assert db.ask("RL.PEEK turn COST 5")[:4] == (0, 10, 0, 60_000)
+    assert (infos["approx"][1][0]["used"], infos["collected"][1][0]["used"], infos["ended"][1][0]["used"]) == (8, 5, 0)
 
 
 def test_debug_reload_keeps_every_state(db, clock):
@@ -162,25 +215,43 @@ def use(raw: redis.Redis, rng: random.Random) -> None:
     limit = rng.choice(["FIXED k 10 60s", "SLIDING k 10 60s", "TOKENBUCKET k 9 7 60s"])
     taken = raw.execute_command(*f"RL.{limit}".split())
     assert info is not None
+    longest_ms = 4 * 3650 * 86_400_000  # a turn, a debt, and until the bucket is full again; rounded generously
     for granted, limit, remaining, wait_ms, reset_ms in (peeked[:5], taken):
         assert 0 <= granted <= limit < 2**32
         assert 0 <= remaining <= limit
-        assert -1 <= wait_ms <= 2 * 3650 * 86_400_000
-        assert 0 <= reset_ms <= 2 * 3650 * 86_400_000
+        assert -1 <= wait_ms <= longest_ms
+        assert 0 <= reset_ms <= longest_ms
+    operate(raw, rng)
     raw.execute_command("DEBUG DIGEST-VALUE", "k")
     raw.execute_command("DUMP", "k")
     raw.execute_command("COPY", "k", "copy", "REPLACE")
     raw.execute_command("MEMORY USAGE", "k")
 
 
+def operate(raw: redis.Redis, rng: random.Random) -> None:
+    """Does one thing to the key that is not a plain check."""
+    limit = rng.choice(["FIXED 10 60s", "SLIDING 10 60s APPROX", "LEAKYBUCKET 9 7 60s", "CONCURRENT 9 60s"])
+    operation = rng.choice(
+        [
+            f"RL.CHECK k {limit} COST {rng.choice([1, 4294967295])} FORCE",
+            f"RL.CHECK k {limit} COST 9 MAXWAIT {rng.choice(['1ms', '3650d'])}",
+            f"RL.RESERVE k {rng.choice(['1ms', '3650d'])} COST 2 ID a",
+            f"RL.SETTLE k {rng.choice('ab')} {rng.choice([0, 1, 4294967295])}",
+            f"RL.REFUND k {rng.choice([1, 4294967295])}",
+            f"RL.RELEASE k {rng.choice(['a', 'b', 'worker-1'])}",
+        ]
+    )
+    assert raw.execute_command(*operation.split()) is not None
+
+
 def test_a_reload_right_after_hostile_payloads_survives(server, db, clock):
     rng = random.Random(0)
-    db.ask("RL.CHECK k TOKENBUCKET 20 10 1m AS burst FIXED 100 1d PER REQUEST SLIDING 50 1h COST 3")
+    fill(db)
     with server.client(decode_responses=False) as raw:
-        payload = raw.dump("k")
-        for number in range(500):
+        payloads = [raw.dump(key) for key in ("several", "everything")]
+        for number in range(1000):
             with suppress(redis.ResponseError):
-                raw.restore(f"k{number}", 0, hostile(rng, payload))
+                raw.restore(f"k{number}", 0, hostile(rng, rng.choice(payloads)))
     before = db.do("DEBUG DIGEST")
     db.do("DEBUG RELOAD")
     assert db.do("DEBUG DIGEST") == before

@@ -11,7 +11,7 @@ import redis
 
 from cluster import Node
 from harness import BASE, HOUR, Client, Clock, Server, ServerDied, eventually, same_allocator
-from test_persistence import LATER, fill, picture, sealed
+from test_persistence import LATER, fill, info, picture, sealed
 
 # --- written down and read again ---
 
@@ -101,24 +101,73 @@ def test_every_way_brings_back_every_state_at_once_and_as_if_it_had_waited(node,
         assert picture(db, keys) == before
 
 
+# What is said before, what an hour later, and the answer to that.
+AN_HOUR_LATER = [
+    (["RL.TOKENBUCKET {} 100 50 1h COST 50"] * 2, "RL.TOKENBUCKET {} 100 50 1h COST 50", (50, 100, 0, 0, 7_200_000)),
+    (["RL.TOKENBUCKET {} 100 50 1h COST 100"], "RL.TOKENBUCKET {} 100 50 1h COST 51", (0, 100, 50, 72_000, 3_600_000)),
+    (["RL.FIXED {} 10 90m COST 4"] * 2, "RL.FIXED {} 10 90m COST 4", (0, 10, 2, 1_800_000, 1_800_000)),
+    (["RL.SLIDING {} 10 90m COST 4"] * 2, "RL.SLIDING {} 10 90m COST 4", (0, 10, 2, 1_800_000, 1_800_000)),
+    (  # goes behind the 50 that are left
+        ["RL.LEAKYBUCKET {} 100 50 1h COST 50"] * 2,
+        "RL.LEAKYBUCKET {} 100 50 1h COST 50",
+        (50, 100, 0, 3_600_000, 7_200_000),
+    ),
+    (  # three quarters of 8 are 6, a quarter of the next window from now
+        ["RL.SLIDING {} 10 90m APPROX COST 4"] * 2,
+        "RL.SLIDING {} 10 90m APPROX COST 4",
+        (0, 10, 2, 3_150_000, 7_200_000),
+    ),
+    (["RL.QUOTA {} 10 DAY COST 4"] * 2, "RL.QUOTA {} 10 DAY COST 4", (0, 10, 2, 82_800_000, 82_800_000)),
+    (
+        ["RL.QUOTA {} 10 DAY TZ Europe/Berlin COST 4"] * 2,
+        "RL.QUOTA {} 10 DAY TZ Europe/Berlin COST 4",
+        (0, 10, 2, 79_200_000, 79_200_000),
+    ),
+    (["RL.CONCURRENT {} 10 90m COST 4"] * 2, "RL.CONCURRENT {} 10 90m COST 4", (0, 10, 2, 1_800_000, 1_800_000, None)),
+    (  # a debt of 100, of which 50 have been paid
+        ["RL.TOKENBUCKET {} 100 50 1h COST 200 FORCE"],
+        "RL.TOKENBUCKET {} 100 50 1h",
+        (0, 100, 0, 3_672_000, 10_800_000),
+    ),
+    (  # a turn that comes in half an hour
+        ["RL.FIXED {} 10 90m COST 10", "RL.FIXED {} 10 90m COST 5 MAXWAIT 2h"],
+        "RL.FIXED {} 10 90m",
+        (0, 10, 0, 1_800_000, 7_200_000),
+    ),
+    (  # a turn that has come
+        ["RL.FIXED {} 10 45m COST 10", "RL.FIXED {} 10 45m COST 5 MAXWAIT 2h"],
+        "RL.FIXED {} 10 45m COST 5",
+        (5, 10, 0, 0, 1_800_000),
+    ),
+    (  # a hold that has ended, and another that lasts
+        ["RL.RESERVE {} 30m SLIDING 10 90m COST 4 ID a", "RL.RESERVE {} 2h COST 5 ID b"],
+        "RL.SLIDING {} 10 90m COST 6",
+        (0, 10, 5, 1_800_000, 1_800_000),
+    ),
+    (["RL.RESERVE {} 2h FIXED 10 90m COST 4 ID a"], "RL.SETTLE {} a 1", (1, 10, 9, 0, 1_800_000, "fixed", "settled")),
+    (  # a hold of which nothing was left
+        ["RL.RESERVE {} 30m FIXED 10 90m COST 4 ID a"],
+        "RL.SETTLE {} a 1 FIXED 10 90m",
+        (1, 10, 9, 0, 5_400_000, "fixed", "unknown"),
+    ),
+]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_goes_on_an_hour_later_as_if_it_had_waited(node, way):
-    """What is granted then is what would have been granted without a restart; a second key never saw one."""
+    """What is granted then is what would have been granted without a restart."""
     pass_on, options = WAYS[way]
     server = node(*options)
-    lines = ["RL.TOKENBUCKET {} 100 50 1h COST 50", "RL.FIXED {} 10 90m COST 4", "RL.SLIDING {} 10 90m COST 4"]
     with server.client() as db:
         Clock(db).set(BASE)
-        for number, line in enumerate(lines):
-            db.ask(line.format(f"k{number}"))
-            db.ask(line.format(f"k{number}"))
+        for number, (before, _, _) in enumerate(AN_HOUR_LATER):
+            for line in before:
+                assert db.ask(line.format(f"k{number}")).granted
     pass_on(server)
     with server.client() as db:
         Clock(db).set(BASE + HOUR)
-        assert db.ask(lines[0].format("k0")) == (50, 100, 0, 0, 7_200_000)
-        assert db.ask(lines[0].format("k0")) == (0, 100, 0, 3_600_000, 7_200_000)
-        for number in (1, 2):
-            assert db.ask(lines[number].format(f"k{number}"))[:4] == (0, 10, 2, 1_800_000)
+        replies = [db.ask(line.format(f"k{number}")) for number, (_, line, _) in enumerate(AN_HOUR_LATER)]
+    assert replies == [answer for _, _, answer in AN_HOUR_LATER]
 
 
 # --- moved ---
@@ -129,7 +178,7 @@ def facts(db: Client, key: str) -> list:
     clock, seen = Clock(db), [db.digest(key)]
     for later in LATER:
         clock.set(BASE + later)
-        seen += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 4"), db.rl_info(key)["limits"]]
+        seen += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 4"), info(db, key)]
     clock.set(BASE)
     return seen
 
@@ -290,6 +339,10 @@ STATES = {
     "a log of ten": ("RL.SLIDING {} 1000 1h", 10),
     "four limits": ("RL.CHECK {} FIXED 5 1s FIXED 7 2s SLIDING 9 1h TOKENBUCKET 4 4 4s", 1),
     "eight limits": ("RL.CHECK {} " + " ".join(f"FIXED 5 {n}s AS l{n}" for n in range(1, 9)), 2),
+    "a lease": ("RL.CONCURRENT {} 10 60s ID worker", 1),
+    "three leases with ids of the server": ("RL.CONCURRENT {} 10 60s", 3),
+    "a hold and a log": ("RL.RESERVE {} 60s SLIDING 10 60s ID req", 1),
+    "a turn": ("RL.FIXED {} 5 60s COST 3 MAXWAIT 1h", 2),
 }
 
 
@@ -378,6 +431,44 @@ def test_the_memory_of_large_logs_is_true_to_a_tenth(scales):
             db.do(f"COPY log0 log{number}")
         copied = settled_memory(db) - empty - grown
         assert abs(sum(told_by_server(db, f"log{number}") for number in range(1, 20)) - copied) <= copied / 10
+
+
+def fill_with_leases_and_holds(server: Server, members: int) -> list[str]:
+    """Keys with so many leases and as many holds each; their names."""
+    with passing_client(server) as db:
+        Clock(db).set(BASE)
+        for start in range(0, members, 500):
+            pipe = db.pipeline(transaction=False)
+            for number in range(start, start + 500):
+                pipe.execute_command(*f"RL.CONCURRENT leases 4294967295 60s ID {'x' * (number % 40)}{number}".split())
+                pipe.execute_command(*f"RL.RESERVE holds {number + 1} FIXED 4294967295 60s ID {number}".split())
+            pipe.execute()
+    return ["leases", "holds"]
+
+
+@same_allocator
+def test_the_memory_of_many_leases_and_holds_is_true_to_a_tenth(scales):
+    with passing_client(scales) as db:
+        db.flushall()
+        empty = settled_memory(db)
+    keys = fill_with_leases_and_holds(scales, 20_000)
+    with passing_client(scales) as db:
+        grown = settled_memory(db) - empty
+        told = sum(told_by_server(db, key) for key in keys)
+        print(f"{grown} bytes, told {told}")
+        assert abs(told - grown) <= grown / 10
+        for key in keys:
+            db.do(f"COPY {key} {key}-2")
+        copied = settled_memory(db) - empty - grown
+        assert abs(sum(told_by_server(db, f"{key}-2") for key in keys) - copied) <= copied / 10
+
+
+def test_many_leases_and_holds_that_are_unlinked_are_freed_in_the_background(server, db, configure):
+    configure("lazyfree-lazy-user-del", "no")
+    keys = fill_with_leases_and_holds(server, 1000)
+    before = freed_in_the_background(db)
+    assert db.unlink(*keys) == 2
+    assert freed_in_the_background(db) == before + 2
 
 
 @same_allocator

@@ -3,7 +3,7 @@
 import pytest
 
 from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND
-from oracle import SlidingLog, ceil_ms, duration
+from oracle_limits import SlidingLog, ceil_ms, duration
 
 
 def test_a_new_caller_has_the_whole_limit(db, clock):

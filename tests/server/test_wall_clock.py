@@ -15,7 +15,10 @@ from harness import Client, Server, eventually, output_of
 HOUR_S = 3600
 YEAR_S = 365 * 24 * HOUR_S
 
-CALLS = ["RL.TOKENBUCKET bucket 10 1 1h", "RL.FIXED window 10 3650d", "RL.SLIDING log 10 1h"]
+CALLS = [
+    *("RL.TOKENBUCKET bucket 10 1 1h", "RL.FIXED window 10 3650d", "RL.SLIDING log 10 1h"),
+    *("RL.LEAKYBUCKET queue 10 1 1h", "RL.CONCURRENT leases 10 1h"),
+]
 
 
 class WallClock:
