@@ -242,7 +242,7 @@ class Key:
             is_ahead = any(limit.is_ahead(state, at) for limit, state in zip(limits, states))
             if self.limits and (limits != self.limits or is_ahead or self.turn.at > at):
                 self._remember_denial(limits, states, now)
-                self._tidy(now)
+                self._forget_if_idle(now)
             return *standing.reply(now), labels(limits)[standing.bound], "unknown"
         self.limits, self.states = limits, states
         self._end_leases(hold_id, now)
@@ -363,7 +363,8 @@ class Key:
         for index, (limit, state) in enumerate(zip(self.limits, self.states)):
             if isinstance(limit, Concurrent) and limit.holds(state, lease_id, at):
                 others = limit.without(state, lease_id)
-                self.states[index] = limit.taken(others, limit.cost_of(units), at, lease_id)
+                if limit.room_at(others, at) == at:
+                    self.states[index] = limit.taken(others, limit.cost_of(units), at, lease_id)
 
     def _end_leases(self, lease_id, now: int) -> bool:
         found = False
@@ -379,11 +380,15 @@ class Key:
         self.limits, self.states = limits, clamped(limits, states, at)
 
     def _tidy(self, now: int) -> None:
-        """A turn that has come is over; and what is as if never used is gone, with its key."""
+        """A turn that has come is over."""
         if self.turn.at <= now:
             self.turn = Turn()
+        self._forget_if_idle(now)
+
+    def _forget_if_idle(self, now: int) -> None:
+        """What is as if never used is gone, with its key."""
         idle = all(limit.idle_at(state, now) <= now for limit, state in zip(self.limits, self.states))
-        if idle and not self.holds and not self.turn.at:
+        if idle and not self.holds and self.turn.at <= now:
             self.__init__()
 
     def _copy(self, now: int) -> Key:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import BASE, HOUR, MINUTE, MS, SECOND
+from harness import BASE, HOUR, MINUTE, SECOND
 from oracle_limits import MOST
 
 LIMITS = [

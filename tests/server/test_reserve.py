@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND, Server
+from harness import BASE, HOUR, MINUTE, MS, SECOND, Server
 from oracle_limits import MOST
 
 # A hundred units that come back within a day at the earliest.
