@@ -461,6 +461,13 @@ def test_a_settlement_takes_no_lease(db, clock):
     assert used(db) == [1 + 20 + 20, 1]
 
 
+def test_a_settlement_of_nothing_that_names_other_limits_keeps_what_is_held(db, clock):
+    db.do("RL.RESERVE k 1m FIXED 100 1d COST 60 ID a")
+    assert db.do("RL.SETTLE k nobody 0 FIXED 200 1d")[6] == "unknown"
+    assert (used(db), holds(db)) == ([60], 1)
+    assert db.do("RL.SETTLE k a 10")[:3] == [10, 200, 190]
+
+
 def test_a_settlement_ends_a_lease_that_has_no_hold(db, clock):
     db.do("RL.CHECK k FIXED 100 1d CONCURRENT 2 1m ID a")
     assert db.do("RL.SETTLE k a 0")[6] == "unknown"
