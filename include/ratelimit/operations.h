@@ -247,26 +247,28 @@ class Account {
     return hold.has_value();
   }
 
-  void forget_leases_ended(Instant now) {
+  /// Calls `visit(algorithm, state, limit)` for each limit that has leases.
+  template <class Visit>
+  void for_each_with_leases(Visit visit) {
     for (std::size_t i = 0; i < limits_.size(); ++i) {
       limits_[i].visit([&]<class A>(const A& algorithm) {
-        if constexpr (std::is_same_v<A, Concurrent>) A::forget_ended(state_in(cells_[i], algorithm), now);
+        if constexpr (std::is_same_v<A, Concurrent>) visit(algorithm, state_in(cells_[i], algorithm), limits_[i]);
       });
     }
   }
 
+  void forget_leases_ended(Instant now) {
+    for_each_with_leases(
+        [now](const Concurrent&, Concurrent::State& state, const Limit&) { Concurrent::forget_ended(state, now); });
+  }
+
   /// As of the turn of who waits: a lease that ends before counts for them no more.
   void renew_leases(Units units, std::string_view id, Instant at) {
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      limits_[i].visit([&]<class A>(const A& algorithm) {
-        if constexpr (std::is_same_v<A, Concurrent>) {
-          auto& state = state_in(cells_[i], algorithm);
-          if (!A::has_lease(state, id, at)) return;
-          const auto step = algorithm.decide(state, Ask{limits_[i].cost_of(units), id, true}, at);
-          if (step.decision.outcome == Outcome::granted) algorithm.apply_ahead(state, step.change, id);
-        }
-      });
-    }
+    for_each_with_leases([&](const Concurrent& algorithm, Concurrent::State& state, const Limit& limit) {
+      if (!Concurrent::has_lease(state, id, at)) return;
+      const auto step = algorithm.decide(state, Ask{limit.cost_of(units), id, true}, at);
+      if (step.decision.outcome == Outcome::granted) algorithm.apply_ahead(state, step.change, id);
+    });
   }
 
   /// The request has been counted when its hold was taken, if there was one; the lease of the call, if it had one, ends.
@@ -297,11 +299,9 @@ class Account {
 
   bool release(std::string_view id, Instant at) {
     bool found = false;
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      limits_[i].visit([&]<class A>(const A& algorithm) {
-        if constexpr (std::is_same_v<A, Concurrent>) found |= A::release(state_in(cells_[i], algorithm), id, at);
-      });
-    }
+    for_each_with_leases([&](const Concurrent&, Concurrent::State& state, const Limit&) {
+      found |= Concurrent::release(state, id, at);
+    });
     return found;
   }
 
@@ -442,13 +442,6 @@ template <class Cells>
     used[i] = limits[i].visit([&](const auto& algorithm) { return algorithm.used(state_in(cells[i], algorithm), at); });
   }
   return used;
-}
-
-/// Whether a refund of `units` gives anything back, and how much at most.
-template <class Cells>
-[[nodiscard]] Units refundable(const Limits& limits, const Cells& cells, Units units, Instant at) {
-  const std::array<Units, kMaxLimits> used = refundable(limits, cells, at);
-  return std::min(units, *std::max_element(used.begin(), used.end()));
 }
 
 }  // namespace ratelimit
