@@ -37,6 +37,18 @@ enum class CalendarUnit : std::uint8_t {
   return {};
 }
 
+/// How long such a window is as a rule: some days have 23 hours, most months more than 30 days.
+[[nodiscard]] constexpr Span nominal_length(CalendarUnit unit) {
+  switch (unit) {
+    case CalendarUnit::hour: return std::chrono::hours{1};
+    case CalendarUnit::day: return std::chrono::days{1};
+    case CalendarUnit::week: return std::chrono::weeks{1};
+    case CalendarUnit::month: return std::chrono::days{30};
+    case CalendarUnit::year: return std::chrono::days{365};
+  }
+  return {};
+}
+
 /// No window is longer: a leap year, and what clocks may be set back by within it, which is less than two days.
 inline constexpr Span kLongestCalendarWindow = std::chrono::days{366 + 2};
 static_assert(kLongestCalendarWindow < kMaxSpan);

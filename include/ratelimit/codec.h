@@ -112,8 +112,14 @@ inline constexpr unsigned kLabelled = 1U << 2U;
 inline constexpr unsigned kZoned = 1U << 3U;
 inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned;
 
-/// In the number of limits: reservations follow the states.
+/// In the number of limits: reservations follow the states, and behind them what a key is besides one subject.
 inline constexpr unsigned kReserved = 1U << 7U;
+inline constexpr unsigned kDense = 1U << 6U;
+
+/// What a key is besides one subject.
+inline constexpr unsigned kStored = 1U << 0U;
+inline constexpr unsigned kShadow = 1U << 1U;
+inline constexpr unsigned kAllDenseFlags = kStored | kShadow;
 
 inline void write(Writer& out, const LimitSpec& spec) {
   out.fixed(static_cast<std::uint8_t>(spec.algorithm));
@@ -321,13 +327,38 @@ inline void read(Reader& in, Reservations& reservations) {
 
 }  // namespace format
 
-/// Writes the version and the limits.
-inline void encode_limits(Writer& out, const Limits& limits, const Reservations* reservations = nullptr) {
-  const bool is_reserved = reservations != nullptr && !reservations->empty();
-  out.fixed(kFormatVersion);
-  out.fixed(static_cast<std::uint8_t>(limits.size() | (is_reserved ? format::kReserved : 0U)));
-  for (std::size_t i = 0; i < limits.size(); ++i) format::write(out, limits[i].spec());
+/// What a key is besides one subject: a limiter, if limits are stored in it, or a table of many subjects.
+struct DenseHead {
+  bool is_stored = false;
+  bool is_shadow = false;
+  std::array<std::uint8_t, 16> secret{};  ///< of the hash by which subjects are known
+
+  friend bool operator==(const DenseHead&, const DenseHead&) = default;
+};
+
+namespace format {
+
+inline void write(Writer& out, const DenseHead& head) {
+  out.fixed(static_cast<std::uint8_t>((head.is_stored ? kStored : 0U) | (head.is_shadow ? kShadow : 0U)));
+  for (const std::uint8_t byte : head.secret) out.fixed(byte);
 }
+inline void read(Reader& in, DenseHead& head) {
+  const auto flags = in.fixed<std::uint8_t>();
+  in.require((flags & ~kAllDenseFlags) == 0 && ((flags & kShadow) == 0 || (flags & kStored) != 0));
+  head.is_stored = (flags & kStored) != 0;
+  head.is_shadow = (flags & kShadow) != 0;
+  for (std::uint8_t& byte : head.secret) byte = in.fixed<std::uint8_t>();
+}
+
+/// Writes how many limits follow, and what follows the states; and the limits, unless `limits` is null because they are
+/// known to whoever reads.
+inline void write_head(Writer& out, const Limits* limits, bool is_reserved, bool is_dense) {
+  const std::size_t count = limits != nullptr ? limits->size() : 0;
+  out.fixed(static_cast<std::uint8_t>(count | (is_reserved ? kReserved : 0U) | (is_dense ? kDense : 0U)));
+  for (std::size_t i = 0; i < count; ++i) write(out, (*limits)[i].spec());
+}
+
+}  // namespace format
 
 /// Writes the states in `cells`, one for each limit.
 template <class Cells>
@@ -338,39 +369,117 @@ void encode_states(Writer& out, const Limits& limits, const Cells& cells) {
   }
 }
 
-/// Writes all that a subject is: limits, states and, if there are any, reservations.
+/// Whether limits are written, or known to whoever reads.
+enum class LimitsForm : bool { known, written };
+
+/// Writes all that a subject is: limits, states and, if there are any, reservations. Without the version.
 template <class Cells>
-void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations) {
-  encode_limits(out, limits, reservations);
+void encode_body(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
+                 LimitsForm form, const DenseHead* dense = nullptr) {
+  const bool is_reserved = reservations != nullptr && !reservations->empty();
+  format::write_head(out, form == LimitsForm::written ? &limits : nullptr, is_reserved, dense != nullptr);
   encode_states(out, limits, cells);
-  if (reservations != nullptr && !reservations->empty()) format::write(out, *reservations);
+  if (is_reserved) format::write(out, *reservations);
+  if (dense != nullptr) format::write(out, *dense);
+}
+
+/// The same behind the version; and what its key is besides, if it is more.
+template <class Cells>
+void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
+                    LimitsForm form = LimitsForm::written, const DenseHead* dense = nullptr) {
+  out.fixed(kFormatVersion);
+  encode_body(out, limits, cells, reservations, form, dense);
 }
 
 /// What stands before the states.
 struct SubjectHead {
-  LimitSpecs specs;  ///< unchecked but for their form: `Limits::make` says whether they are valid
+  LimitSpecs specs;  ///< unchecked but for their form: `Limits::make` says whether they are valid. None: they are known
   bool has_reservations = false;
+  bool is_dense = false;
 };
 
-/// Reads the version and the limits. Labels and zones are borrowed from the bytes. False if the bytes do not begin so.
-[[nodiscard]] inline bool decode_head(Reader& in, FindZone find_zone, SubjectHead& head) {
-  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+/// Reads what stands before the states. Labels and zones are borrowed from the bytes. False if the bytes do not go on so.
+[[nodiscard]] inline bool decode_body_head(Reader& in, FindZone find_zone, SubjectHead& head) {
   const unsigned count = in.fixed<std::uint8_t>();
-  const unsigned size = count & ~format::kReserved;
+  const unsigned size = count & ~(format::kReserved | format::kDense);
   head.has_reservations = (count & format::kReserved) != 0;
+  head.is_dense = (count & format::kDense) != 0;
   in.require(size <= kMaxLimits);
   for (std::size_t i = 0; i < size && in.ok(); ++i) head.specs.push_back(format::read_spec(in, find_zone));
   return in.ok();
 }
 
+/// Whether limits are written in the body that comes next.
+[[nodiscard]] inline bool has_written_limits(Reader in) {
+  return (in.fixed<std::uint8_t>() & ~(format::kReserved | format::kDense)) != 0;
+}
+
+/// The same behind the version.
+[[nodiscard]] inline bool decode_head(Reader& in, FindZone find_zone, SubjectHead& head) {
+  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  return in.ok() && decode_body_head(in, find_zone, head);
+}
+
 /// Reads the states of `limits` into `cells`, which are idle, and what was reserved, if `reservations` is not null. False
-/// if the bytes do not hold just that; then `cells` hold some states that are valid all the same.
+/// if the bytes do not go on so; then `cells` hold some states that are valid all the same.
 [[nodiscard]] inline bool decode_states(Reader& in, const Limits& limits, std::span<Cell> cells,
                                         Reservations* reservations) {
   for (std::size_t i = 0; i < limits.size() && in.ok(); ++i) {
     limits[i].visit([&](const auto& algorithm) { format::read(in, algorithm, state_in(cells[i], algorithm)); });
   }
   if (reservations != nullptr && in.ok()) format::read(in, *reservations);
+  return in.ok();
+}
+
+[[nodiscard]] inline bool decode_dense_head(Reader& in, DenseHead& head) {
+  format::read(in, head);
+  return in.ok();
+}
+
+/// That limits are stored in a key, or others than before, as of `at`.
+struct Definition {
+  DenseHead head;
+  Instant at{};
+};
+
+inline void encode_definition(Writer& out, const Limits& limits, const Definition& definition) {
+  out.fixed(kFormatVersion);
+  format::write_head(out, &limits, false, true);
+  format::write(out, definition.head);
+  out.instant(definition.at);
+}
+
+/// Reads a definition; labels and zones are borrowed from the bytes. False if the bytes do not hold just one.
+[[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
+  SubjectHead head;
+  if (!decode_head(in, find_zone, head) || head.has_reservations || !head.is_dense) return false;
+  for (const LimitSpec& spec : head.specs.span()) specs.push_back(spec);
+  format::read(in, definition.head);
+  definition.at = in.instant();
+  in.require(definition.head.is_stored && in_range(definition.at));
+  return in.done();
+}
+
+/// That the subjects with hashes from `first` to `last` that are idle at `at` are forgotten.
+struct Sweep {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  Instant at{};
+};
+
+inline void encode_sweep(Writer& out, const Sweep& sweep) {
+  out.fixed(kFormatVersion);
+  out.fixed(sweep.first);
+  out.fixed(sweep.last);
+  out.instant(sweep.at);
+}
+
+[[nodiscard]] inline bool decode_sweep(Reader& in, Sweep& sweep) {
+  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  sweep.first = in.fixed<std::uint64_t>();
+  sweep.last = in.fixed<std::uint64_t>();
+  sweep.at = in.instant();
+  in.require(sweep.first <= sweep.last && in_range(sweep.at));
   return in.done();
 }
 

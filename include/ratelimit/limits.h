@@ -200,6 +200,20 @@ class Limits {
     return static_cast<std::size_t>(found - labels_.begin());
   }
 
+  /// What a limit is called that stands alone: its label, or else its algorithm's name in lower case.
+  [[nodiscard]] static std::string name_of(const LimitSpec& spec) {
+    std::string name(spec.label.empty() ? keyword(spec.algorithm) : spec.label);
+    if (!spec.label.empty()) return name;
+    for (char& c : name) c = static_cast<char>(c - 'A' + 'a');
+    return name;
+  }
+
+  /// Whether both were written alike.
+  friend bool operator==(const Limits& a, const Limits& b) {
+    return &a == &b || std::equal(a.limits_.begin(), a.limits_.end(), b.limits_.begin(), b.limits_.end(),
+                                  [](const Limit& x, const Limit& y) { return x.spec() == y.spec(); });
+  }
+
   /// Whether the limits were written like `specs`.
   [[nodiscard]] bool are(std::span<const LimitSpec> specs) const {
     return std::equal(limits_.begin(), limits_.end(), specs.begin(), specs.end(),
@@ -211,9 +225,8 @@ class Limits {
 
   /// The label of `spec` when it comes after `before`.
   [[nodiscard]] static std::string label_of(const LimitSpec& spec, std::span<const LimitSpec> before) {
-    if (!spec.label.empty()) return std::string(spec.label);
-    std::string label(keyword(spec.algorithm));
-    for (char& c : label) c = static_cast<char>(c - 'A' + 'a');
+    std::string label = name_of(spec);
+    if (!spec.label.empty()) return label;
     const auto same = std::count_if(before.begin(), before.end(), [&spec](const LimitSpec& other) {
       return keyword(other.algorithm) == keyword(spec.algorithm) && other.label.empty();
     });

@@ -393,12 +393,18 @@ template <class Cells>
   return false;
 }
 
+/// Whether there is a hold of that id which has not ended. `reservations` may be null.
+[[nodiscard]] inline bool has_hold(const Reservations* reservations, std::string_view id, Instant now) {
+  const auto hold = reservations != nullptr ? reservations->holds.find(id) : std::nullopt;
+  return hold && hold->end > now;
+}
+
 /// Whether a settlement changes anything: there is a hold, a lease, or something to charge.
 template <class Cells>
 [[nodiscard]] bool settles(const Limits& limits, const Cells& cells, const Reservations* reservations,
                            const Request& request, Instant now) {
-  const auto hold = reservations != nullptr ? reservations->holds.find(request.id) : std::nullopt;
-  return request.cost > kNoUnits || (hold && hold->end > now) || has_lease(limits, cells, request.id, now);
+  return request.cost > kNoUnits || has_hold(reservations, request.id, now) ||
+         has_lease(limits, cells, request.id, now);
 }
 
 /// Whether a request can never be granted, however much is left.
@@ -408,6 +414,13 @@ template <class Cells>
     if (limits[i].cost_of(request.cost) > limits[i].size()) return true;
   }
   return false;
+}
+
+/// What a call is told whose limits are on trial: that it is granted all that it asked for, and at once.
+inline void grant_on_trial(Verdict& verdict, Units cost) {
+  verdict.decision.outcome = Outcome::granted;
+  verdict.decision.granted = cost;
+  verdict.decision.wait = Span{};
 }
 
 /// Decides the reservation of an estimate under the id of `request`. Pure; O(limits * log n).

@@ -114,16 +114,16 @@ std::string encode(const Stored& stored) {
   return bytes;
 }
 
-/// What is in `bytes`; nothing if they hold anything else, or more.
+/// The subject that is in `bytes`; nothing if they hold anything else, or more.
 std::unique_ptr<Stored> decode(std::string_view bytes) {
   Reader in(bytes);
   SubjectHead head;
-  if (!decode_head(in, find_zone, head)) return nullptr;
+  if (!decode_head(in, find_zone, head) || head.is_dense) return nullptr;
   std::optional<Limits> limits = Limits::make(head.specs.span());
   if (!limits) return nullptr;
   auto stored = std::make_unique<Stored>(std::move(*limits));
   Reservations* reservations = head.has_reservations ? &stored->reservations() : nullptr;
-  if (!decode_states(in, stored->limits(), stored->cells(), reservations)) return nullptr;
+  if (!decode_states(in, stored->limits(), stored->cells(), reservations) || !in.done()) return nullptr;
   return stored;
 }
 bool is_readable(const std::string& hex) { return decode(from_hex(hex)) != nullptr; }
@@ -990,6 +990,386 @@ TEST(Codec, IsSafeWithAnyByteOfAnOperationChanged) {
       }
     }
   }
+}
+
+/// Secrets as no server makes them, so that they can be recognised.
+DenseHead head_of(bool is_stored, bool is_shadow) {
+  DenseHead head{.is_stored = is_stored, .is_shadow = is_shadow};
+  for (std::size_t i = 0; i < head.secret.size(); ++i) head.secret[i] = static_cast<std::uint8_t>(i);
+  return head;
+}
+const std::string kSecret = "000102030405060708090a0b0c0d0e0f";
+
+std::string encode(const Stored& stored, LimitsForm form, const DenseHead* dense) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_subject(out, stored.limits(), stored.cells(), &stored.reservations(), form, dense);
+  return bytes;
+}
+
+/// What was read of a subject, and what its key is besides.
+struct ReadBack {
+  std::unique_ptr<Stored> stored;
+  std::optional<DenseHead> dense{};
+};
+
+/// Reads a subject, whose limits are `known` if it names none, and what its key is besides. Null if the bytes do not go
+/// on so.
+ReadBack read_subject(Reader& in, const std::vector<LimitSpec>& known = {}) {
+  SubjectHead head;
+  if (!decode_head(in, find_zone, head)) return {};
+  std::optional<Limits> limits = Limits::make(head.specs.empty() ? known : head.specs.span());
+  if (!limits) return {};
+  ReadBack read{std::make_unique<Stored>(std::move(*limits))};
+  Reservations* reservations = head.has_reservations ? &read.stored->reservations() : nullptr;
+  if (!decode_states(in, read.stored->limits(), read.stored->cells(), reservations)) return {};
+  if (head.is_dense && !decode_dense_head(in, read.dense.emplace())) return {};
+  return read;
+}
+ReadBack read_all(std::string_view bytes, const std::vector<LimitSpec>& known = {}) {
+  // A copy of just that size lets the sanitizer see who reads beyond it.
+  const std::vector<char> copy(bytes.begin(), bytes.end());
+  Reader in({copy.data(), copy.size()});
+  ReadBack read = read_subject(in, known);
+  return read.stored != nullptr && in.done() ? std::move(read) : ReadBack{};
+}
+
+/// A subject, what its key is besides, and the bytes that version 1 writes for both, for ever.
+struct GoldenKey {
+  std::string name;
+  LimitSpec limit;
+  std::vector<Call> calls;
+  LimitsForm form;
+  std::optional<DenseHead> dense;
+  std::string hex;
+};
+void PrintTo(const GoldenKey& golden, std::ostream* out) { *out << golden.name; }
+
+const std::vector<GoldenKey> kGoldenKeys = {
+    {"Limiter",
+     fixed(5, 60s),
+     {{0s, 1}, {20s, 2}},
+     LimitsForm::written,
+     head_of(true, false),
+     "0141 0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000 01" + kSecret},
+    {"LimiterOnTrial",
+     fixed(5, 60s),
+     {},
+     LimitsForm::written,
+     head_of(true, true),
+     "0141 0200 05000000 00000000 005847f80d000000 0000000000000000 00000000 03" + kSecret},
+    {"TableWithoutStoredLimits",
+     bucket(20, 7, 60s),
+     {{0s, 1}},
+     LimitsForm::written,
+     head_of(false, false),
+     "0141 0100 14000000 07000000 005847f80d000000 db9e7f7d562cb817 03000000 00" + kSecret},
+    {"LimiterWithAHold",
+     fixed(1000, 60s),
+     {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
+     LimitsForm::written,
+     head_of(true, false),
+     "01c1 0200 e8030000 00000000 005847f80d000000 0058e176622cb817 67000000 0000000000000000 0000000000000000 "
+     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64000000 03 05 7265712d37 01" +
+         kSecret},
+    {"SubjectOfALimiter",
+     fixed(5, 60s),
+     {{0s, 1}, {20s, 2}},
+     LimitsForm::known,
+     std::nullopt,
+     "0100 0058e176622cb817 03000000"},
+    {"SubjectOfALimiterWithAHold",
+     fixed(1000, 60s),
+     {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
+     LimitsForm::known,
+     std::nullopt,
+     "0180 0058e176622cb817 67000000 0000000000000000 0000000000000000 00ca34ba542cb817 01000000 00e4a5d2562cb817 "
+     "64000000 03 05 7265712d37"},
+};
+
+class GoldenKeyVector : public ::testing::TestWithParam<GoldenKey> {
+ protected:
+  [[nodiscard]] static std::vector<LimitSpec> known() {
+    return GetParam().form == LimitsForm::known ? std::vector{GetParam().limit} : std::vector<LimitSpec>{};
+  }
+  [[nodiscard]] static std::string encode_again(const ReadBack& read) {
+    return encode(*read.stored, GetParam().form, read.dense ? &*read.dense : nullptr);
+  }
+};
+
+TEST_P(GoldenKeyVector, IsWhatIsWritten) {
+  Stored stored(GetParam().limit);
+  for (const Call& call : GetParam().calls) call.make(stored);
+  const std::optional<DenseHead>& dense = GetParam().dense;
+  EXPECT_EQ(to_hex(encode(stored, GetParam().form, dense ? &*dense : nullptr)), to_hex(from_hex(GetParam().hex)));
+}
+
+TEST_P(GoldenKeyVector, IsReadAndContinues) {
+  Stored stored(GetParam().limit);
+  for (const Call& call : GetParam().calls) call.make(stored);
+  const ReadBack read = read_all(from_hex(GetParam().hex), known());
+  ASSERT_NE(read.stored, nullptr);
+  EXPECT_EQ(read.dense, GetParam().dense);
+  EXPECT_EQ(to_hex(encode(*read.stored)), to_hex(encode(stored)));
+  EXPECT_EQ(read.stored->check(1, kToday + 30s), stored.check(1, kToday + 30s));
+}
+
+TEST_P(GoldenKeyVector, IsRefusedWhereverItIsCutOffAndWithAByteTooMany) {
+  const std::string bytes = from_hex(GetParam().hex);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_EQ(read_all(std::string_view(bytes).substr(0, size), known()).stored, nullptr) << size;
+  }
+  EXPECT_EQ(read_all(bytes + '\0', known()).stored, nullptr);
+}
+
+TEST_P(GoldenKeyVector, IsSafeWithAnyOneByteChanged) {
+  const std::string original = from_hex(GetParam().hex);
+  for (std::size_t i = 0; i < original.size(); ++i) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string bytes = original;
+      bytes[i] = static_cast<char>(byte);
+      const ReadBack read = read_all(bytes, known());
+      if (read.stored == nullptr) continue;
+      ASSERT_EQ(to_hex(encode_again(read)), to_hex(bytes)) << "accepted, but nobody writes it so";
+      ASSERT_NO_FATAL_FAILURE(expect_safe(*read.stored)) << "byte " << i << " is " << byte;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Version1, GoldenKeyVector, ::testing::ValuesIn(kGoldenKeys),
+                         [](const auto& golden) { return golden.param.name; });
+
+TEST(Codec, RefusesWhatNoKeyIsBesides) {
+  const std::string limiter = "0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000";
+  const auto key = [](const std::string& hex) { return read_all(from_hex(hex)).stored != nullptr; };
+  EXPECT_TRUE(key("0141" + limiter + "01" + kSecret));
+  EXPECT_TRUE(key("0141" + limiter + "00" + kSecret)) << "a table without stored limits";
+  EXPECT_FALSE(key("0141" + limiter + "02" + kSecret)) << "no limits stored that could be on trial";
+  for (const char* flags : {"04", "05", "08", "10", "20", "40", "80", "81", "ff"}) {
+    EXPECT_FALSE(key("0141" + limiter + flags + kSecret)) << "unknown flags " << flags;
+  }
+  EXPECT_FALSE(key("0141" + limiter)) << "announced, and not there";
+  EXPECT_FALSE(key("0101" + limiter + "01" + kSecret)) << "there, and not announced";
+  EXPECT_FALSE(key("0141" + limiter + "01" + kSecret.substr(2))) << "a secret of 15 bytes";
+  EXPECT_FALSE(key("0140" + limiter.substr(36) + "01" + kSecret)) << "limits that nobody knows";
+}
+
+TEST(Codec, ReadsTheNumberOfLimitsBetweenTheBitsBesideIt) {
+  const auto size_of = [](unsigned count) {
+    std::string bytes{'\1', static_cast<char>(count)};
+    const std::string limit = from_hex("0200 05000000 00000000 005847f80d000000");
+    for (int i = 0; i < 64; ++i) bytes += limit;
+    Reader in(bytes);
+    SubjectHead head;
+    if (!decode_head(in, find_zone, head)) return -1;
+    EXPECT_EQ(head.has_reservations, (count & 0x80U) != 0);
+    EXPECT_EQ(head.is_dense, (count & 0x40U) != 0);
+    return static_cast<int>(head.specs.size());
+  };
+  for (unsigned count = 0; count < 256; ++count) {
+    const unsigned limits = count & 0x3FU;
+    EXPECT_EQ(size_of(count), limits <= kMaxLimits ? static_cast<int>(limits) : -1) << count;
+  }
+}
+
+TEST(Codec, ReadsNothingButWhatWasWritten) {
+  const std::uint64_t seed = test_seed();
+  Random random(seed);
+  for (std::uint64_t i = 0; i < test_steps() / 200; ++i) {
+    SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", subject " << i);
+    const auto stored = random_stored(random);
+    std::vector<LimitSpec> specs;
+    for (std::size_t limit = 0; limit < stored->limits().size(); ++limit) {
+      specs.push_back(stored->limits()[limit].spec());
+    }
+    const LimitsForm form = random.one_in(2) ? LimitsForm::known : LimitsForm::written;
+    const DenseHead head = head_of(random.one_in(2), false);
+    const DenseHead* const dense = random.one_in(2) ? &head : nullptr;
+    const std::string bytes = encode(*stored, form, dense);
+    const std::string more = bytes + "whatever follows";
+
+    Reader in(more);
+    const ReadBack read = read_subject(in, specs);
+    ASSERT_NE(read.stored, nullptr) << to_hex(bytes);
+    ASSERT_FALSE(in.done());
+    for (const char c : std::string_view("whatever follows")) ASSERT_EQ(in.fixed<char>(), c);
+    ASSERT_TRUE(in.done());
+    ASSERT_EQ(to_hex(encode(*read.stored, form, read.dense ? &*read.dense : nullptr)), to_hex(bytes));
+    if (form == LimitsForm::known) {
+      ASSERT_EQ(read_all(bytes).stored, nullptr) << "of what limits?";
+    }
+  }
+}
+
+TEST(Codec, WritesABodyLikeASubjectWithoutItsVersion) {
+  Stored stored(std::vector{bucket(20, 7, 60s), sliding(1000, 60s)});
+  stored.check(3, kToday);
+  const DenseHead head = head_of(true, true);
+  for (const LimitsForm form : {LimitsForm::known, LimitsForm::written}) {
+    for (const DenseHead* dense : {static_cast<const DenseHead*>(nullptr), &head}) {
+      std::string body;
+      Writer out(body);
+      encode_body(out, stored.limits(), stored.cells(), &stored.reservations(), form, dense);
+      EXPECT_EQ(to_hex("\1" + body), to_hex(encode(stored, form, dense)));
+      Reader in(body);
+      SubjectHead read;
+      EXPECT_TRUE(decode_body_head(in, find_zone, read));
+      EXPECT_EQ(read.specs.size(), form == LimitsForm::known ? 0U : 2U);
+    }
+  }
+}
+
+/// A definition that was read, and the limits of which it is one.
+struct ReadDefinition {
+  std::optional<Limits> limits;
+  Definition definition{};
+};
+std::optional<ReadDefinition> read_definition(std::string_view bytes) {
+  const std::vector<char> copy(bytes.begin(), bytes.end());
+  Reader in({copy.data(), copy.size()});
+  LimitSpecs specs;
+  ReadDefinition read;
+  if (!decode_definition(in, find_zone, specs, read.definition)) return std::nullopt;
+  read.limits = Limits::make(specs.span());
+  return read.limits ? std::optional(std::move(read)) : std::nullopt;
+}
+
+std::string encode(const Limits& limits, const Definition& definition) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_definition(out, limits, definition);
+  return bytes;
+}
+
+/// Definitions, and the bytes that version 1 writes for them, for ever.
+struct GoldenDefinition {
+  std::vector<LimitSpec> limits;
+  Definition definition;
+  std::string hex;
+};
+const std::vector<GoldenDefinition> kGoldenDefinitions = {
+    {{fixed(10, 60s)},
+     {head_of(true, true), kToday + 30s},
+     "0141 0200 0a000000 00000000 005847f80d000000 03" + kSecret + "00acbd7a5b2cb817"},
+    {{bucket(20, 10, 1s), sliding(7, 1h, "hour")},
+     {head_of(true, false), kToday},
+     "0142 0100 14000000 0a000000 00ca9a3b00000000 0304 07000000 00000000 00a0b83046030000 04 686f7572 01" + kSecret +
+         "00009a7e542cb817"},
+    {{monthly_in_berlin()},
+     {head_of(true, false), kLatest},
+     "0141 060c e8030000 00000000 0400000000000000 0d 4575726f70652f4265726c696e 05 6d6f6e7468 01" + kSecret +
+         "0000bac93a04ba64"},
+};
+
+TEST(Codec, WritesDefinitionsAsThePageSays) {
+  for (const auto& [limits, definition, hex] : kGoldenDefinitions) {
+    EXPECT_EQ(to_hex(encode(Limits::make(limits).value(), definition)), to_hex(from_hex(hex)));
+  }
+}
+
+TEST(Codec, ReadsDefinitionsAndNothingLessOrMore) {
+  for (const auto& [limits, definition, hex] : kGoldenDefinitions) {
+    const std::string bytes = from_hex(hex);
+    const auto read = read_definition(bytes);
+    ASSERT_TRUE(read) << hex;
+    EXPECT_TRUE(read->limits->are(limits));
+    EXPECT_EQ(read->definition.head, definition.head);
+    EXPECT_EQ(read->definition.at, definition.at);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_FALSE(read_definition(std::string_view(bytes).substr(0, size))) << hex << " up to " << size;
+    }
+    EXPECT_FALSE(read_definition(bytes + '\0')) << hex;
+  }
+}
+
+TEST(Codec, RefusesDefinitionsThatNobodyWrites) {
+  const std::string limit = "0200 0a000000 00000000 005847f80d000000";
+  const std::string now = "00009a7e542cb817";
+  const auto definition = [](const std::string& hex) { return read_definition(from_hex(hex)).has_value(); };
+  EXPECT_TRUE(definition("0141" + limit + "01" + kSecret + now));
+  EXPECT_FALSE(definition("0241" + limit + "01" + kSecret + now)) << "version 2";
+  EXPECT_FALSE(definition("0101" + limit + "01" + kSecret + now)) << "of a key that is one subject";
+  EXPECT_FALSE(definition("01c1" + limit + "01" + kSecret + now)) << "with reservations";
+  EXPECT_FALSE(definition("0140 01" + kSecret + now)) << "of no limits";
+  EXPECT_FALSE(definition("0141" + limit + "00" + kSecret + now)) << "that stores none";
+  EXPECT_FALSE(definition("0141" + limit + "02" + kSecret + now)) << "on trial, but not stored";
+  EXPECT_FALSE(definition("0141" + limit + "05" + kSecret + now)) << "an unknown flag";
+  EXPECT_FALSE(definition("0141" + limit + "01" + kSecret + "00009a7e542cb897")) << "before 1970";
+  EXPECT_TRUE(definition("0141" + limit + "01" + kSecret + "0000bac93a04ba64")) << "2200-01-01";
+  EXPECT_FALSE(definition("0141" + limit + "01" + kSecret + "0100bac93a04ba64")) << "and a nanosecond";
+  std::string nine = "0149";
+  for (int i = 0; i < 9; ++i) nine += limit;
+  EXPECT_FALSE(definition(nine + "01" + kSecret + now)) << "nine limits";
+}
+
+TEST(Codec, AcceptsADefinitionWithAByteChangedOnlyIfSomebodyWritesItSo) {
+  for (const auto& golden : kGoldenDefinitions) {
+    const std::string original = from_hex(golden.hex);
+    for (std::size_t i = 0; i < original.size(); ++i) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string bytes = original;
+        bytes[i] = static_cast<char>(byte);
+        const auto read = read_definition(bytes);
+        if (!read) continue;
+        ASSERT_EQ(to_hex(encode(*read->limits, read->definition)), to_hex(bytes));
+        ASSERT_TRUE(in_range(read->definition.at));
+      }
+    }
+  }
+}
+
+std::string encode(const Sweep& sweep) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_sweep(out, sweep);
+  return bytes;
+}
+std::optional<Sweep> read_sweep(std::string_view bytes) {
+  const std::vector<char> copy(bytes.begin(), bytes.end());
+  Reader in({copy.data(), copy.size()});
+  Sweep sweep;
+  return decode_sweep(in, sweep) ? std::optional(sweep) : std::nullopt;
+}
+
+/// Sweeps, and the bytes that version 1 writes for them, for ever.
+const std::vector<std::pair<Sweep, std::string>> kGoldenSweeps = {
+    {{.first = 2, .last = 0xFFFF'FFFF'FFFF'FFFE, .at = kToday + 10min},
+     "01 0200000000000000 feffffffffffffff 00706331e02cb817"},
+    {{.first = 0x1BED'F54F'03AC'48BC, .last = 0x1BED'F54F'03AC'48BC, .at = kLatest},
+     "01 bc48ac034ff5ed1b bc48ac034ff5ed1b 0000bac93a04ba64"},
+};
+
+TEST(Codec, WritesSweepsAsThePageSays) {
+  for (const auto& [sweep, hex] : kGoldenSweeps) EXPECT_EQ(to_hex(encode(sweep)), to_hex(from_hex(hex)));
+}
+
+TEST(Codec, ReadsSweepsAndNothingLessOrMore) {
+  for (const auto& [sweep, hex] : kGoldenSweeps) {
+    const std::string bytes = from_hex(hex);
+    const auto read = read_sweep(bytes);
+    ASSERT_TRUE(read) << hex;
+    EXPECT_EQ(read->first, sweep.first);
+    EXPECT_EQ(read->last, sweep.last);
+    EXPECT_EQ(read->at, sweep.at);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_FALSE(read_sweep(std::string_view(bytes).substr(0, size))) << hex << " up to " << size;
+    }
+    EXPECT_FALSE(read_sweep(bytes + '\0')) << hex;
+  }
+}
+
+TEST(Codec, RefusesSweepsThatNobodyWrites) {
+  const auto sweep = [](const std::string& hex) { return read_sweep(from_hex(hex)).has_value(); };
+  const std::string two = "0200000000000000";
+  const std::string four = "0400000000000000";
+  const std::string now = "00009a7e542cb817";
+  EXPECT_TRUE(sweep("01" + two + four + now));
+  EXPECT_TRUE(sweep("01" + four + four + now));
+  EXPECT_FALSE(sweep("01" + four + two + now)) << "backwards";
+  EXPECT_FALSE(sweep("02" + two + four + now)) << "version 2";
+  EXPECT_FALSE(sweep("01" + two + four + "00009a7e542cb897")) << "before 1970";
+  EXPECT_TRUE(sweep("01" + two + four + "0000bac93a04ba64")) << "2200-01-01";
+  EXPECT_FALSE(sweep("01" + two + four + "0100bac93a04ba64")) << "and a nanosecond";
 }
 
 long peak_memory_kib() {
