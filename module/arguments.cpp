@@ -154,10 +154,30 @@ bool take_limit_option(Arguments& arguments, OpenLimit& limit) {
   return take_algorithm_option(arguments, limit);
 }
 
+Fault too_many(const LimitSpecs&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
+Fault too_many(const BoundedList<LimitSpec, CheckAllRequest::kMostKeys>&) {
+  return {Fault::Kind::not_one_for_each_key, Argument::limits};
+}
+
+/// Takes a limit with its numbers, if one stands here; its options may follow. False if none does.
+template <class Specs>
+bool take_limit(Arguments& arguments, Specs& limits, std::optional<OpenLimit>& limit) {
+  const Grammar* grammar = take_algorithm(arguments);
+  if (grammar == nullptr) return false;
+  if (limits.full()) {
+    arguments.fail(too_many(limits));
+  } else {
+    limit.emplace(OpenLimit{limits.push_back(parse_numbers(arguments, *grammar))});
+  }
+  return true;
+}
+
 /// Which options of a call were given already.
 struct Given {
   bool cost = false;
   bool mode = false;
+  bool subject = false;
+  bool jitter = false;
 };
 
 void take_mode(Arguments& arguments, Mode mode, Given& given, Request& call) {
@@ -168,7 +188,7 @@ void take_mode(Arguments& arguments, Mode mode, Given& given, Request& call) {
   if (mode == Mode::may_wait) call.longest_wait = arguments.duration(Argument::longest_wait);
 }
 
-/// Takes an option of the whole call, if one stands here that the command has.
+/// Takes what a call says of itself, if such an option stands here that the command has.
 bool take_call_option(Arguments& arguments, std::uint8_t options, Given& given, Request& call) {
   if ((options & Options::kCost) != 0 && arguments.take("COST")) {
     if (std::exchange(given.cost, true)) arguments.fail({Fault::Kind::repeated, Argument::cost});
@@ -191,24 +211,65 @@ bool take_call_option(Arguments& arguments, std::uint8_t options, Given& given, 
   return false;
 }
 
+/// Takes an option about the answer, if one stands here that the command has.
+bool take_answer_option(Arguments& arguments, std::uint8_t options, Given& given, Span& jitter, bool& headers) {
+  if ((options & Options::kAnswer) == 0) return false;
+  if (arguments.take("JITTER")) {
+    if (std::exchange(given.jitter, true)) arguments.fail({Fault::Kind::repeated, Argument::jitter});
+    jitter = arguments.duration(Argument::jitter);
+    return true;
+  }
+  if (arguments.take("HEADERS")) {
+    if (std::exchange(headers, true)) arguments.fail({Fault::Kind::repeated, Argument::headers});
+    return true;
+  }
+  return false;
+}
+
+void read_subjects(Arguments& arguments, CheckRequest& request) { request.subject = arguments.subject(); }
+void read_subjects(Arguments& arguments, CheckAllRequest& request) {
+  for (std::size_t i = 0; i < request.keys; ++i) {
+    const std::string_view name = arguments.text(Argument::subject);
+    if (name.size() > kMaxSubjectBytes) arguments.fail({Fault::Kind::malformed, Argument::subject});
+    if (!request.subjects.full()) request.subjects.push_back(name);
+  }
+}
+
+/// Takes FOR and who is limited, if that stands here and the command has it.
+template <class AnyRequest>
+bool take_subjects(Arguments& arguments, std::uint8_t options, Given& given, AnyRequest& request) {
+  if ((options & Options::kSubject) == 0 || !arguments.take("FOR")) return false;
+  if (std::exchange(given.subject, true)) {
+    arguments.fail({Fault::Kind::repeated, Argument::subject});
+  } else {
+    read_subjects(arguments, request);
+  }
+  return true;
+}
+
 /// Reads what may follow, in any order: limits (unless the command itself names the only one), each followed by its
 /// options, and the options of the call.
-void parse_limits_and_options(Arguments& arguments, std::uint8_t options, CheckRequest& request) {
+template <class AnyRequest>
+void parse_limits_and_options(Arguments& arguments, std::uint8_t options, AnyRequest& request) {
   Given given;
   std::optional<OpenLimit> limit;
   if (!request.limits.empty()) limit.emplace(OpenLimit{request.limits.back()});
   while (!arguments.at_end()) {
     if (limit && take_limit_option(arguments, *limit)) continue;
+    if (take_subjects(arguments, options, given, request)) continue;
     if (take_call_option(arguments, options, given, request.call)) continue;
-    const Grammar* grammar = (options & Options::kLimits) != 0 ? take_algorithm(arguments) : nullptr;
-    if (grammar == nullptr) {
-      arguments.fail_here(options);
-    } else if (request.limits.full()) {
-      arguments.fail({Fault::Kind::too_many_limits, Argument::limits});
-    } else {
-      limit.emplace(OpenLimit{request.limits.push_back(parse_numbers(arguments, *grammar))});
-    }
+    if (take_answer_option(arguments, options, given, request.jitter, request.headers)) continue;
+    if ((options & Options::kLimits) != 0 && take_limit(arguments, request.limits, limit)) continue;
+    arguments.fail_here(options);
   }
+}
+
+/// Takes FOR and a subject, if anything is left.
+void take_last_subject(Arguments& arguments, std::string_view& subject) {
+  if (arguments.at_end()) return;
+  if (!arguments.take("FOR")) return arguments.fail_here(Options::kSubject);
+  subject = arguments.subject();
+  if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, Argument::subject});
 }
 
 /// Notes that something follows the last argument, if something does.
@@ -264,6 +325,12 @@ std::string_view Arguments::id() {
   return word.value_or(std::string_view{});
 }
 
+std::string_view Arguments::subject() {
+  const auto word = next(Argument::subject);
+  if (word && (word->empty() || word->size() > kMaxSubjectBytes)) fail({Fault::Kind::malformed, Argument::subject});
+  return word.value_or(std::string_view{});
+}
+
 std::int64_t Arguments::integer(Argument argument, std::int64_t most) {
   const auto word = next(argument);
   if (!word) return 0;
@@ -293,7 +360,37 @@ std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Al
   Arguments arguments(words);
   arguments.text(Argument::key);
   request.limits.push_back(parse_numbers(arguments, *grammar_of(algorithm)));
-  parse_limits_and_options(arguments, Options::kCost | Options::kMode | Options::kId, request);
+  parse_limits_and_options(
+      arguments, Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer, request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_check_all(std::span<const std::string_view> words, CheckAllRequest& request) {
+  Arguments arguments(words);
+  request.keys =
+      static_cast<std::size_t>(arguments.integer(Argument::number_of_keys, std::int64_t{CheckAllRequest::kMostKeys}));
+  if (request.keys == 0) arguments.fail({Fault::Kind::malformed, Argument::number_of_keys});
+  for (std::size_t i = 0; i < request.keys; ++i) arguments.text(Argument::key);
+  parse_limits_and_options(arguments, Options::kLimits | Options::kSubject | Options::kCost | Options::kAnswer,
+                           request);
+  const std::size_t limits = request.limits.size();
+  if (limits != 0 && limits != request.keys) arguments.fail({Fault::Kind::not_one_for_each_key, Argument::limits});
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_definition(std::span<const std::string_view> words, LimitSpecs& limits, bool& is_shadow) {
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  std::optional<OpenLimit> limit;
+  while (!arguments.at_end()) {
+    if (limit && take_limit_option(arguments, *limit)) continue;
+    if (arguments.take("SHADOW")) {
+      if (std::exchange(is_shadow, true)) arguments.fail({Fault::Kind::repeated, Argument::shadow});
+      continue;
+    }
+    if (!take_limit(arguments, limits, limit)) arguments.fail_here(Options::kLimits | Options::kShadow);
+  }
+  if (limits.empty()) arguments.fail({Fault::Kind::missing, Argument::limits});
   return arguments.fault();
 }
 
@@ -301,7 +398,7 @@ std::optional<Fault> parse_reservation(std::span<const std::string_view> words, 
   Arguments arguments(words);
   arguments.text(Argument::key);
   ttl = arguments.duration(Argument::ttl);
-  parse_limits_and_options(arguments, Options::kLimits | Options::kCost | Options::kId, request);
+  parse_limits_and_options(arguments, Options::kLimits | Options::kSubject | Options::kCost | Options::kId, request);
   return arguments.fault();
 }
 
@@ -311,30 +408,42 @@ std::optional<Fault> parse_settlement(std::span<const std::string_view> words, C
   request.call.id = arguments.id();
   request.call.cost = Units(arguments.integer(Argument::actual, kMaxUnits.count()));
   request.call.mode = Mode::force;
-  parse_limits_and_options(arguments, Options::kLimits, request);
+  parse_limits_and_options(arguments, Options::kLimits | Options::kSubject, request);
   return arguments.fault();
 }
 
-std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units) {
+std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units, std::string_view& subject) {
   Arguments arguments(words);
   arguments.text(Argument::key);
   units = arguments.count(Argument::units);
-  require_end(arguments, Argument::units);
+  take_last_subject(arguments, subject);
   return arguments.fault();
 }
 
-std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id) {
+std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id,
+                                   std::string_view& subject) {
   Arguments arguments(words);
   arguments.text(Argument::key);
   id = arguments.id();
-  require_end(arguments, Argument::id);
+  take_last_subject(arguments, subject);
   return arguments.fault();
 }
 
-std::optional<Fault> parse_key_only(std::span<const std::string_view> words) {
+std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words, std::string_view& subject) {
   Arguments arguments(words);
   arguments.text(Argument::key);
-  require_end(arguments, Argument::key);
+  take_last_subject(arguments, subject);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count) {
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  if (!arguments.at_end()) {
+    count = static_cast<std::size_t>(arguments.integer(Argument::count, std::int64_t{kMostNamed}));
+    if (count == 0) arguments.fail({Fault::Kind::malformed, Argument::count});
+  }
+  require_end(arguments, Argument::count);
   return arguments.fault();
 }
 

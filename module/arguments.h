@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "errors.h"
+#include "ratelimit/bounded_list.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operations.h"
 #include "ratelimit/units.h"
@@ -39,6 +40,8 @@ class Arguments {
   std::string_view label();
   /// Takes the id of a lease or a hold.
   std::string_view id();
+  /// Takes the name of a subject.
+  std::string_view subject();
   /// Takes an integer from 0 to `most`.
   std::int64_t integer(Argument argument, std::int64_t most);
 
@@ -56,10 +59,29 @@ class Arguments {
   std::optional<Fault> fault_;
 };
 
+/// The longest name of a subject, and the most subjects that RL.TOP names.
+inline constexpr std::size_t kMaxSubjectBytes = 1024;
+inline constexpr std::size_t kMostNamed = 128;
+
 /// What a call asks of the limits of a key. What is borrowed, is borrowed from the call.
 struct CheckRequest {
   LimitSpecs limits;  ///< may be empty
   Request call;
+  std::string_view subject{};  ///< empty: the key itself
+  Span jitter{};               ///< by how much a wait may be made longer at random
+  bool headers = false;        ///< whether the reply has the fields of an HTTP response
+};
+
+/// What a call asks of several keys.
+struct CheckAllRequest {
+  static constexpr std::size_t kMostKeys = 64;
+
+  std::size_t keys = 0;                               ///< the words from the second on
+  BoundedList<LimitSpec, kMostKeys> limits;           ///< one for each key, or none
+  BoundedList<std::string_view, kMostKeys> subjects;  ///< likewise; an empty one is the key itself
+  Request call;
+  Span jitter{};
+  bool headers = false;
 };
 
 /// Reads `key [limit ...]`, and those of the other options that the command has: bits of Options.
@@ -70,21 +92,34 @@ struct CheckRequest {
 [[nodiscard]] std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,
                                                    CheckRequest& request);
 
-/// Reads `key ttl [limit ...] [COST n] [ID id]`.
+/// Reads `numkeys key [key ...] [limit ...] [FOR subject ...]` and the other options.
+[[nodiscard]] std::optional<Fault> parse_check_all(std::span<const std::string_view> words, CheckAllRequest& request);
+
+/// Reads `key limit [limit ...] [SHADOW]`.
+[[nodiscard]] std::optional<Fault> parse_definition(std::span<const std::string_view> words, LimitSpecs& limits,
+                                                    bool& is_shadow);
+
+/// Reads `key ttl [limit ...] [FOR subject] [COST n] [ID id]`.
 [[nodiscard]] std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request,
                                                      Span& ttl);
 
-/// Reads `key id actual [limit ...]`; the actual cost, which may be 0, becomes that of the call.
+/// Reads `key id actual [limit ...] [FOR subject]`; the actual cost, which may be 0, becomes that of the call.
 [[nodiscard]] std::optional<Fault> parse_settlement(std::span<const std::string_view> words, CheckRequest& request);
 
-/// Reads `key n` and nothing else.
-[[nodiscard]] std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units);
+/// Reads `key n [FOR subject]`.
+[[nodiscard]] std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units,
+                                                std::string_view& subject);
 
-/// Reads `key id` and nothing else.
-[[nodiscard]] std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id);
+/// Reads `key id [FOR subject]`.
+[[nodiscard]] std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id,
+                                                 std::string_view& subject);
 
-/// Reads `key` and nothing else.
-[[nodiscard]] std::optional<Fault> parse_key_only(std::span<const std::string_view> words);
+/// Reads `key [FOR subject]`.
+[[nodiscard]] std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words,
+                                                         std::string_view& subject);
+
+/// Reads `key [count]`; what is not given stays as it is.
+[[nodiscard]] std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count);
 
 }  // namespace ratelimit
 

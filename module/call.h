@@ -16,8 +16,8 @@ namespace ratelimit {
 
 class Call {
  public:
-  /// More words than any command takes.
-  static constexpr std::size_t kMostWords = 128;
+  /// More words than any command takes: 64 keys, each with a subject, a limit and all its options.
+  static constexpr std::size_t kMostWords = 1024;
 
   Call(RedisModuleCtx* context, std::span<RedisModuleString* const> words) : context_(context), words_(words) {
     for (RedisModuleString* word : words.first(std::min(words.size(), kMostWords))) {
@@ -32,6 +32,9 @@ class Call {
 
   /// The words, the command's name first.
   [[nodiscard]] std::span<const std::string_view> words() const { return views_.span(); }
+
+  /// One of the words as the server has it.
+  [[nodiscard]] server::Text word(std::size_t i) const { return server::Text(words_[i]); }
 
   /// The name of the key, which is the first argument of every command that has one.
   [[nodiscard]] server::Text key() const { return server::Text(words_[1]); }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "arguments.h"
 #include "commands/commands.h"
 
 namespace ratelimit {
@@ -44,6 +45,11 @@ constexpr std::array kModes{ArgumentDoc{.name = "partial", .type = Type::token, 
                             ArgumentDoc{.name = "d", .type = Type::string, .token = "MAXWAIT"}};
 constexpr ArgumentDoc kMode{.name = "mode", .type = Type::one_of, .optional = true, .parts = kModes};
 constexpr ArgumentDoc kId{.name = "id", .type = Type::string, .token = "ID", .optional = true};
+constexpr ArgumentDoc kSubject{.name = "subject", .type = Type::string, .token = "FOR", .optional = true};
+constexpr ArgumentDoc kSubjects{
+    .name = "subject", .type = Type::string, .token = "FOR", .optional = true, .repeats = true};
+constexpr ArgumentDoc kJitter{.name = "d", .type = Type::string, .token = "JITTER", .optional = true};
+constexpr ArgumentDoc kHeaders{.name = "headers", .type = Type::token, .token = "HEADERS", .optional = true};
 constexpr ArgumentDoc kTheId{.name = "id", .type = Type::string};
 
 constexpr std::array kTokenBucket{ArgumentDoc{.name = "tokenbucket", .type = Type::token, .token = "TOKENBUCKET"},
@@ -73,25 +79,42 @@ constexpr ArgumentDoc kLimits{.name = "limit", .type = Type::block, .repeats = t
 constexpr ArgumentDoc kLimitsIfNotOfKey{
     .name = "limit", .type = Type::block, .optional = true, .repeats = true, .parts = kLimit};
 
-constexpr std::array kCheck{kKey, kLimits, kCost, kMode, kId};
-constexpr std::array kPeek{kKey, kLimitsIfNotOfKey, kCost};
-constexpr std::array kTokenBucketCommand{
-    kKey, kBucketNumbers[0], kBucketNumbers[1], kBucketNumbers[2], kLabel, kPerRequest, kCost, kMode, kId};
-constexpr std::array kLeakyBucketCommand{
-    kKey, kBucketNumbers[0], kLeak, kBucketNumbers[2], kLabel, kPerRequest, kCost, kMode, kId};
-constexpr std::array kFixedCommand{
-    kKey, kWindowNumbers[0], kWindowNumbers[1], kAligned, kLabel, kPerRequest, kCost, kMode, kId};
-constexpr std::array kSlidingCommand{
-    kKey, kWindowNumbers[0], kWindowNumbers[1], kApprox, kLabel, kPerRequest, kCost, kMode, kId};
-constexpr std::array kQuotaCommand{kKey, kWindowNumbers[0], kUnit, kZone, kLabel, kPerRequest, kCost, kMode, kId};
-constexpr std::array kConcurrentCommand{kKey, kWindowNumbers[0], kLease, kLabel, kPerRequest, kCost, kMode, kId};
-constexpr std::array kRefund{kKey, ArgumentDoc{.name = "n", .type = Type::integer}};
-constexpr std::array kReserve{kKey, ArgumentDoc{.name = "ttl", .type = Type::string}, kLimitsIfNotOfKey, kCost, kId};
-constexpr std::array kSettle{kKey, kTheId, ArgumentDoc{.name = "actual", .type = Type::integer}, kLimitsIfNotOfKey};
-constexpr std::array kRelease{kKey, kTheId};
-constexpr std::array kKeyOnly{kKey};
+constexpr std::array kCheck{kKey, kLimitsIfNotOfKey, kSubject, kCost, kMode, kId, kJitter, kHeaders};
+constexpr std::array kCheckAll{ArgumentDoc{.name = "numkeys", .type = Type::integer},
+                               ArgumentDoc{.name = "key", .type = Type::key, .repeats = true},
+                               kLimitsIfNotOfKey,
+                               kSubjects,
+                               kCost,
+                               kJitter,
+                               kHeaders};
+constexpr std::array kDefine{kKey, kLimits,
+                             ArgumentDoc{.name = "shadow", .type = Type::token, .token = "SHADOW", .optional = true}};
+constexpr std::array kPeek{kKey, kLimitsIfNotOfKey, kSubject, kCost};
+constexpr std::array kTop{kKey, ArgumentDoc{.name = "count", .type = Type::integer, .optional = true}};
+
+/// A shorthand: its key, the numbers of its limit, and what RL.CHECK takes besides.
+template <class... Numbers>
+constexpr auto shorthand(const Numbers&... numbers) {
+  return std::array{kKey, numbers..., kLabel, kPerRequest, kSubject, kCost, kMode, kId, kJitter, kHeaders};
+}
+constexpr auto kTokenBucketCommand = shorthand(kBucketNumbers[0], kBucketNumbers[1], kBucketNumbers[2]);
+constexpr auto kLeakyBucketCommand = shorthand(kBucketNumbers[0], kLeak, kBucketNumbers[2]);
+constexpr auto kFixedCommand = shorthand(kWindowNumbers[0], kWindowNumbers[1], kAligned);
+constexpr auto kSlidingCommand = shorthand(kWindowNumbers[0], kWindowNumbers[1], kApprox);
+constexpr auto kQuotaCommand = shorthand(kWindowNumbers[0], kUnit, kZone);
+constexpr auto kConcurrentCommand = shorthand(kWindowNumbers[0], kLease);
+
+constexpr std::array kRefund{kKey, ArgumentDoc{.name = "n", .type = Type::integer}, kSubject};
+constexpr std::array kReserve{
+    kKey, ArgumentDoc{.name = "ttl", .type = Type::string}, kLimitsIfNotOfKey, kSubject, kCost, kId};
+constexpr std::array kSettle{kKey, kTheId, ArgumentDoc{.name = "actual", .type = Type::integer}, kLimitsIfNotOfKey,
+                             kSubject};
+constexpr std::array kRelease{kKey, kTheId, kSubject};
+constexpr std::array kInfo{kKey, kSubject};
 constexpr std::array kEffect{kKey, ArgumentDoc{.name = "unix-ms", .type = Type::integer},
                              ArgumentDoc{.name = "payload", .type = Type::string}};
+constexpr std::array kSubjectEffect{kEffect[0], kEffect[1], kEffect[2],
+                                    ArgumentDoc{.name = "subject-hash", .type = Type::string, .optional = true}};
 
 constexpr std::array kClockSet{ArgumentDoc{.name = "unix-ns", .type = Type::integer, .token = "SET"}};
 constexpr std::array kClockActions{kClockSet[0], ArgumentDoc{.name = "ns", .type = Type::integer, .token = "ADVANCE"},
@@ -132,7 +155,56 @@ constexpr std::array kCommands{
             "`wait_ms` says how long to hold the call. docs/operations.md has more.\n\n"
             "A denied call takes nothing and writes nothing, but for a state of a clock that was ahead or of other "
             "limits, which it brings to now so that the wait comes true. The limits are those of the call: when they "
-            "differ from those of the key, the key follows them, and what is used stays used.",
+            "differ from those of the key, the key follows them, and what is used stays used. A key with limits of its "
+            "own, "
+            "stored by `RL.DEFINE`, is called without any.\n\n"
+            "`FOR` names who is limited: one of many subjects in the key, of which each has a state of its own. "
+            "Without it "
+            "that is the key itself. docs/limiters.md has more.\n\n"
+            "`HEADERS` adds, last, a flat list of HTTP field names and values: `RateLimit-Policy` and `RateLimit` of "
+            "draft-ietf-httpapi-ratelimit-headers-10, `RateLimit-Limit`, `RateLimit-Remaining`, `RateLimit-Reset` and, "
+            "if "
+            "the call is denied, `Retry-After`. `JITTER` adds up to `d` at random to the wait of a denial, so that who "
+            "is "
+            "refused together does not come back together.",
+    },
+    Command{
+        .name = "RL.CHECKALL",
+        .handler = commands::check_all,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update_many,
+        .arguments = kCheckAll,
+        .complexity = "O(K * N log M), with K the number of keys (at most 64), N that of limits, M as of RL.CHECK",
+        .since = "0.1.0",
+        .summary = "Decides a call under the limits of several keys: all are charged, or none is",
+        .details =
+            "Limits are given one for each key, in their order, or not at all, if all keys store limits. Subjects are "
+            "given "
+            "likewise; an empty one stands for the key itself. The same key and subject twice is decided in "
+            "sequence.\n\n"
+            "The reply is that of `RL.CHECK`, of the limit that binds among all: a label that is there already gets a "
+            "number. If a limit is `CONCURRENT`, the lease has the same id in all keys. In a cluster all keys are of "
+            "one "
+            "slot.",
+    },
+    Command{
+        .name = "RL.DEFINE",
+        .handler = commands::define,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kDefine,
+        .complexity = "O(N) with N the number of limits; who is in the key follows step by step",
+        .since = "0.1.0",
+        .summary = "Stores limits in a key, or changes them for everyone in it",
+        .details =
+            "Makes the key a limiter: calls on it name no limits, it has no time to live, and `DEL` removes it. "
+            "Whoever is "
+            "in the key goes over to the new limits at once, and what is used stays used.\n\n"
+            "With `SHADOW` limits are on trial: calls are decided, charged and counted, but granted all the same, and "
+            "at "
+            "once. `RL.INFO` and `RL.TOP` show who would have been denied. The same without `SHADOW` ends the trial.",
     },
     Command{
         .name = "RL.TOKENBUCKET",
@@ -310,19 +382,36 @@ constexpr std::array kCommands{
                    "A key that is idle then is removed.",
     },
     Command{
+        .name = "RL.TOP",
+        .handler = commands::top,
+        .flags = kReadFlags,
+        .audience = Audience::users,
+        .key = KeyUse::read,
+        .arguments = kTop,
+        .complexity = "O(1): at most 128 subjects are counted",
+        .since = "0.1.0",
+        .summary = "Names the subjects of a key that were denied most",
+        .details =
+            "Replies with a list of three each: the subject, how often it was denied since this server holds the "
+            "key, and by how much that may be too many. Only 128 are counted; whoever gets more than one in 128 of "
+            "all denials is among them. `count` is 10 if it is not given, and 128 at most.",
+    },
+    Command{
         .name = "RL.INFO",
         .handler = commands::info,
         .flags = kReadFlags,
         .audience = Audience::users,
         .key = KeyUse::read,
-        .arguments = kKeyOnly,
+        .arguments = kInfo,
         .complexity = kLogTime,
         .since = "0.1.0",
         .summary = "Shows the limits of a key, what is used of them, and its counters",
-        .details = "Replies with names and values (a map in RESP3): `form`, `memory` in bytes, `granted` and `denied` "
-                   "calls since this server holds the key, the number of `holds`, and `limits`, a list with `label`, "
-                   "`limit`, `size`, "
-                   "`used`, `remaining` and `reset_ms` of each. Null if there is no such key.",
+        .details =
+            "Replies with names and values (a map in RESP3): `form`, which is `single` or `dense`, whether limits are "
+            "`stored` and whether they are a `shadow`, the number of `subjects`, `memory` in bytes, `granted` and "
+            "`denied` calls since this server holds the key, the number of `holds`, and `limits`, a list with "
+            "`label`, `limit`, `size`, `used`, `remaining` and `reset_ms` of each. Holds and use are those of the "
+            "key itself, or of the subject. Null if there is no such key, or the subject is idle.",
     },
     Command{
         .name = "RL._STORE",
@@ -330,7 +419,7 @@ constexpr std::array kCommands{
         .flags = kEffectFlags,
         .audience = Audience::servers,
         .key = KeyUse::overwrite,
-        .arguments = kEffect,
+        .arguments = kSubjectEffect,
         .complexity = "O(N), with N the size of the payload",
         .since = "0.1.0",
         .summary = "Carries a state to replicas and append-only files; refused from clients",
@@ -345,7 +434,7 @@ constexpr std::array kCommands{
         .flags = kEffectFlags,
         .audience = Audience::servers,
         .key = KeyUse::update,
-        .arguments = kEffect,
+        .arguments = kSubjectEffect,
         .complexity = kLogTime,
         .since = "0.1.0",
         .summary = "Carries the change of a state to replicas and append-only files; refused from clients",
@@ -358,13 +447,49 @@ constexpr std::array kCommands{
         .flags = kEffectFlags,
         .audience = Audience::servers,
         .key = KeyUse::update,
-        .arguments = kEffect,
+        .arguments = kSubjectEffect,
         .complexity = kLogTimeWithHolds,
         .since = "0.1.0",
         .summary = "Carries an operation to replicas and append-only files; refused from clients",
         .details = "Like `RL._APPLY`, for a key with reservations: what was done, with its instant, so that doing it "
                    "once more "
                    "on the same states makes the same bytes. Nothing is decided again.",
+    },
+    Command{
+        .name = "RL._DEFINE",
+        .handler = commands::carry_definition,
+        .flags = kEffectFlags,
+        .audience = Audience::servers,
+        .key = KeyUse::update,
+        .arguments = kEffect,
+        .complexity = "O(N) with N the number of limits",
+        .since = "0.1.0",
+        .summary = "Carries stored limits to replicas and append-only files; refused from clients",
+        .details = "The limits, the secret of the table and the instant as of which everyone goes over to them.",
+    },
+    Command{
+        .name = "RL._SWEEP",
+        .handler = commands::sweep,
+        .flags = kEffectFlags,
+        .audience = Audience::servers,
+        .key = KeyUse::update,
+        .arguments = kEffect,
+        .complexity = "O(N) with N the number of subjects in the range",
+        .since = "0.1.0",
+        .summary = "Carries the forgetting of idle subjects to replicas and append-only files; refused from clients",
+        .details = "A range of hashes, and an instant: who is idle then, is forgotten.",
+    },
+    Command{
+        .name = "RL._FILL",
+        .handler = commands::fill,
+        .flags = kEffectFlags,
+        .audience = Audience::servers,
+        .key = KeyUse::update,
+        .arguments = kEffect,
+        .complexity = "O(N) with N the number of subjects in the chunk",
+        .since = "0.1.0",
+        .summary = "Carries subjects to append-only files that are rewritten; refused from clients",
+        .details = "A chunk of the table of a key that an `RL._STORE` before it has made.",
     },
     Command{
         .name = "RL.DEBUG",
@@ -382,11 +507,24 @@ constexpr std::array kCommands{
     },
 };
 
+/// Tells the keys of a call of a command whose first argument is their number; none of a call that cannot be.
+void tell_keys(const Call& call) {
+  Arguments arguments(call.words());
+  const std::int64_t keys = arguments.integer(Argument::number_of_keys, std::int64_t{CheckAllRequest::kMostKeys});
+  const std::size_t first = 2;
+  const std::size_t end = first + static_cast<std::size_t>(keys);
+  if (arguments.fault() || end > call.words().size()) return;
+  for (std::size_t i = first; i < end; ++i) call.context().tell_key(i);
+}
+
 /// What the server calls for command I: errors become replies here, and nowhere else. Nothing throws; noexcept makes
 /// sure of it.
 template <std::size_t I>
 int entry(RedisModuleCtx* context, RedisModuleString** words, int count) noexcept {
   const Call call(context, {words, static_cast<std::size_t>(count)});
+  if constexpr (kCommands[I].key == KeyUse::update_many) {
+    if (call.context().asks_for_keys()) return tell_keys(call), 0;
+  }
   const std::optional<Fault> fault =
       call.is_too_long() ? Fault{Fault::Kind::too_many_arguments} : kCommands[I].handler(call);
   if (fault) call.context().reply_error(message(*fault));

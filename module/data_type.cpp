@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "dense.h"
 #include "ratelimit/codec.h"
 #include "state.h"
 #include "value.h"
@@ -17,6 +18,19 @@ constexpr const char* kTypeName = "ratelimit";
 
 const Value& value_of(const void* value) { return *static_cast<const Value*>(value); }
 
+/// Reads the subjects of a table, chunk by chunk, up to one that is empty.
+bool load_subjects(RedisModuleIO* io, const Value& value) {
+  Dense& dense = *dense_of(value);
+  const SharedLimits stored = dense.is_stored() ? value.shared_limits() : SharedLimits{};
+  SubjectHash least = SubjectHash::smallest();
+  while (true) {
+    const std::optional<std::string> chunk = server::read_bytes(io);
+    if (!chunk) return false;
+    if (chunk->empty()) return true;
+    if (!dense.take_in(*chunk, stored, module().limits, least)) return false;
+  }
+}
+
 void* load(RedisModuleIO* io, int encoding_version) {
   if (encoding_version != kFormatVersion) {
     server::log_warning(io, "a key was written by a newer version of the ratelimit module: encoding version " +
@@ -26,38 +40,76 @@ void* load(RedisModuleIO* io, int encoding_version) {
   }
   const std::optional<std::string> bytes = server::read_bytes(io);
   if (!bytes) return nullptr;
-  Value::Pointer value = Value::decode(*bytes, module().limits);
-  if (!value) server::log_warning(io, "a key of the ratelimit module does not hold a valid state");
+  Value::Pointer value = decode_value(*bytes, module().limits);
+  if (!value || (dense_of(*value) != nullptr && !load_subjects(io, *value))) {
+    server::log_warning(io, "a key of the ratelimit module does not hold a valid state");
+    return nullptr;
+  }
+  if (dense_of(*value) != nullptr) module().housekeeping.note(server::context_of(io), server::name_of(io));
   return value.release();
 }
 
-void save(RedisModuleIO* io, void* value) { server::write_bytes(io, value_of(value).encoded()); }
+void save(RedisModuleIO* io, void* value) {
+  server::write_bytes(io, encode_value(value_of(value)));
+  Dense* dense = dense_of(value_of(value));
+  if (dense == nullptr) return;
+  std::optional<SubjectHash> from = SubjectHash::smallest();
+  while (from) {
+    const std::string chunk = dense->encoded_chunk(from);
+    if (!chunk.empty()) server::write_bytes(io, chunk);
+  }
+  server::write_bytes(io, {});
+}
 
 // The server itself writes the key's expiry behind this: zero leaves it alone.
 void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* value) {
-  server::write_command(aof, kStoreCommand, server::Text(key), 0, value_of(value).encoded());
+  server::write_command(aof, kStoreCommand, server::Text(key), 0, encode_value(value_of(value)));
+  Dense* dense = dense_of(value_of(value));
+  std::optional<SubjectHash> from;
+  if (dense != nullptr) from = SubjectHash::smallest();
+  while (from) {
+    const std::string chunk = dense->encoded_chunk(from);
+    if (!chunk.empty()) server::write_command(aof, kFillCommand, server::Text(key), 0, chunk);
+  }
 }
 
 std::size_t memory_usage(const void* value) { return memory_of(value_of(value)); }
 
-void digest(RedisModuleDigest* digest, void* value) { server::add_to_digest(digest, value_of(value).encoded()); }
+void digest(RedisModuleDigest* digest, void* value) {
+  std::string bytes = encode_value(value_of(value));
+  if (Dense* dense = dense_of(value_of(value))) Writer(bytes).fixed(dense->digest());
+  server::add_to_digest(digest, bytes);
+}
 
 void free_value(void* value) { Value::destroy(static_cast<Value*>(value)); }
 
-std::size_t free_effort(RedisModuleString*, const void* value) { return value_of(value).memory_pieces(); }
+std::size_t free_effort(RedisModuleString*, const void* value) {
+  const Dense* dense = dense_of(value_of(value));
+  return value_of(value).memory_pieces() + (dense != nullptr ? dense->pieces() : 0);
+}
 
-void* copy(RedisModuleString*, RedisModuleString*, const void* value) { return value_of(value).copy().release(); }
+void* copy(RedisModuleString*, RedisModuleString*, const void* value) {
+  // The server hands over as constant what it owns, and what a view of which may bring up to date.
+  Value& original = *static_cast<Value*>(const_cast<void*>(value));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  Value::Pointer copy = Value::copy(original.subject());
+  if (Dense* dense = dense_of(original)) {
+    if (copy->object_of_more() == nullptr) copy = copy->move_to_more_room();
+    copy->set_annex(dense->copy());
+  }
+  return copy.release();
+}
 
 // Two readings of two clocks are never quite the same; what expires that little too early is as good as idle.
 constexpr Span kNoticeableLead = std::chrono::seconds{1};
 
-/// A value leaves the keyspace. If the server's clock has been stepped forward, that may be too early.
+/// A value leaves the keyspace. If the server's clock has been stepped forward, that may be too early. A table ends only
+/// when somebody wants it to.
 void unlink(RedisModuleKeyOptCtx* key, const void* value) {
   const Clock& clock = module().clock;
   if (clock.is_held() || wall_clock_lead(clock.now()) < kNoticeableLead) return;
-  const Instant idle_at = value_of(value).idle_at();
-  if (idle_at > clock.now()) {
-    module().early_expiries.note_removed(server::name_of(key), value_of(value).encoded(), idle_at);
+  const Value& leaving = value_of(value);
+  if (dense_of(leaving) == nullptr && leaving.idle_at() > clock.now()) {
+    module().early_expiries.note_removed(server::name_of(key), leaving.encoded(), leaving.idle_at());
   }
 }
 
@@ -70,6 +122,31 @@ int note_expired(RedisModuleCtx* context, int, const char*, RedisModuleString* k
 
 void note_flush() { module().early_expiries.clear(); }
 
+void note_swap(int first, int second) {
+  module().early_expiries.clear();
+  module().housekeeping.note_swap(first, second);
+}
+
+/// A key has been renamed, moved or copied: housekeeping knows tables by the names of their keys.
+int note_new_name(RedisModuleCtx* handle, int, const char*, RedisModuleString* name) {
+  const server::Context context(handle);
+  const server::Text text(name);
+  const server::Key key(context, text, server::Key::Access::read);
+  const auto* value = static_cast<const Value*>(key.value(module().data_type));
+  if (value != nullptr && dense_of(*value) != nullptr) {
+    module().housekeeping.note(context, {context.database(), text.view()});
+  }
+  return 0;
+}
+
+/// Offers piece `i` of what is behind a value to `move`. False if there is no such piece.
+template <class Move>
+bool relocate_piece(Value& value, std::size_t i, Move move) {
+  if (value.subject().relocate_piece(i, move)) return true;
+  Dense* dense = dense_of(value);
+  return dense != nullptr && dense->table().relocate_piece(i, move);
+}
+
 /// Moves the pieces of a value, a large one over several steps. Returns whether something is left to do.
 int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
   const server::Defragmentation step(handle);
@@ -78,7 +155,7 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
   if (position == 0) {
     if (void* place = move(*value)) *value = place;
   }
-  while (static_cast<Value*>(*value)->relocate_piece(position, move)) {
+  while (relocate_piece(*static_cast<Value*>(*value), position, move)) {
     ++position;
     if (!step.is_over()) continue;
     step.pause(position);
@@ -90,15 +167,17 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
 }  // namespace
 
 std::size_t memory_of(const Value& value) {
-  const Reservations* reservations = value.reservations();
-  const std::size_t promised = reservations != nullptr ? server::allocated_bytes(reservations) : 0;
-  return server::allocated_bytes(&value) + promised + value.bytes_behind();
+  const void* more = value.object_of_more();
+  const Dense* dense = dense_of(value);
+  return server::allocated_bytes(&value) + (more != nullptr ? server::allocated_bytes(more) : 0) +
+         value.bytes_behind() + (dense != nullptr ? dense->memory() : 0);
 }
 
 Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }
 
 server::DataType register_data_type(server::Context context) {
-  if (!server::listen_to_expiries(context, note_expired) || !server::listen_to_flushes(context, note_flush)) {
+  if (!server::listen_to_expiries(context, note_expired) || !server::listen_to_flushes(context, note_flush) ||
+      !server::listen_to_swaps(context, note_swap) || !server::listen_to_new_names(context, note_new_name)) {
     return nullptr;
   }
   return server::register_type(context, kTypeName, kFormatVersion,

@@ -19,9 +19,15 @@ inline constexpr const char* kApplyCommand = "RL._APPLY";
 /// The command that does an operation on a value that is there already: how it reaches a replica.
 inline constexpr const char* kPerformCommand = "RL._PERFORM";
 
+/// The commands that store limits in a key, that forget subjects of a key which are idle, and that put a chunk of subjects
+/// into a key when an append-only file is rewritten.
+inline constexpr const char* kDefineCommand = "RL._DEFINE";
+inline constexpr const char* kSweepCommand = "RL._SWEEP";
+inline constexpr const char* kFillCommand = "RL._FILL";
+
 class Value;
 
-/// Bytes that a value takes, without the limits that it shares.
+/// Bytes that a value and what it is besides one subject take, without the limits that they share.
 [[nodiscard]] std::size_t memory_of(const Value& value);
 
 /// By how much the server's wall clock is ahead of the clock of decisions: nothing, unless it was stepped.

@@ -23,6 +23,12 @@ const char* name_of(Argument argument) {
     case Argument::cost: return "COST";
     case Argument::longest_wait: return "MAXWAIT";
     case Argument::id: return "id";
+    case Argument::subject: return "FOR";
+    case Argument::jitter: return "JITTER";
+    case Argument::headers: return "HEADERS";
+    case Argument::shadow: return "SHADOW";
+    case Argument::number_of_keys: return "numkeys";
+    case Argument::count: return "count";
     case Argument::ttl: return "ttl";
     case Argument::units: return "n";
     case Argument::actual: return "actual";
@@ -54,10 +60,14 @@ const char* requirement_of(Argument argument) {
     case Argument::unit: return "HOUR, DAY, WEEK, MONTH or YEAR";
     case Argument::zone: return "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC";
     case Argument::id: return "1 to 64 bytes";
+    case Argument::subject: return "the name of a subject, of 1 to 1024 bytes";
+    case Argument::number_of_keys: return "an integer from 1 to 64";
+    case Argument::count: return "an integer from 1 to 128";
     case Argument::period:
     case Argument::window:
     case Argument::lease:
     case Argument::longest_wait:
+    case Argument::jitter:
     case Argument::ttl:
       return "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
     case Argument::label: return "1 to 64 visible ASCII characters other than \" and \\";
@@ -73,6 +83,8 @@ const char* requirement_of(Argument argument) {
     case Argument::approximate:
     case Argument::per_request:
     case Argument::mode:
+    case Argument::headers:
+    case Argument::shadow:
     case Argument::none: return "given";
   }
   return "given";
@@ -80,15 +92,19 @@ const char* requirement_of(Argument argument) {
 
 /// What may stand behind a key, to follow "expected".
 std::string expected(std::uint8_t options) {
+  if (options == Options::kSubject) return "FOR subject";
   std::string text;
   const auto add = [&text](std::string_view option) { text.append(text.empty() ? "" : ", ").append(option); };
   if ((options & Options::kLimits) != 0) {
     add("a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or CONCURRENT and its numbers)");
   }
   add("AS label, PER REQUEST");
+  if ((options & Options::kSubject) != 0) add("FOR subject");
   if ((options & Options::kCost) != 0) add("COST n");
   if ((options & Options::kMode) != 0) add("PARTIAL, FORCE, MAXWAIT d");
   if ((options & Options::kId) != 0) add("ID id");
+  if ((options & Options::kAnswer) != 0) add("JITTER d, HEADERS");
+  if ((options & Options::kShadow) != 0) add("SHADOW");
   return text + " or, after FIXED, ALIGNED, after SLIDING, APPROX, after QUOTA, TZ zone";
 }
 
@@ -112,7 +128,10 @@ std::string message(const Fault& fault) {
     case Fault::Kind::two_modes: return "ERR only one of PARTIAL, FORCE and MAXWAIT can be given";
     case Fault::Kind::incomplete_per_request: return "ERR PER must be followed by REQUEST";
     case Fault::Kind::no_limits:
-      return "NOLIMITS this call names no limits and the key stores none: name one, such as TOKENBUCKET 20 10 1s";
+      return "NOLIMITS this call names no limits and the key stores none: name one, such as TOKENBUCKET 20 10 1s, or "
+             "store it with RL.DEFINE";
+    case Fault::Kind::other_limits: return "ERR the key stores other limits: name none, or change them with RL.DEFINE";
+    case Fault::Kind::not_one_for_each_key: return "ERR " + name + " must be given once for each key, or not at all";
     case Fault::Kind::wrong_type: return "WRONGTYPE Operation against a key holding the wrong kind of value";
     case Fault::Kind::internal_only: return "ERR this command is for replication and for loading files only";
     case Fault::Kind::unknown_module_argument: return "ERR the only argument that the module takes is DEBUG";

@@ -26,6 +26,12 @@ enum class Argument : std::uint8_t {
   cost,
   longest_wait,
   id,
+  subject,
+  jitter,
+  headers,
+  shadow,
+  number_of_keys,
+  count,
   ttl,
   units,
   actual,
@@ -48,6 +54,9 @@ struct Options {
   static constexpr std::uint8_t kCost = 1U << 1U;
   static constexpr std::uint8_t kMode = 1U << 2U;  ///< PARTIAL, FORCE or MAXWAIT
   static constexpr std::uint8_t kId = 1U << 3U;
+  static constexpr std::uint8_t kSubject = 1U << 4U;
+  static constexpr std::uint8_t kAnswer = 1U << 5U;  ///< JITTER and HEADERS
+  static constexpr std::uint8_t kShadow = 1U << 6U;
 };
 
 struct Fault {
@@ -64,6 +73,8 @@ struct Fault {
     two_modes,                ///< PARTIAL, FORCE and MAXWAIT exclude each other
     incomplete_per_request,   ///< PER without REQUEST
     no_limits,                ///< no limits in the call and none stored in the key
+    other_limits,             ///< limits in the call that are not those stored in the key
+    not_one_for_each_key,     ///< `argument` is given for some of the keys only, or for more than there are
     wrong_type,               ///< the key holds something else
     internal_only,            ///< a command for the primary, called by a client
     unknown_module_argument,  ///< when the module is loaded

@@ -1,22 +1,55 @@
 #include "keyspace.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "data_type.h"
 #include "ratelimit/codec.h"
 #include "state.h"
+#include "zones.h"
 
 namespace ratelimit {
+namespace {
 
-OpenKey::OpenKey(const Call& call, server::Key::Access access)
-    : context_(call.context()),
-      name_(call.key()),
+// What has no end of its own is left to the server as it is.
+constexpr std::chrono::milliseconds kNoExpiry{0};
+
+}  // namespace
+
+OpenKey::OpenKey(server::Context context, server::Text key, server::Key::Access access,
+                 std::string_view name_of_subject)
+    : context_(context),
+      name_(key),
       access_(access),
       key_(context_, name_, access),
-      value_(static_cast<Value*>(key_.value(module().data_type))) {
-  if (value_ == nullptr && !module().early_expiries.empty() && key_.is_absent()) bring_back();
+      value_(static_cast<Value*>(key_.value(module().data_type))),
+      name_of_subject_(name_of_subject) {
+  const bool may_have_ended_early = access_ != server::Key::Access::quiet_write && !module().early_expiries.empty();
+  if (value_ == nullptr && may_have_ended_early && key_.is_absent()) bring_back();
+  find_subject();
+}
+
+OpenKey::OpenKey(server::Context context, server::Text key, std::optional<SubjectHash> subject)
+    : context_(context),
+      name_(key),
+      access_(server::Key::Access::write),
+      key_(context_, name_, access_),
+      value_(static_cast<Value*>(key_.value(module().data_type))),
+      hash_(subject) {
+  find_subject();
+}
+
+void OpenKey::find_subject() {
+  subject_.reset();
+  if (value_ == nullptr) return;
+  if (is_key_itself()) {
+    subject_ = value_->subject();
+  } else if (Dense* table = dense()) {
+    if (!hash_) hash_ = table->hash_of(name_of_subject_);
+    subject_ = table->table().find(*hash_);
+  }
 }
 
 void OpenKey::bring_back() {
@@ -31,6 +64,7 @@ void OpenKey::bring_back() {
   } else {
     module().early_expiries.forget(name);
     put(std::move(value));
+    subject_ = value_->subject();
     publish(value_->idle_at(), now, {});
   }
 }
@@ -40,47 +74,110 @@ std::optional<Fault> OpenKey::fault() const {
   return Fault{Fault::Kind::wrong_type, Argument::key};
 }
 
+SharedLimits OpenKey::stored_limits() const {
+  return dense() != nullptr && dense()->is_stored() ? value_->shared_limits() : SharedLimits{};
+}
+
+std::optional<Fault> OpenKey::find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const {
+  if (is_stored()) {
+    if (!specs.empty() && !value_->limits().are(specs)) return Fault{Fault::Kind::other_limits, Argument::limits};
+    if (!subject_) limits = value_->shared_limits();
+    return std::nullopt;
+  }
+  if (specs.empty() || (subject_ && subject_->limits().are(specs))) return std::nullopt;
+  limits = module().limits.get(specs);
+  if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
+  return std::nullopt;
+}
+
 void OpenKey::put(Value::Pointer value) {
+  std::optional<std::chrono::milliseconds> end;
+  if (dense() != nullptr) {
+    value->set_annex(value_->take_annex());
+    end = key_.end();
+  }
   value_ = value.release();
   key_.set(module().data_type, value_);
-  is_new_value_ = true;
+  if (end) key_.expire_at(*end);
+  is_new_ = true;
 }
 
 void OpenKey::collect(Instant now) {
-  if (value_ == nullptr || value_->reservations() == nullptr) return;
-  if (!value_->reservations()->any_hold_ended(now)) return;
+  if (!subject_ || !subject_->any_hold_ended(now)) return;
   const Operation collect{.kind = Operation::Kind::collect, .at = now};
-  if (access_ == server::Key::Access::write) {
+  if (access_ != server::Key::Access::read) {
     perform(collect);
   } else {
-    Value::Pointer copy = value_->copy();
-    copy->take_counters_of(*value_);
-    own_ = std::move(copy);
-    value_ = own_.get();
-    value_->perform(collect);
+    own_ = Value::copy(*subject_);
+    subject_ = own_->subject();
+    subject_->perform(collect);
   }
 }
 
 void OpenKey::follow(const SharedLimits& limits, Instant now) {
-  if (value_ == nullptr) {
+  if (subject_) {
+    own_ = carry_over(*subject_, limits, now);
+    is_changed_ = true;
+  } else if (is_key_itself()) {
     own_ = Value::create(limits);
   } else {
-    const bool is_reserved = value_->reservations() != nullptr && !value_->reservations()->empty();
-    own_ = Value::create(limits, is_reserved ? Value::Room::for_reservations : Value::Room::for_states);
-    CarriedStates(value_->limits(), value_->cells(), *limits, value_->turn().or_later(now)).move_into(own_->cells());
-    if (is_reserved) *own_->reservations() = std::move(*value_->reservations());
-    own_->take_counters_of(*value_);
-    is_changed_ = true;
+    limits_of_idle_ = limits;
+    construct_idle(*limits, idle_);  // an idle state owns nothing, so that nothing is to be destroyed
+    subject_.emplace(limits_of_idle_, std::span(idle_).first(limits->size()), nullptr);
+    return;
   }
-  value_ = own_.get();
+  subject_ = own_->subject();
 }
 
-void OpenKey::settle_on_limits() {
-  if (own_) put(std::move(own_));
+void OpenKey::count_call(Outcome outcome) {
+  if (value_ == nullptr) return;
+  value_->count_call(outcome);
+  if (outcome != Outcome::granted && !is_key_itself() && dense() != nullptr) {
+    dense()->note_denial(*hash_, name_of_subject_);
+  }
+}
+
+void OpenKey::settle_in(Instant now) {
+  if (!is_key_itself()) return settle_in_table(now);
+  if (!own_) return;
+  if (value_ != nullptr) {
+    own_->take_counters_of(*value_);
+    if (value_->annex() != nullptr && own_->object_of_more() == nullptr) own_ = own_->move_to_more_room();
+  }
+  put(std::move(own_));
+  subject_ = value_->subject();
+}
+
+void OpenKey::settle_in_table(Instant now) {
+  const bool is_in_place = !own_ && !limits_of_idle_;
+  if (is_in_place) return;
+  if (dense() == nullptr) {
+    make_dense({.secret = server::random_secret()}, subject_->shared_limits());
+    hash_ = dense()->hash_of(name_of_subject_);
+  }
+  Table& table = dense()->table();
+  if (const auto range = table.crowded(*hash_)) sweep(*range, true, now);
+  subject_ = own_ ? table.put(*hash_, std::move(own_)) : table.insert(*hash_, limits_of_idle_);
+  limits_of_idle_ = {};
+  is_new_ = true;
+}
+
+void OpenKey::make_dense(const DenseHead& head, const SharedLimits& limits) {
+  if (value_ == nullptr) {
+    put(Value::create(limits, Value::Room::for_more));
+  } else if (value_->object_of_more() == nullptr) {
+    put(value_->move_to_more_room());
+  }
+  value_->set_annex(std::make_unique<Dense>(head));
+  key_.persist();
+  module().housekeeping.note(context_, {context_.database(), name_.view()});
+  if (!head.is_stored && module().followers.may_exist()) {
+    context_.replicate(kStoreCommand, name_, kNoExpiry.count(), encode_value(*value_));
+  }
 }
 
 void OpenKey::commit(const Verdict& verdict, Instant now) {
-  if (verdict.turn > Span{} || value_->reservations() != nullptr) {
+  if (verdict.turn > Span{} || subject_->reservations() != nullptr) {
     perform({.kind = Operation::Kind::charge,
              .at = now,
              .units = verdict.decision.granted,
@@ -88,40 +185,51 @@ void OpenKey::commit(const Verdict& verdict, Instant now) {
              .id = verdict.id});
     return;
   }
-  settle_on_limits();
-  ratelimit::apply(value_->limits(), value_->cells(), verdict);
+  settle_in(now);
+  ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
   publish(now + verdict.idle_in, now, {.changes = &verdict});
 }
 
 bool OpenKey::perform(const Operation& operation) {
-  settle_on_limits();
-  const bool found = perform_on_value(operation);
-  publish(value_->idle_at(), operation.at, {.operation = &operation});
+  settle_in(operation.at);
+  const bool found = perform_on_subject(operation);
+  publish(subject_->idle_at(), operation.at, {.operation = &operation});
   return found;
 }
 
-bool OpenKey::perform_on_value(const Operation& operation) {
+bool OpenKey::perform_on_subject(const Operation& operation) {
   const bool reserves = operation.kind == Operation::Kind::reserve ||
                         (operation.kind == Operation::Kind::charge && operation.span > Span{});
-  if (reserves && value_->reservations() == nullptr) put(value_->move_to_more_room());
-  return value_->perform(operation);
+  if (reserves && subject_->reservations() == nullptr) {
+    if (is_key_itself()) {
+      put(value_->move_to_more_room());
+      subject_ = value_->subject();
+    } else {
+      subject_ = dense()->table().put(*hash_, Value::take(*subject_));
+      is_new_ = true;
+    }
+  }
+  return subject_->perform(operation);
 }
 
 void OpenKey::bring_to(Instant now) {
-  if (!is_changed_ && !value_->is_ahead(now)) return;
-  settle_on_limits();
-  value_->clamp(now);
-  publish(value_->idle_at(), now, {});
+  if (!is_changed_ && !subject_->is_ahead(now)) return;
+  settle_in(now);
+  subject_->clamp(now);
+  publish(subject_->idle_at(), now, {});
 }
 
 void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
-  if (idle_at <= now) return remove();
-  // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever
-  // clock it is later: a key that lingers does no harm, one that ends too early forgets what was used.
-  using std::chrono::ceil;
-  using std::chrono::milliseconds;
-  const auto expiry = ceil<milliseconds>(idle_at.time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
-  key_.expire_at(expiry);
+  std::chrono::milliseconds expiry = kNoExpiry;
+  if (dense() == nullptr) {
+    if (idle_at <= now) return remove();
+    // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever
+    // clock it is later: a key that lingers does no harm, one that ends too early forgets what was used.
+    using std::chrono::ceil;
+    using std::chrono::milliseconds;
+    expiry = ceil<milliseconds>(idle_at.time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
+    key_.expire_at(expiry);
+  }
   if (module().followers.may_exist()) {
     replicate(expiry, effect);
   } else {
@@ -130,21 +238,32 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
   key_.signal_modified();
 }
 
+void OpenKey::tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const {
+  if (is_key_itself()) return context_.replicate(command, name_, expiry.count(), payload);
+  std::string hash;
+  Writer(hash).fixed(hash_->word());
+  context_.replicate(command, name_, expiry.count(), payload, hash);
+}
+
 // A small state travels whole. A log may be large: once the other side has it, the change says all.
 void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) const {
-  const bool travels_whole = is_new_value_ || value_->memory_pieces() == 1;
-  if (travels_whole || (effect.changes == nullptr && effect.operation == nullptr)) {
-    context_.replicate(kStoreCommand, name_, expiry.count(), value_->encoded());
-    return;
-  }
+  const bool travels_whole =
+      is_new_ || (subject_->reservations() == nullptr &&
+                  pieces_behind(subject_->limits(), subject_->cells(), subject_->reservations()) == 0);
   std::string bytes;
   Writer out(bytes);
-  if (effect.operation != nullptr) {
+  if (travels_whole || (effect.changes == nullptr && effect.operation == nullptr)) {
+    if (is_key_itself()) return tell(kStoreCommand, expiry, encode_value(*value_));
+    bytes.reserve(64);
+    encode_subject(out, subject_->limits(), subject_->cells(), subject_->reservations(),
+                   dense()->is_stored() ? LimitsForm::known : LimitsForm::written);
+    tell(kStoreCommand, expiry, bytes);
+  } else if (effect.operation != nullptr) {
     encode_operation(out, *effect.operation);
-    context_.replicate(kPerformCommand, name_, expiry.count(), bytes);
+    tell(kPerformCommand, expiry, bytes);
   } else {
-    encode_changes(out, value_->limits(), effect.changes->changes, effect.changes->id);
-    context_.replicate(kApplyCommand, name_, expiry.count(), bytes);
+    encode_changes(out, subject_->limits(), effect.changes->changes, effect.changes->id);
+    tell(kApplyCommand, expiry, bytes);
   }
 }
 
@@ -152,6 +271,7 @@ void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) 
 void OpenKey::remove() {
   key_.remove();
   value_ = nullptr;
+  subject_.reset();
   if (module().followers.may_exist()) {
     context_.replicate_removal(name_);
   } else {
@@ -160,32 +280,121 @@ void OpenKey::remove() {
   key_.signal_modified();
 }
 
+void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
+  collect(now);
+  const bool is_dense = dense() != nullptr;
+  if (is_dense && dense()->is_stored() && *limits == value_->limits() && is_shadow == dense()->is_shadow()) return;
+  const DenseHead head{
+      .is_stored = true, .is_shadow = is_shadow, .secret = is_dense ? dense()->head().secret : server::random_secret()};
+  define_as_of(limits, head, now);
+  if (module().followers.may_exist()) {
+    std::string bytes;
+    Writer out(bytes);
+    encode_definition(out, *limits, {head, now});
+    context_.replicate(kDefineCommand, name_, kNoExpiry.count(), bytes);
+  } else {
+    context_.replicate_call();
+  }
+  key_.signal_modified();
+}
+
+void OpenKey::define_as_of(const SharedLimits& limits, const DenseHead& head, Instant at) {
+  const bool had_them = dense() != nullptr && dense()->is_stored() && *limits == value_->limits();
+  if (subject_ && !had_them) {
+    own_ = carry_over(*subject_, limits, at);
+    settle_in(at);
+  }
+  if (dense() == nullptr) {
+    make_dense(head, limits);
+  } else if (!had_them) {
+    dense()->table().redefine(limits, at);
+  }
+  dense()->store(head.is_shadow);
+}
+
+void OpenKey::sweep(const HashRange& range, bool may_forget, Instant now) {
+  const std::size_t forgotten = dense()->table().sweep(range, may_forget ? std::optional(now) : std::nullopt);
+  if (forgotten == 0 || !module().followers.may_exist()) return;
+  std::string bytes;
+  Writer out(bytes);
+  encode_sweep(out, {range.first.word(), range.last.word(), now});
+  context_.replicate(kSweepCommand, name_, kNoExpiry.count(), bytes);
+}
+
+void OpenKey::remove_if_idle(Instant now) {
+  if (dense()->is_stored() || dense()->table().size() > 0 || value_->idle_at() > now) return;
+  remove();
+}
+
+// What is stored in a key that is more than itself says nothing of the others in it, unless it is of another life.
 bool OpenKey::store(std::string_view encoded, std::chrono::milliseconds expiry) {
-  Value::Pointer value = Value::decode(encoded, module().limits);
-  if (!value) return false;
-  if (value_ != nullptr) value->take_counters_of(*value_);
-  put(std::move(value));
+  if (!is_key_itself()) {
+    if (dense() == nullptr) return false;
+    const SharedLimits stored = stored_limits();
+    Value::Pointer value = Value::decode(encoded, module().limits, stored);
+    if (!value || (stored && !(value->limits() == *stored))) return false;
+    dense()->table().put(*hash_, std::move(value));
+  } else {
+    Value::Pointer value = decode_value(encoded, module().limits);
+    if (!value) return false;
+    Dense* const before = dense();
+    Dense* const after = dense_of(*value);
+    if (value_ != nullptr) value->take_counters_of(*value_);
+    if (before != nullptr && (after == nullptr || !(after->head() == before->head()))) value_->set_annex(nullptr);
+    put(std::move(value));
+    if (dense() != nullptr) module().housekeeping.note(context_, {context_.database(), name_.view()});
+  }
   set_expiry(expiry);
   return true;
 }
 
 bool OpenKey::apply(std::string_view changes, std::chrono::milliseconds expiry) {
-  if (value_ == nullptr) return false;
+  if (!subject_) return false;
   Reader in(changes);
   Verdict verdict;
-  if (!decode_changes(in, value_->limits(), verdict.changes, verdict.id)) return false;
-  if (!accepts(value_->limits(), value_->cells(), verdict)) return false;
-  ratelimit::apply(value_->limits(), value_->cells(), verdict);
+  if (!decode_changes(in, subject_->limits(), verdict.changes, verdict.id)) return false;
+  if (!accepts(subject_->limits(), subject_->cells(), verdict)) return false;
+  ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
   set_expiry(expiry);
   return true;
 }
 
 bool OpenKey::perform_encoded(std::string_view operation, std::chrono::milliseconds expiry) {
-  if (value_ == nullptr) return false;
+  if (!subject_) return false;
   Reader in(operation);
   Operation decoded;
   if (!decode_operation(in, decoded)) return false;
-  perform_on_value(decoded);
+  perform_on_subject(decoded);
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::define_encoded(std::string_view definition, std::chrono::milliseconds expiry) {
+  Reader in(definition);
+  LimitSpecs specs;
+  Definition decoded;
+  if (!decode_definition(in, find_zone, specs, decoded)) return false;
+  const SharedLimits limits = module().limits.get(specs.span());
+  if (!limits) return false;
+  define_as_of(limits, decoded.head, decoded.at);
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::sweep_encoded(std::string_view sweep, std::chrono::milliseconds expiry) {
+  Reader in(sweep);
+  Sweep decoded;
+  if (!decode_sweep(in, decoded) || dense() == nullptr) return false;
+  const HashRange range{SubjectHash::of(decoded.first), SubjectHash::of(decoded.last)};
+  if (range.first.word() != decoded.first || range.last.word() != decoded.last) return false;
+  dense()->table().sweep(range, decoded.at);
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::take_in(std::string_view chunk, std::chrono::milliseconds expiry) {
+  SubjectHash least = SubjectHash::smallest();
+  if (dense() == nullptr || !dense()->take_in(chunk, stored_limits(), module().limits, least)) return false;
   set_expiry(expiry);
   return true;
 }

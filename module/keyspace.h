@@ -1,56 +1,94 @@
-// A key and its value, for the time of one command: opened once, read, changed and committed.
+// A key and one subject in it, for the time of one command: opened once, read, changed and committed.
+//
+// The subject is the key itself, or one of those in the key's table; commands need not know which.
 #ifndef RATELIMIT_MODULE_KEYSPACE_H
 #define RATELIMIT_MODULE_KEYSPACE_H
 
+#include <array>
 #include <chrono>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "call.h"
+#include "dense.h"
 #include "errors.h"
 #include "ratelimit/operations.h"
 #include "server/api.h"
+#include "subject.h"
 #include "value.h"
 
 namespace ratelimit {
 
 class OpenKey {
  public:
-  /// Opens the key of the call.
-  OpenKey(const Call& call, server::Key::Access access);
+  /// Opens a key. `name_of_subject` is what stands after FOR; the key itself if it is empty.
+  OpenKey(server::Context context, server::Text key, server::Key::Access access, std::string_view name_of_subject = {});
+  /// Opens a key for the effect of a call; the subject is known by its hash, or is the key itself.
+  OpenKey(server::Context context, server::Text key, std::optional<SubjectHash> subject);
+  OpenKey(const OpenKey&) = delete;
+  OpenKey& operator=(const OpenKey&) = delete;
+  ~OpenKey() = default;
 
   /// That the key holds something else, if it does. Then nothing below may be called.
   [[nodiscard]] std::optional<Fault> fault() const;
 
   /// What the key holds; null if it is absent. A key that the server ended too early still holds what it held.
   [[nodiscard]] Value* value() const { return value_; }
+  /// What it is besides one subject; null if nothing.
+  [[nodiscard]] Dense* dense() const { return value_ != nullptr ? dense_of(*value_) : nullptr; }
+  /// The limits that are stored in the key; null if none are.
+  [[nodiscard]] SharedLimits stored_limits() const;
+  [[nodiscard]] bool is_stored() const { return dense() != nullptr && dense()->is_stored(); }
+  [[nodiscard]] bool is_shadow() const { return dense() != nullptr && dense()->is_shadow(); }
+
+  /// Finds the limits that a call goes by which names `specs`, or names none. Null: those that the subject has.
+  [[nodiscard]] std::optional<Fault> find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const;
+
+  /// None if it was never seen. Void after whatever changes it below.
+  [[nodiscard]] const std::optional<Subject>& subject() const { return subject_; }
 
   /// Gives back what holds took that have ended: in the key, if it was opened to be written, and otherwise in a copy that
-  /// stands for it from now on.
+  /// stands for the subject from now on.
   void collect(Instant now);
 
-  /// Lets the key follow these limits from now on, keeping what is used. It stays as it is until something is granted or
-  /// done.
+  /// Lets the subject follow these limits from now on, keeping what is used. The key stays as it is until something is
+  /// granted or done.
   void follow(const SharedLimits& limits, Instant now);
 
-  /// Carries out a granted verdict on the value, and publishes it.
+  /// Counts a call, for INFO and for who is denied most.
+  void count_call(Outcome outcome);
+
+  /// Carries out a granted verdict on the subject, and publishes it.
   void commit(const Verdict& verdict, Instant now);
 
-  /// Does an operation on the value, and publishes it. A key that is idle then is removed, and its value null. Returns
-  /// what Account::perform does.
+  /// Does an operation on the subject, and publishes it. A key that is one subject, and idle then, is removed. Returns what
+  /// Account::perform does.
   bool perform(const Operation& operation);
 
   /// Stores limits that have changed, and brings back to `now` what is of a clock that was ahead or of a larger limit. A
   /// denial does no more than that: without it, the wait that it tells would not come true.
   void bring_to(Instant now);
 
-  /// Does on this server what `commit` did on another one, as its message says. False if the message makes no sense.
+  /// Stores limits in the key: everyone in it goes over to them.
+  void define(const SharedLimits& limits, bool is_shadow, Instant now);
+
+  /// Forgets who is idle among those in the range, if `may_forget`, and puts the table in order.
+  void sweep(const HashRange& range, bool may_forget, Instant now);
+  /// Removes a key that nobody needs: no limits are stored, nobody is in its table, and the key itself is idle.
+  void remove_if_idle(Instant now);
+
+  /// Do on this server what was done on another one, as its message says. False if the message makes no sense.
   [[nodiscard]] bool store(std::string_view encoded, std::chrono::milliseconds expiry);
   [[nodiscard]] bool apply(std::string_view changes, std::chrono::milliseconds expiry);
   [[nodiscard]] bool perform_encoded(std::string_view operation, std::chrono::milliseconds expiry);
+  [[nodiscard]] bool define_encoded(std::string_view definition, std::chrono::milliseconds expiry);
+  [[nodiscard]] bool sweep_encoded(std::string_view sweep, std::chrono::milliseconds expiry);
+  [[nodiscard]] bool take_in(std::string_view chunk, std::chrono::milliseconds expiry);
 
  private:
-  /// How a change is told to others: the whole value, what a grant changed, or what was done.
+  /// How a change is told to others: the whole subject, what a grant changed, or what was done.
   struct Effect {
     const Verdict* changes = nullptr;
     const Operation* operation = nullptr;
@@ -58,14 +96,25 @@ class OpenKey {
 
   /// Goes on from the state of a key that is absent only because the server ended it too early.
   void bring_back();
-  /// Puts a value into the key, in place of the one it has.
+  /// Finds the subject in what the key holds.
+  void find_subject();
+  [[nodiscard]] bool is_key_itself() const { return !hash_ && name_of_subject_.empty(); }
+
+  /// Puts a value into the key, in place of the one it has. It takes over the annex; a key that has one keeps the time to
+  /// live that somebody may have given it.
   void put(Value::Pointer value);
-  /// Puts the value that follows other limits into the key, if there is one.
-  void settle_on_limits();
-  bool perform_on_value(const Operation& operation);
+  /// Makes the key one that holds more than itself, with these limits if it is new.
+  void make_dense(const DenseHead& head, const SharedLimits& limits);
+  /// Puts the subject as it is by now where it belongs, if it is not there yet.
+  void settle_in(Instant now);
+  void settle_in_table(Instant now);
+  bool perform_on_subject(const Operation& operation);
+  void define_as_of(const SharedLimits& limits, const DenseHead& head, Instant at);
+
   /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file, and those
   /// who watch the key.
   void publish(Instant idle_at, Instant now, const Effect& effect);
+  void tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const;
   void replicate(std::chrono::milliseconds expiry, const Effect& effect) const;
   void set_expiry(std::chrono::milliseconds expiry);
   void remove();
@@ -75,9 +124,15 @@ class OpenKey {
   server::Key::Access access_;
   server::Key key_;
   Value* value_;
-  Value::Pointer own_;  ///< what `value_` points to, if that is not what the keyspace has
-  bool is_new_value_ = false;
-  bool is_changed_ = false;  ///< it follows other limits than those it was opened with
+  std::string_view name_of_subject_;
+  std::optional<SubjectHash> hash_;  ///< once there is a table with a secret
+  std::optional<Subject> subject_;
+
+  Value::Pointer own_;  ///< what `subject_` is a view of, if that is not what the keyspace has
+  SharedLimits limits_of_idle_;
+  std::array<Cell, kMaxLimits> idle_;  ///< or else that, if the subject is new in a table
+  bool is_new_ = false;                ///< nobody else has heard of it as it is
+  bool is_changed_ = false;            ///< it follows other limits than those it was opened with
 };
 
 }  // namespace ratelimit

@@ -1,5 +1,7 @@
 // Where the server enters: the loading of the module.
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +15,8 @@
 
 namespace ratelimit {
 namespace {
+
+using std::chrono_literals::operator""us;
 
 /// Whether the words behind the module's path are understood; `debug` is set if DEBUG is among them.
 bool parse_module_arguments(std::span<RedisModuleString* const> words, bool& debug) {
@@ -29,6 +33,9 @@ void write_info(RedisModuleInfoCtx* info, int) {
   const server::InfoSection section(info);
   section.add("different_limits", module().limits.size());
   section.add("states_kept_after_early_expiry", module().early_expiries.size());
+  section.add("dense_keys", module().housekeeping.size());
+  section.add("keys_with_pending_changes", module().housekeeping.keys_with_pending_changes());
+  section.add("longest_housekeeping_step_us", static_cast<std::uint64_t>(module().housekeeping.longest_step() / 1us));
   section.add("effects_are_written", module().followers.may_exist() ? 1 : 0);
 }
 

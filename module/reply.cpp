@@ -32,15 +32,21 @@ std::string text_of(Span span) {
 
 std::int64_t milliseconds(Span span) { return std::chrono::ceil<std::chrono::milliseconds>(span).count(); }
 
-void reply_check(const server::Context& context, const Limits& limits, const Verdict& verdict, const CheckReply& form) {
-  context.reply_list(5U + (form.label ? 1U : 0U) + (form.note ? 1U : 0U));
-  reply_five(context, verdict.decision);
-  if (form.label) context.reply(limits.label(verdict.binding));
-  if (!form.note) return;
-  if (form.note->empty()) {
+void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form) {
+  const bool has_label = !form.label.empty();
+  context.reply_list(5U + (has_label ? 1U : 0U) + (form.note ? 1U : 0U) + (form.fields != nullptr ? 1U : 0U));
+  reply_five(context, decision);
+  if (has_label) context.reply(form.label);
+  if (form.note && form.note->empty()) {
     context.reply_null();
-  } else {
+  } else if (form.note) {
     context.reply(*form.note);
+  }
+  if (form.fields == nullptr) return;
+  context.reply_list(2 * form.fields->size());
+  for (const HttpField& field : *form.fields) {
+    context.reply(field.name);
+    context.reply(field.value);
   }
 }
 

@@ -6,7 +6,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "ratelimit/http_fields.h"
 #include "ratelimit/limits.h"
 #include "server/api.h"
 
@@ -17,10 +19,11 @@ namespace ratelimit {
 
 /// What a check replies besides the five integers.
 struct CheckReply {
-  bool label = false;                      ///< that of the binding limit
-  std::optional<std::string_view> note{};  ///< what comes last, an id for example; null if it is empty
+  std::string_view label{};                ///< that of the binding limit; left out if it is empty
+  std::optional<std::string_view> note{};  ///< what comes next, an id for example; null if it is empty
+  const std::vector<HttpField>* fields{};  ///< what comes last, if it is not null
 };
-void reply_check(const server::Context& context, const Limits& limits, const Verdict& verdict, const CheckReply& form);
+void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form);
 
 /// A limit as a user writes it, with each duration in the largest unit that divides it.
 [[nodiscard]] std::string text_of(const Limit& limit);

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "early_expiries.h"
 #include "followers.h"
+#include "housekeeping.h"
 #include "limits_pool.h"
 #include "server/api.h"
 
@@ -18,6 +19,7 @@ struct Module {
   LimitsPool limits;
   EarlyExpiries early_expiries;
   Followers followers;
+  Housekeeping housekeeping;
   server::DataType data_type = nullptr;
 };
 

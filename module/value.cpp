@@ -9,22 +9,6 @@
 #include "zones.h"
 
 namespace ratelimit {
-namespace {
-
-/// Adds up what `measure` says of each state that owns memory.
-template <class Measure>
-std::size_t sum_over_states(const Limits& limits, std::span<const Cell> cells, Measure measure) {
-  std::size_t sum = 0;
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    limits[i].visit([&](const auto& algorithm) {
-      const auto& state = state_in(cells[i], algorithm);
-      if constexpr (requires { state.heap_pieces(); }) sum += measure(state);
-    });
-  }
-  return sum;
-}
-
-}  // namespace
 
 // The cells are constructed right behind the object, in the memory that `create` allocates for both; and behind them the
 // pointer to the reservations, if there is room for it.
@@ -40,19 +24,19 @@ const Value::Slot* Value::slot() const {
 }
 
 Value::Value(SharedLimits limits, Room room)
-    : limits_(std::move(limits)), has_reservations_(room == Room::for_reservations ? 1 : 0) {
+    : limits_(std::move(limits)), has_more_room_(room == Room::for_more ? 1 : 0) {
   std::uninitialized_default_construct_n(reinterpret_cast<Cell*>(this + 1), limits_->size());
   construct_idle(*limits_, cells());
-  if (has_reservations_ != 0) std::construct_at(slot(), std::make_unique<Reservations>());
+  if (has_more_room_ != 0) std::construct_at(slot(), std::make_unique<More>());
 }
 
 Value::~Value() {
   ratelimit::destroy(*limits_, cells());
-  if (has_reservations_ != 0) std::destroy_at(slot());
+  if (has_more_room_ != 0) std::destroy_at(slot());
 }
 
 Value::Pointer Value::create(SharedLimits limits, Room room) {
-  const std::size_t slot_bytes = room == Room::for_reservations ? sizeof(Slot) : 0;
+  const std::size_t slot_bytes = room == Room::for_more ? sizeof(Slot) : 0;
   void* memory = ::operator new(sizeof(Value) + limits->size() * sizeof(Cell) + slot_bytes);
   return Pointer(new (memory) Value(std::move(limits), room));
 }
@@ -62,14 +46,25 @@ void Value::destroy(Value* value) {
   ::operator delete(value);
 }
 
-Value::Pointer Value::decode(std::string_view bytes, LimitsPool& pool) {
+Value::Pointer Value::decode(std::string_view bytes, LimitsPool& pool, const SharedLimits& known,
+                             std::optional<DenseHead>* dense) {
   Reader in(bytes);
+  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  Pointer value = decode_body(in, pool, known, dense);
+  return value && in.done() ? std::move(value) : nullptr;
+}
+
+Value::Pointer Value::decode_body(Reader& in, LimitsPool& pool, const SharedLimits& known,
+                                  std::optional<DenseHead>* dense) {
   SubjectHead head;
-  if (!decode_head(in, find_zone, head)) return nullptr;
-  SharedLimits limits = pool.get(head.specs.span());
+  if (!decode_body_head(in, find_zone, head) || (head.is_dense && dense == nullptr)) return nullptr;
+  SharedLimits limits = head.specs.empty() ? known : pool.get(head.specs.span());
   if (!limits) return nullptr;
-  Pointer value = create(std::move(limits), head.has_reservations ? Room::for_reservations : Room::for_states);
-  if (!decode_states(in, value->limits(), value->cells(), value->reservations())) return nullptr;
+  Pointer value = create(std::move(limits), head.has_reservations || head.is_dense ? Room::for_more : Room::for_states);
+  if (!decode_states(in, value->limits(), value->cells(), head.has_reservations ? value->reservations() : nullptr)) {
+    return nullptr;
+  }
+  if (head.is_dense && !decode_dense_head(in, dense->emplace())) return nullptr;
   return value;
 }
 
@@ -81,40 +76,33 @@ std::string Value::encoded() const {
   return bytes;
 }
 
-Value::Pointer Value::copy() const {
-  Pointer copy = create(limits_, has_reservations_ != 0 ? Room::for_reservations : Room::for_states);
-  for (std::size_t i = 0; i < limits().size(); ++i) {
-    limits()[i].visit(
-        [&](const auto& algorithm) { state_in(copy->cells()[i], algorithm) = state_in(cells()[i], algorithm); });
+Value::Pointer Value::copy(const Subject& subject) {
+  Pointer copy = create(subject.shared_limits(), subject.is_reserved() ? Room::for_more : Room::for_states);
+  for (std::size_t i = 0; i < subject.limits().size(); ++i) {
+    subject.limits()[i].visit([&](const auto& algorithm) {
+      state_in(copy->cells()[i], algorithm) = state_in(subject.cells()[i], algorithm);
+    });
   }
-  if (has_reservations_ != 0) *copy->reservations() = *reservations();
+  if (subject.is_reserved()) *copy->reservations() = *subject.reservations();
   return copy;
 }
 
 Value::Pointer Value::move_to_more_room() {
-  Pointer roomy = create(limits_, Room::for_reservations);
-  for (std::size_t i = 0; i < limits().size(); ++i) {
-    limits()[i].visit([&](const auto& algorithm) {
-      state_in(roomy->cells()[i], algorithm) = std::move(state_in(cells()[i], algorithm));
-    });
-  }
-  if (has_reservations_ != 0) *roomy->reservations() = std::move(*reservations());
+  Pointer roomy = take(subject());
+  if (has_more_room_ != 0) roomy->set_annex(take_annex());
   roomy->take_counters_of(*this);
   return roomy;
 }
 
-bool Value::perform(const Operation& operation) {
-  Reservations none;
-  return Account(limits(), cells(), has_reservations_ != 0 ? *reservations() : none).perform(operation);
-}
-
-bool Value::is_ahead(Instant now) const {
-  return turn().is_ahead(now) || any_is_ahead(limits(), cells(), turn().or_later(now));
-}
-
-void Value::clamp(Instant now) {
-  if (has_reservations_ != 0) reservations()->turn.clamp(now);
-  ratelimit::clamp(limits(), cells(), turn().or_later(now));
+Value::Pointer Value::take(const Subject& subject) {
+  Pointer roomy = create(subject.shared_limits(), Room::for_more);
+  for (std::size_t i = 0; i < subject.limits().size(); ++i) {
+    subject.limits()[i].visit([&](const auto& algorithm) {
+      state_in(roomy->cells()[i], algorithm) = std::move(state_in(subject.cells()[i], algorithm));
+    });
+  }
+  if (subject.reservations() != nullptr) *roomy->reservations() = std::move(*subject.reservations());
+  return roomy;
 }
 
 void Value::count_call(Outcome outcome) {
@@ -131,19 +119,19 @@ void Value::take_counters_of(const Value& other) {
   denied_calls_ = other.denied_calls_;
 }
 
-Instant Value::idle_at() const {
-  const Instant states = ratelimit::idle_at(limits(), cells());
-  return has_reservations_ != 0 ? std::max(states, reservations()->idle_at()) : states;
-}
+Instant Value::idle_at() const { return ratelimit::idle_at(limits(), cells(), reservations()); }
 
-std::size_t Value::bytes_behind() const {
-  const std::size_t states = sum_over_states(limits(), cells(), [](const auto& state) { return state.heap_bytes(); });
-  return states + (has_reservations_ != 0 ? reservations()->heap_bytes() : 0);
-}
+std::size_t Value::bytes_behind() const { return ratelimit::bytes_behind(limits(), cells(), reservations()); }
 
 std::size_t Value::memory_pieces() const {
-  const std::size_t states = sum_over_states(limits(), cells(), [](const auto& state) { return state.heap_pieces(); });
-  return 1 + states + (has_reservations_ != 0 ? 1 + reservations()->heap_pieces() : 0);
+  return 1 + (has_more_room_ != 0 ? 1 : 0) + pieces_behind(limits(), cells(), reservations());
+}
+
+Value::Pointer carry_over(const Subject& subject, const SharedLimits& limits, Instant now) {
+  Value::Pointer value = Value::create(limits, subject.is_reserved() ? Value::Room::for_more : Value::Room::for_states);
+  CarriedStates(subject.limits(), subject.cells(), *limits, subject.turn().or_later(now)).move_into(value->cells());
+  if (subject.is_reserved()) *value->reservations() = std::move(*subject.reservations());
+  return value;
 }
 
 }  // namespace ratelimit

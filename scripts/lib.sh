@@ -8,7 +8,7 @@ build_dir=$root/build
 # Debian's packages, by what needs them. A script asks for the groups that it uses and no more.
 # shellcheck disable=SC2034 # used by the scripts that source this
 {
-  packages_build=(g++ cmake ninja-build libabsl-dev libgtest-dev libboost-dev libhowardhinnant-date-dev)
+  packages_build=(g++ cmake ninja-build libabsl-dev libsodium-dev libgtest-dev libboost-dev libhowardhinnant-date-dev)
   packages_test=(python3-redis python3-pytest tzdata)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
   packages_check=(shellcheck clang-format clang-tidy)

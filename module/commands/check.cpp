@@ -1,10 +1,12 @@
 // RL.CHECK and its shorthands: decide a call under limits, and charge it if it is granted.
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "arguments.h"
 #include "commands/commands.h"
 #include "keyspace.h"
+#include "ratelimit/standings.h"
 #include "reply.h"
 #include "state.h"
 
@@ -14,67 +16,99 @@ namespace {
 /// Whether a command's reply names the binding limit.
 enum class Label : bool { left_out, shown };
 
-void reply(const Call& call, const Limits& limits, const Verdict& verdict, Label label) {
-  CheckReply form{.label = label == Label::shown};
+/// One call: what it asks, and how it is answered.
+struct Check {
+  const Call& call;
+  const CheckRequest& request;
+  Label label;
+  Instant now;
+};
+
+/// Tells a verdict under `limits`, which left the states as `cells`.
+template <class Cells>
+void reply(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict verdict) {
+  const Request& request = check.request.call;
+  const Span jitter = check.request.jitter;
+  std::string id;
+  if (key.is_shadow()) {
+    grant_on_trial(verdict, request.cost);
+    if (verdict.id.empty()) verdict.id = request.id;
+    if (verdict.id.empty() && limits.have_leases()) verdict.id = id = server::random_id();
+  }
+  CheckReply form;
+  if (check.label == Label::shown) form.label = limits.label(verdict.binding);
   if (limits.have_leases()) form.note = verdict.decision.outcome == Outcome::granted ? verdict.id : "";
-  reply_check(call.context(), limits, verdict, form);
+  std::vector<HttpField> fields;
+  std::vector<LimitStanding> standings;
+  if (check.request.headers) {
+    const Turn turn = key.subject() ? key.subject()->turn() : Turn{};
+    standings = standings_after(limits, cells, turn, request, verdict, check.now);
+  }
+  const bool is_denied = verdict.decision.outcome == Outcome::denied;
+  if (is_denied && jitter > Span{}) verdict.decision.wait += server::random_span(jitter);
+  if (check.request.headers) {
+    fields = http_fields(standings, verdict.binding, verdict.decision.outcome, verdict.decision.wait);
+    form.fields = &fields;
+  }
+  reply_check(check.call.context(), verdict.decision, form);
 }
 
-/// The key follows the limits of the call: nothing is looked up, nothing allocated.
-void check_under_limits_of(OpenKey& key, const Call& call, const Request& request, Instant now, Label label) {
+/// The subject goes by the limits that it has: nothing is looked up, nothing allocated.
+void check_under_limits_of_subject(OpenKey& key, const Check& check) {
+  const Request& request = check.request.call;
   // When a turn comes is found by asking as of later: what is ahead of now must have been brought back before.
-  if (request.mode == Mode::may_wait && key.value()->is_ahead(now) && !is_never(key.value()->limits(), request)) {
-    key.bring_to(now);
+  if (request.mode == Mode::may_wait && key.subject()->is_ahead(check.now) &&
+      !is_never(key.subject()->limits(), request)) {
+    key.bring_to(check.now);
   }
-  Value& value = *key.value();
-  Verdict verdict = decide(value.limits(), value.cells(), value.turn(), request, now);
-  const Limits& limits = value.limits();  // shared: they outlive the value, which may be replaced by a larger one
+  const Subject& subject = *key.subject();
+  Verdict verdict = decide(subject.limits(), subject.cells(), subject.turn(), request, check.now);
+  const Limits& limits = subject.limits();  // shared: they outlive the view, which may move to a larger place
   std::string id;
-  value.count_call(verdict.decision.outcome);
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.id.empty() && limits.have_leases()) verdict.id = id = server::random_id();
-    key.commit(verdict, now);
+    key.commit(verdict, check.now);
   } else if (verdict.decision.outcome == Outcome::denied) {
-    key.bring_to(now);
+    key.bring_to(check.now);
   }
-  reply(call, limits, verdict, label);
+  key.count_call(verdict.decision.outcome);
+  reply(check, key, limits, key.subject()->cells(), verdict);
 }
 
-/// A call that these limits can never grant changes nothing, not the limits of the key either.
-void refuse_for_ever(OpenKey& key, const Call& call, const Limits& limits, const Request& request, Instant now,
-                     Label label) {
-  Value* value = key.value();
-  if (value == nullptr) return reply(call, limits, decide_idle(limits, request, now), label);
-  value->count_call(Outcome::never);
-  const Turn turn = value->turn();
-  const CarriedStates carried(value->limits(), value->cells(), limits, turn.or_later(now));
-  reply(call, limits, decide(limits, carried, turn, request, now), label);
-}
-
-/// Finds the limits of the call, unless the key has these very limits.
-std::optional<Fault> find_limits(const OpenKey& key, const CheckRequest& request, SharedLimits& limits) {
-  if (key.value() != nullptr && key.value()->limits().are(request.limits.span())) return std::nullopt;
-  limits = module().limits.get(request.limits.span());
-  if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
-  return std::nullopt;
+/// A call that these limits can never grant changes nothing, not the limits of the subject either.
+void refuse_for_ever(OpenKey& key, const Check& check, const Limits& limits) {
+  const Request& request = check.request.call;
+  key.count_call(Outcome::never);
+  if (!key.subject()) {
+    std::array<Cell, kMaxLimits> idle;
+    construct_idle(limits, idle);  // an idle state owns nothing, so that nothing is to be destroyed
+    return reply(check, key, limits, idle, decide(limits, idle, Turn{}, request, check.now));
+  }
+  const Subject& subject = *key.subject();
+  const Turn turn = subject.turn();
+  const CarriedStates carried(subject.limits(), subject.cells(), limits, turn.or_later(check.now));
+  reply(check, key, limits, carried, decide(limits, carried, turn, request, check.now));
 }
 
 std::optional<Fault> decide_and_reply(const Call& call, const CheckRequest& request, Label label) {
-  const Instant now = module().clock.now();
-  OpenKey key(call, server::Key::Access::write);
+  const Check check{call, request, label, module().clock.now()};
+  OpenKey key(call.context(), call.key(), server::Key::Access::write, request.subject);
   if (const auto fault = key.fault()) return fault;
   SharedLimits limits;
-  if (const auto fault = find_limits(key, request, limits)) return fault;
-  key.collect(now);
-  if (key.value() == nullptr && !limits) limits = module().limits.get(request.limits.span());
+  if (const auto fault = key.find_limits(request.limits.span(), limits)) return fault;
+  const bool has_limits = limits || key.is_stored() || !request.limits.empty();
+  if (!has_limits) return Fault{Fault::Kind::no_limits, Argument::limits};
+  key.collect(check.now);
+  // What was held may have been all that there was.
+  if (!key.subject() && !limits) limits = module().limits.get(request.limits.span());
   if (limits) {
     if (is_never(*limits, request.call)) {
-      refuse_for_ever(key, call, *limits, request.call, now, label);
+      refuse_for_ever(key, check, *limits);
       return std::nullopt;
     }
-    key.follow(limits, now);
+    key.follow(limits, check.now);
   }
-  check_under_limits_of(key, call, request.call, now, label);
+  check_under_limits_of_subject(key, check);
   return std::nullopt;
 }
 
@@ -88,9 +122,9 @@ std::optional<Fault> shorthand(const Call& call, Algorithm algorithm) {
 
 std::optional<Fault> check(const Call& call) {
   CheckRequest request;
-  constexpr std::uint8_t kOptions = Options::kCost | Options::kMode | Options::kId;
+  constexpr std::uint8_t kOptions =
+      Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer;
   if (const auto fault = parse_check(call.words(), kOptions, request)) return fault;
-  if (request.limits.empty()) return Fault{Fault::Kind::no_limits, Argument::limits};
   return decide_and_reply(call, request, Label::shown);
 }
 

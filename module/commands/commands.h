@@ -32,10 +32,22 @@ std::optional<Fault> release(const Call& call);
 // info.cpp
 std::optional<Fault> info(const Call& call);
 
+// check_all.cpp
+std::optional<Fault> check_all(const Call& call);
+
+// define.cpp
+std::optional<Fault> define(const Call& call);
+
+// top.cpp
+std::optional<Fault> top(const Call& call);
+
 // store.cpp
 std::optional<Fault> store(const Call& call);
 std::optional<Fault> apply(const Call& call);
 std::optional<Fault> perform(const Call& call);
+std::optional<Fault> carry_definition(const Call& call);
+std::optional<Fault> sweep(const Call& call);
+std::optional<Fault> fill(const Call& call);
 
 // debug.cpp
 std::optional<Fault> debug(const Call& call);

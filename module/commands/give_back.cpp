@@ -15,9 +15,9 @@ namespace {
 
 using PerLimit = std::array<Units, kMaxLimits>;
 
-/// What a refund could give back under each limit of a value; nothing if there is no value.
-PerLimit refundable_of(const Value* value, Instant now) {
-  return value != nullptr ? refundable(value->limits(), value->cells(), value->turn().or_later(now)) : PerLimit{};
+/// What a refund could give back under each limit of a subject; nothing if it was never seen.
+PerLimit refundable_of(const std::optional<Subject>& subject, Instant now) {
+  return subject ? refundable(subject->limits(), subject->cells(), subject->turn().or_later(now)) : PerLimit{};
 }
 
 Units largest_difference(const PerLimit& before, const PerLimit& after) {
@@ -30,25 +30,27 @@ Units largest_difference(const PerLimit& before, const PerLimit& after) {
 
 std::optional<Fault> refund(const Call& call) {
   Units units;
-  if (const auto fault = parse_refund(call.words(), units)) return fault;
+  std::string_view name;
+  if (const auto fault = parse_refund(call.words(), units, name)) return fault;
   const Instant now = module().clock.now();
-  OpenKey key(call, server::Key::Access::write);
+  OpenKey key(call.context(), call.key(), server::Key::Access::write, name);
   if (const auto fault = key.fault()) return fault;
   key.collect(now);
-  const PerLimit before = refundable_of(key.value(), now);
+  const PerLimit before = refundable_of(key.subject(), now);
   if (before != PerLimit{}) key.perform({.kind = Operation::Kind::refund, .at = now, .units = units});
-  call.context().reply(largest_difference(before, refundable_of(key.value(), now)).count());
+  call.context().reply(largest_difference(before, refundable_of(key.subject(), now)).count());
   return std::nullopt;
 }
 
 std::optional<Fault> release(const Call& call) {
   std::string_view id;
-  if (const auto fault = parse_release(call.words(), id)) return fault;
+  std::string_view name;
+  if (const auto fault = parse_release(call.words(), id, name)) return fault;
   const Instant now = module().clock.now();
-  OpenKey key(call, server::Key::Access::write);
+  OpenKey key(call.context(), call.key(), server::Key::Access::write, name);
   if (const auto fault = key.fault()) return fault;
   key.collect(now);
-  const bool found = key.value() != nullptr && has_lease(key.value()->limits(), key.value()->cells(), id, now);
+  const bool found = key.subject() && has_lease(key.subject()->limits(), key.subject()->cells(), id, now);
   if (found) key.perform({.kind = Operation::Kind::release, .at = now, .id = id});
   call.context().reply(std::int64_t{found ? 1 : 0});
   return std::nullopt;

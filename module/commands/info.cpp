@@ -1,5 +1,6 @@
 // RL.INFO: what a key holds, for people.
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "arguments.h"
@@ -42,39 +43,62 @@ void reply_limit(const server::Context& context, const Limits& limits, std::size
   context.reply(milliseconds(decision.reset + ahead));
 }
 
-void reply_value(const server::Context& context, const Value& value, Instant now) {
-  const Reservations* reservations = value.reservations();
-  const Instant at = value.turn().or_later(now);
-  context.reply_map(6);
+void reply_holds_and_limits(const server::Context& context, const Subject& subject, Instant now) {
+  const Reservations* reservations = subject.reservations();
+  const Instant at = subject.turn().or_later(now);
+  context.reply("holds");
+  context.reply(static_cast<std::int64_t>(reservations != nullptr ? reservations->holds.size() : 0));
+  context.reply("limits");
+  context.reply_list(subject.limits().size());
+  for (std::size_t i = 0; i < subject.limits().size(); ++i) {
+    reply_limit(context, subject.limits(), i, subject.cells()[i], at, at - now);
+  }
+}
+
+void reply_key(const server::Context& context, const OpenKey& key, Instant now) {
+  const Value& value = *key.value();
+  const Dense* dense = key.dense();
+  const std::size_t subjects = dense != nullptr ? dense->table().size() : 0;
+  context.reply_map(9);
   context.reply("form");
-  context.reply("single");
+  context.reply(subjects > 0 ? "dense" : "single");
+  context.reply("stored");
+  context.reply(std::int64_t{key.is_stored() ? 1 : 0});
+  context.reply("shadow");
+  context.reply(std::int64_t{key.is_shadow() ? 1 : 0});
+  context.reply("subjects");
+  context.reply(static_cast<std::int64_t>(subjects));
   context.reply("memory");
   context.reply(static_cast<std::int64_t>(memory_of(value)));
   context.reply("granted");
   context.reply(std::int64_t{value.granted_calls()});
   context.reply("denied");
   context.reply(std::int64_t{value.denied_calls()});
-  context.reply("holds");
-  context.reply(static_cast<std::int64_t>(reservations != nullptr ? reservations->holds.size() : 0));
-  context.reply("limits");
-  context.reply_list(value.limits().size());
-  for (std::size_t i = 0; i < value.limits().size(); ++i) {
-    reply_limit(context, value.limits(), i, value.cells()[i], at, at - now);
-  }
+  reply_holds_and_limits(context, *key.subject(), now);
+}
+
+void reply_subject(const server::Context& context, const Subject& subject, Instant now) {
+  context.reply_map(3);
+  context.reply("form");
+  context.reply("subject");
+  reply_holds_and_limits(context, subject, now);
 }
 
 }  // namespace
 
 std::optional<Fault> info(const Call& call) {
-  if (const auto fault = parse_key_only(call.words())) return fault;
+  std::string_view name;
+  if (const auto fault = parse_key_and_subject(call.words(), name)) return fault;
   const Instant now = module().clock.now();
-  OpenKey key(call, server::Key::Access::read);
+  OpenKey key(call.context(), call.key(), server::Key::Access::read, name);
   if (const auto fault = key.fault()) return fault;
   key.collect(now);
-  if (key.value() == nullptr) {
+  if (!key.subject() || (!name.empty() && key.subject()->idle_at() <= now)) {
     call.context().reply_null();
+  } else if (name.empty()) {
+    reply_key(call.context(), key, now);
   } else {
-    reply_value(call.context(), *key.value(), now);
+    reply_subject(call.context(), *key.subject(), now);
   }
   return std::nullopt;
 }

@@ -10,37 +10,39 @@
 namespace ratelimit::commands {
 namespace {
 
-void reply(const Call& call, const Limits& limits, const Verdict& verdict) {
-  reply_check(call.context(), limits, verdict, {.label = true});
+void reply(const Call& call, const OpenKey& key, const CheckRequest& request, const Limits& limits, Verdict verdict) {
+  if (key.is_shadow()) grant_on_trial(verdict, request.call.cost);
+  reply_check(call.context(), verdict.decision, {.label = limits.label(verdict.binding)});
 }
 
 }  // namespace
 
 std::optional<Fault> peek(const Call& call) {
   CheckRequest request;
-  if (const auto fault = parse_check(call.words(), Options::kCost, request)) return fault;
+  if (const auto fault = parse_check(call.words(), Options::kSubject | Options::kCost, request)) return fault;
   const Instant now = module().clock.now();
-  OpenKey key(call, server::Key::Access::read);
+  OpenKey key(call.context(), call.key(), server::Key::Access::read, request.subject);
   if (const auto fault = key.fault()) return fault;
+  SharedLimits limits;
+  if (const auto fault = key.find_limits(request.limits.span(), limits)) return fault;
   key.collect(now);
 
-  Value* value = key.value();
-  if (request.limits.empty() && value == nullptr) {
-    call.context().reply_null();
+  if (!key.subject()) {
+    if (limits) {
+      reply(call, key, request, *limits, decide_idle(*limits, request.call, now));
+    } else {
+      call.context().reply_null();
+    }
     return std::nullopt;
   }
-  if (value != nullptr && (request.limits.empty() || value->limits().are(request.limits.span()))) {
-    reply(call, value->limits(), decide(value->limits(), value->cells(), value->turn(), request.call, now));
-    return std::nullopt;
-  }
-  const SharedLimits limits = module().limits.get(request.limits.span());
-  if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
-  if (value == nullptr) {
-    reply(call, *limits, decide_idle(*limits, request.call, now));
+  const Subject& subject = *key.subject();
+  if (!limits) {
+    const Verdict verdict = decide(subject.limits(), subject.cells(), subject.turn(), request.call, now);
+    reply(call, key, request, subject.limits(), verdict);
   } else {
-    const Turn turn = value->turn();
-    const CarriedStates carried(value->limits(), value->cells(), *limits, turn.or_later(now));
-    reply(call, *limits, decide(*limits, carried, turn, request.call, now));
+    const Turn turn = subject.turn();
+    const CarriedStates carried(subject.limits(), subject.cells(), *limits, turn.or_later(now));
+    reply(call, key, request, *limits, decide(*limits, carried, turn, request.call, now));
   }
   return std::nullopt;
 }

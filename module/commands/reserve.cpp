@@ -12,51 +12,61 @@
 namespace ratelimit::commands {
 namespace {
 
-/// Finds the limits that the call names: none if it names none.
-std::optional<Fault> find_limits(const CheckRequest& request, SharedLimits& limits) {
-  if (request.limits.empty()) return std::nullopt;
-  limits = module().limits.get(request.limits.span());
-  if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
+/// Lets the subject follow the limits that the call goes by. A subject may still be none then: there are no limits.
+std::optional<Fault> follow_limits(OpenKey& key, const CheckRequest& request, Instant now) {
+  SharedLimits limits;
+  if (const auto fault = key.find_limits(request.limits.span(), limits)) return fault;
+  key.collect(now);
+  // What was held may have been all that there was.
+  if (!key.subject() && !limits) static_cast<void>(key.find_limits(request.limits.span(), limits));
+  if (limits) key.follow(limits, now);
   return std::nullopt;
 }
 
-/// Lets the key follow these limits, unless it has them, or there are none.
-void follow_limits(OpenKey& key, const CheckRequest& request, const SharedLimits& limits, Instant now) {
-  const bool has_them = key.value() != nullptr && key.value()->limits().are(request.limits.span());
-  if (limits && !has_them) key.follow(limits, now);
-}
-
 /// How the limits stand now, at the turn of who waits if somebody does; with what a call got.
-Verdict standing_after(const Value* value, const Limits& limits, Units granted, Instant now) {
-  Verdict verdict = value != nullptr ? standing_at_turn(limits, value->cells(), value->turn(), now)
-                                     : decide_idle(limits, {.cost = kNoUnits, .mode = Mode::force}, now);
+Verdict standing_after(const OpenKey& key, const Limits& limits, Units granted, Instant now) {
+  const std::optional<Subject>& subject = key.subject();
+  Verdict verdict = subject ? standing_at_turn(limits, subject->cells(), subject->turn(), now)
+                            : decide_idle(limits, {.cost = kNoUnits, .mode = Mode::force}, now);
   verdict.decision.granted = granted;
+  if (key.is_shadow()) grant_on_trial(verdict, granted);
   return verdict;
 }
 
-/// `value` is that of the key, and its limits are those that apply.
-void reserve_under_limits_of(Value& value, OpenKey& key, const Call& call, const Request& request, Span ttl,
-                             Instant now) {
-  const Limits& limits = value.limits();  // shared: they outlive the value, which may be replaced by a larger one
+/// Tells a reservation that is denied; or granted all the same, but not held, if the limits are on trial.
+void reply_denied(const Call& call, const OpenKey& key, const Limits& limits, const Request& request, Verdict verdict) {
+  std::string id;
+  if (key.is_shadow()) {
+    grant_on_trial(verdict, clamped_estimate(limits, request.cost));
+    id = request.id.empty() ? server::random_id() : std::string(request.id);
+  }
+  reply_check(call.context(), verdict.decision, {.label = limits.label(verdict.binding), .note = id});
+}
+
+/// The subject goes by the limits that it has.
+void reserve_under_limits_of_subject(OpenKey& key, const Call& call, const Request& request, Span ttl, Instant now) {
+  const Subject& subject = *key.subject();
+  const Limits& limits = subject.limits();  // shared: they outlive the view, which may move to a larger place
   const Reservations nothing;
-  const Reservations* reservations = value.reservations();
+  const Reservations* reservations = subject.reservations();
   Verdict verdict =
-      decide_reservation(limits, value.cells(), reservations != nullptr ? *reservations : nothing, request, now);
+      decide_reservation(limits, subject.cells(), reservations != nullptr ? *reservations : nothing, request, now);
   const Decision& decision = verdict.decision;
-  value.count_call(decision.outcome);
   if (decision.outcome != Outcome::granted) {
     key.bring_to(now);
-    reply_check(call.context(), limits, verdict, {.label = true, .note = ""});
-    return;
+    key.count_call(decision.outcome);
+    return reply_denied(call, key, limits, request, verdict);
   }
   const std::string id = request.id.empty() ? server::random_id() : std::string(request.id);
   const bool was_held =
       key.perform({.kind = Operation::Kind::reserve, .at = now, .units = decision.granted, .span = ttl, .id = id});
+  key.count_call(decision.outcome);
   if (was_held) {
-    verdict = standing_after(key.value(), limits, decision.granted, now);
+    verdict = standing_after(key, limits, decision.granted, now);
     verdict.decision.wait = Span{};
   }
-  reply_check(call.context(), limits, verdict, {.label = true, .note = id});
+  if (key.is_shadow()) grant_on_trial(verdict, decision.granted);
+  reply_check(call.context(), verdict.decision, {.label = limits.label(verdict.binding), .note = id});
 }
 
 }  // namespace
@@ -65,43 +75,40 @@ std::optional<Fault> reserve(const Call& call) {
   CheckRequest request;
   Span ttl{};
   if (const auto fault = parse_reservation(call.words(), request, ttl)) return fault;
-  SharedLimits limits;
-  if (const auto fault = find_limits(request, limits)) return fault;
   const Instant now = module().clock.now();
-  OpenKey key(call, server::Key::Access::write);
+  OpenKey key(call.context(), call.key(), server::Key::Access::write, request.subject);
   if (const auto fault = key.fault()) return fault;
-  key.collect(now);
-  follow_limits(key, request, limits, now);
-  if (key.value() == nullptr) return Fault{Fault::Kind::no_limits, Argument::limits};
-  reserve_under_limits_of(*key.value(), key, call, request.call, ttl, now);
+  if (const auto fault = follow_limits(key, request, now)) return fault;
+  if (!key.subject()) return Fault{Fault::Kind::no_limits, Argument::limits};
+  reserve_under_limits_of_subject(key, call, request.call, ttl, now);
   return std::nullopt;
 }
 
 std::optional<Fault> settle(const Call& call) {
   CheckRequest request;
   if (const auto fault = parse_settlement(call.words(), request)) return fault;
-  SharedLimits limits;
-  if (const auto fault = find_limits(request, limits)) return fault;
   const Instant now = module().clock.now();
-  OpenKey key(call, server::Key::Access::write);
+  OpenKey key(call.context(), call.key(), server::Key::Access::write, request.subject);
   if (const auto fault = key.fault()) return fault;
-  key.collect(now);
-  follow_limits(key, request, limits, now);
-  if (key.value() == nullptr) {
+  if (const auto fault = follow_limits(key, request, now)) return fault;
+  if (!key.subject()) {
     call.context().reply_null();
     return std::nullopt;
   }
-  const Value& value = *key.value();
-  limits = value.shared_limits();
+  const SharedLimits limits = key.subject()->shared_limits();
+  const Subject& subject = *key.subject();
   bool is_known = false;
-  if (settles(*limits, value.cells(), value.reservations(), request.call, now)) {
-    is_known =
-        key.perform({.kind = Operation::Kind::settle, .at = now, .units = request.call.cost, .id = request.call.id});
+  // A call that the limits on trial would have denied holds nothing, and would not have cost anything.
+  const bool costs = !key.is_shadow() || has_hold(subject.reservations(), request.call.id, now);
+  const Request settled{.cost = costs ? request.call.cost : kNoUnits, .id = request.call.id};
+  if (settles(*limits, subject.cells(), subject.reservations(), settled, now)) {
+    is_known = key.perform({.kind = Operation::Kind::settle, .at = now, .units = settled.cost, .id = settled.id});
   } else {
     key.bring_to(now);
   }
-  reply_check(call.context(), *limits, standing_after(key.value(), *limits, request.call.cost, now),
-              {.label = true, .note = is_known ? "settled" : "unknown"});
+  const Verdict standing = standing_after(key, *limits, request.call.cost, now);
+  reply_check(call.context(), standing.decision,
+              {.label = limits->label(standing.binding), .note = is_known ? "settled" : "unknown"});
   return std::nullopt;
 }
 

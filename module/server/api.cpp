@@ -16,6 +16,21 @@ std::size_t allocated_bytes(const void* memory) {
   return RedisModule_MallocSize(const_cast<void*>(memory));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
 }
 
+namespace {
+
+std::uint64_t wire_key_flags(KeyUse use) {
+  switch (use) {
+    case KeyUse::none: return 0;
+    case KeyUse::read: return REDISMODULE_CMD_KEY_RO | REDISMODULE_CMD_KEY_ACCESS;
+    case KeyUse::update:
+    case KeyUse::update_many: return REDISMODULE_CMD_KEY_RW | REDISMODULE_CMD_KEY_ACCESS | REDISMODULE_CMD_KEY_UPDATE;
+    case KeyUse::overwrite: return REDISMODULE_CMD_KEY_OW | REDISMODULE_CMD_KEY_UPDATE;
+  }
+  return 0;
+}
+
+}  // namespace
+
 std::string_view Text::view() const {
   std::size_t size = 0;
   const char* bytes = RedisModule_StringPtrLen(handle_, &size);
@@ -28,6 +43,18 @@ KeyName name_of(RedisModuleKeyOptCtx* context) {
   return {RedisModule_GetDbIdFromOptCtx(context), {bytes, size}};
 }
 
+KeyName name_of(RedisModuleIO* io) {
+  std::size_t size = 0;
+  const char* bytes = RedisModule_StringPtrLen(RedisModule_GetKeyNameFromIO(io), &size);
+  return {RedisModule_GetDbIdFromIO(io), {bytes, size}};
+}
+
+Context context_of(RedisModuleIO* io) { return Context(RedisModule_GetContextFromIO(io)); }
+
+OwnText::OwnText(Context context, std::string_view bytes)
+    : context_(context), handle_(RedisModule_CreateString(context.handle(), bytes.data(), bytes.size())) {}
+OwnText::~OwnText() { RedisModule_FreeString(context_.handle(), handle_); }
+
 void Context::reply(std::int64_t number) const { RedisModule_ReplyWithLongLong(handle_, number); }
 void Context::reply(std::string_view text) const {
   RedisModule_ReplyWithStringBuffer(handle_, text.data(), text.size());
@@ -38,7 +65,18 @@ void Context::reply_list(std::size_t size) const { RedisModule_ReplyWithArray(ha
 void Context::reply_map(std::size_t size) const { RedisModule_ReplyWithMap(handle_, static_cast<long>(size)); }
 void Context::reply_error(const std::string& text) const { RedisModule_ReplyWithError(handle_, text.c_str()); }
 
+bool Context::asks_for_keys() const { return RedisModule_IsKeysPositionRequest(handle_) != 0; }
+void Context::tell_key(std::size_t position) const {
+  RedisModule_KeyAtPosWithFlags(handle_, static_cast<int>(position), static_cast<int>(wire_key_flags(KeyUse::update)));
+}
+
 int Context::database() const { return RedisModule_GetSelectedDb(handle_); }
+void Context::select_database(int number) const { RedisModule_SelectDb(handle_, number); }
+
+bool Context::may_change_keys() const {
+  const int flags = RedisModule_GetContextFlags(handle_);
+  return (flags & REDISMODULE_CTX_FLAGS_SLAVE) == 0 && RedisModule_AvoidReplicaTraffic() == 0;
+}
 
 bool Context::is_replayed() const {
   constexpr int kReplayed = REDISMODULE_CTX_FLAGS_REPLICATED | REDISMODULE_CTX_FLAGS_LOADING;
@@ -48,6 +86,12 @@ bool Context::is_replayed() const {
 void Context::replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const {
   RedisModule_Replicate(handle_, command, "slb", key.handle(), static_cast<long long>(number), bytes.data(),
                         bytes.size());
+}
+
+void Context::replicate(const char* command, Text key, std::int64_t number, std::string_view bytes,
+                        std::string_view more_bytes) const {
+  RedisModule_Replicate(handle_, command, "slbb", key.handle(), static_cast<long long>(number), bytes.data(),
+                        bytes.size(), more_bytes.data(), more_bytes.size());
 }
 
 void Context::replicate_removal(Text key) const { RedisModule_Replicate(handle_, "DEL", "s", key.handle()); }
@@ -96,12 +140,23 @@ void Context::call_after(std::chrono::milliseconds span, void (*function)(RedisM
 
 void Context::log_warning(const char* text) const { RedisModule_Log(handle_, "warning", "%s", text); }
 
+namespace {
+
+int mode_of(Key::Access access) {
+  switch (access) {
+    case Key::Access::read: return REDISMODULE_READ;
+    case Key::Access::write: return REDISMODULE_READ | REDISMODULE_WRITE;
+    case Key::Access::quiet_write: return REDISMODULE_READ | REDISMODULE_WRITE | REDISMODULE_OPEN_KEY_NOTOUCH;
+  }
+  return REDISMODULE_READ;
+}
+
+}  // namespace
+
 Key::Key(Context context, Text name, Access access)
     : context_(context),
       name_(name),
-      handle_(static_cast<RedisModuleKey*>(
-          RedisModule_OpenKey(context.handle(), name.handle(),
-                              access == Access::read ? REDISMODULE_READ : REDISMODULE_READ | REDISMODULE_WRITE))) {}
+      handle_(static_cast<RedisModuleKey*>(RedisModule_OpenKey(context.handle(), name.handle(), mode_of(access)))) {}
 
 // A key that is absent has no handle when it was opened to be read.
 Key::~Key() {
@@ -118,12 +173,30 @@ void* Key::value(DataType type) const {
 void Key::set(DataType type, void* value) { RedisModule_ModuleTypeSetValue(handle_, type, value); }
 void Key::remove() { RedisModule_DeleteKey(handle_); }
 void Key::expire_at(std::chrono::milliseconds unix_time) { RedisModule_SetAbsExpire(handle_, unix_time.count()); }
+std::optional<std::chrono::milliseconds> Key::end() const {
+  const mstime_t end = RedisModule_GetAbsExpire(handle_);
+  if (end == REDISMODULE_NO_EXPIRE) return std::nullopt;
+  return std::chrono::milliseconds{end};
+}
+void Key::persist() { RedisModule_SetAbsExpire(handle_, REDISMODULE_NO_EXPIRE); }
 void Key::signal_modified() const { RedisModule_SignalModifiedKey(context_.handle(), name_.handle()); }
 
 std::string random_id() {
   std::string id(32, '0');
   RedisModule_GetRandomHexChars(id.data(), id.size());
   return id;
+}
+
+std::chrono::nanoseconds random_span(std::chrono::nanoseconds most) {
+  std::uint64_t number = 0;
+  RedisModule_GetRandomBytes(reinterpret_cast<unsigned char*>(&number), sizeof(number));
+  return std::chrono::nanoseconds{static_cast<std::int64_t>(number % (static_cast<std::uint64_t>(most.count()) + 1))};
+}
+
+std::array<std::uint8_t, 16> random_secret() {
+  std::array<std::uint8_t, 16> secret;
+  RedisModule_GetRandomBytes(secret.data(), secret.size());
+  return secret;
 }
 
 std::chrono::milliseconds unix_time() { return std::chrono::milliseconds{RedisModule_Milliseconds()}; }
@@ -214,12 +287,17 @@ namespace {
 void (*fork_listener)(RedisModuleCtx*) = nullptr;
 void (*role_listener)(RedisModuleCtx*) = nullptr;
 void (*flush_listener)() = nullptr;
+void (*swap_listener)(int, int) = nullptr;
 
 void on_fork(RedisModuleCtx* context, RedisModuleEvent, std::uint64_t subevent, void*) {
   if (subevent == REDISMODULE_SUBEVENT_FORK_CHILD_BORN) fork_listener(context);
 }
 void on_role_change(RedisModuleCtx* context, RedisModuleEvent, std::uint64_t, void*) { role_listener(context); }
 void on_flush(RedisModuleCtx*, RedisModuleEvent, std::uint64_t, void*) { flush_listener(); }
+void on_swap(RedisModuleCtx*, RedisModuleEvent, std::uint64_t, void* data) {
+  const auto& swap = *static_cast<const RedisModuleSwapDbInfo*>(data);
+  swap_listener(swap.dbnum_first, swap.dbnum_second);
+}
 
 }  // namespace
 
@@ -236,12 +314,35 @@ bool listen_to_role_changes(Context context, void (*listener)(RedisModuleCtx*)) 
 
 bool listen_to_flushes(Context context, void (*listener)()) {
   flush_listener = listener;
-  return RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_FlushDB, on_flush) == REDISMODULE_OK &&
-         RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_SwapDB, on_flush) == REDISMODULE_OK;
+  return RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_FlushDB, on_flush) == REDISMODULE_OK;
 }
 
-bool listen_to_expiries(Context context, ExpiryListener listener) {
+bool listen_to_swaps(Context context, void (*listener)(int, int)) {
+  swap_listener = listener;
+  return RedisModule_SubscribeToServerEvent(context.handle(), RedisModuleEvent_SwapDB, on_swap) == REDISMODULE_OK;
+}
+
+bool listen_to_expiries(Context context, KeyListener listener) {
   return RedisModule_SubscribeToKeyspaceEvents(context.handle(), REDISMODULE_NOTIFY_EXPIRED, listener) ==
+         REDISMODULE_OK;
+}
+
+namespace {
+
+KeyListener name_listener = nullptr;
+
+int on_generic_event(RedisModuleCtx* context, int type, const char* event, RedisModuleString* key) {
+  for (const std::string_view name : {"rename_to", "move_to", "copy_to"}) {
+    if (event == name) return name_listener(context, type, event, key);
+  }
+  return REDISMODULE_OK;
+}
+
+}  // namespace
+
+bool listen_to_new_names(Context context, KeyListener listener) {
+  name_listener = listener;
+  return RedisModule_SubscribeToKeyspaceEvents(context.handle(), REDISMODULE_NOTIFY_GENERIC, on_generic_event) ==
          REDISMODULE_OK;
 }
 
@@ -279,21 +380,15 @@ RedisModuleCommandArg* wire_arguments(std::span<const ArgumentDoc> docs, Argumen
   return lists.emplace_back(std::move(list)).data();
 }
 
-std::uint64_t wire_key_flags(KeyUse use) {
-  switch (use) {
-    case KeyUse::none: return 0;
-    case KeyUse::read: return REDISMODULE_CMD_KEY_RO | REDISMODULE_CMD_KEY_ACCESS;
-    case KeyUse::update: return REDISMODULE_CMD_KEY_RW | REDISMODULE_CMD_KEY_ACCESS | REDISMODULE_CMD_KEY_UPDATE;
-    case KeyUse::overwrite: return REDISMODULE_CMD_KEY_OW | REDISMODULE_CMD_KEY_UPDATE;
-  }
-  return 0;
-}
-
 }  // namespace
 
 bool register_command(Context context, const CommandDescription& command) {
-  const int key = command.key == KeyUse::none ? 0 : 1;
-  if (RedisModule_CreateCommand(context.handle(), command.name, command.function, command.flags, key, key, key) !=
+  // The specification of keys below is for those who ask the server; the server itself routes calls in a cluster by these
+  // positions or, where there is no fixed one, by asking the command.
+  const bool has_many = command.key == KeyUse::update_many;
+  const int key = command.key == KeyUse::none || has_many ? 0 : 1;
+  const std::string flags = std::string(command.flags) + (has_many ? " getkeys-api" : "");
+  if (RedisModule_CreateCommand(context.handle(), command.name, command.function, flags.c_str(), key, key, key) !=
       REDISMODULE_OK) {
     return false;
   }
@@ -301,9 +396,13 @@ bool register_command(Context context, const CommandDescription& command) {
   key_specs[0].flags = wire_key_flags(command.key);
   key_specs[0].begin_search_type = REDISMODULE_KSPEC_BS_INDEX;
   key_specs[0].bs.index.pos = 1;
-  key_specs[0].find_keys_type = REDISMODULE_KSPEC_FK_RANGE;
-  key_specs[0].fk.range.lastkey = 0;
-  key_specs[0].fk.range.keystep = 1;
+  if (command.key == KeyUse::update_many) {
+    key_specs[0].find_keys_type = REDISMODULE_KSPEC_FK_KEYNUM;
+    key_specs[0].fk.keynum = {.keynumidx = 0, .firstkey = 1, .keystep = 1};
+  } else {
+    key_specs[0].find_keys_type = REDISMODULE_KSPEC_FK_RANGE;
+    key_specs[0].fk.range = {.lastkey = 0, .keystep = 1, .limit = 0};
+  }
 
   ArgumentLists lists;
   RedisModuleCommandInfo info{};

@@ -5,6 +5,7 @@
 #ifndef RATELIMIT_MODULE_SERVER_API_H
 #define RATELIMIT_MODULE_SERVER_API_H
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,7 @@ struct KeyName {
 
 /// The key that a method of a data type is called for.
 [[nodiscard]] KeyName name_of(RedisModuleKeyOptCtx* context);
+[[nodiscard]] KeyName name_of(RedisModuleIO* io);
 
 /// A data type of ours, as the server knows it.
 using DataType = RedisModuleType*;
@@ -71,14 +73,25 @@ class Context {
   /// `text` begins with the error's code.
   void reply_error(const std::string& text) const;
 
+  /// Whether the call is not to be carried out: the server only wants to know its keys.
+  [[nodiscard]] bool asks_for_keys() const;
+  /// The word at `position`, counted from the command's name, is a key that the call updates.
+  void tell_key(std::size_t position) const;
+
   /// The number of the selected database.
   [[nodiscard]] int database() const;
+  void select_database(int number) const;
+
+  /// Whether this server may change keys of its own accord: it is no replica, and is not about to become one.
+  [[nodiscard]] bool may_change_keys() const;
 
   /// Whether the call comes from the primary or from a file that is being loaded, and not from a client.
   [[nodiscard]] bool is_replayed() const;
 
   /// Queues `command` with these arguments for the replicas and the append-only file.
   void replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const;
+  void replicate(const char* command, Text key, std::int64_t number, std::string_view bytes,
+                 std::string_view more_bytes) const;
 
   /// Queues the removal of a key for them.
   void replicate_removal(Text key) const;
@@ -98,10 +111,29 @@ class Context {
   RedisModuleCtx* handle_;
 };
 
+/// Whom to talk to while a value is loaded.
+[[nodiscard]] Context context_of(RedisModuleIO* io);
+
+/// A string made for the server, until the end of its scope.
+class OwnText {
+ public:
+  OwnText(Context context, std::string_view bytes);
+  OwnText(const OwnText&) = delete;
+  OwnText& operator=(const OwnText&) = delete;
+  ~OwnText();
+
+  [[nodiscard]] Text text() const { return Text(handle_); }
+
+ private:
+  Context context_;
+  RedisModuleString* handle_;
+};
+
 /// A key, opened until the end of its scope.
 class Key {
  public:
-  enum class Access : std::uint8_t { read, write };
+  /// `quiet_write` is not noticed by those who ask when a key was used last.
+  enum class Access : std::uint8_t { read, write, quiet_write };
 
   Key(Context context, Text name, Access access);
   Key(const Key&) = delete;
@@ -117,6 +149,10 @@ class Key {
   void remove();
   /// The key is gone after this Unix time, by the server's clock.
   void expire_at(std::chrono::milliseconds unix_time);
+  /// That time; none if the key has no time to live.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> end() const;
+  /// The key has no time to live any more.
+  void persist();
   /// Tells those who watch or cache the key that it changed.
   void signal_modified() const;
 
@@ -128,6 +164,12 @@ class Key {
 
 /// 32 hexadecimal digits that nobody can guess, and that no server gives twice.
 [[nodiscard]] std::string random_id();
+
+/// A span from none to `most`, at random.
+[[nodiscard]] std::chrono::nanoseconds random_span(std::chrono::nanoseconds most);
+
+/// 16 bytes that nobody can guess.
+[[nodiscard]] std::array<std::uint8_t, 16> random_secret();
 
 /// The wall clock by which the server ends keys; it may step.
 [[nodiscard]] std::chrono::milliseconds unix_time();
@@ -183,8 +225,8 @@ struct DataTypeMethods {
   int (*defragment)(RedisModuleDefragCtx* step, RedisModuleString* key, void** value);
 };
 
-/// Called for a key that has expired, after it was removed.
-using ExpiryListener = int (*)(RedisModuleCtx*, int type, const char* event, RedisModuleString* key);
+/// Called for a key that something happened to: that it has expired, after it was removed; that it has a new name.
+using KeyListener = int (*)(RedisModuleCtx*, int type, const char* event, RedisModuleString* key);
 
 using CommandFunction = int (*)(RedisModuleCtx*, RedisModuleString**, int);
 
@@ -200,8 +242,9 @@ struct ArgumentDoc {
   std::span<const ArgumentDoc> parts{};
 };
 
-/// How a command uses its key, which is its first argument.
-enum class KeyUse : std::uint8_t { none, read, update, overwrite };
+/// How a command uses its key, which is its first argument; or its keys, whose number is that. Then the command is called
+/// also to tell them (`Context::asks_for_keys`).
+enum class KeyUse : std::uint8_t { none, read, update, overwrite, update_many };
 
 /// One command as the server registers and documents it.
 struct CommandDescription {
@@ -225,9 +268,12 @@ struct CommandDescription {
 /// that is registered counts.
 [[nodiscard]] bool listen_to_forks(Context context, void (*listener)(RedisModuleCtx*));
 [[nodiscard]] bool listen_to_role_changes(Context context, void (*listener)(RedisModuleCtx*));
-/// `listener` is called when a database is emptied or trades its place with another one.
+/// `listener` is called when a database is emptied, and when two trade their places, with their numbers.
 [[nodiscard]] bool listen_to_flushes(Context context, void (*listener)());
-[[nodiscard]] bool listen_to_expiries(Context context, ExpiryListener listener);
+[[nodiscard]] bool listen_to_swaps(Context context, void (*listener)(int first, int second));
+[[nodiscard]] bool listen_to_expiries(Context context, KeyListener listener);
+/// `listener` is called for a key that has been renamed, moved or copied to, by its new name.
+[[nodiscard]] bool listen_to_new_names(Context context, KeyListener listener);
 [[nodiscard]] bool register_command(Context context, const CommandDescription& command);
 
 }  // namespace ratelimit::server

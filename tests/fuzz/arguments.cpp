@@ -61,9 +61,15 @@ void require_same_when_read_again(const Limit& limit) {
 /// All that a call may ask for.
 struct Asked {
   CheckRequest check;
+  CheckAllRequest check_all;
+  LimitSpecs definition;
+  bool is_shadow = false;
   Span ttl{};
   Units units;
   std::string_view id;
+  std::size_t count = kNotGiven;
+
+  static constexpr std::size_t kNotGiven = 10;
 };
 
 /// A command, and what may stand behind its key: Options, and what comes before them.
@@ -73,16 +79,20 @@ struct Grammar {
   std::optional<Algorithm> shorthand{};
 };
 
-constexpr std::uint8_t kOfShorthand = Options::kCost | Options::kMode | Options::kId;
+constexpr std::uint8_t kOfShorthand =
+    Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer;
 constexpr std::uint8_t kOfCheck = Options::kLimits | kOfShorthand;
 constexpr Grammar kCommands[] = {
     {"RL.CHECK", kOfCheck},
-    {"RL.PEEK", Options::kLimits | Options::kCost},
-    {"RL.RESERVE", Options::kLimits | Options::kCost | Options::kId},
-    {"RL.SETTLE", Options::kLimits},
-    {"RL.REFUND"},
-    {"RL.RELEASE"},
-    {"RL.INFO"},
+    {"RL.CHECKALL", Options::kLimits | Options::kSubject | Options::kCost | Options::kAnswer},
+    {"RL.PEEK", Options::kLimits | Options::kSubject | Options::kCost},
+    {"RL.DEFINE", Options::kLimits | Options::kShadow},
+    {"RL.RESERVE", Options::kLimits | Options::kSubject | Options::kCost | Options::kId},
+    {"RL.SETTLE", Options::kLimits | Options::kSubject},
+    {"RL.REFUND", Options::kSubject},
+    {"RL.RELEASE", Options::kSubject},
+    {"RL.INFO", Options::kSubject},
+    {"RL.TOP"},
     {"RL.TOKENBUCKET", kOfShorthand, Algorithm::token_bucket},
     {"RL.LEAKYBUCKET", kOfShorthand, Algorithm::leaky_bucket},
     {"RL.FIXED", kOfShorthand, Algorithm::fixed_window},
@@ -107,19 +117,56 @@ void require_valid_call(const Grammar& command, const Asked& asked) {
   require(!is_settlement || !call.id.empty(), "a hold has an id");
 }
 
-void require_valid_limits(const Grammar& command, const CheckRequest& request) {
-  const bool may_be_named = (command.options & Options::kLimits) != 0 || command.shorthand;
-  require(request.limits.empty() || may_be_named, "there may be limits");
-  require(!command.shorthand || request.limits.size() == 1, "a shorthand has one limit");
+/// What holds of a call of one key and of several.
+template <class AnyRequest>
+void require_valid_answer(const Grammar& command, const AnyRequest& request) {
+  const bool may_be_given = (command.options & Options::kAnswer) != 0;
+  require(request.jitter == Span{} || (may_be_given && in_range(request.jitter)), "a jitter is in its range");
+  require(!request.headers || may_be_given, "there may be headers");
+}
+
+void require_valid_subject(const Grammar& command, const CheckRequest& request) {
+  require(request.subject.empty() || (command.options & Options::kSubject) != 0, "there may be a subject");
+  require(request.subject.size() <= kMaxSubjectBytes, "the name of a subject is not too long");
+}
+
+void require_valid_keys(const Asked& asked, std::size_t words) {
+  const CheckAllRequest& request = asked.check_all;
+  require(0 < request.keys && request.keys <= CheckAllRequest::kMostKeys, "there are as many keys as there may be");
+  require(2 + request.keys <= words, "and they are in the call");
+  require(request.limits.empty() || request.limits.size() == request.keys, "each has a limit, or none has");
+  require(request.subjects.empty() || request.subjects.size() == request.keys, "each has a subject, or none has");
+  for (const std::string_view subject : request.subjects.span()) {
+    require(subject.size() <= kMaxSubjectBytes, "the name of a subject is not too long");
+  }
   for (const LimitSpec& spec : request.limits.span()) {
     const std::optional<Limit> limit = Limit::make(spec);
     require(limit.has_value(), "what is accepted makes a limit");
     require_same_when_read_again(*limit);
   }
-  if (request.limits.empty()) return;
-  const std::optional<Limits> limits = Limits::make(request.limits.span());
-  require(limits.has_value() == labels_are_distinct(request.limits.span()), "only labels keep limits apart");
-  require(!limits || limits->are(request.limits.span()), "limits are those that were asked for");
+  require(in_range(request.call.cost), "a cost is in its range");
+  require(request.call.mode == Mode::whole && request.call.id.empty(), "there is no mode and no id");
+}
+
+void require_valid_count(const Grammar& command, const Asked& asked) {
+  require(command.name == "RL.TOP" || asked.count == Asked::kNotGiven, "only RL.TOP has a count");
+  require(0 < asked.count && asked.count <= kMostNamed, "a count is in its range");
+}
+
+void require_valid_limits(const Grammar& command, const LimitSpecs& specs) {
+  const bool may_be_named = (command.options & Options::kLimits) != 0 || command.shorthand;
+  require(specs.empty() || may_be_named, "there may be limits");
+  require(!command.shorthand || specs.size() == 1, "a shorthand has one limit");
+  require(command.name != "RL.DEFINE" || !specs.empty(), "a definition has limits");
+  for (const LimitSpec& spec : specs.span()) {
+    const std::optional<Limit> limit = Limit::make(spec);
+    require(limit.has_value(), "what is accepted makes a limit");
+    require_same_when_read_again(*limit);
+  }
+  if (specs.empty()) return;
+  const std::optional<Limits> limits = Limits::make(specs.span());
+  require(limits.has_value() == labels_are_distinct(specs.span()), "only labels keep limits apart");
+  require(!limits || limits->are(specs.span()), "limits are those that were asked for");
 }
 
 const Grammar& command_of(std::string_view name) {
@@ -132,9 +179,12 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.shorthand) return parse_shorthand(words, *command.shorthand, asked.check);
   if (command.name == "RL.RESERVE") return parse_reservation(words, asked.check, asked.ttl);
   if (command.name == "RL.SETTLE") return parse_settlement(words, asked.check);
-  if (command.name == "RL.REFUND") return parse_refund(words, asked.units);
-  if (command.name == "RL.RELEASE") return parse_release(words, asked.id);
-  if (command.name == "RL.INFO") return parse_key_only(words);
+  if (command.name == "RL.CHECKALL") return parse_check_all(words, asked.check_all);
+  if (command.name == "RL.DEFINE") return parse_definition(words, asked.definition, asked.is_shadow);
+  if (command.name == "RL.REFUND") return parse_refund(words, asked.units, asked.check.subject);
+  if (command.name == "RL.RELEASE") return parse_release(words, asked.id, asked.check.subject);
+  if (command.name == "RL.INFO") return parse_key_and_subject(words, asked.check.subject);
+  if (command.name == "RL.TOP") return parse_top(words, asked.count);
   return parse_check(words, command.options, asked.check);
 }
 
@@ -145,12 +195,14 @@ void run(std::string_view line) {
   const std::optional<Fault> fault = parse(command, words, asked);
   Asked again;
   require(parse(command, words, again) == fault, "the same call, the same fault");
-  if (fault) {
-    require_proper_error(*fault, words.size());
-  } else {
-    require_valid_call(command, asked);
-    require_valid_limits(command, asked.check);
-  }
+  if (fault) return require_proper_error(*fault, words.size());
+  require_valid_call(command, asked);
+  require_valid_subject(command, asked.check);
+  require_valid_answer(command, asked.check);
+  require_valid_answer(command, asked.check_all);
+  require_valid_count(command, asked);
+  require_valid_limits(command, command.name == "RL.DEFINE" ? asked.definition : asked.check.limits);
+  if (command.name == "RL.CHECKALL") require_valid_keys(asked, words.size());
 }
 
 }  // namespace

@@ -1,22 +1,26 @@
-// Fuzzes what reads the binary form: the value of a RESTORE or an RDB file, the change of an RL._APPLY, and the
-// operation of an RL._PERFORM.
+// Fuzzes what reads the binary form: the value of a RESTORE or an RDB file, the chunks of its table, the change of an
+// RL._APPLY, the operation of an RL._PERFORM, and the payloads of RL._DEFINE, RL._SWEEP and RL._FILL.
 //
-// An input is the length of a value (two bytes, little-endian), the value, and a payload, which is tried as a change
-// and as an operation. What is accepted must be canonical and harmless: it is written back to the very same bytes,
-// answers within its bounds at any instant and in any mode, denies nobody for longer than it says, and stays readable
-// whatever is done to it.
+// An input is the length of a value (two bytes, little-endian), the value, and a payload, which is tried as a change, as
+// an operation, as a definition, as a sweep, and as a chunk of the value's table. What is accepted must be canonical and
+// harmless: it is written back to the very same bytes, answers within its bounds at any instant and in any mode, denies
+// nobody for longer than it says, and stays readable whatever is done to it.
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "dense.h"
 #include "fuzz.h"
 #include "limits_pool.h"
 #include "ratelimit/codec.h"
 #include "value.h"
+#include "zones.h"
 
 namespace ratelimit::fuzz {
 namespace {
@@ -27,10 +31,10 @@ constexpr Instant kToday{std::chrono::sys_days{std::chrono::year{2024} / 2 / 29}
 
 Value::Pointer copy_of(const Value& value, LimitsPool& pool) {
   const std::string bytes = value.encoded();
-  require(value.copy()->encoded() == bytes, "a copy is written the same");
   Value::Pointer copy = Value::decode(bytes, pool);
   require(copy != nullptr, "what is written can be read");
   require(copy->encoded() == bytes, "and is written the same again");
+  require(Value::copy(copy->subject())->encoded() == bytes, "a copy is written the same");
   return copy;
 }
 
@@ -38,7 +42,7 @@ Value::Pointer copy_of(const Value& value, LimitsPool& pool) {
 void perform(Value::Pointer& value, const Operation& operation) {
   const bool reserves = operation.kind == Operation::Kind::reserve || operation.span > Span{};
   if (reserves && value->reservations() == nullptr) value = value->move_to_more_room();
-  value->perform(operation);
+  value->subject().perform(operation);
 }
 
 void require_sane_use(const Value& value, Instant now) {
@@ -65,12 +69,12 @@ void require_sane_use(const Value& value, Instant now) {
 /// before it is asked for a turn.
 void call(Value::Pointer& value, const Request& request, Instant now) {
   if (value->reservations() != nullptr && value->reservations()->any_hold_ended(now)) {
-    value->perform({.kind = Operation::Kind::collect, .at = now});
+    value->subject().perform({.kind = Operation::Kind::collect, .at = now});
   }
   const Limits& limits = value->limits();
-  if (request.mode == Mode::may_wait && !is_never(limits, request)) value->clamp(now);
-  const Verdict verdict = decide(limits, value->cells(), value->turn(), request, now);
-  require_sane(verdict.decision, request, longest_answer(limits, value->cells(), value->turn(), request));
+  if (request.mode == Mode::may_wait && !is_never(limits, request)) value->subject().clamp(now);
+  const Verdict verdict = decide(limits, value->cells(), value->subject().turn(), request, now);
+  require_sane(verdict.decision, request, longest_answer(limits, value->cells(), value->subject().turn(), request));
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.turn > Span{} || value->reservations() != nullptr) {
       perform(value, {.kind = Operation::Kind::charge,
@@ -83,10 +87,10 @@ void call(Value::Pointer& value, const Request& request, Instant now) {
     }
     require(!any_is_ahead(value->limits(), value->cells(), now + verdict.turn), "a grant leaves nothing of the future");
     require(idle_at(value->limits(), value->cells()) == now + verdict.idle_in, "and is forgotten when it says");
-  } else if (value->is_ahead(now)) {
-    value->clamp(now);
-    require(!value->is_ahead(now), "what is clamped is ahead no longer");
-    const Decision again = decide(limits, value->cells(), value->turn(), request, now).decision;
+  } else if (value->subject().is_ahead(now)) {
+    value->subject().clamp(now);
+    require(!value->subject().is_ahead(now), "what is clamped is ahead no longer");
+    const Decision again = decide(limits, value->cells(), value->subject().turn(), request, now).decision;
     require(again.wait == verdict.decision.wait, "a clamp answers the same");
   }
 }
@@ -95,10 +99,10 @@ void call(Value::Pointer& value, const Request& request, Instant now) {
 void require_never_denied_for_ever(const Value& original, LimitsPool& pool, const Request& request, Instant now) {
   Value::Pointer value = copy_of(original, pool);
   call(value, request, now);
-  const Decision first = decide(value->limits(), value->cells(), value->turn(), request, now).decision;
+  const Decision first = decide(value->limits(), value->cells(), value->subject().turn(), request, now).decision;
   const Instant then = now + first.wait;
   if (first.outcome == Outcome::denied && then <= kLatest) {
-    const Decision second = decide(value->limits(), value->cells(), value->turn(), request, then).decision;
+    const Decision second = decide(value->limits(), value->cells(), value->subject().turn(), request, then).decision;
     require(second.outcome == Outcome::granted, "who waits as told is granted");
     call(value, request, then);
   }
@@ -155,18 +159,115 @@ void try_operation(Value::Pointer value, std::string_view payload, LimitsPool& p
   copy_of(*value, pool);
 }
 
+/// The limits of a definition, if a payload is one.
+std::optional<std::pair<SharedLimits, Definition>> definition_in(std::string_view payload, LimitsPool& pool) {
+  Reader in(payload);
+  LimitSpecs specs;
+  Definition definition;
+  if (!decode_definition(in, find_zone, specs, definition)) return std::nullopt;
+  const SharedLimits limits = pool.get(specs.span());
+  if (!limits) return std::nullopt;
+  std::string bytes;
+  Writer out(bytes);
+  encode_definition(out, *limits, definition);
+  require(bytes == payload, "a definition is written to the bytes that it was read from");
+  require(definition.head.is_stored && in_range(definition.at), "limits are stored, at some time");
+  return std::pair(limits, definition);
+}
+
+std::optional<Sweep> sweep_in(std::string_view payload) {
+  Reader in(payload);
+  Sweep sweep;
+  if (!decode_sweep(in, sweep)) return std::nullopt;
+  std::string bytes;
+  Writer out(bytes);
+  encode_sweep(out, sweep);
+  require(bytes == payload, "a sweep is written to the bytes that it was read from");
+  require(sweep.first <= sweep.last && in_range(sweep.at), "it goes from one hash to another, at some time");
+  return sweep;
+}
+
+void try_definition(Value::Pointer value, std::string_view payload, LimitsPool& pool) {
+  const auto definition = definition_in(payload, pool);
+  if (!definition) return;
+  const auto& [limits, defined] = *definition;
+  if (value->subject().any_hold_ended(defined.at)) {
+    value->subject().perform({.kind = Operation::Kind::collect, .at = defined.at});
+  }
+  const Value::Pointer carried = carry_over(value->subject(), limits, defined.at);
+  require(carried->limits() == *limits, "a definition is what the key goes by");
+  require_safe(*carried, pool);
+}
+
+/// A table as it is: all that can be asked of it.
+void require_sound(Dense& dense, LimitsPool& pool) {
+  require(dense.table().is_valid(), "a table is in order");
+  std::size_t subjects = 0;
+  std::optional<SubjectHash> before;
+  dense.table().for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
+    require(!before || *before < hash, "subjects come in the order of their hashes");
+    before = hash;
+    if (subjects++ < 2) require_safe(*Value::copy(subject), pool);
+    return true;
+  });
+  require(subjects == dense.table().size(), "and all of them come");
+}
+
+std::string chunks_of(Dense& dense) {
+  std::string all;
+  std::optional<SubjectHash> from = SubjectHash::smallest();
+  while (from) all += dense.encoded_chunk(from);
+  return all;
+}
+
+/// A chunk of the table of a value, read as a file is loaded; and what becomes of it under a definition and a sweep.
+void try_chunk(Value& value, std::string_view payload, LimitsPool& pool) {
+  Dense& dense = *dense_of(value);
+  const SharedLimits stored = dense.is_stored() ? value.shared_limits() : SharedLimits{};
+  SubjectHash least = SubjectHash::smallest();
+  const bool is_read = dense.take_in(payload, stored, pool, least);
+  require_sound(dense, pool);
+  if (!is_read) return;
+  const std::string chunks = chunks_of(dense);
+  // What is longer than a chunk is written as several.
+  if (chunks.size() < 65'536) require(chunks == payload, "a chunk is written to the bytes that it was read from");
+
+  const std::uint64_t digest = dense.digest();
+  const std::unique_ptr<Dense> copy = dense.copy();
+  require(copy->digest() == digest && chunks_of(*copy) == chunks, "a copy is the same");
+  const Instant idle_at = kToday + std::chrono::hours{1};
+  const std::size_t before = copy->table().size();
+  const std::size_t forgotten = copy->table().sweep({SubjectHash::smallest(), SubjectHash::largest()}, idle_at);
+  require(copy->table().size() == before - forgotten, "who is idle is forgotten, and nobody else");
+  require_sound(*copy, pool);
+  dense.table().redefine(value.shared_limits(), kToday);
+  dense.store(true);
+  require_sound(dense, pool);
+  require(dense.digest() == dense.copy()->digest(), "also after a definition");
+}
+
+/// What the payload may be beside a key that is one subject, and one that is more.
+void try_payload(const Value& value, std::string_view bytes, std::string_view payload, LimitsPool& pool) {
+  try_change(copy_of(value, pool), payload, pool);
+  try_operation(copy_of(value, pool), payload, pool);
+  try_definition(copy_of(value, pool), payload, pool);
+  sweep_in(payload);
+  if (dense_of(value) == nullptr) return;
+  const Value::Pointer again = decode_value(bytes, pool);
+  require(again != nullptr, "what was read can be read again");
+  try_chunk(*again, payload, pool);
+}
+
 void run(std::string_view input) {
   Choices choices(input);
   const std::string_view bytes = choices.take(static_cast<std::size_t>(choices.number(2)));
   LimitsPool pool;
-  const Value::Pointer value = Value::decode(bytes, pool);
+  const Value::Pointer value = decode_value(bytes, pool);
   if (!value) return;
-  require(value->encoded() == bytes, "a value is written to the bytes that it was read from");
+  require(encode_value(*value) == bytes, "a value is written to the bytes that it was read from");
   require(value->bytes_behind() == 0 || value->memory_pieces() > 1, "bytes behind a value are in pieces");
   require_safe(*value, pool);
-  const std::string_view payload = choices.take(input.size());
-  try_change(copy_of(*value, pool), payload, pool);
-  try_operation(copy_of(*value, pool), payload, pool);
+  try_payload(*value, bytes, choices.take(input.size()), pool);
 }
 
 }  // namespace

@@ -112,14 +112,44 @@ def log(*entries: tuple[int, int]) -> bytes:
     return struct.pack("<I", len(entries)) + b"".join(variable(step) + variable(units) for step, units in entries)
 
 
+STORED, SHADOW = 1, 2
+SECRET = bytes(range(16))
+
+
+def dense(flags: int) -> bytes:
+    """What a key is besides one subject."""
+    return bytes([flags]) + SECRET
+
+
+def body(limits: list[bytes], states: list[bytes], reservations: bytes = b"", besides: bytes = b"") -> bytes:
+    count = len(limits) | (128 if reservations else 0) | (64 if besides else 0)
+    return bytes([count]) + b"".join(limits) + b"".join(states) + reservations + besides
+
+
 def value(
-    limits: list[bytes], states: list[bytes], changes: list[bytes] | None = None, reservations: bytes = b""
+    limits: list[bytes],
+    states: list[bytes],
+    payload: list[bytes] | None = None,
+    reservations: bytes = b"",
+    besides: bytes = b"",
 ) -> bytes:
-    """An input of the target `decoder`: the length of a value, the value, and a change of it or an operation on it."""
-    count = len(limits) | (128 if reservations else 0)
-    encoded = bytes([1, count]) + b"".join(limits) + b"".join(states) + reservations
-    change = b"" if changes is None else b"\1" + b"".join(changes)
-    return struct.pack("<H", len(encoded)) + encoded + change
+    """An input of the target `decoder`: the length of a value, the value, and a payload: a change of it, an operation on
+    it, a definition, a sweep or a chunk of its table."""
+    encoded = b"\1" + body(limits, states, reservations, besides)
+    return struct.pack("<H", len(encoded)) + encoded + (b"" if payload is None else b"\1" + b"".join(payload))
+
+
+def subject(hash: int, limits: list[bytes], states: list[bytes], reservations: bytes = b"") -> bytes:
+    """One of a chunk; without limits if they are known."""
+    return struct.pack("<Q", hash) + body(limits, states, reservations)
+
+
+def definition(limits: list[bytes], flags: int, at: int) -> bytes:
+    return body(limits, [], besides=dense(flags)) + struct.pack("<q", at)
+
+
+def sweep(first: int, last: int, at: int) -> bytes:
+    return struct.pack("<QQq", first, last, at)
 
 
 IDLE = bytes(12)
@@ -135,6 +165,15 @@ TWO_HOLDS_AND_A_TURN = reserved(
     wait=29 * SECOND,
     as_of=TODAY + SECOND,
 )
+
+SMALLEST_HASH, LARGEST_HASH = 2, 2**64 - 2
+FIVE_A_MINUTE = fixed(5, 60 * SECOND)
+THREE_USED = instant(TODAY + 60 * SECOND, 3)
+LIMITER = ([FIVE_A_MINUTE], [THREE_USED])
+USERS = [
+    subject(0x1BEDF54F03AC48BC, [], [instant(TODAY + 80 * SECOND, 2)]),
+    subject(0xF66A302956A2BE74, [], [instant(TODAY + 60 * SECOND, 1)]),
+]
 
 DECODER = {
     "bucket-idle": value([bucket(20, 10, SECOND)], [IDLE]),
@@ -248,6 +287,59 @@ DECODER = {
         reserved((TODAY + 10 * SECOND, MOST, 2**64 - 1, b"")),
     ),
     "nothing-reserved": value([fixed(5, 60 * SECOND)], [IDLE], reservations=reserved()),
+    "limiter": value(*LIMITER, besides=dense(STORED)),
+    "limiter-on-trial": value(*LIMITER, besides=dense(STORED | SHADOW)),
+    "limiter-with-a-hold": value(*LIMITER, reservations=A_HOLD, besides=dense(STORED)),
+    "limiter-with-two-users": value(*LIMITER, USERS, besides=dense(STORED)),
+    "limiter-of-leases": value(
+        [concurrent(5, 30 * SECOND), sliding(9, 60 * SECOND)],
+        [leases(), EMPTY],
+        [
+            subject(SMALLEST_HASH, [], [BOTH_JOBS, log((TICK, 2), (7, 1))]),
+            subject(LARGEST_HASH, [], [leases(), EMPTY], TWO_HOLDS_AND_A_TURN),
+        ],
+        besides=dense(STORED),
+    ),
+    "limiter-with-many": value(
+        *LIMITER, [subject(hash << 55, [], [instant(TODAY + hash * SECOND, 1)]) for hash in range(1, 200)],
+        besides=dense(STORED),
+    ),
+    "limiter-with-many-alike": value(
+        *LIMITER, [subject(hash, [], [instant(TODAY, 1)]) for hash in range(2, 400, 2)], besides=dense(STORED)
+    ),
+    "table": value(*LIMITER, [subject(SMALLEST_HASH, [FIVE_A_MINUTE], [IDLE])], besides=dense(0)),
+    "table-of-several-limits": value(
+        *LIMITER,
+        [
+            subject(10, [FIVE_A_MINUTE], [THREE_USED]),
+            subject(12, [], [THREE_USED]),
+            subject(1 << 40, [bucket(20, 10, SECOND), sliding(9, 60 * SECOND)], [IDLE, EMPTY], TWO_HOLDS_AND_A_TURN),
+            subject(1 << 62, [FIVE_A_MINUTE], [IDLE]),
+        ],
+        besides=dense(0),
+    ),
+    "table-twice": value(*LIMITER, [USERS[0], USERS[0]], besides=dense(STORED)),
+    "table-not-in-order": value(*LIMITER, [USERS[1], USERS[0]], besides=dense(STORED)),
+    "table-odd-hash": value(*LIMITER, [subject(7, [], [IDLE])], besides=dense(STORED)),
+    "table-limits-known": value(*LIMITER, [subject(8, [FIVE_A_MINUTE], [IDLE])], besides=dense(STORED)),
+    "table-other-limits": value(*LIMITER, [subject(8, [fixed(6, 60 * SECOND)], [IDLE])], besides=dense(STORED)),
+    "table-limits-of-nobody": value(*LIMITER, [subject(8, [], [IDLE])], besides=dense(0)),
+    "table-cut-off": value(*LIMITER, [USERS[0], USERS[1][:-1]], besides=dense(STORED)),
+    "table-in-a-table": value(*LIMITER, [struct.pack("<Q", 8) + body([], [IDLE], besides=dense(0))], besides=dense(STORED)),
+    "trial-of-nothing": value(*LIMITER, besides=dense(SHADOW)),
+    "definition": value(*LIMITER, [definition([fixed(10, 60 * SECOND)], STORED | SHADOW, TODAY + 30 * SECOND)]),
+    "definition-of-a-list": value(
+        [sliding(1000, 60 * SECOND)],
+        [log((TICK, 203), (60_000_000, 1))],
+        [definition([bucket(20, 10, SECOND), concurrent(5, SECOND, label=b"held")], STORED, LATEST)],
+        A_HOLD,
+        dense(STORED),
+    ),
+    "definition-of-nothing": value(*LIMITER, [definition([], STORED, TODAY)]),
+    "definition-not-stored": value(*LIMITER, [definition([FIVE_A_MINUTE], 0, TODAY)]),
+    "sweep": value(*LIMITER, [sweep(SMALLEST_HASH, LARGEST_HASH, TODAY + 600 * SECOND)], besides=dense(STORED)),
+    "sweep-of-one": value(*LIMITER, [sweep(8, 8, LATEST)], besides=dense(0)),
+    "sweep-backwards": value(*LIMITER, [sweep(8, 6, TODAY)], besides=dense(0)),
     "labels": value([bucket(1, 1, SECOND, label=b"a" * 64), fixed(1, SECOND, label=b"~!#")], [IDLE, IDLE]),
     "label-twice": value([fixed(1, SECOND, label=b"fixed"), fixed(1, SECOND)], [IDLE, IDLE]),
     "label-not-valid": value([fixed(1, SECOND, label=b'a"')], [IDLE]),
@@ -326,6 +418,39 @@ RL.REFUND k 7
 RL.REFUND k 7 8
 RL.RELEASE k job:1
 RL.RELEASE k 
+RL.CHECK k FOR user:1
+RL.CHECK k FIXED 5 60s FOR user:1 ALIGNED COST 2 JITTER 500ms HEADERS
+RL.CHECK k FOR FOR FOR FOR
+RL.CHECK k FOR 
+RL.CHECK k FIXED 5 60s JITTER 0
+RL.CHECK k HEADERS HEADERS
+RL.CHECK k FIXED 5 60s SHADOW
+RL.LEAKYBUCKET k 20 7 60s FOR s HEADERS JITTER 1s
+RL.PEEK k FOR s COST 3
+RL.PEEK k FOR s HEADERS
+RL.RESERVE k 30s FOR s COST 100 ID req-7
+RL.SETTLE k req-7 42 FOR s
+RL.REFUND k 7 FOR s
+RL.RELEASE k job:1 FOR s
+RL.INFO k FOR s
+RL.INFO k FOR
+RL.DEFINE k TOKENBUCKET 20 10 1s
+RL.DEFINE k FIXED 5 60s ALIGNED QUOTA 9 DAY TZ Europe/Berlin AS day SHADOW PER REQUEST
+RL.DEFINE k SHADOW
+RL.DEFINE k FIXED 5 60s COST 2
+RL.CHECKALL 1 k
+RL.CHECKALL 2 a b FIXED 5 60s SLIDING 7 1h APPROX FOR s  COST 2 JITTER 1s HEADERS
+RL.CHECKALL 2 a b FIXED 5 60s
+RL.CHECKALL 2 a b FOR s
+RL.CHECKALL 2 FOR COST FOR FOR COST COST 3
+RL.CHECKALL 0 a
+RL.CHECKALL 65 a
+RL.CHECKALL 3 a b
+RL.CHECKALL 1 a FIXED 5 60s FIXED 5 60s
+RL.TOP k
+RL.TOP k 128
+RL.TOP k 129
+RL.TOP k 0
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------

@@ -146,9 +146,10 @@ class Together {
   /// A check under the limits of the key.
   void ask(const Request& request) {
     if (request.mode == Mode::may_wait && !is_never(value_->limits(), request)) clamp_if_ahead();
-    const Verdict verdict = decide(value_->limits(), value_->cells(), value_->turn(), request, now_);
+    const Verdict verdict = decide(value_->limits(), value_->cells(), value_->subject().turn(), request, now_);
     compare(verdict, oracle_.ask(request, now_));
-    require_sane(verdict.decision, request, longest_answer(value_->limits(), value_->cells(), value_->turn(), request));
+    require_sane(verdict.decision, request,
+                 longest_answer(value_->limits(), value_->cells(), value_->subject().turn(), request));
     last_ = verdict.decision;
     if (last_.outcome == Outcome::granted) {
       charge(request, verdict);
@@ -193,7 +194,7 @@ class Together {
     const Units actual = choices_.below(4) == 0 ? kNoUnits : choose_cost();
     may_be_in_debt_ = true;
     perform({.kind = Operation::Kind::settle, .at = now_, .units = actual, .id = id});
-    const Verdict standing = standing_at_turn(value_->limits(), value_->cells(), value_->turn(), now_);
+    const Verdict standing = standing_at_turn(value_->limits(), value_->cells(), value_->subject().turn(), now_);
     compare(standing, oracle_.standing(now_));
   }
 
@@ -213,7 +214,7 @@ class Together {
     collect();
     const Request request = choose_request({});
     const SharedLimits limits = pool_.get(specs);
-    const Turn turn = value_->turn();
+    const Turn turn = value_->subject().turn();
     CarriedStates carried(value_->limits(), value_->cells(), *limits, turn.or_later(now_));
     const Verdict verdict = decide(*limits, carried, turn, request, now_);
     require((verdict.decision.outcome == Outcome::never) == is_never(*limits, request),
@@ -282,12 +283,12 @@ class Together {
   static bool perform_on(Value::Pointer& value, const Operation& operation) {
     const bool reserves = operation.kind == Operation::Kind::reserve || operation.span > Span{};
     if (reserves && value->reservations() == nullptr) value = value->move_to_more_room();
-    return value->perform(operation);
+    return value->subject().perform(operation);
   }
 
   void follow(const SharedLimits& limits, CarriedStates& carried) {
     const bool is_reserved = value_->reservations() != nullptr && !value_->reservations()->empty();
-    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_reservations : Value::Room::for_states);
+    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_more : Value::Room::for_states);
     carried.move_into(next->cells());
     if (is_reserved) *next->reservations() = std::move(*value_->reservations());
     value_ = std::move(next);
@@ -295,12 +296,12 @@ class Together {
   }
 
   void clamp_if_ahead() {
-    const bool ahead = value_->is_ahead(now_);
+    const bool ahead = value_->subject().is_ahead(now_);
     require_equal(ahead, oracle_.is_ahead(now_), "ahead or not");
     if (!ahead) return;
-    value_->clamp(now_);
+    value_->subject().clamp(now_);
     oracle_.clamp(now_);
-    require(!value_->is_ahead(now_), "what is clamped is ahead no longer");
+    require(!value_->subject().is_ahead(now_), "what is clamped is ahead no longer");
     replica_ = copy_of_value();
   }
 
@@ -319,7 +320,7 @@ class Together {
     const Instant then = now_ + last_.wait;
     if (then > kLatest) return;
     const auto outcome_at = [&](Instant instant) {
-      return decide(value_->limits(), value_->cells(), value_->turn(), request, instant).decision.outcome;
+      return decide(value_->limits(), value_->cells(), value_->subject().turn(), request, instant).decision.outcome;
     };
     require(outcome_at(then) == Outcome::granted, "who waits as told is granted");
     require(outcome_at(then - 1ns) == Outcome::denied, "and not before");
@@ -334,7 +335,7 @@ class Together {
   }
 
   void compare_memory() {
-    const Instant at = value_->turn().or_later(now_);
+    const Instant at = value_->subject().turn().or_later(now_);
     require_equal(oracle::unix_ns(at), oracle::unix_ns(oracle_.turn_after(now_)), "the turn is at the same time");
     for (std::size_t i = 0; i < specs_.size(); ++i) {
       value_->limits()[i].visit([&](const auto& algorithm) {
@@ -378,8 +379,12 @@ class Together {
   void step_back() {
     const Span back = choices_.one_of({last_.wait, last_.reset, tests::scale_of(specs_[0]), choose_span(choices_)});
     now_ = std::max(kEarliest, now_ - back);
-    // Leases that have ended are forgotten bit by bit; those that are not yet count again.
-    may_be_in_debt_ |= value_->limits().have_leases();
+    // Leases that have ended are forgotten bit by bit; those that are not yet count again. And the last window of a
+    // SLIDING with APPROX weighs more again, whatever was granted meanwhile.
+    const bool is_approximate = std::any_of(specs_.begin(), specs_.end(), [](const LimitSpec& spec) {
+      return spec.algorithm == Algorithm::sliding_window;
+    });
+    may_be_in_debt_ |= is_approximate || value_->limits().have_leases();
   }
 
   Span choose_gap() {

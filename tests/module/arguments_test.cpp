@@ -23,11 +23,14 @@ using std::chrono::seconds;
 using Words = std::vector<std::string_view>;
 
 // What RL.CHECK takes, what its shorthands do, and what the others take.
-constexpr std::uint8_t kOfCheck = Options::kLimits | Options::kCost | Options::kMode | Options::kId;
-constexpr std::uint8_t kOfShorthand = Options::kCost | Options::kMode | Options::kId;
-constexpr std::uint8_t kOfPeek = Options::kLimits | Options::kCost;
-constexpr std::uint8_t kOfReserve = Options::kLimits | Options::kCost | Options::kId;
-constexpr std::uint8_t kOfSettle = Options::kLimits;
+constexpr std::uint8_t kOfShorthand =
+    Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer;
+constexpr std::uint8_t kOfCheck = Options::kLimits | kOfShorthand;
+constexpr std::uint8_t kOfPeek = Options::kLimits | Options::kSubject | Options::kCost;
+constexpr std::uint8_t kOfReserve = Options::kLimits | Options::kSubject | Options::kCost | Options::kId;
+constexpr std::uint8_t kOfSettle = Options::kLimits | Options::kSubject;
+constexpr std::uint8_t kOfCheckAll = Options::kLimits | Options::kSubject | Options::kCost | Options::kAnswer;
+constexpr std::uint8_t kOfDefine = Options::kLimits | Options::kShadow;
 
 // Stands for no fault, where a test expects one.
 constexpr Fault kNone{Fault::Kind::no_limits};
@@ -56,6 +59,29 @@ Fault fault_of_settlement(Words words) {
   words.insert(words.begin(), "RL.SETTLE");
   CheckRequest request;
   return parse_settlement(words, request).value_or(kNone);
+}
+
+Fault fault_of_check_all(Words words) {
+  words.insert(words.begin(), "RL.CHECKALL");
+  CheckAllRequest request;
+  return parse_check_all(words, request).value_or(kNone);
+}
+
+Fault fault_of_definition(Words words) {
+  words.insert(words.begin(), "RL.DEFINE");
+  LimitSpecs limits;
+  bool is_shadow = false;
+  return parse_definition(words, limits, is_shadow).value_or(kNone);
+}
+
+Fault fault_of_top(Words words) {
+  words.insert(words.begin(), "RL.TOP");
+  std::size_t count = 0;
+  return parse_top(words, count).value_or(kNone);
+}
+
+Fault unknown_at(std::uint16_t position, std::uint8_t options) {
+  return {Fault::Kind::unknown_option, Argument::none, position, options};
 }
 
 /// What is asked by a call that must be understood.
@@ -177,9 +203,6 @@ TEST(Arguments, RefuseWhatIsGivenTwice) {
 }
 
 TEST(Arguments, RefuseWordsThatNobodyKnowsAndTellWhereTheyStand) {
-  const auto unknown_at = [](std::uint16_t position, std::uint8_t options) {
-    return Fault{Fault::Kind::unknown_option, Argument::none, position, options};
-  };
   EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "COSTS", "1"}), unknown_at(5, kOfShorthand));
   EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "ALIGNED"}), unknown_at(5, kOfShorthand));
   EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "FIXED", "1", "1"}), unknown_at(5, kOfShorthand));
@@ -326,8 +349,10 @@ TEST(Arguments, ReadAnIdOfAnyBytes) {
 }
 
 TEST(Arguments, KnowWhichOptionsACommandHas) {
-  const Words options[] = {{"COST", "1"}, {"PARTIAL"}, {"FORCE"}, {"MAXWAIT", "1"}, {"ID", "a"}};
-  const std::uint8_t bits[] = {Options::kCost, Options::kMode, Options::kMode, Options::kMode, Options::kId};
+  const Words options[] = {{"COST", "1"}, {"PARTIAL"},  {"FORCE"},       {"MAXWAIT", "1"},
+                           {"ID", "a"},   {"FOR", "a"}, {"JITTER", "1"}, {"HEADERS"}};
+  const std::uint8_t bits[] = {Options::kCost, Options::kMode,    Options::kMode,   Options::kMode,
+                               Options::kId,   Options::kSubject, Options::kAnswer, Options::kAnswer};
   for (std::size_t i = 0; i < std::size(options); ++i) {
     for (const std::uint8_t command : {kOfCheck, kOfPeek, kOfReserve, kOfSettle}) {
       Words words{"k", "FIXED", "1", "1"};
@@ -338,13 +363,14 @@ TEST(Arguments, KnowWhichOptionsACommandHas) {
   }
 }
 
-TEST(Arguments, TakeEveryModeAndAnIdBehindAShorthand) {
+TEST(Arguments, TakeEveryOptionOfACallBehindAShorthand) {
   for (const Algorithm algorithm : {Algorithm::token_bucket, Algorithm::leaky_bucket, Algorithm::fixed_window,
                                     Algorithm::sliding_log, Algorithm::quota, Algorithm::concurrent}) {
     Words words{"RL.SHORTHAND", "k", "5"};
     if (is_bucket(algorithm)) words.emplace_back("5");
     words.emplace_back(algorithm == Algorithm::quota ? "DAY" : "60s");
-    words.insert(words.end(), {"ID", "a", "MAXWAIT", "2s", "AS", "b", "COST", "3"});
+    words.insert(words.end(),
+                 {"ID", "a", "MAXWAIT", "2s", "FOR", "s", "AS", "b", "HEADERS", "COST", "3", "JITTER", "4s"});
     CheckRequest request;
     EXPECT_EQ(parse_shorthand(words, algorithm, request), std::nullopt);
     ASSERT_EQ(request.limits.size(), 1U);
@@ -353,65 +379,302 @@ TEST(Arguments, TakeEveryModeAndAnIdBehindAShorthand) {
     EXPECT_EQ(request.call.id, "a");
     EXPECT_EQ(request.call.mode, Mode::may_wait);
     EXPECT_EQ(request.call.cost, Units(3));
+    EXPECT_EQ(request.subject, "s");
+    EXPECT_EQ(request.jitter, seconds(4));
+    EXPECT_TRUE(request.headers);
   }
 }
 
 TEST(Arguments, ReadAReservation) {
   CheckRequest request;
   Span ttl{};
-  const Words words{"RL.RESERVE", "k", "30s", "ID", "req-7", "QUOTA", "1000", "DAY", "COST", "100"};
+  const Words words{"RL.RESERVE", "k", "30s", "ID", "req-7", "QUOTA", "1000", "DAY", "FOR", "s", "COST", "100"};
   EXPECT_EQ(parse_reservation(words, request, ttl), std::nullopt);
   EXPECT_EQ(ttl, seconds(30));
   EXPECT_EQ(request.limits.size(), 1U);
   EXPECT_EQ(request.call.cost, Units(100));
   EXPECT_EQ(request.call.id, "req-7");
   EXPECT_EQ(request.call.mode, Mode::whole);
+  EXPECT_EQ(request.subject, "s");
   EXPECT_EQ(fault_of_reservation({"k", "30s"}), kNone);
+  EXPECT_EQ(fault_of_reservation({"k", "30s", "FOR", "s", "FOR", "s"}),
+            (Fault{Fault::Kind::repeated, Argument::subject}));
   EXPECT_EQ(fault_of_reservation({}), (Fault{Fault::Kind::missing, Argument::key}));
   EXPECT_EQ(fault_of_reservation({"k"}), (Fault{Fault::Kind::missing, Argument::ttl}));
   EXPECT_EQ(fault_of_reservation({"k", "FIXED", "1", "1"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
   EXPECT_EQ(fault_of_reservation({"k", "0"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
   EXPECT_EQ(fault_of_reservation({"k", "1", "COST", "0"}), (Fault{Fault::Kind::malformed, Argument::cost}));
-  EXPECT_EQ(fault_of_reservation({"k", "1", "FORCE"}),
-            (Fault{Fault::Kind::unknown_option, Argument::none, 3, kOfReserve}));
+  for (const std::string_view option : {"FORCE", "JITTER", "HEADERS", "SHADOW"}) {
+    EXPECT_EQ(fault_of_reservation({"k", "1", option}), unknown_at(3, kOfReserve)) << option;
+  }
 }
 
 TEST(Arguments, ReadASettlement) {
   CheckRequest request;
-  const Words words{"RL.SETTLE", "k", "req-7", "0", "FIXED", "5", "60s", "ALIGNED"};
+  const Words words{"RL.SETTLE", "k", "req-7", "0", "FIXED", "5", "60s", "FOR", "s", "ALIGNED"};
   EXPECT_EQ(parse_settlement(words, request), std::nullopt);
   EXPECT_EQ(request.call.id, "req-7");
   EXPECT_EQ(request.call.cost, kNoUnits);
   EXPECT_EQ(request.call.mode, Mode::force);
+  EXPECT_EQ(request.subject, "s");
   EXPECT_TRUE(request.limits.span()[0].aligned);
   EXPECT_EQ(fault_of_settlement({"k", "a", "4294967295"}), kNone);
+  EXPECT_EQ(fault_of_settlement({"k", "a", "1", "FOR", "s"}), kNone);
+  EXPECT_EQ(fault_of_settlement({"k", "a", "1", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
   EXPECT_EQ(fault_of_settlement({"k"}), (Fault{Fault::Kind::missing, Argument::id}));
   EXPECT_EQ(fault_of_settlement({"k", ""}), (Fault{Fault::Kind::malformed, Argument::id}));
   EXPECT_EQ(fault_of_settlement({"k", "a"}), (Fault{Fault::Kind::missing, Argument::actual}));
   for (const std::string_view actual : {"-1", "4294967296", "1.5", "01", "FIXED", ""}) {
     EXPECT_EQ(fault_of_settlement({"k", "a", actual}), (Fault{Fault::Kind::malformed, Argument::actual})) << actual;
   }
-  for (const std::string_view option : {"COST", "ID", "FORCE"}) {
-    EXPECT_EQ(fault_of_settlement({"k", "a", "1", option, "1"}),
-              (Fault{Fault::Kind::unknown_option, Argument::none, 4, kOfSettle}));
+  for (const std::string_view option : {"COST", "ID", "FORCE", "JITTER", "HEADERS"}) {
+    EXPECT_EQ(fault_of_settlement({"k", "a", "1", option, "1"}), unknown_at(4, kOfSettle)) << option;
   }
 }
 
-TEST(Arguments, ReadARefundAndARelease) {
+TEST(Arguments, ReadARefund) {
   Units units;
-  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k", "7"}, units), std::nullopt);
+  std::string_view subject;
+  const auto fault = [&](Words words) {
+    words.insert(words.begin(), "RL.REFUND");
+    return parse_refund(words, units, subject).value_or(kNone);
+  };
+  EXPECT_EQ(fault({"k", "7"}), kNone);
   EXPECT_EQ(units, Units(7));
-  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k"}, units), (Fault{Fault::Kind::missing, Argument::units}));
-  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k", "0"}, units), (Fault{Fault::Kind::malformed, Argument::units}));
-  EXPECT_EQ(parse_refund(Words{"RL.REFUND", "k", "7", "8"}, units),
-            (Fault{Fault::Kind::nothing_more, Argument::units}));
+  EXPECT_EQ(subject, "") << "the key itself";
+  EXPECT_EQ(fault({"k", "8", "for", "s"}), kNone);
+  EXPECT_EQ(units, Units(8));
+  EXPECT_EQ(subject, "s");
+  EXPECT_EQ(fault({"k"}), (Fault{Fault::Kind::missing, Argument::units}));
+  EXPECT_EQ(fault({"k", "0"}), (Fault{Fault::Kind::malformed, Argument::units}));
+  EXPECT_EQ(fault({"k", "FOR", "s", "7"}), (Fault{Fault::Kind::malformed, Argument::units}));
+  EXPECT_EQ(fault({"k", "7", "8"}), unknown_at(3, Options::kSubject));
+}
+
+TEST(Arguments, ReadARelease) {
   std::string_view id;
-  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k", "job:1"}, id), std::nullopt);
+  std::string_view subject;
+  const auto fault = [&](Words words) {
+    words.insert(words.begin(), "RL.RELEASE");
+    return parse_release(words, id, subject).value_or(kNone);
+  };
+  EXPECT_EQ(fault({"k", "job:1"}), kNone);
   EXPECT_EQ(id, "job:1");
-  EXPECT_EQ(parse_release(Words{"RL.RELEASE"}, id), (Fault{Fault::Kind::missing, Argument::key}));
-  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k"}, id), (Fault{Fault::Kind::missing, Argument::id}));
-  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k", ""}, id), (Fault{Fault::Kind::malformed, Argument::id}));
-  EXPECT_EQ(parse_release(Words{"RL.RELEASE", "k", "a", "b"}, id), (Fault{Fault::Kind::nothing_more, Argument::id}));
+  EXPECT_EQ(subject, "") << "the key itself";
+  EXPECT_EQ(fault({"k", "FOR", "FOR", "for"}), kNone);
+  EXPECT_EQ(id, "FOR");
+  EXPECT_EQ(subject, "for");
+  EXPECT_EQ(fault({}), (Fault{Fault::Kind::missing, Argument::key}));
+  EXPECT_EQ(fault({"k"}), (Fault{Fault::Kind::missing, Argument::id}));
+  EXPECT_EQ(fault({"k", ""}), (Fault{Fault::Kind::malformed, Argument::id}));
+  EXPECT_EQ(fault({"k", "a", "b"}), unknown_at(3, Options::kSubject));
+}
+
+TEST(Arguments, ReadAKeyAndPerhapsASubject) {
+  std::string_view subject;
+  const auto fault = [&](Words words) {
+    words.insert(words.begin(), "RL.INFO");
+    return parse_key_and_subject(words, subject).value_or(kNone);
+  };
+  EXPECT_EQ(fault({"k"}), kNone);
+  EXPECT_EQ(subject, "") << "the key itself";
+  EXPECT_EQ(fault({"k", "For", "s"}), kNone);
+  EXPECT_EQ(subject, "s");
+  EXPECT_EQ(fault({}), (Fault{Fault::Kind::missing, Argument::key}));
+  EXPECT_EQ(fault({"k", "k"}), unknown_at(2, Options::kSubject));
+  EXPECT_EQ(fault({"k", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault({"k", "FOR", ""}), (Fault{Fault::Kind::malformed, Argument::subject}));
+  EXPECT_EQ(fault({"k", "FOR", "s", "FOR", "s"}), (Fault{Fault::Kind::nothing_more, Argument::subject}));
+}
+
+/// The subject of an RL.CHECK that must be understood.
+std::string subject_of(const Words& words) {
+  CheckRequest request;
+  parse(words, request);
+  return std::string(request.subject);
+}
+
+TEST(Arguments, ReadASubjectOfAnyBytes) {
+  EXPECT_EQ(subject_of({"k", "FIXED", "5", "60s"}), "") << "the key itself";
+  EXPECT_EQ(subject_of({"k", "FIXED", "5", "60s", "FOR", "user:7"}), "user:7");
+  const std::string_view bytes("\0\xFF \r\n", 5);
+  EXPECT_EQ(subject_of({"k", "FOR", bytes}), bytes);
+  EXPECT_EQ(subject_of({"k", "FOR", std::string(kMaxSubjectBytes, 'x')}).size(), 1024U);
+  EXPECT_EQ(subject_of({"k", "for", "FOR"}), "FOR");
+  EXPECT_EQ(subject_of({"k", "FOR", "COST", "COST", "2"}), "COST") << "a name, not an option";
+  const std::string too_long(kMaxSubjectBytes + 1, 'x');
+  for (const std::string_view name : {std::string_view(), std::string_view(too_long)}) {
+    EXPECT_EQ(fault_of_check({"k", "FOR", name}), (Fault{Fault::Kind::malformed, Argument::subject}));
+  }
+  EXPECT_EQ(fault_of_check({"k", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault_of_check({"k", "FOR", "a", "FOR", "a"}), (Fault{Fault::Kind::repeated, Argument::subject}));
+}
+
+TEST(Arguments, ReadASubjectBeforeBetweenAndBehindLimits) {
+  for (const Words& words : {Words{"k", "FOR", "s", "FIXED", "5", "60s", "SLIDING", "7", "1h"},
+                             Words{"k", "FIXED", "5", "60s", "FOR", "s", "SLIDING", "7", "1h"},
+                             Words{"k", "FIXED", "5", "60s", "SLIDING", "7", "1h", "FOR", "s"}}) {
+    CheckRequest request;
+    parse(words, request);
+    EXPECT_EQ(request.subject, "s");
+    EXPECT_EQ(request.limits.size(), 2U);
+  }
+}
+
+TEST(Arguments, ReadWhatTheAnswerIsToBe) {
+  CheckRequest plain;
+  parse({"k", "FIXED", "5", "60s"}, plain);
+  EXPECT_EQ(plain.jitter, Span{});
+  EXPECT_FALSE(plain.headers);
+  CheckRequest request;
+  parse({"k", "headers", "FIXED", "5", "60s", "Jitter", "1500ms", "COST", "2"}, request);
+  EXPECT_EQ(request.jitter, milliseconds(1500));
+  EXPECT_TRUE(request.headers);
+  EXPECT_EQ(fault_of_check({"k", "JITTER"}), (Fault{Fault::Kind::missing, Argument::jitter}));
+  for (const std::string_view text : {"0", "0ms", "-1s", "3651d", "HEADERS", ""}) {
+    EXPECT_EQ(fault_of_check({"k", "JITTER", text}), (Fault{Fault::Kind::malformed, Argument::jitter})) << text;
+  }
+  EXPECT_EQ(fault_of_check({"k", "JITTER", "1s", "JITTER", "1s"}), (Fault{Fault::Kind::repeated, Argument::jitter}));
+  EXPECT_EQ(fault_of_check({"k", "HEADERS", "HEADERS"}), (Fault{Fault::Kind::repeated, Argument::headers}));
+}
+
+TEST(Arguments, ReadADefinition) {
+  LimitSpecs limits;
+  bool is_shadow = false;
+  const Words words{"RL.DEFINE", "k", "FIXED", "5", "60s", "shadow", "ALIGNED", "SLIDING", "7", "1h", "AS", "hour"};
+  EXPECT_EQ(parse_definition(words, limits, is_shadow), std::nullopt);
+  ASSERT_EQ(limits.size(), 2U);
+  EXPECT_TRUE(is_shadow);
+  EXPECT_TRUE(limits.span()[0].aligned) << "the option of a limit may stand behind one of the call";
+  EXPECT_EQ(limits.span()[1].label, "hour");
+
+  LimitSpecs plain;
+  bool is_plain_shadow = false;
+  EXPECT_EQ(parse_definition(Words{"RL.DEFINE", "k", "FIXED", "5", "60s"}, plain, is_plain_shadow), std::nullopt);
+  EXPECT_FALSE(is_plain_shadow);
+}
+
+TEST(Arguments, RefuseADefinitionOfNothing) {
+  EXPECT_EQ(fault_of_definition({}), (Fault{Fault::Kind::missing, Argument::key}));
+  EXPECT_EQ(fault_of_definition({"k"}), (Fault{Fault::Kind::missing, Argument::limits}));
+  EXPECT_EQ(fault_of_definition({"k", "SHADOW"}), (Fault{Fault::Kind::missing, Argument::limits}));
+  EXPECT_EQ(fault_of_definition({"k", "SHADOW", "SHADOW", "FIXED", "5", "60s"}),
+            (Fault{Fault::Kind::repeated, Argument::shadow}));
+  Words eight{"k"};
+  for (int i = 0; i < 8; ++i) eight.insert(eight.end(), {"FIXED", "1", "1"});
+  EXPECT_EQ(fault_of_definition(eight), kNone);
+  eight.insert(eight.end(), {"FIXED", "1", "1"});
+  EXPECT_EQ(fault_of_definition(eight), (Fault{Fault::Kind::too_many_limits, Argument::limits}));
+  for (const std::string_view option : {"COST", "FORCE", "ID", "FOR", "JITTER", "HEADERS", "MAXWAIT"}) {
+    EXPECT_EQ(fault_of_definition({"k", "FIXED", "5", "60s", option, "1"}), unknown_at(5, kOfDefine)) << option;
+  }
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "5", "60s", "SHADOW"}), unknown_at(5, kOfCheck));
+}
+
+TEST(Arguments, ReadACheckOfSeveralKeys) {
+  CheckAllRequest plain;
+  EXPECT_EQ(parse_check_all(Words{"RL.CHECKALL", "2", "a", "b"}, plain), std::nullopt);
+  EXPECT_EQ(plain.keys, 2U);
+  EXPECT_TRUE(plain.limits.empty());
+  EXPECT_TRUE(plain.subjects.empty());
+  EXPECT_EQ(plain.call.cost, Units(1));
+  EXPECT_EQ(plain.call.mode, Mode::whole);
+  EXPECT_FALSE(plain.headers);
+
+  CheckAllRequest request;
+  const Words words{"RL.CHECKALL", "2", "COST",  "FOR", "headers", "FIXED", "5", "60s",  "per", "REQUEST", "FOR",
+                    "FOR",         "",  "QUOTA", "9",   "DAY",     "AS",    "b", "COST", "3",   "jitter",  "2s"};
+  EXPECT_EQ(parse_check_all(words, request), std::nullopt);
+  EXPECT_EQ(request.keys, 2U) << "named like options";
+  ASSERT_EQ(request.limits.size(), 2U);
+  EXPECT_TRUE(request.limits.span()[0].per_request);
+  EXPECT_EQ(request.limits.span()[1].label, "b");
+  ASSERT_EQ(request.subjects.size(), 2U);
+  EXPECT_EQ(request.subjects.span()[0], "FOR");
+  EXPECT_EQ(request.subjects.span()[1], "") << "the key itself";
+  EXPECT_EQ(request.call.cost, Units(3));
+  EXPECT_EQ(request.jitter, seconds(2));
+  EXPECT_TRUE(request.headers);
+}
+
+TEST(Arguments, TakeOneToSixtyFourKeys) {
+  const auto call = [](std::size_t keys, bool has_all) {
+    Words words{"RL.CHECKALL", "64"};
+    words.insert(words.end(), keys, "k");
+    if (!has_all) return words;
+    for (std::size_t i = 0; i < keys; ++i) words.insert(words.end(), {"FIXED", "1", "1"});
+    words.emplace_back("FOR");
+    words.insert(words.end(), keys, "s");
+    return words;
+  };
+  for (const bool has_all : {false, true}) {
+    CheckAllRequest request;
+    EXPECT_EQ(parse_check_all(call(64, has_all), request), std::nullopt);
+    EXPECT_EQ(request.keys, 64U);
+    EXPECT_EQ(request.limits.size(), has_all ? 64U : 0U);
+    EXPECT_EQ(request.subjects.size(), has_all ? 64U : 0U);
+  }
+  CheckAllRequest short_of_one;
+  EXPECT_EQ(parse_check_all(call(63, false), short_of_one), (Fault{Fault::Kind::missing, Argument::key}));
+  for (const std::string_view number : {"0", "65", "-1", "01", "1.5", "99999999999999999999", "k", ""}) {
+    EXPECT_EQ(fault_of_check_all({number, "k"}), (Fault{Fault::Kind::malformed, Argument::number_of_keys})) << number;
+  }
+  EXPECT_EQ(fault_of_check_all({}), (Fault{Fault::Kind::missing, Argument::number_of_keys}));
+  EXPECT_EQ(fault_of_check_all({"1"}), (Fault{Fault::Kind::missing, Argument::key}));
+}
+
+TEST(Arguments, TakeOneLimitForEachKeyOrNone) {
+  const Words limit{"FIXED", "1", "1"};
+  for (std::size_t keys = 1; keys <= 3; ++keys) {
+    for (std::size_t limits = 0; limits <= 4; ++limits) {
+      const std::string number = std::to_string(keys);
+      Words words{number};
+      words.insert(words.end(), keys, "k");
+      for (std::size_t i = 0; i < limits; ++i) words.insert(words.end(), limit.begin(), limit.end());
+      const bool is_right = limits == 0 || limits == keys;
+      EXPECT_EQ(fault_of_check_all(words),
+                is_right ? kNone : (Fault{Fault::Kind::not_one_for_each_key, Argument::limits}))
+          << keys << " keys, " << limits << " limits";
+    }
+  }
+  Words many{"1", "k"};
+  for (int i = 0; i < 65; ++i) many.insert(many.end(), limit.begin(), limit.end());
+  EXPECT_EQ(fault_of_check_all(many), (Fault{Fault::Kind::not_one_for_each_key, Argument::limits}))
+      << "so many are too many for a key, but not more than eight of a list";
+}
+
+TEST(Arguments, TakeOneSubjectForEachKey) {
+  EXPECT_EQ(fault_of_check_all({"2", "a", "b", "FOR", "s"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault_of_check_all({"2", "a", "b", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault_of_check_all({"2", "a", "b", "FOR", "s", "t", "u"}), unknown_at(7, kOfCheckAll));
+  EXPECT_EQ(fault_of_check_all({"1", "a", "FOR", "s", "FOR", "s"}), (Fault{Fault::Kind::repeated, Argument::subject}));
+  const std::string longest(kMaxSubjectBytes, 'x');
+  EXPECT_EQ(fault_of_check_all({"1", "a", "FOR", longest}), kNone);
+  const std::string too_long = longest + "x";
+  EXPECT_EQ(fault_of_check_all({"2", "a", "b", "FOR", "", too_long}),
+            (Fault{Fault::Kind::malformed, Argument::subject}));
+}
+
+TEST(Arguments, KnowNoModesAndNoIdsOfSeveralKeys) {
+  for (const std::string_view option : {"PARTIAL", "FORCE", "MAXWAIT", "ID", "SHADOW"}) {
+    EXPECT_EQ(fault_of_check_all({"1", "k", option, "1"}), unknown_at(3, kOfCheckAll)) << option;
+  }
+  EXPECT_EQ(fault_of_check_all({"1", "k", "COST", "1", "COST", "1"}), (Fault{Fault::Kind::repeated, Argument::cost}));
+  EXPECT_EQ(fault_of_check_all({"1", "k", "HEADERS", "HEADERS"}), (Fault{Fault::Kind::repeated, Argument::headers}));
+}
+
+TEST(Arguments, ReadHowManyAreToBeNamed) {
+  std::size_t count = 10;
+  EXPECT_EQ(parse_top(Words{"RL.TOP", "k"}, count), std::nullopt);
+  EXPECT_EQ(count, 10U) << "as it was";
+  EXPECT_EQ(parse_top(Words{"RL.TOP", "k", "128"}, count), std::nullopt);
+  EXPECT_EQ(count, 128U);
+  EXPECT_EQ(fault_of_top({}), (Fault{Fault::Kind::missing, Argument::key}));
+  EXPECT_EQ(fault_of_top({"k", "1"}), kNone);
+  for (const std::string_view number : {"0", "129", "-1", "01", "ten", ""}) {
+    EXPECT_EQ(fault_of_top({"k", number}), (Fault{Fault::Kind::malformed, Argument::count})) << number;
+  }
+  EXPECT_EQ(fault_of_top({"k", "1", "2"}), (Fault{Fault::Kind::nothing_more, Argument::count}));
 }
 
 TEST(Arguments, RefuseLabelsThatWouldNeedQuoting) {
@@ -436,12 +699,6 @@ TEST(Arguments, RefuseTheNinthLimit) {
   Words words{"k"};
   for (int i = 0; i < 9; ++i) words.insert(words.end(), {"FIXED", "1", "1"});
   EXPECT_EQ(fault_of_check(words), (Fault{Fault::Kind::too_many_limits, Argument::limits}));
-}
-
-TEST(Arguments, RefuseAnythingBehindTheOnlyArgument) {
-  EXPECT_EQ(parse_key_only(Words{"RL.INFO", "k"}), std::nullopt);
-  EXPECT_EQ(parse_key_only(Words{"RL.INFO"}), (Fault{Fault::Kind::missing, Argument::key}));
-  EXPECT_EQ(parse_key_only(Words{"RL.INFO", "k", "k"}), (Fault{Fault::Kind::nothing_more, Argument::key}));
 }
 
 }  // namespace

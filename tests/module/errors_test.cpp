@@ -36,6 +36,22 @@ TEST(Errors, CallTheLaterArgumentsAsTheDocumentationDoes) {
   EXPECT_EQ(message({Kind::nothing_more, Argument::key}), "ERR key must be the last argument");
 }
 
+TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
+  EXPECT_EQ(message({Kind::malformed, Argument::subject}), "ERR FOR must be the name of a subject, of 1 to 1024 bytes");
+  EXPECT_EQ(message({Kind::malformed, Argument::number_of_keys}), "ERR numkeys must be an integer from 1 to 64");
+  EXPECT_EQ(message({Kind::malformed, Argument::count}), "ERR count must be an integer from 1 to 128");
+  EXPECT_EQ(message({Kind::malformed, Argument::jitter}).rfind("ERR JITTER must be a duration from 1ms to 3650d", 0),
+            0U);
+  EXPECT_EQ(message({Kind::repeated, Argument::subject}), "ERR FOR is given twice");
+  EXPECT_EQ(message({Kind::repeated, Argument::headers}), "ERR HEADERS is given twice");
+  EXPECT_EQ(message({Kind::repeated, Argument::shadow}), "ERR SHADOW is given twice");
+  EXPECT_EQ(message({Kind::nothing_more, Argument::subject}), "ERR FOR must be the last argument");
+  EXPECT_EQ(message({Kind::not_one_for_each_key, Argument::limits}),
+            "ERR limits must be given once for each key, or not at all");
+  EXPECT_EQ(message({Kind::other_limits, Argument::limits}),
+            "ERR the key stores other limits: name none, or change them with RL.DEFINE");
+}
+
 TEST(Errors, SayWhichWayABucketIsTooSlow) {
   EXPECT_EQ(message({Kind::refills_too_slowly, Argument::refill}),
             "ERR refill must be large enough for the bucket to refill from empty within 3650d");
@@ -57,10 +73,10 @@ TEST(Errors, ExpectOnlyWhatTheCommandHas) {
   const auto expected = [](std::uint8_t options) {
     return message({Kind::unknown_option, Argument::none, 2, options});
   };
-  const std::pair<std::uint8_t, std::string_view> all[] = {{Options::kLimits, "LEAKYBUCKET"},
-                                                           {Options::kCost, "COST n"},
-                                                           {Options::kMode, "MAXWAIT d"},
-                                                           {Options::kId, "ID id"}};
+  const std::pair<std::uint8_t, std::string_view> all[] = {
+      {Options::kLimits, "LEAKYBUCKET"},       {Options::kCost, "COST n"},
+      {Options::kMode, "MAXWAIT d"},           {Options::kId, "ID id"},
+      {Options::kAnswer, "JITTER d, HEADERS"}, {Options::kShadow, "SHADOW"}};
   for (const auto& [option, text] : all) {
     EXPECT_NE(expected(option).find(text), std::string::npos) << text;
     EXPECT_EQ(expected(static_cast<std::uint8_t>(~option)).find(text), std::string::npos) << text;
@@ -70,10 +86,19 @@ TEST(Errors, ExpectOnlyWhatTheCommandHas) {
   }
 }
 
+TEST(Errors, ExpectASubjectAmongTheOthersOrAlone) {
+  const auto expected = [](std::uint8_t options) {
+    return message({Kind::unknown_option, Argument::none, 2, options});
+  };
+  EXPECT_EQ(expected(Options::kSubject), "ERR syntax error at argument 2: expected FOR subject");
+  EXPECT_NE(expected(Options::kSubject | Options::kCost).find(", FOR subject, COST n"), std::string::npos);
+  EXPECT_EQ(expected(static_cast<std::uint8_t>(~Options::kSubject)).find("FOR subject"), std::string::npos);
+}
+
 TEST(Errors, AreOneLineWhateverTheyAreAbout) {
   for (int kind = 0; kind <= static_cast<int>(Kind::unknown_module_argument); ++kind) {
     for (int argument = 0; argument <= static_cast<int>(Argument::payload); ++argument) {
-      const std::string text = message({static_cast<Kind>(kind), static_cast<Argument>(argument), 7, 15});
+      const std::string text = message({static_cast<Kind>(kind), static_cast<Argument>(argument), 7, 0x7F});
       EXPECT_GT(text.size(), std::string("WRONGTYPE ").size()) << kind << ' ' << argument;
       EXPECT_EQ(text.find_first_of("\r\n"), std::string::npos);
     }
@@ -82,6 +107,7 @@ TEST(Errors, AreOneLineWhateverTheyAreAbout) {
 
 TEST(Errors, BeginWithACodeThatClientsCanTest) {
   EXPECT_EQ(message({Kind::no_limits}).rfind("NOLIMITS ", 0), 0U);
+  EXPECT_NE(message({Kind::no_limits}).find("RL.DEFINE"), std::string::npos) << "what helps";
   EXPECT_EQ(message({Kind::wrong_type}), "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 

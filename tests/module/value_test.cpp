@@ -7,10 +7,14 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "ratelimit/codec.h"
 #include "zones.h"
 
 namespace ratelimit {
@@ -77,7 +81,7 @@ TEST(Value, CountsCallsOnBothSides) {
 
 TEST(Value, CountsUpToALargestNumber) {
   LimitsPool pool;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_more);
   for (int i = 0; i < 100'000; ++i) value->count_call(Outcome::denied);
   EXPECT_EQ(value->denied_calls(), 100'000U);
   EXPECT_EQ(value->granted_calls(), 0U);
@@ -89,11 +93,11 @@ TEST(Value, HasRoomForReservationsOnlyIfItWasMadeSo) {
   const SharedLimits limits = pool.get(std::array{kBucket, kSliding});
   const Value::Pointer plain = Value::create(limits);
   EXPECT_EQ(plain->reservations(), nullptr);
-  EXPECT_EQ(plain->turn(), Turn{});
-  const Value::Pointer roomy = Value::create(limits, Value::Room::for_reservations);
+  EXPECT_EQ(plain->subject().turn(), Turn{});
+  const Value::Pointer roomy = Value::create(limits, Value::Room::for_more);
   ASSERT_NE(roomy->reservations(), nullptr);
   EXPECT_TRUE(roomy->reservations()->empty());
-  EXPECT_EQ(roomy->turn(), Turn{});
+  EXPECT_EQ(roomy->subject().turn(), Turn{});
   EXPECT_EQ(roomy->encoded(), plain->encoded()) << "what is not used is not written";
 }
 
@@ -110,7 +114,7 @@ TEST(Value, TakesMoreRoomWithAllThatItHas) {
   ASSERT_NE(roomy->reservations(), nullptr);
   EXPECT_EQ(value->idle_at(), charged(pool, std::array{kBucket}, Units(3))->idle_at()) << "logs and leases are gone";
 
-  roomy->perform(kReserve);
+  roomy->subject().perform(kReserve);
   const std::string reserved = roomy->encoded();
   EXPECT_EQ(roomy->move_to_more_room()->encoded(), reserved);
 }
@@ -118,14 +122,14 @@ TEST(Value, TakesMoreRoomWithAllThatItHas) {
 TEST(Value, WithReservationsComesBackFromItsEncodedForm) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_more_room();
-  value->perform(kReserve);
-  value->perform(kCharge);
-  EXPECT_EQ(value->turn(), (Turn{kNow + seconds(5), seconds(5)}));
+  value->subject().perform(kReserve);
+  value->subject().perform(kCharge);
+  EXPECT_EQ(value->subject().turn(), (Turn{kNow + seconds(5), seconds(5)}));
   const std::string bytes = value->encoded();
   const Value::Pointer decoded = Value::decode(bytes, pool);
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->encoded(), bytes);
-  EXPECT_EQ(decoded->turn(), value->turn());
+  EXPECT_EQ(decoded->subject().turn(), value->subject().turn());
   EXPECT_EQ(decoded->memory_pieces(), value->memory_pieces());
   EXPECT_EQ(decoded->idle_at(), kNow + seconds(100));
   for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(Value::decode(bytes.substr(0, size), pool));
@@ -135,61 +139,252 @@ TEST(Value, WithReservationsComesBackFromItsEncodedForm) {
 TEST(Value, IsCopiedWithItsReservations) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_more_room();
-  value->perform(kReserve);
+  value->subject().perform(kReserve);
   value->count_call(Outcome::denied);
   const std::string before = value->encoded();
-  const Value::Pointer copy = value->copy();
+  const Value::Pointer copy = Value::copy(value->subject());
   EXPECT_EQ(copy->encoded(), before);
   EXPECT_EQ(&copy->limits(), &value->limits());
   EXPECT_EQ(copy->denied_calls(), 0U);
-  copy->perform({.kind = Operation::Kind::settle, .at = kNow + seconds(1), .units = Units(1), .id = "hold"});
+  copy->subject().perform({.kind = Operation::Kind::settle, .at = kNow + seconds(1), .units = Units(1), .id = "hold"});
   EXPECT_NE(copy->encoded(), before);
   EXPECT_EQ(value->encoded(), before) << "a copy shares nothing that changes";
 
   const Value::Pointer plain = charged(pool, std::array{kSliding}, Units(3));
-  EXPECT_EQ(plain->copy()->encoded(), plain->encoded());
-  EXPECT_EQ(plain->copy()->reservations(), nullptr);
+  EXPECT_EQ(Value::copy(plain->subject())->encoded(), plain->encoded());
+  EXPECT_EQ(Value::copy(plain->subject())->reservations(), nullptr);
+}
+
+/// Something that a key is besides one subject; it says when it ends.
+class Besides final : public Annex {
+ public:
+  explicit Besides(int& alive) : alive_(alive) { ++alive_; }
+  Besides(const Besides&) = delete;
+  Besides& operator=(const Besides&) = delete;
+  ~Besides() override { --alive_; }
+
+ private:
+  int& alive_;
+};
+
+TEST(Value, OwnsItsAnnex) {
+  LimitsPool pool;
+  int alive = 0;
+  {
+    const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_more);
+    EXPECT_EQ(value->annex(), nullptr);
+    value->set_annex(std::make_unique<Besides>(alive));
+    EXPECT_NE(value->annex(), nullptr);
+    value->set_annex(std::make_unique<Besides>(alive));
+    EXPECT_EQ(alive, 1) << "in place of the one before";
+    const std::unique_ptr<Annex> taken = value->take_annex();
+    EXPECT_EQ(value->annex(), nullptr);
+    value->set_annex(std::make_unique<Besides>(alive));
+    EXPECT_EQ(alive, 2);
+  }
+  EXPECT_EQ(alive, 0);
+}
+
+TEST(Value, WithoutRoomHasNoAnnex) {
+  LimitsPool pool;
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}));
+  EXPECT_EQ(value->annex(), nullptr);
+  EXPECT_EQ(value->object_of_more(), nullptr);
+}
+
+TEST(Value, TakesItsAnnexAlongToMoreRoomButNotIntoACopy) {
+  LimitsPool pool;
+  int alive = 0;
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_more);
+  value->set_annex(std::make_unique<Besides>(alive));
+  const Annex* const annex = value->annex();
+  const Value::Pointer roomy = value->move_to_more_room();
+  EXPECT_EQ(roomy->annex(), annex);
+  EXPECT_EQ(value->annex(), nullptr);
+
+  EXPECT_EQ(Value::copy(roomy->subject())->annex(), nullptr) << "a copy is of the subject";
+  EXPECT_EQ(Value::take(roomy->subject())->annex(), nullptr);
+  EXPECT_EQ(roomy->annex(), annex);
+  EXPECT_EQ(alive, 1);
+}
+
+TEST(Value, WritesNothingOfItsAnnexByItself) {
+  LimitsPool pool;
+  int alive = 0;
+  const Value::Pointer value = charged(pool, std::array{kBucket}, Units(3))->move_to_more_room();
+  const std::string before = value->encoded();
+  value->set_annex(std::make_unique<Besides>(alive));
+  EXPECT_EQ(value->encoded(), before);
+}
+
+TEST(Value, TakesOverAllOfASubject) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_more_room();
+  value->subject().perform(kReserve);
+  value->subject().perform(kCharge);
+  const std::string before = value->encoded();
+  const Value::Pointer taken = Value::take(value->subject());
+  EXPECT_EQ(taken->encoded(), before);
+  EXPECT_EQ(&taken->limits(), &value->limits());
+  ASSERT_NE(taken->reservations(), nullptr);
+  EXPECT_EQ(taken->granted_calls(), 0U) << "counters are those of a key";
+  EXPECT_TRUE(value->reservations()->holds.empty());
+  EXPECT_EQ(value->subject().limits()[1].visit(
+                [&](const auto& algorithm) { return algorithm.used(state_in(value->cells()[1], algorithm), kNow); }),
+            kNoUnits)
+      << "its log is gone";
+
+  const Value::Pointer plain = charged(pool, std::array{kSliding}, Units(3));
+  const std::string plain_before = plain->encoded();
+  const Value::Pointer roomy = Value::take(plain->subject());
+  EXPECT_EQ(roomy->encoded(), plain_before);
+  EXPECT_NE(roomy->reservations(), nullptr) << "whatever room there was";
+}
+
+/// What is used under limit `i`.
+Units used(const Value& value, std::size_t i, Instant at) {
+  return value.limits()[i].visit(
+      [&](const auto& algorithm) { return algorithm.used(state_in(value.cells()[i], algorithm), at); });
+}
+
+TEST(Value, IsCarriedOverToOtherLimitsWithWhatIsUsed) {
+  LimitsPool pool;
+  constexpr LimitSpec kWindow{.algorithm = Algorithm::fixed_window, .size = Units(100), .span = seconds(60)};
+  const Value::Pointer value = charged(pool, std::array{kSliding}, Units(3));
+  const SharedLimits others = pool.get(std::array{kWindow});
+  const Value::Pointer carried = carry_over(value->subject(), others, kNow);
+  EXPECT_EQ(&carried->limits(), &*others);
+  EXPECT_EQ(used(*carried, 0, kNow), Units(3));
+  EXPECT_EQ(carried->reservations(), nullptr) << "nothing is reserved, so that no room is needed";
+}
+
+TEST(Value, IsCarriedOverWithWhatIsReserved) {
+  LimitsPool pool;
+  constexpr LimitSpec kLarger{.algorithm = Algorithm::sliding_log, .size = Units(20), .span = seconds(60)};
+  const Value::Pointer value = charged(pool, std::array{kSliding}, Units(3))->move_to_more_room();
+  value->subject().perform(kReserve);
+  value->subject().perform(kCharge);
+  const Value::Pointer carried = carry_over(value->subject(), pool.get(std::array{kLarger}), kNow);
+  ASSERT_NE(carried->reservations(), nullptr);
+  EXPECT_EQ(carried->subject().turn(), (Turn{kNow + seconds(5), seconds(5)}));
+  EXPECT_EQ(carried->reservations()->holds.size(), 1U);
+  EXPECT_EQ(used(*carried, 0, kNow + seconds(5)), Units(3 + 4 + 2));
+  carried->subject().perform({.kind = Operation::Kind::settle, .at = kNow + seconds(6), .id = "hold"});
+  EXPECT_EQ(used(*carried, 0, kNow + seconds(6)), Units(3 + 2)) << "the hold is still one";
+  EXPECT_TRUE(value->reservations()->holds.empty()) << "and nobody else's";
+
+  const Value::Pointer unused = Value::create(pool.get(std::array{kSliding}), Value::Room::for_more);
+  EXPECT_EQ(carry_over(unused->subject(), pool.get(std::array{kLarger}), kNow)->reservations(), nullptr);
+}
+
+/// The form of a subject whose limits are known to whoever reads.
+std::string without_limits(const Value& value) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_subject(out, value.limits(), value.cells(), value.reservations(), LimitsForm::known);
+  return bytes;
+}
+
+TEST(Value, IsReadWithoutLimitsIfTheyAreKnown) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_more_room();
+  value->subject().perform(kReserve);
+  const std::string bytes = without_limits(*value);
+  const Value::Pointer decoded = Value::decode(bytes, pool, value->shared_limits());
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encoded(), value->encoded());
+  EXPECT_EQ(&decoded->limits(), &value->limits());
+  EXPECT_FALSE(Value::decode(bytes, pool)) << "of what limits?";
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(Value::decode(bytes.substr(0, size), pool, value->shared_limits())) << size;
+  }
+  EXPECT_FALSE(Value::decode(bytes + '\0', pool, value->shared_limits()));
+}
+
+TEST(Value, HasTheLimitsThatAreWrittenWhateverIsKnown) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket}, Units(3));
+  const Value::Pointer decoded = Value::decode(value->encoded(), pool, pool.get(std::array{kSliding}));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encoded(), value->encoded());
+}
+
+TEST(Value, TellsWhatTheKeyIsBesidesOrIsRefused) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket}, Units(3));
+  const DenseHead head{.is_stored = true, .is_shadow = true, .secret = {1, 2, 3}};
+  std::string bytes;
+  Writer out(bytes);
+  encode_subject(out, value->limits(), value->cells(), nullptr, LimitsForm::written, &head);
+  std::optional<DenseHead> read;
+  const Value::Pointer decoded = Value::decode(bytes, pool, {}, &read);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(read, head);
+  EXPECT_NE(decoded->object_of_more(), nullptr) << "there is room for an annex";
+  EXPECT_EQ(decoded->encoded(), value->encoded());
+  EXPECT_FALSE(Value::decode(bytes, pool)) << "where only one subject may be";
+
+  std::optional<DenseHead> none;
+  ASSERT_TRUE(Value::decode(value->encoded(), pool, {}, &none));
+  EXPECT_EQ(none, std::nullopt);
+}
+
+TEST(Value, IsReadInTheMiddleOfMore) {
+  LimitsPool pool;
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding}, Units(3));
+  const std::string bytes = value->encoded().substr(1) + without_limits(*value).substr(1) + "more";
+  Reader in(bytes);
+  const Value::Pointer first = Value::decode_body(in, pool, {});
+  ASSERT_TRUE(first);
+  const Value::Pointer second = Value::decode_body(in, pool, first->shared_limits());
+  ASSERT_TRUE(second);
+  EXPECT_EQ(first->encoded(), value->encoded());
+  EXPECT_EQ(second->encoded(), value->encoded());
+  EXPECT_FALSE(in.done());
+  EXPECT_EQ(in.fixed<std::uint32_t>(), 0x65726F6DU) << "more, the lowest byte first";
+  EXPECT_TRUE(in.done());
 }
 
 TEST(Value, DoesWhatReservesNothingWithoutRoom) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{kBucket, kConcurrent}, Units(3));
-  EXPECT_TRUE(value->perform({.kind = Operation::Kind::release, .at = kNow, .id = "id"}));
-  EXPECT_FALSE(value->perform({.kind = Operation::Kind::release, .at = kNow, .id = "id"}));
-  EXPECT_FALSE(value->perform({.kind = Operation::Kind::refund, .at = kNow, .units = Units(3)}));
+  EXPECT_TRUE(value->subject().perform({.kind = Operation::Kind::release, .at = kNow, .id = "id"}));
+  EXPECT_FALSE(value->subject().perform({.kind = Operation::Kind::release, .at = kNow, .id = "id"}));
+  EXPECT_FALSE(value->subject().perform({.kind = Operation::Kind::refund, .at = kNow, .units = Units(3)}));
   EXPECT_EQ(value->idle_at(), kNow);
-  EXPECT_FALSE(value->perform({.kind = Operation::Kind::settle, .at = kNow, .units = Units(1), .id = "hold"}));
+  EXPECT_FALSE(
+      value->subject().perform({.kind = Operation::Kind::settle, .at = kNow, .units = Units(1), .id = "hold"}));
   EXPECT_GT(value->idle_at(), kNow);
   EXPECT_EQ(value->reservations(), nullptr);
 }
 
 TEST(Value, IsIdleWhenItsHoldsHaveEndedToo) {
   LimitsPool pool;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
-  value->perform(kReserve);
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_more);
+  value->subject().perform(kReserve);
   EXPECT_EQ(value->idle_at(), kNow + seconds(100));
-  value->perform({.kind = Operation::Kind::collect, .at = kNow + seconds(101)});
+  value->subject().perform({.kind = Operation::Kind::collect, .at = kNow + seconds(101)});
   EXPECT_LE(value->idle_at(), kNow + seconds(101));
 }
 
 TEST(Value, IsAheadWhenItsTurnIs) {
   LimitsPool pool;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
-  value->perform(kCharge);
-  EXPECT_FALSE(value->is_ahead(kNow));
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_more);
+  value->subject().perform(kCharge);
+  EXPECT_FALSE(value->subject().is_ahead(kNow));
   const Instant before = kNow - seconds(30);
-  EXPECT_TRUE(value->is_ahead(before));
-  value->clamp(before);
-  EXPECT_FALSE(value->is_ahead(before));
-  EXPECT_EQ(value->turn(), (Turn{before + seconds(5), seconds(5)}));
+  EXPECT_TRUE(value->subject().is_ahead(before));
+  value->subject().clamp(before);
+  EXPECT_FALSE(value->subject().is_ahead(before));
+  EXPECT_EQ(value->subject().turn(), (Turn{before + seconds(5), seconds(5)}));
 }
 
 TEST(Value, CountsTheBytesAndPiecesBehindIt) {
   LimitsPool pool;
-  const Value::Pointer roomy = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
+  const Value::Pointer roomy = Value::create(pool.get(std::array{kBucket}), Value::Room::for_more);
   EXPECT_EQ(roomy->memory_pieces(), 3U) << "itself, the reservations, and the line of their holds";
   const std::size_t bytes = roomy->bytes_behind();
-  roomy->perform(kReserve);
+  roomy->subject().perform(kReserve);
   EXPECT_GT(roomy->bytes_behind(), bytes);
   EXPECT_GT(roomy->memory_pieces(), 3U);
 
@@ -238,10 +433,13 @@ TEST(Value, SurvivesThatItsMemoryIsMoved) {
     return place;
   };
   std::size_t pieces = 0;
-  while (value->relocate_piece(pieces, move)) ++pieces;
+  for (std::size_t i = 0; value->subject().relocate_piece(i, move); i = pieces) ++pieces;
   EXPECT_EQ(pieces + 1, value->memory_pieces());
   EXPECT_EQ(moved + 2, pieces) << "all but the two lists of blocks";
   EXPECT_EQ(value->encoded(), before);
+  std::size_t beyond = pieces + 7;
+  EXPECT_FALSE(value->subject().relocate_piece(beyond, move));
+  EXPECT_EQ(beyond, 7U) << "where the pieces of whatever comes next are counted from";
 }
 
 }  // namespace

@@ -1,0 +1,239 @@
+// RL.CHECKALL: decides a call under the limits of several keys: all are charged, or none is.
+//
+// First everything is decided, and nothing changed: what stands in the call twice is decided on a copy that has been
+// charged before. Then, if all grant the call, each key is opened once more and charged; at the same instant, and in the
+// same order, so that each says once more what it has said.
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arguments.h"
+#include "commands/commands.h"
+#include "keyspace.h"
+#include "ratelimit/standings.h"
+#include "reply.h"
+#include "state.h"
+
+namespace ratelimit::commands {
+namespace {
+
+/// One key of the call, and what its limits say.
+struct Entry {
+  server::Text key;
+  std::string_view subject;
+  std::span<const LimitSpec> specs;  ///< one or none
+  SharedLimits limits{};
+  Verdict verdict{};
+  Value::Pointer charged{};  ///< what the subject would be after this entry, if it stands in the call again
+  bool is_shadow = false;
+
+  [[nodiscard]] bool refuses() const { return verdict.decision.outcome != Outcome::granted; }
+  [[nodiscard]] bool is_same_as(const Entry& other) const {
+    return subject == other.subject && key.view() == other.key.view();
+  }
+};
+
+class CheckAll {
+ public:
+  CheckAll(const Call& call, const CheckAllRequest& request)
+      : call_(call), request_(request), now_(module().clock.now()), asked_(request.call) {
+    for (std::size_t i = 0; i < request.keys; ++i) {
+      const bool has_limit = !request.limits.empty();
+      entries_.push_back({.key = call.word(2 + i),
+                          .subject = request.subjects.empty() ? std::string_view{} : request.subjects.span()[i],
+                          .specs = request.limits.span().subspan(has_limit ? i : 0, has_limit ? 1 : 0)});
+    }
+  }
+
+  std::optional<Fault> run() {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      if (const auto fault = decide_entry(i)) return fault;
+    }
+    const bool is_granted =
+        std::none_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.refuses() && !e.is_shadow; });
+    for (Entry& entry : entries_) {
+      if (is_granted || entry.refuses()) carry_out(entry);
+    }
+    reply(is_granted);
+    return std::nullopt;
+  }
+
+ private:
+  /// Asks the limits of one key, as if the entries before it had been charged.
+  std::optional<Fault> decide_entry(std::size_t i) {
+    Entry& entry = entries_[i];
+    OpenKey key(call_.context(), entry.key, server::Key::Access::read, entry.subject);
+    if (const auto fault = key.fault()) return fault;
+    SharedLimits limits;
+    if (const auto fault = key.find_limits(entry.specs, limits)) return fault;
+    if (entry.specs.empty() && !key.is_stored()) return Fault{Fault::Kind::no_limits, Argument::limits};
+    key.collect(now_);
+    entry.is_shadow = key.is_shadow();
+    entry.limits = limits ? limits : key.subject()->shared_limits();
+    give_id(*entry.limits);
+    const Entry* before = last_of_the_same(i);
+    const bool is_repeated = before != nullptr || is_followed_by_the_same(i);
+    if (!is_repeated) {
+      entry.verdict = decide_on_view(key, *entry.limits, limits);
+      return std::nullopt;
+    }
+    entry.charged = copy_before(before, key, entry.limits);
+    entry.verdict = decide(*entry.limits, entry.charged->cells(), entry.charged->subject().turn(), asked_, now_);
+    if (!entry.refuses()) charge(entry);
+    return std::nullopt;
+  }
+
+  /// A call takes one lease in all keys.
+  void give_id(const Limits& limits) {
+    if (!limits.have_leases() || !id_.empty()) return;
+    id_ = server::random_id();
+    asked_.id = id_;
+  }
+
+  [[nodiscard]] Verdict decide_on_view(const OpenKey& key, const Limits& limits, const SharedLimits& others) const {
+    if (!key.subject()) return decide_idle(limits, asked_, now_);
+    const Subject& subject = *key.subject();
+    if (!others) return decide(limits, subject.cells(), subject.turn(), asked_, now_);
+    const CarriedStates carried(subject.limits(), subject.cells(), limits, subject.turn().or_later(now_));
+    return decide(limits, carried, subject.turn(), asked_, now_);
+  }
+
+  /// The subject under these limits as the entries before leave it.
+  [[nodiscard]] Value::Pointer copy_before(const Entry* before, const OpenKey& key, const SharedLimits& limits) const {
+    if (before == nullptr && !key.subject()) return Value::create(limits, Value::Room::for_more);
+    const Value::Pointer copy = Value::copy(before != nullptr ? before->charged->subject() : *key.subject());
+    return Value::take(carry_over(copy->subject(), limits, now_)->subject());
+  }
+
+  void charge(Entry& entry) const {
+    const Verdict& verdict = entry.verdict;
+    entry.charged->subject().perform({.kind = Operation::Kind::charge,
+                                      .at = now_,
+                                      .units = verdict.decision.granted,
+                                      .span = verdict.turn,
+                                      .id = verdict.id});
+  }
+
+  [[nodiscard]] const Entry* last_of_the_same(std::size_t i) const {
+    for (std::size_t j = i; j-- > 0;) {
+      if (entries_[j].is_same_as(entries_[i])) return &entries_[j];
+    }
+    return nullptr;
+  }
+  [[nodiscard]] bool is_followed_by_the_same(std::size_t i) const {
+    return std::any_of(entries_.begin() + static_cast<std::ptrdiff_t>(i) + 1, entries_.end(),
+                       [&](const Entry& other) { return other.is_same_as(entries_[i]); });
+  }
+
+  /// Charges a key that grants the call, or does to one that refuses it what a denial does.
+  void carry_out(const Entry& entry) {
+    OpenKey key(call_.context(), entry.key, server::Key::Access::write, entry.subject);
+    const Outcome outcome = entry.verdict.decision.outcome;
+    SharedLimits limits;
+    if (outcome != Outcome::never && !key.find_limits(entry.specs, limits)) {
+      key.collect(now_);
+      if (!key.subject() && !limits) limits = entry.limits;
+      if (limits) key.follow(limits, now_);
+      const Subject& subject = *key.subject();
+      if (outcome == Outcome::granted) {
+        key.commit(decide(subject.limits(), subject.cells(), subject.turn(), asked_, now_), now_);
+      } else {
+        key.bring_to(now_);
+      }
+    }
+    key.count_call(outcome);
+  }
+
+  /// What is told to the caller: by the entry that binds.
+  void reply(bool is_granted) {
+    for (Entry& entry : entries_) {
+      if (entry.is_shadow) grant_on_trial(entry.verdict, asked_.cost);
+    }
+    const Entry& binding = binding_entry();
+    Decision decision = binding.verdict.decision;
+    if (is_granted) {
+      for (const Entry& entry : entries_) decision.wait = std::max(decision.wait, entry.verdict.decision.wait);
+    }
+    const std::vector<std::string> labels = distinct_labels();
+    const std::size_t position = position_of(binding);
+    CheckReply form{.label = labels[position]};
+    if (!id_.empty()) form.note = is_granted ? id_ : std::string_view{};
+    std::vector<LimitStanding> standings;
+    if (request_.headers) standings = standings_after_call(labels);
+    if (decision.outcome == Outcome::denied && request_.jitter > Span{}) {
+      decision.wait += server::random_span(request_.jitter);
+    }
+    std::vector<HttpField> fields;
+    if (request_.headers) {
+      fields = http_fields(standings, position, decision.outcome, decision.wait);
+      form.fields = &fields;
+    }
+    reply_check(call_.context(), decision, form);
+  }
+
+  [[nodiscard]] const Entry& binding_entry() const {
+    return *std::min_element(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      return binds_before(a.verdict.decision, b.verdict.decision);
+    });
+  }
+
+  /// Where the limit that binds an entry stands among those of all entries.
+  [[nodiscard]] std::size_t position_of(const Entry& binding) const {
+    std::size_t position = binding.verdict.binding;
+    for (const Entry* entry = entries_.data(); entry != &binding; ++entry) position += entry->limits->size();
+    return position;
+  }
+
+  /// The labels of all limits, as if they stood in one list.
+  [[nodiscard]] std::vector<std::string> distinct_labels() const {
+    std::vector<std::string> labels;
+    for (const Entry& entry : entries_) {
+      for (std::size_t i = 0; i < entry.limits->size(); ++i) {
+        const std::string name = Limits::name_of((*entry.limits)[i].spec());
+        std::string distinct = name;
+        for (int number = 2; std::find(labels.begin(), labels.end(), distinct) != labels.end(); ++number) {
+          distinct = name + '-' + std::to_string(number);
+        }
+        labels.push_back(std::move(distinct));
+      }
+    }
+    return labels;
+  }
+
+  [[nodiscard]] std::vector<LimitStanding> standings_after_call(const std::vector<std::string>& labels) const {
+    std::vector<LimitStanding> all;
+    for (const Entry& entry : entries_) {
+      const OpenKey key(call_.context(), entry.key, server::Key::Access::read, entry.subject);
+      const bool has_them = key.subject() && key.subject()->limits() == *entry.limits;
+      const Value::Pointer copy = has_them ? nullptr : copy_before(nullptr, key, entry.limits);
+      const Subject subject = has_them ? *key.subject() : copy->subject();
+      for (const LimitStanding& standing :
+           standings_after(*entry.limits, subject.cells(), subject.turn(), asked_, entry.verdict, now_)) {
+        all.push_back(standing);
+        all.back().label = labels[all.size() - 1];
+      }
+    }
+    return all;
+  }
+
+  const Call& call_;
+  const CheckAllRequest& request_;
+  Instant now_;
+  Request asked_;
+  std::string id_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace
+
+std::optional<Fault> check_all(const Call& call) {
+  CheckAllRequest request;
+  if (const auto fault = parse_check_all(call.words(), request)) return fault;
+  return CheckAll(call, request).run();
+}
+
+}  // namespace ratelimit::commands
