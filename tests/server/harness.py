@@ -81,8 +81,9 @@ class Client(redis.Redis):
             return str(error)
         raise AssertionError(f"no error, but {reply!r}")
 
-    def rl_info(self, key: str) -> dict:
-        info = pairs(self.execute_command("RL.INFO", key))
+    def rl_info(self, key: str, subject: str | bytes = "") -> dict:
+        """Of a key, or of a subject in it."""
+        info = pairs(self.execute_command("RL.INFO", key, *(["FOR", subject] if subject else [])))
         return info | {"limits": [pairs(limit) for limit in info["limits"]]}
 
     def changes(self) -> int:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import redis
 
 from harness import BASE, DAY, Client, Server, eventually
+from subjects import nothing_forgotten
 
 Word = str | bytes | int
 Command = tuple[Word, ...]
@@ -28,6 +29,7 @@ KEYS = [f"k{number}" for number in range(12)] + ["{tag}a", "{tag}b", "", "key wi
 NUMBERS = [0, 1, 2, 3, 5, 10, 1000, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**64, -1, "01", "1e3", "1.5", "", " 1"]
 SPANS = ["1ms", "2ms", "1s", "60s", "1m", "1h", "1d", "3650d", "3651d", "0s", "60", "1.5s", "1M", "ms", "", "9" * 30]
 LABELS = ["a", "b", "fixed", "sliding-2", "x" * 64, "x" * 65, 'q"', "sp ace", "", "\x00", "ü"]
+SUBJECTS = [*(f"s{number}" for number in range(40)), "\x00", "x" * 1024, "x" * 1025, ""]
 IDS = ["a", "b", "c", "\x00", "x" * 64, "x" * 65, ""]
 UNITS = ["HOUR", "DAY", "WEEK", "MONTH", "YEAR", "CENTURY", "1d"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Mars/Olympus", "../../etc/passwd", "localtime", ""]
@@ -38,7 +40,7 @@ CHECKS = ["RL.CHECK", "RL.PEEK"]
 ALGORITHMS = ["TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"]
 SHORTHANDS = [f"RL.{algorithm}" for algorithm in ALGORITHMS]
 OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE"]
-INTERNAL = ["RL._STORE", "RL._APPLY", "RL._PERFORM"]
+INTERNAL = ["RL._STORE", "RL._APPLY", "RL._PERFORM", "RL._DEFINE", "RL._SWEEP", "RL._FILL"]
 SETTINGS = {
     "maxmemory": ["0", "0", "1mb", "100mb"],
     "maxmemory-policy": ["noeviction", "allkeys-lru", "volatile-ttl"],
@@ -78,7 +80,10 @@ class Grammar:
             (self._check, 30),
             (self._shorthand, 30),
             (self._operation, 20),
-            (lambda: ("RL.INFO", self._key()), 5),
+            (self._define, 3),
+            (self._check_all, 5),
+            (lambda: ("RL.INFO", self._key(), *self._subject()), 5),
+            (lambda: ("RL.TOP", self._key(), *self._rng.choice([(), (self._number(),)])), 1),
             (self._clock, 4),
             (self._internal, 3),
             (self._about_keys, 20),
@@ -95,9 +100,10 @@ class Grammar:
     # --- ours
 
     def _check(self) -> Command:
-        limits = [self._limit() for _ in range(self._rng.choice([0, 1, 1, 1, 2, 3, 8, 9]))]
+        limits = [self._limit() for _ in range(self._rng.choice([0, 0, 1, 1, 1, 1, 2, 3, 8, 9]))]
         name = self._rng.choice(CHECKS)
-        options = [*limits, *(self._options() if name == "RL.CHECK" or self._rng.random() < 0.1 else self._cost())]
+        asks_only = name != "RL.CHECK" and self._rng.random() < 0.9
+        options = [*limits, *([self._subject(), *self._cost()] if asks_only else self._options())]
         if self._rng.random() < 0.1:
             self._rng.shuffle(options)
         return (self._case(name), self._key(), *[word for option in options for word in option])
@@ -109,15 +115,30 @@ class Grammar:
 
     def _operation(self) -> Command:
         name, key, limit = self._rng.choice(OPERATIONS), self._key(), self._limit() if self._rng.random() < 0.3 else ()
+        subject = self._subject()
         match name:
             case "RL.REFUND":
-                return (self._case(name), key, self._number())
+                return (self._case(name), key, self._number(), *subject)
             case "RL.RELEASE":
-                return (self._case(name), key, self._id_word())
+                return (self._case(name), key, self._id_word(), *subject)
             case "RL.SETTLE":
-                return (self._case(name), key, self._id_word(), self._number(), *limit)
-        options = [*self._cost(), *self._id()]
+                return (self._case(name), key, self._id_word(), self._number(), *limit, *subject)
+        options = [subject, *self._cost(), *self._id()]
         return (self._case(name), key, self._span(), *limit, *[word for option in options for word in option])
+
+    def _define(self) -> Command:
+        limits = [self._limit() for _ in range(self._rng.choice([1, 1, 1, 2, 8]))]
+        shadow = ("SHADOW",) if self._rng.random() < 0.2 else ()
+        return (self._case("RL.DEFINE"), self._key(), *[word for limit in limits for word in limit], *shadow)
+
+    def _check_all(self) -> Command:
+        """Mostly of limiters, and if not, with a limit for each key."""
+        keys = [self._key() for _ in range(self._rng.choice([1, 2, 2, 3, 64]))]
+        limits = [self._limit() for _ in keys] if self._rng.random() < 0.5 else []
+        subjects = ("FOR", *(self._rng.choice([*SUBJECTS[:41], ""]) for _ in keys)) if self._rng.random() < 0.7 else ()
+        rest = [*limits, subjects, *self._cost(), *self._headers()]
+        count = len(keys) if self._rng.random() < 0.95 else self._number()
+        return (self._case("RL.CHECKALL"), count, *keys, *[word for option in rest for word in option])
 
     def _limit(self, algorithm: str | None = None) -> Command:
         algorithm = algorithm or self._rng.choice(ALGORITHMS)
@@ -137,10 +158,19 @@ class Grammar:
         return tuple(words)
 
     def _options(self) -> list[Command]:
-        """Those of a check, in their order."""
+        """Those of a check."""
         modes = [("PARTIAL",), ("FORCE",), ("MAXWAIT", self._span())]
         mode = [self._rng.choice(modes)] if self._rng.random() < 0.4 else []
-        return [*self._cost(), *mode, *self._id()]
+        options = [self._subject(), *self._cost(), *mode, *self._id(), *self._headers()]
+        if self._rng.random() < 0.3:
+            self._rng.shuffle(options)
+        return options
+
+    def _subject(self) -> Command:
+        return ("FOR", self._of(SUBJECTS, 42)) if self._rng.random() < 0.6 else ()
+
+    def _headers(self) -> list[Command]:
+        return [option for option in (("HEADERS",), ("JITTER", self._span())) if self._rng.random() < 0.1]
 
     def _cost(self) -> list[Command]:
         return [(self._case("COST"), self._number())] if self._rng.random() < 0.5 else []
@@ -170,6 +200,7 @@ class Grammar:
         return self._rng.choice(
             [
                 ("DEL", key),
+                ("DEL", key, other),  # limiters do not end by themselves
                 ("UNLINK", key, other),
                 ("EXPIRE", key, self._rng.choice([-1, 0, 100_000, 10**9])),
                 ("PERSIST", key),
@@ -211,8 +242,10 @@ class Grammar:
 
     def _garbage(self) -> Command:
         words = [*CHECKS, *SHORTHANDS, *ALGORITHMS, "AS", "COST", "PER", *NUMBERS, *SPANS, *BLOBS, *KEYS]
-        words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "APPROX", *UNITS, *ZONES, *IDS]
-        name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, "RL.INFO", "RL.DEBUG", *INTERNAL])
+        words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
+        words += [*UNITS, *ZONES, *IDS]
+        more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.TOP", "RL.DEBUG"]
+        name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, *INTERNAL])
         return (name, *self._rng.choices(words, k=self._rng.choice([0, 1, 2, 3, 5, 8, 127, 128, 2000])))
 
     def _spoilt(self, command: Command) -> Command:
@@ -393,9 +426,10 @@ class Session:
     def _reload(self, how: str) -> None:
         self._wait_for_children()
         self._forget_what_ends_soon()
-        before = contents(self._server)
-        self._db.execute_command("DEBUG", how)
-        assert_same(before, contents(self._server), f"DEBUG {how} changed the keys")
+        with nothing_forgotten(self._db):
+            before = contents(self._server)
+            self._db.execute_command("DEBUG", how)
+            assert_same(before, contents(self._server), f"DEBUG {how} changed the keys")
         self.tally.checks[f"times {how}"] += 1
 
     def _let_replica_come_or_go(self) -> None:
@@ -407,9 +441,10 @@ class Session:
     def _compare_with_replica(self) -> None:
         self._forget_what_ends_soon()
         eventually(lambda: self._copy.info("replication")["master_link_status"] == "up", "the replica to sync")
-        end = self._db.info("replication")["master_repl_offset"]
-        eventually(lambda: self._copy.info("replication")["slave_repl_offset"] >= end, "the replica to catch up")
-        assert_same(contents(self._server), contents(self._replica), "the replica differs")
+        with nothing_forgotten(self._db):
+            end = self._db.info("replication")["master_repl_offset"]
+            eventually(lambda: self._copy.info("replication")["slave_repl_offset"] >= end, "the replica to catch up")
+            assert_same(contents(self._server), contents(self._replica), "the replica differs")
         self.tally.checks["comparisons with the replica"] += 1
 
     def _wait_for_children(self) -> None:

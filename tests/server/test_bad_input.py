@@ -107,7 +107,10 @@ def test_a_missing_number_is_named(db, clock, argv, name):
     assert refused(db, argv).startswith(f"{name} is missing")
 
 
-COMMANDS = [f"RL.{name}" for name in ("CHECK", "PEEK", "INFO", "REFUND", "RESERVE", "SETTLE", "RELEASE", *NUMBERS)]
+COMMANDS = [
+    f"RL.{name}"
+    for name in ("CHECK", "PEEK", "INFO", "REFUND", "RESERVE", "SETTLE", "RELEASE", "DEFINE", "TOP", *NUMBERS)
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -146,8 +149,8 @@ def test_a_missing_label_is_named(db, clock, argv):
 UNKNOWN_OPTIONS = [
     *(["xyzzy"], [""], ["\0"], ["x" * 2**20], ["COS", "1"], ["COSTS", "1"], ["COST\0", "1"], ["A", "mine"], ["5"]),
     *(["REQUEST"], ["PERREQUEST"], ["PER REQUEST"]),
-    *(["ALIGN"], ["FOR", "xyzzy"], ["PART"], ["FORCED"], ["MAX", "5s"], ["HEADERS"], ["APPROXIMATE"], ["ZONE", "UTC"]),
-    *(["LEAKY", "5", "5", "1s"], ["DAY"], ["JITTER", "5s"], ["partial\0"]),
+    *(["ALIGN"], ["FORE", "xyzzy"], ["PART"], ["FORCED"], ["MAX", "5s"], ["HEADER"], ["APPROXIMATE"], ["ZONE", "UTC"]),
+    *(["LEAKY", "5", "5", "1s"], ["DAY"], ["JITTERS", "5s"], ["partial\0"], ["FOR\0", "xyzzy"], ["SHADOW"]),
 ]
 
 
@@ -171,8 +174,8 @@ def test_an_option_of_one_algorithm_is_none_of_the_others(db, clock, argv, optio
 
 
 @pytest.mark.parametrize("argv", [argv for argv in WHOLE if argv[0] == "RL.PEEK"], ids=shown)
-@pytest.mark.parametrize("option", ["PARTIAL", "FORCE", "MAXWAIT 5s", "ID xyzzy"])
-def test_a_peek_has_no_modes_and_no_id(db, clock, argv, option):
+@pytest.mark.parametrize("option", ["PARTIAL", "FORCE", "MAXWAIT 5s", "ID xyzzy", "JITTER 5s", "HEADERS"])
+def test_a_peek_has_no_modes_no_id_and_no_answer_of_another_form(db, clock, argv, option):
     assert refused(db, [*argv, *option.split()]).startswith("syntax error")
 
 
@@ -180,6 +183,67 @@ def test_a_peek_has_no_modes_and_no_id(db, clock, argv, option):
 @pytest.mark.parametrize("bad", BAD_DURATIONS, ids=lambda bad: ascii(bad[:10]))
 def test_a_bad_maxwait_is_refused(db, clock, argv, bad):
     assert refused(db, [*argv, "MAXWAIT", bad]).startswith("MAXWAIT must be a duration from 1ms to 3650d")
+
+
+@pytest.mark.parametrize("argv", [WHOLE[0], WHOLE[1]], ids=shown)
+@pytest.mark.parametrize("bad", BAD_DURATIONS, ids=lambda bad: ascii(bad[:10]))
+def test_a_bad_jitter_is_refused(db, clock, argv, bad):
+    assert refused(db, [*argv, "JITTER", bad]).startswith("JITTER must be a duration from 1ms to 3650d")
+
+
+# Every command that may be about a subject of a key.
+FOR_SOMEBODY = [
+    *(argv for argv in WHOLE if "FIXED" in " ".join(argv)),
+    *(line.split() for line in ("RL.REFUND k 1", "RL.RELEASE k a", "RL.INFO k", "RL.CHECK k", "RL.PEEK k")),
+    *(line.split() for line in ("RL.RESERVE k 1m", "RL.RESERVE k 1m FIXED 10 60s")),
+    *(line.split() for line in ("RL.SETTLE k a 1", "RL.SETTLE k a 1 FIXED 10 60s")),
+]
+
+
+@pytest.mark.parametrize("argv", FOR_SOMEBODY, ids=shown)
+def test_a_subject_has_a_name_of_1_to_1024_bytes(db, clock, argv):
+    for bad in ("", "x" * 1025, "x" * 2**20):
+        assert refused(db, [*argv, "FOR", bad]) == "FOR must be the name of a subject, of 1 to 1024 bytes"
+    assert refused(db, [*argv, "FOR"]).startswith("FOR is missing")
+
+
+@pytest.mark.parametrize("argv", FOR_SOMEBODY, ids=shown)
+def test_a_call_is_for_one_subject(db, clock, argv):
+    text = refused(db, [*argv, "FOR", "xyzzy", "FOR", "xyzzy"])
+    assert text.startswith(("FOR is given twice", "FOR must be the last argument"))
+
+
+# The words before it, the name of the argument, what is wrong, what would be right.
+DEFINITIONS = [
+    (["RL.DEFINE", "k"], "limits is missing: it must be one to eight limits"),
+    (["RL.DEFINE", "k", "SHADOW"], "limits is missing: it must be one to eight limits"),
+    (["RL.DEFINE", "k", "FIXED", "10", "60s", "SHADOW", "SHADOW"], "SHADOW is given twice"),
+    (["RL.DEFINE", "k", "FIXED", "10"], "window is missing"),
+    (["RL.DEFINE", "k", "FIXED", "0", "60s"], "limit must be an integer"),
+    (["RL.DEFINE", "k", "FIXED", "10", "60s", "AS", ""], "label must be"),
+    (["RL.DEFINE", "k", *["FIXED", "10", "60s"] * 9], "limits must be at most 8"),
+    (["RL.DEFINE", "k", *["FIXED", "10", "60s", "AS", "a"] * 2], "label must be different for each limit of a call"),
+    (["RL.DEFINE", "k", "TOKENBUCKET", "2", "1", "3650d"], "refill must be large enough"),
+    *(
+        (["RL.DEFINE", "k", "FIXED", "10", "60s", *option.split()], "syntax error at argument 5: expected ")
+        for option in ("xyzzy", "FOR xyzzy", "COST 1", "PARTIAL", "ID a", "HEADERS", "JITTER 1s", "SHADOWS")
+    ),
+]
+
+
+@pytest.mark.parametrize(("argv", "text"), cases(DEFINITIONS))
+def test_a_bad_definition_is_refused(db, clock, argv, text):
+    assert refused(db, argv).startswith(text)
+
+
+@pytest.mark.parametrize("bad", [*NO_NUMBERS, "0", "129", "-0", "9" * 20], ids=lambda bad: ascii(bad[:10]))
+def test_no_more_than_128_subjects_are_named(db, clock, bad):
+    assert refused(db, ["RL.TOP", "k", bad]).startswith("count must be an integer from 1 to 128")
+
+
+def test_top_takes_nothing_but_a_key_and_a_count(db, clock):
+    assert refused(db, ["RL.TOP", "k", "10", "xyzzy"]).startswith("count must be the last argument")
+    assert refused(db, ["RL.TOP", "k", "FOR", "xyzzy"]).startswith("count must be an integer")
 
 
 @pytest.mark.parametrize("argv", [argv for argv in WHOLE if argv[0] != "RL.PEEK"], ids=shown)
@@ -192,9 +256,12 @@ def test_a_bad_maxwait_is_refused(db, clock, argv, bad):
         ("ID a ID b", "id is given twice"),
         ("ID", "id is missing"),
         ("MAXWAIT", "MAXWAIT is missing"),
+        ("JITTER 1s JITTER 1s", "JITTER is given twice"),
+        ("JITTER", "JITTER is missing"),
+        ("HEADERS HEADERS", "HEADERS is given twice"),
     ],
 )
-def test_modes_and_ids_are_given_once_and_whole(db, clock, argv, options, text):
+def test_modes_ids_and_forms_of_the_answer_are_given_once_and_whole(db, clock, argv, options, text):
     assert refused(db, [*argv, *options.split()]).startswith(text)
 
 
@@ -230,9 +297,17 @@ def test_a_missing_argument_of_an_operation_is_named(db, clock, argv, name):
     assert refused(db, argv).startswith(f"{name} is missing")
 
 
-@pytest.mark.parametrize("line", ["RL.REFUND k 1 xyzzy", "RL.RELEASE k a xyzzy", "RL.REFUND k 1 FIXED 10 60s"])
-def test_refund_and_release_take_nothing_more(db, clock, line):
-    assert "must be the last argument" in refused(db, line.split())
+@pytest.mark.parametrize(
+    ("line", "rest"),
+    product(
+        ["RL.REFUND k 1", "RL.RELEASE k a", "RL.INFO k"],
+        ["xyzzy", "FIXED 10 60s", "COST 1", "HEADERS", "FO xyzzy", "SHADOW"],
+    ),
+)
+def test_refund_release_and_info_take_a_subject_and_nothing_more(db, clock, line, rest):
+    text = f"syntax error at argument {len(line.split())}: expected FOR subject"
+    assert refused(db, [*line.split(), *rest.split()]) == text
+    assert refused(db, [*line.split(), "FOR", "s", *rest.split()]).endswith(" must be the last argument")
 
 
 @pytest.mark.parametrize("form", [["RL.RESERVE", "k", "1m"], ["RL.SETTLE", "k", "a", "1"]], ids=shown)
@@ -315,10 +390,15 @@ def test_an_option_of_the_call_may_not_be_given_to_each_limit(db, clock, option)
 
 
 # What a command does not have is not offered either.
+ANSWERS = ("JITTER 1s", "HEADERS")
 NOT_THERE = [
-    *(("RL.PEEK k FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s", "ID a")),
-    *(("RL.RESERVE k 10s FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s")),
+    *(("RL.PEEK k FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s", "ID a", *ANSWERS)),
+    *(("RL.RESERVE k 10s FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s", *ANSWERS)),
     *(("RL.SETTLE k a 3 FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s", "ID a", "COST 1")),
+    *(("RL.SETTLE k a 3 FIXED 20 60s", option) for option in ANSWERS),
+    *(("RL.DEFINE k FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s", "ID a", "COST 1")),
+    *(("RL.DEFINE k FIXED 20 60s", option) for option in ("FOR xyzzy", *ANSWERS)),
+    *(("RL.CHECK k FIXED 20 60s", option) for option in ("SHADOW",)),
 ]
 
 
@@ -372,11 +452,6 @@ def test_a_bucket_that_would_refill_too_slowly_is_refused(db, clock, argv, numbe
 def test_a_bucket_may_take_exactly_3650_days_to_refill(db, clock):
     assert db.ask("RL.TOKENBUCKET k 10 1 365d COST 10").reset_ms == 3650 * 86_400_000
     assert db.ask("RL.TOKENBUCKET l 1 1 3650d").reset_ms == 3650 * 86_400_000
-
-
-@pytest.mark.parametrize("argv", [["RL.INFO", "k", "xyzzy"], ["RL.INFO", "k", "FOR", "xyzzy"]], ids=shown)
-def test_info_takes_nothing_but_a_key(db, clock, argv):
-    assert refused(db, argv)
 
 
 def test_a_fault_behind_a_good_limit_is_found_before_anything_is_charged(db, clock):

@@ -14,9 +14,13 @@ def test_info_shows_the_key(db, clock):
     db.ask_times(3, "RL.TOKENBUCKET k 20 10 1s COST 8")
     info = db.rl_info("k")
     assert info["memory"] > 0
-    assert list(info) == ["form", "memory", "granted", "denied", "holds", "limits"]
-    assert {name: info[name] for name in ("form", "granted", "denied", "holds", "limits")} == {
+    names = ["form", "stored", "shadow", "subjects", "memory", "granted", "denied", "holds", "limits"]
+    assert list(info) == names
+    assert {name: info[name] for name in names if name != "memory"} == {
         "form": "single",
+        "stored": 0,
+        "shadow": 0,
+        "subjects": 0,
         "granted": 2,
         "denied": 1,
         "holds": 0,

@@ -1,4 +1,5 @@
-"""The README is true: its sessions, its examples and its table of commands are run against the server."""
+"""What the pages show is true: their sessions, and the README's examples and its table of commands, are run against the
+server."""
 
 from __future__ import annotations
 
@@ -8,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import REPOSITORY, Client, Clock, Server, output_of
+from harness import REPOSITORY, SECOND, Client, Clock, Server, output_of
 
 README = REPOSITORY / "README.md"
+PAGES = [README, *sorted((REPOSITORY / "docs").glob("*.md"))]
 PROMPT = "127.0.0.1:6379> "
+WHEN = 1_800_000_000 * SECOND  # where the pages say that the clock is held
 
 
-def blocks(language: str) -> list[str]:
+def blocks(language: str, page: Path = README) -> list[str]:
     """The fenced code of this language, in the order of the page."""
-    text = README.read_text() if README.exists() else ""
+    text = page.read_text() if page.exists() else ""
     return re.findall(rf"^```{re.escape(language)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
@@ -26,12 +29,19 @@ def exchanges(session: str) -> list[tuple[str, str]]:
     return [(command, output.rstrip()) for command, _, output in (turn.partition("\n") for turn in turns)]
 
 
+def sessions() -> list:
+    """Those of all pages; a page and the first line are the name of a test."""
+    found = [(page, session) for page in PAGES for session in blocks("redis-cli", page)]
+    return [pytest.param(session, id=f"{page.name}: {session.partition(chr(10))[0]}") for page, session in found]
+
+
 def test_the_readme_has_a_session_and_examples():
     assert blocks("redis-cli") and blocks("python") and blocks("js")
 
 
-@pytest.mark.parametrize("session", blocks("redis-cli"), ids=lambda session: str(session).partition("\n")[0])
+@pytest.mark.parametrize("session", sessions())
 def test_every_line_of_a_session_is_true(server: Server, clock: Clock, session: str):
+    clock.set(WHEN)
     assert session.startswith(PROMPT)
     for command, promised in exchanges(session):
         printed = output_of("redis-cli", "-s", str(server.socket), "--no-raw", input=f"{command}\n")
