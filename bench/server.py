@@ -60,7 +60,7 @@ class Server:
         directory.mkdir()
         log = directory / "log"
         words = [self._program, "--port", str(port), "--bind", "127.0.0.1"]
-        words += ["--save", "", "--dir", str(directory), *options]
+        words += ["--save", "", "--dir", str(directory), "--enable-debug-command", "local", *options]
         if self.module:
             words += ["--loadmodule", self.module, *self._module_arguments]
         with log.open("wb") as output:
@@ -92,6 +92,10 @@ class Server:
         time.sleep(0.4)
         memory = self.client.info("memory")
         return int(memory["used_memory"]) - int(memory["mem_clients_normal"])
+
+    def rdb_bytes(self) -> int:
+        """The size of the file that SAVE wrote."""
+        return (Path(self._directory.name) / str(self.port) / "dump.rdb").stat().st_size
 
     def cpu_seconds(self) -> float:
         """Processor time of the thread that executes commands, so far."""

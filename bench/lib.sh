@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# What the commands of this folder share. Sourced after scripts/lib.sh.
+
+folder=$build_dir/bench
+
+# build TARGET: apart from the presets, so that what is measured is always optimised.
+build() {
+  local log=$folder/build.log
+  mkdir -p "$folder"
+  {
+    cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DRATELIMIT_BUILD_BENCH=ON \
+      -DRATELIMIT_BUILD_MODULE=OFF -DRATELIMIT_BUILD_TESTS=OFF &&
+      cmake --build "$folder" --target "$1"
+  } >"$log" 2>&1 || {
+    cat "$log" >&2
+    die "the build failed"
+  }
+}
+
+# Installs what a run against a server needs, builds the load generator and, unless the user names one, the module.
+prepare_load_generator() {
+  local packages
+  mapfile -t packages < <(server_packages)
+  ensure_packages "${packages_build[@]}" libbenchmark-dev python3-redis "${packages[@]}"
+  build bench_load
+  if [[ -z ${RATELIMIT_MODULE:-} ]]; then
+    RATELIMIT_MODULE=$build_dir/ratelimit.so
+    "$root/scripts/build" >&2 || warn "the module could not be built: measuring what is there"
+    [[ -f $RATELIMIT_MODULE ]] || RATELIMIT_MODULE=
+  fi
+  [[ -z $RATELIMIT_MODULE ]] || RATELIMIT_MODULE=$(realpath -e "$RATELIMIT_MODULE")
+}
