@@ -22,12 +22,12 @@ const Value& value_of(const void* value) { return *static_cast<const Value*>(val
 bool load_subjects(RedisModuleIO* io, const Value& value) {
   Dense& dense = *dense_of(value);
   const SharedLimits stored = dense.is_stored() ? value.shared_limits() : SharedLimits{};
-  SubjectHash least = SubjectHash::smallest();
+  std::optional<SubjectHash> last;
   while (true) {
     const std::optional<std::string> chunk = server::read_bytes(io);
     if (!chunk) return false;
-    if (chunk->empty()) return true;
-    if (!dense.take_in(*chunk, stored, module().limits, least)) return false;
+    if (chunk->empty()) return dense.table().spread();
+    if (!dense.take_in(*chunk, stored, module().limits, last)) return false;
   }
 }
 

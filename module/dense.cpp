@@ -2,6 +2,7 @@
 
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "keyed_hash.h"
 
@@ -25,14 +26,7 @@ void Dense::note_denial(SubjectHash hash, std::string_view name) {
   most_denied_->note(hash.word(), name);
 }
 
-std::unique_ptr<Dense> Dense::copy() {
-  auto copy = std::make_unique<Dense>(head_);
-  table_.for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
-    copy->table_.put(hash, Value::copy(subject));
-    return true;
-  });
-  return copy;
-}
+std::unique_ptr<Dense> Dense::copy() const { return std::make_unique<Dense>(head_, table_); }
 
 std::string Dense::encoded_chunk(std::optional<SubjectHash>& from) {
   std::string bytes;
@@ -55,23 +49,25 @@ std::string Dense::encoded_chunk(std::optional<SubjectHash>& from) {
   return bytes;
 }
 
-bool Dense::take_in(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool, SubjectHash& least) {
+bool Dense::take_in(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool,
+                    std::optional<SubjectHash>& last) {
   Reader in(chunk);
   in.require(in.fixed<std::uint8_t>() == kFormatVersion);
   SharedLimits known = stored;
+  std::vector<Newcomer> newcomers;
   do {
     const auto word = in.fixed<std::uint64_t>();
     const SubjectHash hash = SubjectHash::of(word);
-    if (!in.require(hash.word() == word && hash >= least && !table_.find(hash))) return false;
+    if (!in.require(hash.word() == word && !(last && hash <= *last) && !table_.find(hash))) return false;
     const bool has_limits = has_written_limits(in);
     Value::Pointer value = Value::decode_body(in, pool, known);
     // What is known is not written once more.
     if (!value || (has_limits && (stored || (known && value->limits() == *known)))) return false;
     known = value->shared_limits();
-    table_.put(hash, std::move(value));
-    least = hash.next();
+    newcomers.push_back({hash, std::move(value)});
+    last = hash;
   } while (!in.done() && in.ok());
-  return in.done();
+  return in.done() && table_.put_new(newcomers);
 }
 
 std::uint64_t Dense::digest() {

@@ -21,6 +21,7 @@ namespace ratelimit {
 class Dense final : public Annex {
  public:
   explicit Dense(const DenseHead& head) : head_(head) {}
+  Dense(const DenseHead& head, const Table& table) : head_(head), table_(table) {}
 
   [[nodiscard]] const DenseHead& head() const { return head_; }
   /// Whether limits are stored: then they are those of the value, and all subjects have them.
@@ -44,15 +45,16 @@ class Dense final : public Annex {
   [[nodiscard]] const HeavyHitters* most_denied() const { return most_denied_.get(); }
 
   /// The same subjects under the same secret; who was denied is counted anew.
-  [[nodiscard]] std::unique_ptr<Dense> copy();
+  [[nodiscard]] std::unique_ptr<Dense> copy() const;
 
   /// The subjects in their binary form, a chunk at a time: begins with that at `from`, and leaves there where the next chunk
   /// begins; none after the last. Limits are written unless they are stored. Equal subjects give equal chunks.
   [[nodiscard]] std::string encoded_chunk(std::optional<SubjectHash>& from);
-  /// Takes in the subjects of a chunk. `stored` are the limits of all, null if each has its own. False, with some of them
-  /// taken in, if the bytes are anything else, or a subject is there already or stands before `least`, which is left at the
-  /// one behind the last.
-  [[nodiscard]] bool take_in(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool, SubjectHash& least);
+  /// Takes in the subjects of a chunk. `stored` are the limits of all, null if each has its own. `last` is the last subject
+  /// of the chunk before, none if there is none, and becomes that of this one. False, perhaps with some of them taken in, if
+  /// the bytes are anything else, or a subject is there already or does not stand behind the one before.
+  [[nodiscard]] bool take_in(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool,
+                             std::optional<SubjectHash>& last);
 
   /// Of all subjects, whatever their order.
   [[nodiscard]] std::uint64_t digest();

@@ -393,8 +393,8 @@ bool OpenKey::sweep_encoded(std::string_view sweep, std::chrono::milliseconds ex
 }
 
 bool OpenKey::take_in(std::string_view chunk, std::chrono::milliseconds expiry) {
-  SubjectHash least = SubjectHash::smallest();
-  if (dense() == nullptr || !dense()->take_in(chunk, stored_limits(), module().limits, least)) return false;
+  std::optional<SubjectHash> last;
+  if (dense() == nullptr || !dense()->take_in(chunk, stored_limits(), module().limits, last)) return false;
   set_expiry(expiry);
   return true;
 }

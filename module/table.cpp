@@ -113,7 +113,7 @@ Subject Table::insert(SubjectHash hash, SharedLimits limits) {
   if (&*segment.limits() == &*limits) {
     segment.put_idle(at);
   } else {
-    segment.put(at, Value::create(limits));
+    segment.put(at, Value::create(std::move(limits)));
   }
   ++size_;
   return segment.subject(at);
@@ -131,6 +131,56 @@ Subject Table::put(SubjectHash hash, Value::Pointer value) {
   }
   segment.put(*at, std::move(value));
   return segment.subject(*at);
+}
+
+bool Table::put_new(std::span<Newcomer> newcomers) {
+  // In an ascending order the first few of many stand close together: a segment may be some megabytes large until those
+  // have come that let it be split.
+  constexpr std::size_t kMostBytes = 1024 * Segment::kLargestBytes;
+  while (!newcomers.empty()) {
+    const HashRange range = range_at(newcomers.front().hash);
+    const auto end = std::find_if(newcomers.begin(), newcomers.end(),
+                                  [&range](const Newcomer& newcomer) { return newcomer.hash > range.last; });
+    const auto count = static_cast<std::size_t>(end - newcomers.begin());
+    add_to_segment(newcomers.first(count));
+    if (segment_at(range.first).bytes() > kMostBytes) return false;
+    newcomers = newcomers.subspan(count);
+  }
+  return true;
+}
+
+/// Makes a segment anew with subjects who are not in it.
+void Table::add_to_segment(std::span<Newcomer> newcomers) {
+  const SubjectHash hash = newcomers.front().hash;
+  const Segment segment = up_to_date(hash);
+  const unsigned depth = segment.depth();
+  Row row(segment.size() > 0 ? segment.limits() : newcomers.front().value->shared_limits(),
+          segment.size() + newcomers.size());
+  auto next = newcomers.begin();
+  for (std::size_t at = 0; at < segment.slots(); ++at) {
+    if (!segment.is_taken(at)) continue;
+    for (; next != newcomers.end() && next->hash < segment.hash(at); ++next) {
+      row.add(next->hash, std::move(next->value));
+    }
+    if (segment.is_apart(at)) {
+      row.add(segment.hash(at), Value::Pointer(segment.value(at)));
+    } else {
+      row.add(segment.hash(at), segment.cells(at));
+    }
+  }
+  for (; next != newcomers.end(); ++next) row.add(next->hash, std::move(next->value));
+  discard(segment);
+  size_ += newcomers.size();
+  place(row, 0, row.size(), hash, depth);
+}
+
+bool Table::spread() {
+  constexpr std::size_t kMostBytes = 64 * Segment::kLargestBytes;
+  for (SubjectHash from = SubjectHash::smallest();; from = range_at(from).last.next()) {
+    if (segment_at(from).bytes() > Segment::kLargestBytes) rebuild(from, segment_at(from).depth());
+    if (segment_at(from).bytes() > kMostBytes) return false;
+    if (range_at(from).last == SubjectHash::largest()) return true;
+  }
 }
 
 void Table::erase(SubjectHash hash) {

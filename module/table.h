@@ -10,7 +10,8 @@
 // What comes out does not depend on when.
 //
 // Hashes that are made up, as they can come in a payload, make insertions slow, but the table neither wrong nor large:
-// a segment is only split while that many segments make sense, and grows on otherwise.
+// a segment is only split while that many segments make sense, and grows on otherwise. Where too many come from a file,
+// they are refused.
 #ifndef RATELIMIT_MODULE_TABLE_H
 #define RATELIMIT_MODULE_TABLE_H
 
@@ -29,6 +30,12 @@
 
 namespace ratelimit {
 
+/// A subject that comes into a table.
+struct Newcomer {
+  SubjectHash hash;
+  Value::Pointer value;
+};
+
 class Table {
  public:
   Table();
@@ -36,7 +43,7 @@ class Table {
   ~Table();
 
   /// The same subjects once more. O(n).
-  [[nodiscard]] std::unique_ptr<Table> copy() const { return std::unique_ptr<Table>(new Table(*this)); }
+  explicit Table(const Table& other);
 
   /// Subjects, idle ones that are not forgotten included.
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -54,6 +61,11 @@ class Table {
   /// Puts a subject in place of what is there, or as a new one. If it has room for reservations, it keeps that until it
   /// is found empty when the table is put in order, or must grow.
   Subject put(SubjectHash hash, Value::Pointer value);
+  /// Adds subjects in ascending order of whom none is there: quicker than one by one. False, with some of them added, if
+  /// more hashes are alike than any that were drawn. O(n).
+  [[nodiscard]] bool put_new(std::span<Newcomer> newcomers);
+  /// Splits what grew too large while most were not there yet. False if more hashes are alike than any that were drawn.
+  [[nodiscard]] bool spread();
   /// Removes a subject, if it is there. Memory is given back by a sweep.
   void erase(SubjectHash hash);
 
@@ -124,8 +136,6 @@ class Table {
   // What redefine_some keeps to.
   static constexpr std::size_t kMostPending = 24;
 
-  Table(const Table& other);
-
   [[nodiscard]] std::size_t entry_of(SubjectHash hash) const {
     return static_cast<std::size_t>(hash.word() >> 1U >> (63 - depth_));
   }
@@ -150,6 +160,7 @@ class Table {
   /// The segment of that hash, up to date and with room for a new subject; if nobody is in it, it has these limits.
   Segment with_room(SubjectHash hash, const SharedLimits& limits);
 
+  void add_to_segment(std::span<Newcomer> newcomers);
   [[nodiscard]] std::vector<Segment> segments_in(const HashRange& range) const;
   void rebuild(SubjectHash hash, unsigned depth);
   [[nodiscard]] SharedLimits limits_for(std::span<const Segment> segments) const;

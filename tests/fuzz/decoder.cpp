@@ -224,8 +224,8 @@ std::string chunks_of(Dense& dense) {
 void try_chunk(Value& value, std::string_view payload, LimitsPool& pool) {
   Dense& dense = *dense_of(value);
   const SharedLimits stored = dense.is_stored() ? value.shared_limits() : SharedLimits{};
-  SubjectHash least = SubjectHash::smallest();
-  const bool is_read = dense.take_in(payload, stored, pool, least);
+  std::optional<SubjectHash> last;
+  const bool is_read = dense.take_in(payload, stored, pool, last);
   require_sound(dense, pool);
   if (!is_read) return;
   const std::string chunks = chunks_of(dense);

@@ -93,8 +93,8 @@ std::string chunk_of(Dense& dense) {
 /// Whether a table takes a chunk in, and each of its subjects is then there as it is written.
 bool takes_in(Dense& dense, std::string_view chunk, const SharedLimits& stored, LimitsPool& pool) {
   const std::vector<char> copy(chunk.begin(), chunk.end());  // just so long, so that sanitizers see who reads beyond it
-  SubjectHash least = SubjectHash::of(0);
-  return dense.take_in({copy.data(), copy.size()}, stored, pool, least);
+  std::optional<SubjectHash> last;
+  return dense.take_in({copy.data(), copy.size()}, stored, pool, last);
 }
 bool is_readable(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool) {
   Dense dense(head(static_cast<bool>(stored)));
@@ -214,8 +214,8 @@ TEST(Dense, ComesBackFromItsChunks) {
 
       // As a file is loaded: one chunk behind the other.
       Dense loaded(head(is_stored));
-      SubjectHash least = SubjectHash::of(0);
-      for (const std::string& chunk : chunks) ASSERT_TRUE(loaded.take_in(chunk, stored, pool, least));
+      std::optional<SubjectHash> last;
+      for (const std::string& chunk : chunks) ASSERT_TRUE(loaded.take_in(chunk, stored, pool, last));
       EXPECT_EQ(loaded.table().size(), dense.table().size());
       EXPECT_EQ(loaded.digest(), dense.digest());
       EXPECT_EQ(chunks_of(loaded), chunks);
@@ -263,8 +263,8 @@ TEST(Dense, WritesASubjectThatIsLargerThanAChunk) {
   const std::vector<std::string> chunks = chunks_of(dense);
   ASSERT_EQ(chunks.size(), 2U);
   Dense loaded(head(true));
-  SubjectHash least = SubjectHash::of(0);
-  for (const std::string& chunk : chunks) ASSERT_TRUE(loaded.take_in(chunk, limits, pool, least));
+  std::optional<SubjectHash> last;
+  for (const std::string& chunk : chunks) ASSERT_TRUE(loaded.take_in(chunk, limits, pool, last));
   EXPECT_EQ(loaded.digest(), dense.digest());
 }
 
@@ -398,11 +398,11 @@ TEST(Dense, TakesInASubjectOnlyOnceAndInTheOrderOfHashes) {
     return chunk_of(dense);
   };
   Dense dense(head(true));
-  SubjectHash least = SubjectHash::of(0);
-  EXPECT_TRUE(dense.take_in(one(100), limits, pool, least));
-  EXPECT_EQ(least, SubjectHash::of(102)) << "the one behind the last";
-  EXPECT_FALSE(dense.take_in(one(50), limits, pool, least)) << "a chunk that should have come before";
-  EXPECT_TRUE(dense.take_in(one(102), limits, pool, least));
+  std::optional<SubjectHash> last;
+  EXPECT_TRUE(dense.take_in(one(100), limits, pool, last));
+  EXPECT_EQ(last, SubjectHash::of(100));
+  EXPECT_FALSE(dense.take_in(one(50), limits, pool, last)) << "a chunk that should have come before";
+  EXPECT_TRUE(dense.take_in(one(102), limits, pool, last));
 
   EXPECT_TRUE(takes_in(dense, one(50), limits, pool)) << "each for itself";
   EXPECT_FALSE(takes_in(dense, one(100), limits, pool)) << "but none that is there";

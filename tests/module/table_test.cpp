@@ -291,7 +291,7 @@ class Pair {
   }
 
   void copy() {
-    table_ = table_->copy();
+    table_ = std::make_unique<Table>(*table_);
     ASSERT_TRUE(table_->is_valid());
   }
 
@@ -459,6 +459,76 @@ TEST(Table, KeepsItsDirectorySmallWhateverTheHashes) {
             kSubjects / 4);
 }
 
+/// Adds new subjects, a chunk at a time, as a file brings them. False as soon as the table refuses some.
+bool load(Table& table, const SharedLimits& limits, std::span<const SubjectHash> hashes) {
+  constexpr std::size_t kChunk = 3000;
+  for (std::size_t begin = 0; begin < hashes.size(); begin += kChunk) {
+    std::vector<Newcomer> newcomers;
+    for (const SubjectHash hash : hashes.subspan(begin, std::min(kChunk, hashes.size() - begin))) {
+      newcomers.push_back({hash, Value::create(limits)});
+      charge(newcomers.back().value->subject(), Units(1 + static_cast<std::int64_t>(hash.word() % 9)), kNow);
+    }
+    if (!table.put_new(newcomers)) return false;
+  }
+  return table.spread();
+}
+
+std::vector<SubjectHash> in_a_row(std::size_t count) {
+  std::vector<SubjectHash> hashes{SubjectHash::smallest()};
+  while (hashes.size() < count) hashes.push_back(hashes.back().next());
+  return hashes;
+}
+
+TEST(Table, IsTheSameIfItsSubjectsComeInOrderAndManyAtATime) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get(std::array{kBucket, kLog});
+  std::vector<SubjectHash> hashes;
+  for (std::uint64_t i = 0; i < 50'000; ++i) hashes.push_back(spread(i));
+  std::sort(hashes.begin(), hashes.end());
+  Table one_by_one;
+  for (const SubjectHash hash : hashes) {
+    charge(one_by_one.insert(hash, limits), Units(1 + static_cast<std::int64_t>(hash.word() % 9)), kNow);
+  }
+  Table at_a_time;
+  ASSERT_TRUE(load(at_a_time, limits, hashes));
+  EXPECT_TRUE(at_a_time.is_valid());
+  EXPECT_EQ(contents_of(at_a_time), contents_of(one_by_one));
+  EXPECT_LE(at_a_time.bytes(), one_by_one.bytes() * 11 / 10);
+}
+
+TEST(Table, TakesNewSubjectsBetweenThoseThatAreThere) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get(std::array{kBucket});
+  Table table;
+  fill(table, limits, 0, 2'000);
+  Value::Pointer other = Value::create(pool.get(std::array{kWindow}));
+  table.put(spread(2'000), std::move(other));
+  std::vector<SubjectHash> hashes;
+  for (std::uint64_t i = 3'000; i < 9'000; ++i) hashes.push_back(spread(i));
+  std::sort(hashes.begin(), hashes.end());
+  Contents before = contents_of(table);
+  ASSERT_TRUE(load(table, limits, hashes));
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_EQ(table.size(), 8'001U);
+  Contents after = contents_of(table);
+  for (const auto& [hash, bytes] : before) EXPECT_EQ(after[hash], bytes);
+}
+
+TEST(Table, TakesSomeHashesThatAreAlikeFromAFileAndRefusesMany) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get(std::array{kBucket});
+  Table some;
+  EXPECT_TRUE(load(some, limits, in_a_row(8'000)));
+  EXPECT_TRUE(some.is_valid());
+  Table many;
+  EXPECT_FALSE(load(many, limits, in_a_row(100'000)));
+  EXPECT_TRUE(many.is_valid());
+  // A million would take minutes if nobody stopped them.
+  Table very_many;
+  EXPECT_FALSE(load(very_many, limits, in_a_row(1'000'000)));
+  EXPECT_LT(very_many.size(), 500'000U);
+}
+
 TEST(Table, KnowsWhatItsSubjectsKeepElsewhere) {
   LimitsPool pool;
   const SharedLimits logs = pool.get({&kLog, 1});
@@ -509,7 +579,7 @@ TEST(Table, IsCopiedWithAllThatIsStillToBeDone) {
   table.put(spread(7), Value::take(*table.find(spread(7))))
       .perform({.kind = Operation::Kind::reserve, .at = kNow, .units = Units(1), .span = 100s, .id = "hold"});
   table.redefine(pool.get({&kSmallBucket, 1}), kNow + 1s);
-  const std::unique_ptr<Table> copy = table.copy();
+  const auto copy = std::make_unique<Table>(table);
   EXPECT_TRUE(copy->has_pending_changes());
   EXPECT_EQ(copy->size(), table.size());
   const Contents before = contents_of(table);

@@ -72,3 +72,40 @@ def test_values_and_logs_that_are_moved_stay_as_they_are(defragmenting: Client):
     for log in range(1, 2 * LOGS, 2):
         assert client.ask(f"RL.SLIDING log:{log} 4294967295 1h").granted == 1
     client.flushall()
+
+
+SUBJECTS = 60_000
+
+
+def fragmented_table(client: Client) -> None:
+    """Segments of a large table, between which those of another one are gone again; some subjects are kept apart."""
+    client.do("RL.DEBUG CLOCK SET 4102444800000000000")
+    for key in ("table", "other"):
+        client.do(f"RL.DEFINE {key} TOKENBUCKET 20 1 1h SLIDING 9 1h")
+    pipe = client.pipeline(transaction=False)
+    for number in range(SUBJECTS):
+        for key in ("table", "other"):
+            pipe.execute_command("RL.CHECK", key, "FOR", number, "COST", 1 + number % 9)
+        if number % 100 == 0:
+            pipe.execute_command("RL.RESERVE", "table", "1h", "FOR", f"held {number}", "COST", 2, "ID", "a")
+        if number % 5_000 == 0:
+            pipe.execute()
+    pipe.execute()
+    client.delete("other")
+
+
+def test_segments_of_a_table_that_are_moved_lose_nobody(defragmenting: Client):
+    client = defragmenting
+    fragmented_table(client)
+    before = digest(client)
+    client.config_set("activedefrag", "yes")
+    # Less than half of the table's segments, of some hundred subjects each.
+    eventually(lambda: client.info("stats")["active_defrag_hits"] > SUBJECTS / 1_000, "the server to move segments")
+    for number in range(0, SUBJECTS, 7):
+        left = 8 - number % 9
+        assert client.ask(f"RL.PEEK table FOR {number}").granted == min(left, 1)
+    assert digest(client) == before
+    assert client.execute_command("RL.SETTLE", "table", "a", 1, "FOR", "held 100")[-1] == "settled"
+    for number in range(SUBJECTS, SUBJECTS + 20_000):
+        assert client.do(f"RL.CHECK table FOR {number}")[0] == 1
+    client.flushall()
