@@ -23,6 +23,15 @@ def pinned_to(core: int | None):
     return None if core is None else lambda: os.sched_setaffinity(0, {core})
 
 
+def _free_helpers(pid: int) -> None:
+    """Lets the threads that a server has for work in the background run anywhere, as they do without us: on the core of the
+    one that executes commands, they would stop it for milliseconds."""
+    allowed = os.sched_getaffinity(0)
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        if int(thread.name) != pid:
+            os.sched_setaffinity(int(thread.name), allowed)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -77,6 +86,7 @@ class Server:
                 return False
 
         _until(answers, "the server does not answer")
+        _free_helpers(process.pid)
         return client
 
     def empty(self) -> None:
