@@ -16,8 +16,6 @@
 namespace ratelimit {
 namespace {
 
-using std::chrono_literals::operator""us;
-
 /// Whether the words behind the module's path are understood; `debug` is set if DEBUG is among them.
 bool parse_module_arguments(std::span<RedisModuleString* const> words, bool& debug) {
   for (RedisModuleString* word : words) {
@@ -35,7 +33,8 @@ void write_info(RedisModuleInfoCtx* info, int) {
   section.add("states_kept_after_early_expiry", module().early_expiries.size());
   section.add("dense_keys", module().housekeeping.size());
   section.add("keys_with_pending_changes", module().housekeeping.keys_with_pending_changes());
-  section.add("longest_housekeeping_step_us", static_cast<std::uint64_t>(module().housekeeping.longest_step() / 1us));
+  section.add("longest_housekeeping_step_us",
+              static_cast<std::uint64_t>(module().housekeeping.longest_step() / std::chrono::microseconds{1}));
   section.add("effects_are_written", module().followers.may_exist() ? 1 : 0);
 }
 

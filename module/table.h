@@ -43,7 +43,7 @@ class Table {
   ~Table();
 
   /// The same subjects once more. O(n).
-  explicit Table(const Table& other);
+  Table(const Table& other);
 
   /// Subjects, idle ones that are not forgotten included.
   [[nodiscard]] std::size_t size() const { return size_; }
