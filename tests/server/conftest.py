@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import Node
 from harness import BASE, MODULE, REPOSITORY, Client, Clock, Server
 
 
@@ -107,3 +108,21 @@ def complaint_of(server: Server) -> str:
     except AssertionError as error:
         return str(error)
     return ""
+
+
+@pytest.fixture
+def node() -> Iterator[Callable[..., Node]]:
+    """Starts a server for this test alone, which may be killed: node(option, ...)."""
+    nodes: list[Node] = []
+
+    def start(*options: str) -> Node:
+        nodes.append(Node(*options))
+        return nodes[-1].start()
+
+    yield start
+    try:
+        for each in nodes:
+            each.assert_well()
+    finally:
+        for each in nodes:
+            each.stop()

@@ -304,29 +304,11 @@ class FollowedAndKilled(Followed):
 PLACES = [Reloaded, Saved, Appended, Rewritten, Followed, FollowedAndKilled]
 
 
-@pytest.fixture
-def start_node():
-    """Starts a server that may be killed."""
-    nodes: list[Node] = []
-
-    def start(*options: str) -> Node:
-        nodes.append(Node(*options))
-        return nodes[-1].start()
-
-    yield start
-    try:
-        for node in nodes:
-            node.assert_well()
-    finally:
-        for node in nodes:
-            node.stop()
-
-
 @pytest.mark.parametrize("is_stored", [False, True], ids=["unstored", "stored"])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_subject_is_answered_as_a_key_of_its_own_would_be(start_node, place, is_stored):
+def test_a_subject_is_answered_as_a_key_of_its_own_would_be(node, place, is_stored):
     print("RATELIMIT_TEST_SEED", SEED)
-    here = place(start_node)
+    here = place(node)
     db = here.server.client()
     traffic = Traffic(random.Random(f"{SEED} {place.__name__} {is_stored}"), db, is_stored=is_stored)
     for crowd in (3, 300):

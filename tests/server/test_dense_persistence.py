@@ -13,6 +13,7 @@ import pytest
 from cluster import Node
 from ears import Words, words_of
 from harness import BASE, MINUTE, SECOND, Client, Clock, Server, eventually
+from restarts import crash, reload, rewrite, save, save_in_the_background
 from subjects import fill, for_subject, nothing_forgotten, standing, subjects
 from test_persistence import EARLIER, LATER, STATES
 
@@ -73,41 +74,6 @@ def test_the_subjects_that_are_kept_are_what_they_are_meant_to_be(db, held):
 # --- written down and read again --------------------------------------------------------------------
 
 
-def reload(server: Node) -> None:
-    with server.client() as db:
-        db.do("DEBUG RELOAD")
-
-
-def save(server: Node) -> None:
-    with server.client() as db:
-        db.save()
-    server.kill()
-    server.start()
-
-
-def save_in_the_background(server: Node) -> None:
-    with server.client() as db:
-        db.bgsave()
-        eventually(lambda: not db.info("persistence")["rdb_bgsave_in_progress"], "the file to be written")
-        assert db.info("persistence")["rdb_last_bgsave_status"] == "ok"
-    server.kill()
-    server.start()
-
-
-def crash(server: Node) -> None:
-    server.kill()
-    server.start()
-
-
-def rewrite(server: Node) -> None:
-    with server.client() as db:
-        db.bgrewriteaof()
-        eventually(lambda: not db.info("persistence")["aof_rewrite_in_progress"], "the file to be written anew")
-        assert db.info("persistence")["aof_last_bgrewrite_status"] == "ok"
-    server.kill()
-    server.start()
-
-
 AOF = ("--appendonly", "yes", "--appendfsync", "always")
 WAYS: dict[str, tuple[Callable[[Node], None], tuple[str, ...]]] = {
     "DEBUG RELOAD": (reload, ()),
@@ -117,24 +83,6 @@ WAYS: dict[str, tuple[Callable[[Node], None], tuple[str, ...]]] = {
     "AOF, rewritten with a preamble": (rewrite, (*AOF, "--aof-use-rdb-preamble", "yes")),
     "AOF, rewritten without a preamble": (rewrite, (*AOF, "--aof-use-rdb-preamble", "no")),
 }
-
-
-@pytest.fixture
-def node() -> Iterator[Callable[..., Node]]:
-    """Starts a server for this test alone, which may be killed: node(option, ...)."""
-    nodes: list[Node] = []
-
-    def start(*options: str) -> Node:
-        nodes.append(Node(*options))
-        return nodes[-1].start()
-
-    yield start
-    try:
-        for each in nodes:
-            each.assert_well()
-    finally:
-        for each in nodes:
-            each.stop()
 
 
 @pytest.mark.parametrize("way", WAYS)

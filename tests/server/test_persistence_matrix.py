@@ -11,48 +11,10 @@ import redis
 
 from cluster import Node
 from harness import BASE, HOUR, Client, Clock, Server, ServerDied, eventually, same_allocator
+from restarts import crash, reload, rewrite, save, save_in_the_background, shut_down
 from test_persistence import LATER, fill, info, picture, sealed
 
 # --- written down and read again ---
-
-
-def save(server: Node) -> None:
-    with server.client() as db:
-        db.save()
-    server.kill()
-    server.start()
-
-
-def save_in_the_background(server: Node) -> None:
-    with server.client() as db:
-        db.bgsave()
-        eventually(lambda: not db.info("persistence")["rdb_bgsave_in_progress"], "the file to be written")
-        assert db.info("persistence")["rdb_last_bgsave_status"] == "ok"
-    server.kill()
-    server.start()
-
-
-def reload(server: Node) -> None:
-    with server.client() as db:
-        db.do("DEBUG RELOAD")
-
-
-def crash(server: Node) -> None:
-    """With `always`, a grant is in the file before its reply is sent: nothing is lost with the process."""
-    server.kill()
-    server.start()
-
-
-def shut_down(server: Node) -> None:
-    server.restart()
-
-
-def rewrite(server: Node) -> None:
-    with server.client() as db:
-        db.bgrewriteaof()
-        eventually(lambda: not db.info("persistence")["aof_rewrite_in_progress"], "the file to be written anew")
-        assert db.info("persistence")["aof_last_bgrewrite_status"] == "ok"
-    server.restart()
 
 
 AOF = ("--appendonly", "yes", "--appendfsync")
@@ -66,24 +28,6 @@ WAYS: dict[str, tuple[Callable[[Node], None], tuple[str, ...]]] = {
     "AOF, rewritten with a preamble": (rewrite, (*AOF, "everysec", "--aof-use-rdb-preamble", "yes")),
     "AOF, rewritten without a preamble": (rewrite, (*AOF, "everysec", "--aof-use-rdb-preamble", "no")),
 }
-
-
-@pytest.fixture
-def node() -> Iterator[Callable[..., Node]]:
-    """Starts a server for this test alone, which may be killed: node(option, ...)."""
-    nodes: list[Node] = []
-
-    def start(*options: str) -> Node:
-        nodes.append(Node(*options))
-        return nodes[-1].start()
-
-    yield start
-    try:
-        for each in nodes:
-            each.assert_well()
-    finally:
-        for each in nodes:
-            each.stop()
 
 
 @pytest.mark.parametrize("way", WAYS)
