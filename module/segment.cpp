@@ -234,23 +234,6 @@ void Segment::end(std::size_t at) const {
   }
 }
 
-// Who stands beyond the gap, seen from home, moves into it, and so do all behind that are like that. They are on one
-// side of it only, for homes are in order, too.
-void Segment::close(std::size_t at) const {
-  std::size_t last = at + 1;
-  while (last < slots_ && is_taken(last) && home(key(last)) < last) ++last;
-  std::size_t gap = last - 1;
-  if (last > at + 1) {
-    move_slots(at + 1, last, at);
-  } else {
-    std::size_t first = at;
-    while (first > 0 && is_taken(first - 1) && home(key(first - 1)) >= first) --first;
-    if (first < at) move_slots(first, at, first + 1);
-    gap = first;
-  }
-  leave(gap);
-}
-
 void Segment::leave(std::size_t at) const {
   word(at) = 0;
   --block_->used;

@@ -164,11 +164,9 @@ class Segment {
   /// Puts a subject into a slot in which nothing is: its states, if it has the limits of the segment and no room to
   /// reserve, and otherwise as it is.
   void put(std::size_t at, Value::Pointer value) const;
-  /// Ends what is in a slot, which must be put into, closed or left at once.
+  /// Ends what is in a slot, which must be put into or left at once.
   void end(std::size_t at) const;
-  /// Gives a slot back in which nothing is. Moves others.
-  void close(std::size_t at) const;
-  /// Gives it back without moving others. No one is found from then on, but all can be moved into a row.
+  /// Gives a slot back in which nothing is. No one is found from then on, but all can be moved into a row.
   void leave(std::size_t at) const;
 
   /// Moves all subjects into a row that has the limits of the segment; none may be kept apart. As quick as a copy.

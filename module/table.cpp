@@ -183,15 +183,6 @@ bool Table::spread() {
   }
 }
 
-void Table::erase(SubjectHash hash) {
-  const Segment& segment = segment_at(hash);
-  const std::optional<std::size_t> at = segment.find(hash);
-  if (!at) return;
-  segment.end(*at);
-  segment.close(*at);
-  --size_;
-}
-
 std::optional<HashRange> Table::crowded(SubjectHash hash) const {
   if (!segment_at(hash).is_full()) return std::nullopt;
   return range_at(hash);

@@ -66,8 +66,6 @@ class Table {
   [[nodiscard]] bool put_new(std::span<Newcomer> newcomers);
   /// Splits what grew too large while most were not there yet. False if more hashes are alike than any that were drawn.
   [[nodiscard]] bool spread();
-  /// Removes a subject, if it is there. Memory is given back by a sweep.
-  void erase(SubjectHash hash);
 
   /// If memory would have to grow for a new subject: the hashes among which it is worth a look for idle ones first.
   [[nodiscard]] std::optional<HashRange> crowded(SubjectHash hash) const;

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from oracle import AnyId, Decision, Key, Request, Verdict, fewest, labels, longest
+from oracle import AnyId, Decision, Key, Request, Verdict, fewest, longest
 from oracle_limits import Concurrent, Limit
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import redis
 
-from harness import BASE, DAY, Client, Server, eventually
+from harness import BASE, DAY, Server, eventually
 from subjects import nothing_forgotten
 
 Word = str | bytes | int
