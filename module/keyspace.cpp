@@ -59,14 +59,20 @@ void OpenKey::bring_back() {
   if (!encoded) return;
   Value::Pointer value = Value::decode(*encoded, module().limits);
   if (access_ == server::Key::Access::read) {
-    own_ = std::move(value);
-    value_ = own_.get();
-  } else {
-    module().early_expiries.forget(name);
-    put(std::move(value));
-    subject_ = value_->subject();
-    publish(value_->idle_at(), now, {});
+    brought_back_ = std::move(value);
+    value_ = brought_back_.get();
+    return;
   }
+  module().early_expiries.forget(name);
+  put(std::move(value));
+  const std::chrono::milliseconds expiry = set_end(value_->idle_at(), now);
+  // Whoever is asked for, it is the key that is back.
+  if (module().followers.may_exist()) {
+    tell_key(expiry);
+  } else {
+    context_.replicate_call();
+  }
+  key_.signal_modified();
 }
 
 std::optional<Fault> OpenKey::fault() const {
@@ -171,9 +177,7 @@ void OpenKey::make_dense(const DenseHead& head, const SharedLimits& limits) {
   value_->set_annex(std::make_unique<Dense>(head));
   key_.persist();
   module().housekeeping.note(context_, {context_.database(), name_.view()});
-  if (!head.is_stored && module().followers.may_exist()) {
-    context_.replicate(kStoreCommand, name_, kNoExpiry.count(), encode_value(*value_));
-  }
+  if (!head.is_stored && module().followers.may_exist()) tell_key(kNoExpiry);
 }
 
 void OpenKey::commit(const Verdict& verdict, Instant now) {
@@ -223,12 +227,7 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
   std::chrono::milliseconds expiry = kNoExpiry;
   if (dense() == nullptr) {
     if (idle_at <= now) return remove();
-    // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever
-    // clock it is later: a key that lingers does no harm, one that ends too early forgets what was used.
-    using std::chrono::ceil;
-    using std::chrono::milliseconds;
-    expiry = ceil<milliseconds>(idle_at.time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
-    key_.expire_at(expiry);
+    expiry = set_end(idle_at, now);
   }
   if (module().followers.may_exist()) {
     replicate(expiry, effect);
@@ -236,6 +235,20 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
     context_.replicate_call();  // reaches nobody, but counts as a change to be saved
   }
   key_.signal_modified();
+}
+
+// The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever clock it
+// is later: a key that lingers does no harm, one that ends too early forgets what was used.
+std::chrono::milliseconds OpenKey::set_end(Instant idle_at, Instant now) {
+  using std::chrono::ceil;
+  using std::chrono::milliseconds;
+  const auto end = ceil<milliseconds>(idle_at.time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
+  key_.expire_at(end);
+  return end;
+}
+
+void OpenKey::tell_key(std::chrono::milliseconds expiry) const {
+  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*value_));
 }
 
 void OpenKey::tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const {
@@ -253,7 +266,7 @@ void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) 
   std::string bytes;
   Writer out(bytes);
   if (travels_whole || (effect.changes == nullptr && effect.operation == nullptr)) {
-    if (is_key_itself()) return tell(kStoreCommand, expiry, encode_value(*value_));
+    if (is_key_itself()) return tell_key(expiry);
     bytes.reserve(64);
     encode_subject(out, subject_->limits(), subject_->cells(), subject_->reservations(),
                    dense()->is_stored() ? LimitsForm::known : LimitsForm::written);

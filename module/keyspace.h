@@ -114,6 +114,10 @@ class OpenKey {
   /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file, and those
   /// who watch the key.
   void publish(Instant idle_at, Instant now, const Effect& effect);
+  /// Lets the server end the key when it is idle, and returns when that is.
+  std::chrono::milliseconds set_end(Instant idle_at, Instant now);
+  /// Tells the key itself as it is; or an effect on the subject.
+  void tell_key(std::chrono::milliseconds expiry) const;
   void tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const;
   void replicate(std::chrono::milliseconds expiry, const Effect& effect) const;
   void set_expiry(std::chrono::milliseconds expiry);
@@ -128,7 +132,8 @@ class OpenKey {
   std::optional<SubjectHash> hash_;  ///< once there is a table with a secret
   std::optional<Subject> subject_;
 
-  Value::Pointer own_;  ///< what `subject_` is a view of, if that is not what the keyspace has
+  Value::Pointer brought_back_;  ///< what `value_` points to, if the server ended the key and it is only read
+  Value::Pointer own_;           ///< what `subject_` is a view of, if that is not what the keyspace has
   SharedLimits limits_of_idle_;
   std::array<Cell, kMaxLimits> idle_;  ///< or else that, if the subject is new in a table
   bool is_new_ = false;                ///< nobody else has heard of it as it is

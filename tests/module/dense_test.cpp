@@ -17,8 +17,13 @@
 #include <utility>
 #include <vector>
 
+#include "../core/hex.h"
+
 namespace ratelimit {
 namespace {
+
+using tests::from_hex;
+using tests::to_hex;
 
 using std::chrono::hours;
 using std::chrono::seconds;
@@ -36,25 +41,6 @@ DenseHead head(bool is_stored, bool is_shadow = false) {
   DenseHead made{.is_stored = is_stored, .is_shadow = is_shadow};
   for (std::size_t i = 0; i < made.secret.size(); ++i) made.secret[i] = static_cast<std::uint8_t>(i);
   return made;
-}
-
-/// Two digits a byte; blanks may stand between bytes.
-std::string from_hex(std::string_view hex) {
-  std::string bytes;
-  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-    if (hex[i] == ' ') ++i;
-    bytes.push_back(static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1])));
-  }
-  return bytes;
-}
-std::string to_hex(std::string_view bytes) {
-  std::string hex;
-  for (const char c : bytes) {
-    const auto byte = static_cast<std::uint8_t>(c);
-    hex += {"0123456789abcdef"[byte >> 4U], "0123456789abcdef"[byte & 15U]};
-  }
-  return hex;
 }
 
 void charge(const Subject& subject, Units cost, Instant now) {

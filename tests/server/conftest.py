@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Node
+from cluster import Cluster, Node, hold_clocks
 from harness import BASE, MODULE, REPOSITORY, Client, Clock, Server
 
 
@@ -126,3 +126,22 @@ def node() -> Iterator[Callable[..., Node]]:
     finally:
         for each in nodes:
             each.stop()
+
+
+@pytest.fixture(scope="module")
+def started_cluster() -> Iterator[Cluster]:
+    cluster = Cluster()
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def cluster(started_cluster: Cluster) -> Iterator[Cluster]:
+    for primary in started_cluster.primaries:
+        with primary.client() as db:
+            db.flushall()
+    hold_clocks(started_cluster.nodes, BASE)
+    yield started_cluster
+    started_cluster.assert_well()

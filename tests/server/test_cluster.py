@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from threading import Event
 
 import pytest
 
-from cluster import Cluster, Node, hold_clocks
-from harness import BASE, Client, eventually
+from cluster import Cluster, Node
+from harness import Client, eventually
 from resp import Connection, Failure
 
 CAPACITY = 4000
@@ -29,25 +28,6 @@ CHECKS = {
 ACCOUNTS = ["RL.RESERVE {} 60s FIXED 40 60s COST 3 ID a", "RL.SETTLE {} a 3", "RL.REFUND {} 3", "RL.RELEASE {} a"]
 QUESTIONS = ["RL.PEEK {}", "RL.PEEK {} FIXED 40 60s COST 3", "RL.INFO {}"]
 INTERNAL = ["RL._STORE {} 0 payload", "RL._APPLY {} 0 payload", "RL._PERFORM {} 0 payload"]
-
-
-@pytest.fixture(scope="module")
-def started_cluster() -> Iterator[Cluster]:
-    cluster = Cluster()
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-def cluster(started_cluster: Cluster) -> Iterator[Cluster]:
-    for primary in started_cluster.primaries:
-        with primary.client() as db:
-            db.flushall()
-    hold_clocks(started_cluster.nodes, BASE)
-    yield started_cluster
-    started_cluster.assert_well()
 
 
 def other_than(cluster: Cluster, owner: Node) -> Node:

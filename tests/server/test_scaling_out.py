@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from cluster import Cluster, Node, hold_clocks
-from harness import BASE, PATIENCE_S, REPOSITORY, eventually, free_port, output_of, pairs
+from cluster import Cluster, Node
+from harness import PATIENCE_S, REPOSITORY, eventually, free_port, output_of, pairs
 from resp import Connection, Failure
 from test_cluster import Slot, other_than
 
@@ -50,25 +50,6 @@ def subjects_of(part: int, parts: int = PARTS) -> Iterator[str]:
 
 
 # --- the cluster, and define-parts on it ------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def started_cluster() -> Iterator[Cluster]:
-    cluster = Cluster()
-    try:
-        yield cluster.start()
-    finally:
-        cluster.stop()
-
-
-@pytest.fixture
-def cluster(started_cluster: Cluster) -> Iterator[Cluster]:
-    for primary in started_cluster.primaries:
-        with primary.client() as db:
-            db.flushall()
-    hold_clocks(started_cluster.nodes, BASE)
-    yield started_cluster
-    started_cluster.assert_well()
 
 
 @pytest.fixture
@@ -581,11 +562,6 @@ def test_help_shows_every_way_to_call_it():
     shown = succeeded(run_define_parts("--help"))
     assert all(word in shown for word in ("LIMIT... [SHADOW]", "--check", "--delete", "REDISCLI_AUTH", "REDIS_CLI"))
     assert "#" not in shown and "set -e" not in shown
-
-
-@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
-def test_shellcheck_has_nothing_to_say():
-    output_of("shellcheck", "-x", str(DEFINE_PARTS))
 
 
 # --- the page is true -------------------------------------------------------------------------------

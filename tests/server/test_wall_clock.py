@@ -122,6 +122,38 @@ def test_a_key_that_ended_too_early_is_forgotten_by_a_flush(stepped: Server, wal
     assert client.ask("RL.FIXED k 10 1h COST 10").granted == 10
 
 
+def test_a_key_that_ended_too_early_is_back_when_a_subject_in_it_is_asked_for(
+    start_server: Callable[..., Server], wall_clock: WallClock
+):
+    """The key is told to the file as it is, and then the subject."""
+    server = start_server("--appendonly", "yes", variables=wall_clock.variables())
+    client = server.client()
+    assert client.ask("RL.FIXED k 10 3h COST 4").granted == 4
+    wall_clock.step(4 * HOUR_S)
+    eventually(lambda: client.dbsize() == 0, "the key to expire")
+    assert client.ask("RL.FIXED k 10 3h COST 3 FOR alice").remaining == 7
+    assert client.ask("RL.PEEK k").remaining == 5
+    server.restart()
+    client = server.client()
+    assert client.rl_info("k")["subjects"] == 1
+    assert client.digest("k")
+
+
+def test_what_is_held_in_a_key_that_ended_too_early_is_given_back_when_it_is_read(
+    stepped: Server, wall_clock: WallClock
+):
+    client = stepped.client()
+    client.do("RL.FIXED k 10 3h COST 4")
+    client.do("RL.RESERVE k 1ms FIXED 10 3h COST 2 ID a")
+    wall_clock.step(4 * HOUR_S)
+    eventually(lambda: client.dbsize() == 0, "the key to expire")
+    for _ in range(100):
+        info = client.rl_info("k")
+        assert (info["form"], info["limits"][0]["used"]) == ("single", 4)
+    assert client.ask("RL.PEEK k").remaining == 5
+    assert client.dbsize() == 0, "to read is to write nothing"
+
+
 def test_a_replica_follows_when_a_key_ends_too_early(
     stepped: Server, wall_clock: WallClock, start_server: Callable[..., Server]
 ):
