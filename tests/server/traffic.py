@@ -48,7 +48,7 @@ class Talk:
         self.now = BASE + self.rng.randint(0, DAY)
         steps = []
         for number, is_stored in enumerate(self.stored):
-            name = f"k{self.rng.randrange(10**6)}-{number}"
+            name = f"k{self.rng.getrandbits(64):x}-{number}"  # a server hears many talks: no two of one name
             self.keys[name], self.limits[name] = Many(), self._some_limits()
             steps += [self._define(name)] if is_stored else []
         return steps + [self._step() for _ in range(count)]
