@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "zones.h"
@@ -16,27 +16,37 @@ bool same_ignoring_case(std::string_view word, std::string_view keyword) {
                     [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b; });
 }
 
-/// The integer that all of `digits` spell, as the server itself reads integers: no sign, no leading zero.
+/// The integer that all of `digits` spell, as the server itself reads integers: no sign, no leading zero. No argument is
+/// of more digits than always fit.
 std::optional<std::int64_t> parse_integer(std::string_view digits) {
-  if (digits.empty() || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
+  constexpr std::size_t kMostDigits = std::numeric_limits<std::int64_t>::digits10;
+  if (digits.empty() || digits.size() > kMostDigits || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
   std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc{} || end != digits.data() + digits.size() || digits.front() == '-') return std::nullopt;
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return std::nullopt;
+    number = 10 * number + (c - '0');
+  }
   return number;
 }
 
-/// A unit of time and how many milliseconds it has. Milliseconds come first: they end like seconds.
-constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> kUnits{
-    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
+/// Takes the unit from the end of a duration and says how many milliseconds it has; a second, if there is none.
+std::int64_t take_unit(std::string_view& word) {
+  const auto take = [&word](std::size_t letters, std::int64_t milliseconds) {
+    word.remove_suffix(letters);
+    return milliseconds;
+  };
+  if (word.empty()) return 1000;
+  switch (word.back()) {
+    case 's': return word.ends_with("ms") ? take(2, 1) : take(1, 1000);
+    case 'm': return take(1, 60'000);
+    case 'h': return take(1, 3'600'000);
+    case 'd': return take(1, 86'400'000);
+    default: return 1000;
+  }
+}
 
 std::optional<Span> parse_duration(std::string_view word) {
-  std::int64_t milliseconds = 1000;
-  for (const auto& [unit, factor] : kUnits) {
-    if (!word.ends_with(unit)) continue;
-    word.remove_suffix(unit.size());
-    milliseconds = factor;
-    break;
-  }
+  const std::int64_t milliseconds = take_unit(word);
   const std::optional<std::int64_t> number = parse_integer(word);
   constexpr auto kMost = std::chrono::floor<std::chrono::milliseconds>(kMaxSpan).count();
   if (!number || *number < 1 || *number > kMost / milliseconds) return std::nullopt;

@@ -14,7 +14,7 @@ namespace ratelimit {
 namespace {
 
 // What has no end of its own is left to the server as it is.
-constexpr std::chrono::milliseconds kNoExpiry{0};
+constexpr std::chrono::milliseconds kNoEnd{0};
 
 }  // namespace
 
@@ -65,10 +65,11 @@ void OpenKey::bring_back() {
   }
   module().early_expiries.forget(name);
   put(std::move(value));
-  const std::chrono::milliseconds expiry = set_end(value_->idle_at(), now);
+  const std::chrono::milliseconds end = end_of(value_->idle_at(), now);
+  key_.expire_at(end);
   // Whoever is asked for, it is the key that is back.
   if (module().followers.may_exist()) {
-    tell_key(expiry);
+    tell_key(end);
   } else {
     context_.replicate_call();
   }
@@ -177,7 +178,7 @@ void OpenKey::make_dense(const DenseHead& head, const SharedLimits& limits) {
   value_->set_annex(std::make_unique<Dense>(head));
   key_.persist();
   module().housekeeping.note(context_, {context_.database(), name_.view()});
-  if (!head.is_stored && module().followers.may_exist()) tell_key(kNoExpiry);
+  if (!head.is_stored && module().followers.may_exist()) tell_key(kNoEnd);
 }
 
 void OpenKey::commit(const Verdict& verdict, Instant now) {
@@ -190,8 +191,10 @@ void OpenKey::commit(const Verdict& verdict, Instant now) {
     return;
   }
   settle_in(now);
+  std::optional<Instant> idle_before;
+  if (!is_new_ && is_key_itself()) idle_before = subject_->idle_at();
   ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
-  publish(now + verdict.idle_in, now, {.changes = &verdict});
+  publish(now + verdict.idle_in, now, {.changes = &verdict, .idle_before = idle_before});
 }
 
 bool OpenKey::perform(const Operation& operation) {
@@ -224,13 +227,17 @@ void OpenKey::bring_to(Instant now) {
 }
 
 void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
-  std::chrono::milliseconds expiry = kNoExpiry;
+  const bool has_followers = module().followers.may_exist();
+  std::chrono::milliseconds end = kNoEnd;
   if (dense() == nullptr) {
     if (idle_at <= now) return remove();
-    expiry = set_end(idle_at, now);
+    const Limits& limits = value_->limits();
+    const bool moves = !effect.idle_before || limits.kept_until(*effect.idle_before) != limits.kept_until(idle_at);
+    if (moves || has_followers) end = end_of(idle_at, now);
+    if (moves) key_.expire_at(end);
   }
-  if (module().followers.may_exist()) {
-    replicate(expiry, effect);
+  if (has_followers) {
+    replicate(end, effect);
   } else {
     context_.replicate_call();  // reaches nobody, but counts as a change to be saved
   }
@@ -239,12 +246,11 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
 
 // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever clock it
 // is later: a key that lingers does no harm, one that ends too early forgets what was used.
-std::chrono::milliseconds OpenKey::set_end(Instant idle_at, Instant now) {
+std::chrono::milliseconds OpenKey::end_of(Instant idle_at, Instant now) const {
   using std::chrono::ceil;
   using std::chrono::milliseconds;
-  const auto end = ceil<milliseconds>(idle_at.time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
-  key_.expire_at(end);
-  return end;
+  return ceil<milliseconds>(value_->limits().kept_until(idle_at).time_since_epoch()) +
+         ceil<milliseconds>(wall_clock_lead(now));
 }
 
 void OpenKey::tell_key(std::chrono::milliseconds expiry) const {
@@ -304,7 +310,7 @@ void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
     std::string bytes;
     Writer out(bytes);
     encode_definition(out, *limits, {head, now});
-    context_.replicate(kDefineCommand, name_, kNoExpiry.count(), bytes);
+    context_.replicate(kDefineCommand, name_, kNoEnd.count(), bytes);
   } else {
     context_.replicate_call();
   }
@@ -331,7 +337,7 @@ void OpenKey::sweep(const HashRange& range, bool may_forget, Instant now) {
   std::string bytes;
   Writer out(bytes);
   encode_sweep(out, {range.first.word(), range.last.word(), now});
-  context_.replicate(kSweepCommand, name_, kNoExpiry.count(), bytes);
+  context_.replicate(kSweepCommand, name_, kNoEnd.count(), bytes);
 }
 
 void OpenKey::remove_if_idle(Instant now) {

@@ -88,10 +88,12 @@ class OpenKey {
   [[nodiscard]] bool take_in(std::string_view chunk, std::chrono::milliseconds expiry);
 
  private:
-  /// How a change is told to others: the whole subject, what a grant changed, or what was done.
+  /// How a change is told to others: the whole subject, what a grant changed, or what was done. And when the key was idle
+  /// before, if the server ends it accordingly.
   struct Effect {
     const Verdict* changes = nullptr;
     const Operation* operation = nullptr;
+    std::optional<Instant> idle_before{};
   };
 
   /// Goes on from the state of a key that is absent only because the server ended it too early.
@@ -114,8 +116,8 @@ class OpenKey {
   /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file, and those
   /// who watch the key.
   void publish(Instant idle_at, Instant now, const Effect& effect);
-  /// Lets the server end the key when it is idle, and returns when that is.
-  std::chrono::milliseconds set_end(Instant idle_at, Instant now);
+  /// When the server may end a key that is idle at `idle_at`.
+  [[nodiscard]] std::chrono::milliseconds end_of(Instant idle_at, Instant now) const;
   /// Tells the key itself as it is; or an effect on the subject.
   void tell_key(std::chrono::milliseconds expiry) const;
   void tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const;

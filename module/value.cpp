@@ -10,24 +10,22 @@
 
 namespace ratelimit {
 
-// The cells are constructed right behind the object, in the memory that `create` allocates for both; and behind them the
-// pointer to the reservations, if there is room for it.
-std::span<Cell> Value::cells() { return {std::launder(reinterpret_cast<Cell*>(this + 1)), limits_->size()}; }
+// Behind the object, in the memory that `create` allocates for all of it: the pointer to what is more, if there is room
+// for it, and the cells.
+std::span<Cell> Value::cells() {
+  return {std::launder(reinterpret_cast<Cell*>(slot() + has_more_room_)), limits_->size()};
+}
 std::span<const Cell> Value::cells() const {
-  return {std::launder(reinterpret_cast<const Cell*>(this + 1)), limits_->size()};
+  return {std::launder(reinterpret_cast<const Cell*>(slot() + has_more_room_)), limits_->size()};
 }
-Value::Slot* Value::slot() {
-  return std::launder(reinterpret_cast<Slot*>(reinterpret_cast<Cell*>(this + 1) + limits_->size()));
-}
-const Value::Slot* Value::slot() const {
-  return std::launder(reinterpret_cast<const Slot*>(reinterpret_cast<const Cell*>(this + 1) + limits_->size()));
-}
+Value::Slot* Value::slot() { return std::launder(reinterpret_cast<Slot*>(this + 1)); }
+const Value::Slot* Value::slot() const { return std::launder(reinterpret_cast<const Slot*>(this + 1)); }
 
 Value::Value(SharedLimits limits, Room room)
     : limits_(std::move(limits)), has_more_room_(room == Room::for_more ? 1 : 0) {
-  std::uninitialized_default_construct_n(reinterpret_cast<Cell*>(this + 1), limits_->size());
-  construct_idle(*limits_, cells());
   if (has_more_room_ != 0) std::construct_at(slot(), std::make_unique<More>());
+  std::uninitialized_default_construct_n(reinterpret_cast<Cell*>(slot() + has_more_room_), limits_->size());
+  construct_idle(*limits_, cells());
 }
 
 Value::~Value() {

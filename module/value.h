@@ -2,7 +2,7 @@
 // and an annex, if it is more than one subject.
 //
 // One allocation: a header of 16 bytes and the cells behind it. A key with one small limit is thus 32 bytes. Values that
-// reserve, or have an annex, have a pointer more, behind the cells.
+// reserve, or have an annex, have a pointer more, before the cells.
 #ifndef RATELIMIT_MODULE_VALUE_H
 #define RATELIMIT_MODULE_VALUE_H
 
@@ -112,7 +112,7 @@ class Value {
   Value(SharedLimits limits, Room room);
   ~Value();
 
-  /// Where more is, in a value that has room for it: behind the cells.
+  /// Where more is, in a value that has room for it, and otherwise the cells.
   [[nodiscard]] Slot* slot();
   [[nodiscard]] const Slot* slot() const;
   [[nodiscard]] More* more() { return slot()->get(); }

@@ -26,7 +26,7 @@ struct Check {
 
 /// Tells a verdict under `limits`, which left the states as `cells`.
 template <class Cells>
-void reply(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict verdict) {
+void reply(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict& verdict) {
   const Request& request = check.request.call;
   const Span jitter = check.request.jitter;
   std::string id;
@@ -82,12 +82,14 @@ void refuse_for_ever(OpenKey& key, const Check& check, const Limits& limits) {
   if (!key.subject()) {
     std::array<Cell, kMaxLimits> idle;
     construct_idle(limits, idle);  // an idle state owns nothing, so that nothing is to be destroyed
-    return reply(check, key, limits, idle, decide(limits, idle, Turn{}, request, check.now));
+    Verdict verdict = decide(limits, idle, Turn{}, request, check.now);
+    return reply(check, key, limits, idle, verdict);
   }
   const Subject& subject = *key.subject();
   const Turn turn = subject.turn();
   const CarriedStates carried(subject.limits(), subject.cells(), limits, turn.or_later(check.now));
-  reply(check, key, limits, carried, decide(limits, carried, turn, request, check.now));
+  Verdict verdict = decide(limits, carried, turn, request, check.now);
+  reply(check, key, limits, carried, verdict);
 }
 
 std::optional<Fault> decide_and_reply(const Call& call, const CheckRequest& request, Label label) {
