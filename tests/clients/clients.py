@@ -45,6 +45,17 @@ class Client:
     shows_together: Callable[[list], Any] = same  # the replies of a pipeline or a transaction, before that
 
 
+def first_error(replies: list) -> Any:
+    """Where there is an error, nothing but the first."""
+    return next(filter(is_error, replies), replies)
+
+
+def false_or_thrown(replies: list) -> Any:
+    """An error is false; but one with another code than these is thrown, in place of all replies."""
+    thrown = [reply for reply in replies if is_error(reply) and not reply["error"].startswith(("ERR ", "WRONGTYPE "))]
+    return thrown[0] if thrown else [False if is_error(reply) else reply for reply in replies]
+
+
 # What each packaged library can do. One that is said not to speak RESP3 is tried with it all the same, and must fail.
 CLIENTS = {
     "redis-py": Client(
@@ -57,15 +68,10 @@ CLIENTS = {
     "hiredis": Client("hiredis.c"),
     "phpredis": Client(
         "phpredis.php",
-        # null is false; and so is an error among others
         shows=each_value(lambda value: False if value is None else value),
-        shows_together=lambda replies: [False if is_error(reply) else reply for reply in replies],
+        shows_together=false_or_thrown,
     ),
-    "redis-rb": Client(
-        "redis_rb.rb",
-        # where there is an error, nothing but the first
-        shows_together=lambda replies: next(filter(is_error, replies), replies),
-    ),
+    "redis-rb": Client("redis_rb.rb", shows_together=first_error),
     "Redis.pm": Client(
         "redis_perl.pl",
         # integers are strings, as far as Perl tells them apart

@@ -21,14 +21,18 @@ function ask(Redis $redis, string $line): mixed
     return $error === null ? $reply : ['error' => $error];
 }
 
-// Here an error is false, as null is.
+// Here an error is false, as null is; or it is thrown, in place of all replies.
 function askTogether(Redis $redis, int $mode, array $lines): array
 {
     $batch = $redis->multi($mode);
     foreach ($lines as $line) {
         $batch->rawCommand(...words($line));
     }
-    return $batch->exec();
+    try {
+        return $batch->exec();
+    } catch (RedisException $exception) {
+        return ['error' => $exception->getMessage()];
+    }
 }
 
 function converse(Redis $redis, array $step): mixed
