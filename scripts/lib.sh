@@ -10,6 +10,8 @@ build_dir=$root/build
 {
   packages_build=(g++ cmake ninja-build libabsl-dev libsodium-dev libgtest-dev libboost-dev libhowardhinnant-date-dev)
   packages_test=(python3-redis python3-pytest tzdata)
+  packages_clients=(php-cli php-redis ruby-redis libredis-perl libhiredis-dev libjansson-dev golang-go
+    golang-github-gomodule-redigo-dev)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
   packages_check=(shellcheck clang-format clang-tidy)
 }

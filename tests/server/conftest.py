@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cluster import Cluster, Node, hold_clocks
-from harness import BASE, MODULE, REPOSITORY, Client, Clock, Server
+from harness import BASE, MODULE, Client, Clock, Server, node_modules
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -92,14 +90,9 @@ def start_server() -> Iterator[Callable[..., Server]]:
     assert not complaints, "\n".join(complaints)
 
 
-@pytest.fixture(scope="session")
-def node_modules() -> Path:
-    """Where ioredis is installed: NODE_PATH, or build/node after `npm ci` there."""
-    places = [*os.environ.get("NODE_PATH", "").split(os.pathsep), REPOSITORY / "build" / "node" / "node_modules"]
-    found = [Path(place) for place in places if place and (Path(place) / "ioredis").is_dir()]
-    assert shutil.which("node"), "these tests need Node.js"
-    assert found, "these tests need ioredis: copy tests/server/node/package*.json to build/node and run npm ci there"
-    return found[0]
+@pytest.fixture(scope="session", name="node_modules")
+def installed_node_modules() -> Path:
+    return node_modules()
 
 
 def complaint_of(server: Server) -> str:

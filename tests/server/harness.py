@@ -214,6 +214,15 @@ def environment() -> dict[str, str]:
     return ({"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": preload} if preload else {}) | os.environ
 
 
+def node_modules() -> Path:
+    """Where the clients of Node.js are installed: NODE_PATH, or build/node after `npm ci` there."""
+    places = [*os.environ.get("NODE_PATH", "").split(os.pathsep), REPOSITORY / "build" / "node" / "node_modules"]
+    found = [Path(place) for place in places if place and (Path(place) / "ioredis").is_dir()]
+    assert shutil.which("node"), "these tests need Node.js"
+    assert found, "these tests need ioredis: copy tests/clients/package*.json to build/node and run npm ci there"
+    return found[0]
+
+
 def free_port() -> int:
     """One below those that the system hands out by itself, lest an outgoing connection takes it in between."""
     while True:

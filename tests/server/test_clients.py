@@ -1,16 +1,10 @@
-"""Real clients drive the module: redis-cli, redis-benchmark and ioredis. redis-py drives all the other tests."""
+"""The programs that come with the server: redis-cli and redis-benchmark. Libraries are tried in tests/clients."""
 
 from __future__ import annotations
-
-import json
-import os
-from pathlib import Path
 
 import pytest
 
 from harness import Server, output_of
-
-CONVERSATION = Path(__file__).parent / "node" / "conversation.js"
 
 
 def redis_cli(server: Server, *words: str) -> str:
@@ -52,17 +46,3 @@ def test_redis_benchmark_gets_an_answer_to_every_call(server, db, clock, line):
     assert (stats["calls"], stats["failed_calls"], stats["rejected_calls"]) == (1000, 0, 0)
     assert db.ask("RL.PEEK k")[:3] == (0, 20, 0)
     assert db.rl_info("k")["granted"] == 20
-
-
-def test_ioredis_has_a_conversation(server, clock, node_modules):
-    environment = dict(os.environ, NODE_PATH=str(node_modules))
-    assert json.loads(output_of("node", str(CONVERSATION), str(server.socket), env=environment)) == {
-        "call": [3, 20, 17, 0, 300],
-        "denied": [0, 20, 17, 300, 300],
-        "label": [1, 10, 9, 0, 60000, "logins"],
-        "missing": None,
-        "error": "ERR limit must be an integer from 1 to 4294967295",
-        "pipeline": [[2, 3, 1, 0, 60000], [0, 3, 1, 60000, 60000], "ERR COST must be an integer from 1 to 4294967295"],
-        "transaction": [[2, 3, 1, 0, 60000], [1, 3, 0, 0, 60000], [0, 3, 0, 60000, 60000]],
-        "info": "FIXED 3 1m",
-    }
