@@ -16,17 +16,18 @@ bool same_ignoring_case(std::string_view word, std::string_view keyword) {
                     [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b; });
 }
 
-/// The integer that all of `digits` spell, as the server itself reads integers: no sign, no leading zero. No argument is
-/// of more digits than always fit.
+/// The integer that all of `digits` spell, as the server itself reads integers: no sign, no leading zero.
 std::optional<std::int64_t> parse_integer(std::string_view digits) {
-  constexpr std::size_t kMostDigits = std::numeric_limits<std::int64_t>::digits10;
-  if (digits.empty() || digits.size() > kMostDigits || (digits.front() == '0' && digits.size() > 1)) return std::nullopt;
-  std::int64_t number = 0;
+  constexpr std::size_t kMostDigits = std::numeric_limits<std::uint64_t>::digits10;  // so many never overflow
+  if (digits.empty() || digits.size() > kMostDigits || (digits.front() == '0' && digits.size() > 1))
+    return std::nullopt;
+  std::uint64_t number = 0;
   for (const char c : digits) {
     if (c < '0' || c > '9') return std::nullopt;
-    number = 10 * number + (c - '0');
+    number = 10 * number + static_cast<std::uint64_t>(c - '0');
   }
-  return number;
+  if (!std::in_range<std::int64_t>(number)) return std::nullopt;
+  return static_cast<std::int64_t>(number);
 }
 
 /// Takes the unit from the end of a duration and says how many milliseconds it has; a second, if there is none.

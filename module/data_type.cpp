@@ -7,6 +7,7 @@
 
 #include "dense.h"
 #include "ratelimit/codec.h"
+#include "small_value.h"
 #include "state.h"
 #include "value.h"
 
@@ -16,7 +17,7 @@ namespace {
 // Nine characters, as the server demands: it is part of every RDB file.
 constexpr const char* kTypeName = "ratelimit";
 
-const Value& value_of(const void* value) { return *static_cast<const Value*>(value); }
+AsValue value_of(const void* stored) { return {stored, module().limits}; }
 
 /// Reads the subjects of a table, chunk by chunk, up to one that is empty.
 bool load_subjects(RedisModuleIO* io, const Value& value) {
@@ -46,12 +47,13 @@ void* load(RedisModuleIO* io, int encoding_version) {
     return nullptr;
   }
   if (dense_of(*value) != nullptr) module().housekeeping.note(server::context_of(io), server::name_of(io));
-  return value.release();
+  return stored_form(std::move(value));
 }
 
-void save(RedisModuleIO* io, void* value) {
-  server::write_bytes(io, encode_value(value_of(value)));
-  Dense* dense = dense_of(value_of(value));
+void save(RedisModuleIO* io, void* stored) {
+  const AsValue value = value_of(stored);
+  server::write_bytes(io, encode_value(*value));
+  Dense* dense = dense_of(*value);
   if (dense == nullptr) return;
   std::optional<SubjectHash> from = SubjectHash::smallest();
   while (from) {
@@ -62,9 +64,10 @@ void save(RedisModuleIO* io, void* value) {
 }
 
 // The server itself writes the key's expiry behind this: zero leaves it alone.
-void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* value) {
-  server::write_command(aof, kStoreCommand, server::Text(key), 0, encode_value(value_of(value)));
-  Dense* dense = dense_of(value_of(value));
+void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* stored) {
+  const AsValue value = value_of(stored);
+  server::write_command(aof, kStoreCommand, server::Text(key), 0, encode_value(*value));
+  Dense* dense = dense_of(*value);
   std::optional<SubjectHash> from;
   if (dense != nullptr) from = SubjectHash::smallest();
   while (from) {
@@ -73,24 +76,25 @@ void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* value) {
   }
 }
 
-std::size_t memory_usage(const void* value) { return memory_of(value_of(value)); }
-
-void digest(RedisModuleDigest* digest, void* value) {
-  std::string bytes = encode_value(value_of(value));
-  if (Dense* dense = dense_of(value_of(value))) Writer(bytes).fixed(dense->digest());
+void digest(RedisModuleDigest* digest, void* stored) {
+  const AsValue value = value_of(stored);
+  std::string bytes = encode_value(*value);
+  if (Dense* dense = dense_of(*value)) Writer(bytes).fixed(dense->digest());
   server::add_to_digest(digest, bytes);
 }
 
-void free_value(void* value) { Value::destroy(static_cast<Value*>(value)); }
+void free_value(void* stored) { destroy_stored(stored, module().limits); }
 
-std::size_t free_effort(RedisModuleString*, const void* value) {
-  const Dense* dense = dense_of(value_of(value));
-  return value_of(value).memory_pieces() + (dense != nullptr ? dense->pieces() : 0);
+std::size_t free_effort(RedisModuleString*, const void* stored) {
+  const AsValue value = value_of(stored);
+  const Dense* dense = dense_of(*value);
+  return value->memory_pieces() + (dense != nullptr ? dense->pieces() : 0);
 }
 
-void* copy(RedisModuleString*, RedisModuleString*, const void* value) {
+void* copy(RedisModuleString*, RedisModuleString*, const void* stored) {
+  if (SmallValue::is(stored)) return static_cast<const SmallValue*>(stored)->copy(module().limits);
   // The server hands over as constant what it owns, and what a view of which may bring up to date.
-  Value& original = *static_cast<Value*>(const_cast<void*>(value));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  Value& original = *static_cast<Value*>(const_cast<void*>(stored));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   Value::Pointer copy = Value::copy(original.subject());
   if (Dense* dense = dense_of(original)) {
     if (copy->object_of_more() == nullptr) copy = copy->move_to_more_room();
@@ -104,12 +108,12 @@ constexpr Span kNoticeableLead = std::chrono::seconds{1};
 
 /// A value leaves the keyspace. If the server's clock has been stepped forward, that may be too early. A table ends only
 /// when somebody wants it to.
-void unlink(RedisModuleKeyOptCtx* key, const void* value) {
+void unlink(RedisModuleKeyOptCtx* key, const void* stored) {
   const Clock& clock = module().clock;
   if (clock.is_held() || wall_clock_lead(clock.now()) < kNoticeableLead) return;
-  const Value& leaving = value_of(value);
-  if (dense_of(leaving) == nullptr && leaving.idle_at() > clock.now()) {
-    module().early_expiries.note_removed(server::name_of(key), leaving.encoded(), leaving.idle_at());
+  const AsValue leaving = value_of(stored);
+  if (dense_of(*leaving) == nullptr && leaving->idle_at() > clock.now()) {
+    module().early_expiries.note_removed(server::name_of(key), leaving->encoded(), leaving->idle_at());
   }
 }
 
@@ -132,8 +136,8 @@ int note_new_name(RedisModuleCtx* handle, int, const char*, RedisModuleString* n
   const server::Context context(handle);
   const server::Text text(name);
   const server::Key key(context, text, server::Key::Access::read);
-  const auto* value = static_cast<const Value*>(key.value(module().data_type));
-  if (value != nullptr && dense_of(*value) != nullptr) {
+  const void* stored = key.value(module().data_type);
+  if (stored != nullptr && dense_of(*value_of(stored)) != nullptr) {
     module().housekeeping.note(context, {context.database(), text.view()});
   }
   return 0;
@@ -148,14 +152,15 @@ bool relocate_piece(Value& value, std::size_t i, Move move) {
 }
 
 /// Moves the pieces of a value, a large one over several steps. Returns whether something is left to do.
-int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
+int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** stored) {
   const server::Defragmentation step(handle);
   const auto move = [&step](void* memory) { return step.move(memory); };
   std::size_t position = step.position();
   if (position == 0) {
-    if (void* place = move(*value)) *value = place;
+    if (void* place = move(*stored)) *stored = place;
   }
-  while (relocate_piece(*static_cast<Value*>(*value), position, move)) {
+  if (SmallValue::is(*stored)) return 0;
+  while (relocate_piece(*static_cast<Value*>(*stored), position, move)) {
     ++position;
     if (!step.is_over()) continue;
     step.pause(position);
@@ -166,11 +171,14 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** value) {
 
 }  // namespace
 
-std::size_t memory_of(const Value& value) {
+std::size_t memory_of(const void* stored) {
+  const std::size_t itself = server::allocated_bytes(stored);
+  if (SmallValue::is(stored)) return itself;
+  const Value& value = *static_cast<const Value*>(stored);
   const void* more = value.object_of_more();
   const Dense* dense = dense_of(value);
-  return server::allocated_bytes(&value) + (more != nullptr ? server::allocated_bytes(more) : 0) +
-         value.bytes_behind() + (dense != nullptr ? dense->memory() : 0);
+  return itself + (more != nullptr ? server::allocated_bytes(more) : 0) + value.bytes_behind() +
+         (dense != nullptr ? dense->memory() : 0);
 }
 
 Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }
@@ -184,7 +192,7 @@ server::DataType register_data_type(server::Context context) {
                                {.load = load,
                                 .save = save,
                                 .rewrite = rewrite,
-                                .memory_usage = memory_usage,
+                                .memory_usage = memory_of,
                                 .digest = digest,
                                 .free = free_value,
                                 .free_effort = free_effort,

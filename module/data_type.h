@@ -25,10 +25,8 @@ inline constexpr const char* kDefineCommand = "RL._DEFINE";
 inline constexpr const char* kSweepCommand = "RL._SWEEP";
 inline constexpr const char* kFillCommand = "RL._FILL";
 
-class Value;
-
-/// Bytes that a value and what it is besides one subject take, without the limits that they share.
-[[nodiscard]] std::size_t memory_of(const Value& value);
+/// Bytes that what the server holds for a key takes, without the limits that keys share.
+[[nodiscard]] std::size_t memory_of(const void* stored);
 
 /// By how much the server's wall clock is ahead of the clock of decisions: nothing, unless it was stepped.
 [[nodiscard]] Span wall_clock_lead(Instant now);

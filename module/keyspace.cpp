@@ -20,14 +20,10 @@ constexpr std::chrono::milliseconds kNoEnd{0};
 
 OpenKey::OpenKey(server::Context context, server::Text key, server::Key::Access access,
                  std::string_view name_of_subject)
-    : context_(context),
-      name_(key),
-      access_(access),
-      key_(context_, name_, access),
-      value_(static_cast<Value*>(key_.value(module().data_type))),
-      name_of_subject_(name_of_subject) {
+    : context_(context), name_(key), access_(access), key_(context_, name_, access), name_of_subject_(name_of_subject) {
+  find_value(key_.value(module().data_type));
   const bool may_have_ended_early = access_ != server::Key::Access::quiet_write && !module().early_expiries.empty();
-  if (value_ == nullptr && may_have_ended_early && key_.is_absent()) bring_back();
+  if (!exists() && may_have_ended_early && key_.is_absent()) bring_back();
   find_subject();
 }
 
@@ -36,16 +32,34 @@ OpenKey::OpenKey(server::Context context, server::Text key, std::optional<Subjec
       name_(key),
       access_(server::Key::Access::write),
       key_(context_, name_, access_),
-      value_(static_cast<Value*>(key_.value(module().data_type))),
       hash_(subject) {
+  find_value(key_.value(module().data_type));
   find_subject();
+}
+
+void OpenKey::find_value(void* stored) {
+  small_ = nullptr;
+  value_ = nullptr;
+  if (stored == nullptr) return;
+  if (!SmallValue::is(stored)) {
+    value_ = static_cast<Value*>(stored);
+  } else if (access_ != server::Key::Access::read) {
+    small_ = static_cast<SmallValue*>(stored);
+  } else {
+    only_read_ = static_cast<SmallValue*>(stored)->grown(module().limits);
+    value_ = only_read_.get();
+  }
 }
 
 void OpenKey::find_subject() {
   subject_.reset();
-  if (value_ == nullptr) return;
   if (is_key_itself()) {
-    subject_ = value_->subject();
+    if (small_ != nullptr) {
+      loose_[0].emplace(small_->state());
+      subject_.emplace(small_->limits(module().limits), std::span(loose_).first(1), nullptr);
+    } else if (value_ != nullptr) {
+      subject_ = value_->subject();
+    }
   } else if (Dense* table = dense()) {
     if (!hash_) hash_ = table->hash_of(name_of_subject_);
     subject_ = table->table().find(*hash_);
@@ -59,13 +73,13 @@ void OpenKey::bring_back() {
   if (!encoded) return;
   Value::Pointer value = Value::decode(*encoded, module().limits);
   if (access_ == server::Key::Access::read) {
-    brought_back_ = std::move(value);
-    value_ = brought_back_.get();
+    only_read_ = std::move(value);
+    value_ = only_read_.get();
     return;
   }
   module().early_expiries.forget(name);
+  const std::chrono::milliseconds end = end_of(value->limits(), value->idle_at(), now);
   put(std::move(value));
-  const std::chrono::milliseconds end = end_of(value_->idle_at(), now);
   key_.expire_at(end);
   // Whoever is asked for, it is the key that is back.
   if (module().followers.may_exist()) {
@@ -77,7 +91,7 @@ void OpenKey::bring_back() {
 }
 
 std::optional<Fault> OpenKey::fault() const {
-  if (value_ != nullptr || key_.is_absent()) return std::nullopt;
+  if (exists() || key_.is_absent()) return std::nullopt;
   return Fault{Fault::Kind::wrong_type, Argument::key};
 }
 
@@ -103,10 +117,38 @@ void OpenKey::put(Value::Pointer value) {
     value->set_annex(value_->take_annex());
     end = key_.end();
   }
-  value_ = value.release();
-  key_.set(module().data_type, value_);
+  put_stored(stored_form(std::move(value)));
   if (end) key_.expire_at(*end);
+}
+
+void OpenKey::put_stored(void* stored) {
+  key_.set(module().data_type, stored);
+  find_value(stored);
   is_new_ = true;
+}
+
+void OpenKey::hand_on_counters(Value& value) const {
+  const AsValue before(stored(), module().limits);
+  value.set_counters(before->granted_calls(), before->denied_calls());
+}
+
+void OpenKey::grow() {
+  Value::Pointer value = small_->grown(module().limits);
+  if (is_key_itself()) value->cells()[0] = loose_[0];
+  put_stored(value.release());
+  find_subject();
+}
+
+void OpenKey::write_back() {
+  if (small_ == nullptr) return;
+  const auto& state = loose_[0].as<TokenBucket::State>();
+  if (!SmallValue::fits(state)) return grow();
+  small_->set_state(state);
+}
+
+std::size_t OpenKey::memory() const {
+  const void* stored = key_.value(module().data_type);
+  return memory_of(stored != nullptr ? stored : value_);
 }
 
 void OpenKey::collect(Instant now) {
@@ -129,14 +171,15 @@ void OpenKey::follow(const SharedLimits& limits, Instant now) {
     own_ = Value::create(limits);
   } else {
     limits_of_idle_ = limits;
-    construct_idle(*limits, idle_);  // an idle state owns nothing, so that nothing is to be destroyed
-    subject_.emplace(limits_of_idle_, std::span(idle_).first(limits->size()), nullptr);
+    construct_idle(*limits, loose_);  // an idle state owns nothing, so that nothing is to be destroyed
+    subject_.emplace(limits_of_idle_, std::span(loose_).first(limits->size()), nullptr);
     return;
   }
   subject_ = own_->subject();
 }
 
 void OpenKey::count_call(Outcome outcome) {
+  if (small_ != nullptr) return small_->count_call(outcome);
   if (value_ == nullptr) return;
   value_->count_call(outcome);
   if (outcome != Outcome::granted && !is_key_itself() && dense() != nullptr) {
@@ -147,12 +190,10 @@ void OpenKey::count_call(Outcome outcome) {
 void OpenKey::settle_in(Instant now) {
   if (!is_key_itself()) return settle_in_table(now);
   if (!own_) return;
-  if (value_ != nullptr) {
-    own_->take_counters_of(*value_);
-    if (value_->annex() != nullptr && own_->object_of_more() == nullptr) own_ = own_->move_to_more_room();
-  }
+  if (exists()) hand_on_counters(*own_);
+  if (dense() != nullptr && own_->object_of_more() == nullptr) own_ = own_->move_to_more_room();
   put(std::move(own_));
-  subject_ = value_->subject();
+  find_subject();
 }
 
 void OpenKey::settle_in_table(Instant now) {
@@ -170,6 +211,7 @@ void OpenKey::settle_in_table(Instant now) {
 }
 
 void OpenKey::make_dense(const DenseHead& head, const SharedLimits& limits) {
+  if (small_ != nullptr) grow();
   if (value_ == nullptr) {
     put(Value::create(limits, Value::Room::for_more));
   } else if (value_->object_of_more() == nullptr) {
@@ -192,8 +234,11 @@ void OpenKey::commit(const Verdict& verdict, Instant now) {
   }
   settle_in(now);
   std::optional<Instant> idle_before;
-  if (!is_new_ && is_key_itself()) idle_before = subject_->idle_at();
+  const bool has_end = small_ != nullptr ? small_->has_end() : value_->has_end();
+  if (has_end && is_key_itself()) idle_before = subject_->idle_at();
   ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
+  write_back();
+  if (is_new_) idle_before.reset();  // it may have grown just now
   publish(now + verdict.idle_in, now, {.changes = &verdict, .idle_before = idle_before});
 }
 
@@ -205,6 +250,7 @@ bool OpenKey::perform(const Operation& operation) {
 }
 
 bool OpenKey::perform_on_subject(const Operation& operation) {
+  if (small_ != nullptr) grow();
   const bool reserves = operation.kind == Operation::Kind::reserve ||
                         (operation.kind == Operation::Kind::charge && operation.span > Span{});
   if (reserves && subject_->reservations() == nullptr) {
@@ -223,6 +269,7 @@ void OpenKey::bring_to(Instant now) {
   if (!is_changed_ && !subject_->is_ahead(now)) return;
   settle_in(now);
   subject_->clamp(now);
+  write_back();
   publish(subject_->idle_at(), now, {});
 }
 
@@ -231,10 +278,15 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
   std::chrono::milliseconds end = kNoEnd;
   if (dense() == nullptr) {
     if (idle_at <= now) return remove();
-    const Limits& limits = value_->limits();
-    const bool moves = !effect.idle_before || limits.kept_until(*effect.idle_before) != limits.kept_until(idle_at);
-    if (moves || has_followers) end = end_of(idle_at, now);
-    if (moves) key_.expire_at(end);
+    const Limits& limits = subject_->limits();
+    if (has_followers || !effect.idle_before || limits.kept_until(*effect.idle_before) != limits.kept_until(idle_at)) {
+      end = end_of(limits, idle_at, now);
+      key_.expire_at(end);
+      if (small_ != nullptr)
+        small_->note_end();
+      else
+        value_->note_end();
+    }
   }
   if (has_followers) {
     replicate(end, effect);
@@ -246,15 +298,14 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
 
 // The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever clock it
 // is later: a key that lingers does no harm, one that ends too early forgets what was used.
-std::chrono::milliseconds OpenKey::end_of(Instant idle_at, Instant now) const {
+std::chrono::milliseconds OpenKey::end_of(const Limits& limits, Instant idle_at, Instant now) {
   using std::chrono::ceil;
   using std::chrono::milliseconds;
-  return ceil<milliseconds>(value_->limits().kept_until(idle_at).time_since_epoch()) +
-         ceil<milliseconds>(wall_clock_lead(now));
+  return ceil<milliseconds>(limits.kept_until(idle_at).time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
 }
 
 void OpenKey::tell_key(std::chrono::milliseconds expiry) const {
-  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*value_));
+  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*AsValue(stored(), module().limits)));
 }
 
 void OpenKey::tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const {
@@ -289,7 +340,7 @@ void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) 
 // What is idle is as good as absent.
 void OpenKey::remove() {
   key_.remove();
-  value_ = nullptr;
+  find_value(nullptr);
   subject_.reset();
   if (module().followers.may_exist()) {
     context_.replicate_removal(name_);
@@ -358,7 +409,7 @@ bool OpenKey::store(std::string_view encoded, std::chrono::milliseconds expiry) 
     if (!value) return false;
     Dense* const before = dense();
     Dense* const after = dense_of(*value);
-    if (value_ != nullptr) value->take_counters_of(*value_);
+    if (exists()) hand_on_counters(*value);
     if (before != nullptr && (after == nullptr || !(after->head() == before->head()))) value_->set_annex(nullptr);
     put(std::move(value));
     if (dense() != nullptr) module().housekeeping.note(context_, {context_.database(), name_.view()});
@@ -374,6 +425,7 @@ bool OpenKey::apply(std::string_view changes, std::chrono::milliseconds expiry) 
   if (!decode_changes(in, subject_->limits(), verdict.changes, verdict.id)) return false;
   if (!accepts(subject_->limits(), subject_->cells(), verdict)) return false;
   ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
+  write_back();
   set_expiry(expiry);
   return true;
 }

@@ -16,6 +16,7 @@
 #include "errors.h"
 #include "ratelimit/operations.h"
 #include "server/api.h"
+#include "small_value.h"
 #include "subject.h"
 #include "value.h"
 
@@ -34,8 +35,12 @@ class OpenKey {
   /// That the key holds something else, if it does. Then nothing below may be called.
   [[nodiscard]] std::optional<Fault> fault() const;
 
-  /// What the key holds; null if it is absent. A key that the server ended too early still holds what it held.
-  [[nodiscard]] Value* value() const { return value_; }
+  /// Whether the key is there. A key that the server ended too early still is.
+  [[nodiscard]] bool exists() const { return value_ != nullptr || small_ != nullptr; }
+  /// What the key holds, if it was opened to be read; null if it is absent.
+  [[nodiscard]] const Value* value() const { return value_; }
+  /// Bytes that it takes in memory.
+  [[nodiscard]] std::size_t memory() const;
   /// What it is besides one subject; null if nothing.
   [[nodiscard]] Dense* dense() const { return value_ != nullptr ? dense_of(*value_) : nullptr; }
   /// The limits that are stored in the key; null if none are.
@@ -98,13 +103,23 @@ class OpenKey {
 
   /// Goes on from the state of a key that is absent only because the server ended it too early.
   void bring_back();
-  /// Finds the subject in what the key holds.
+  /// Finds what the key holds: `stored`, or nothing.
+  void find_value(void* stored);
+  /// Finds the subject in it.
   void find_subject();
+  [[nodiscard]] const void* stored() const { return small_ != nullptr ? static_cast<const void*>(small_) : value_; }
   [[nodiscard]] bool is_key_itself() const { return !hash_ && name_of_subject_.empty(); }
 
   /// Puts a value into the key, in place of the one it has. It takes over the annex; a key that has one keeps the time to
   /// live that somebody may have given it.
   void put(Value::Pointer value);
+  void put_stored(void* stored);
+  /// Lets a value that takes the place of what the key holds count on from there.
+  void hand_on_counters(Value& value) const;
+  /// Makes a value of what is in the small form, for what only a value can do.
+  void grow();
+  /// Puts the subject's state into the small form, if the key has that, or makes a value of it if it does not fit.
+  void write_back();
   /// Makes the key one that holds more than itself, with these limits if it is new.
   void make_dense(const DenseHead& head, const SharedLimits& limits);
   /// Puts the subject as it is by now where it belongs, if it is not there yet.
@@ -117,7 +132,7 @@ class OpenKey {
   /// who watch the key.
   void publish(Instant idle_at, Instant now, const Effect& effect);
   /// When the server may end a key that is idle at `idle_at`.
-  [[nodiscard]] std::chrono::milliseconds end_of(Instant idle_at, Instant now) const;
+  [[nodiscard]] static std::chrono::milliseconds end_of(const Limits& limits, Instant idle_at, Instant now);
   /// Tells the key itself as it is; or an effect on the subject.
   void tell_key(std::chrono::milliseconds expiry) const;
   void tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const;
@@ -129,17 +144,18 @@ class OpenKey {
   server::Text name_;
   server::Key::Access access_;
   server::Key key_;
-  Value* value_;
+  Value* value_ = nullptr;       ///< what the key holds,
+  SmallValue* small_ = nullptr;  ///< or else that; then the subject is a view of `loose_`
   std::string_view name_of_subject_;
   std::optional<SubjectHash> hash_;  ///< once there is a table with a secret
   std::optional<Subject> subject_;
 
-  Value::Pointer brought_back_;  ///< what `value_` points to, if the server ended the key and it is only read
-  Value::Pointer own_;           ///< what `subject_` is a view of, if that is not what the keyspace has
+  Value::Pointer only_read_;  ///< what `value_` points to, if it is not in the keyspace as it is
+  Value::Pointer own_;        ///< what `subject_` is a view of, if that is not what the keyspace has
   SharedLimits limits_of_idle_;
-  std::array<Cell, kMaxLimits> idle_;  ///< or else that, if the subject is new in a table
-  bool is_new_ = false;                ///< nobody else has heard of it as it is
-  bool is_changed_ = false;            ///< it follows other limits than those it was opened with
+  std::array<Cell, kMaxLimits> loose_;  ///< or else that, if the subject is new in a table, or in the small form
+  bool is_new_ = false;                 ///< nobody else has heard of it as it is
+  bool is_changed_ = false;             ///< it follows other limits than those it was opened with
 };
 
 }  // namespace ratelimit

@@ -1,6 +1,7 @@
 #include "limits_pool.h"
 
 #include <functional>
+#include <numeric>
 #include <optional>
 #include <string_view>
 
@@ -31,21 +32,34 @@ std::size_t hash_of(std::span<const LimitSpec> specs) {
 
 }  // namespace
 
+LimitsPool::LimitsPool() : free_(kMostShared) {
+  std::iota(free_.rbegin(), free_.rend(), LimitsNumber{0});  // the smallest first
+}
+
 SharedLimits LimitsPool::get(std::span<const LimitSpec> specs) {
   const std::size_t hash = hash_of(specs);
-  for (auto [it, end] = pool_.equal_range(hash); it != end; ++it) {
-    if (it->second->are(specs)) return it->second;
+  for (auto [it, end] = numbers_.equal_range(hash); it != end; ++it) {
+    if (shared_[it->second]->are(specs)) return shared_[it->second];
   }
   std::optional<Limits> limits = Limits::make(specs);
   if (!limits) return {};
   SharedLimits shared(std::move(*limits));
   if (misses_until_cleanup_-- == 0) forget_unused();
-  if (pool_.size() < kMostShared) pool_.emplace(hash, shared);
-  return shared;
+  if (free_.empty()) return shared;
+  shared.counted_->number = free_.back();
+  free_.pop_back();
+  numbers_.emplace(hash, shared.counted_->number);
+  return shared_[shared.counted_->number] = shared;
 }
 
 void LimitsPool::forget_unused() {
-  std::erase_if(pool_, [](const auto& entry) { return entry.second.is_last(); });
+  std::erase_if(numbers_, [this](const auto& entry) {
+    SharedLimits& shared = shared_[entry.second];
+    if (!shared.is_last()) return false;
+    shared = {};
+    free_.push_back(entry.second);
+    return true;
+  });
   misses_until_cleanup_ = kMostShared;
 }
 

@@ -9,6 +9,11 @@
 #include "zones.h"
 
 namespace ratelimit {
+namespace {
+
+constexpr std::uint32_t kMostDenied = std::numeric_limits<std::uint32_t>::max() >> 2U;
+
+}  // namespace
 
 // Behind the object, in the memory that `create` allocates for all of it: the pointer to what is more, if there is room
 // for it, and the cells.
@@ -88,7 +93,7 @@ Value::Pointer Value::copy(const Subject& subject) {
 Value::Pointer Value::move_to_more_room() {
   Pointer roomy = take(subject());
   if (has_more_room_ != 0) roomy->set_annex(take_annex());
-  roomy->take_counters_of(*this);
+  roomy->set_counters(granted_calls_, denied_calls_);
   return roomy;
 }
 
@@ -104,17 +109,16 @@ Value::Pointer Value::take(const Subject& subject) {
 }
 
 void Value::count_call(Outcome outcome) {
-  constexpr std::uint32_t kMost = std::numeric_limits<std::uint32_t>::max() >> 1U;
   if (outcome == Outcome::granted) {
     if (granted_calls_ < std::numeric_limits<std::uint32_t>::max()) ++granted_calls_;
-  } else if (denied_calls_ < kMost) {
-    denied_calls_ = (denied_calls_ + 1) & kMost;
+  } else if (denied_calls_ < kMostDenied) {
+    denied_calls_ = (denied_calls_ + 1) & kMostDenied;
   }
 }
 
-void Value::take_counters_of(const Value& other) {
-  granted_calls_ = other.granted_calls_;
-  denied_calls_ = other.denied_calls_;
+void Value::set_counters(std::uint32_t granted, std::uint32_t denied) {
+  granted_calls_ = granted;
+  denied_calls_ = denied & kMostDenied;
 }
 
 Instant Value::idle_at() const { return ratelimit::idle_at(limits(), cells(), reservations()); }

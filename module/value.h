@@ -90,7 +90,11 @@ class Value {
   [[nodiscard]] std::uint32_t granted_calls() const { return granted_calls_; }
   [[nodiscard]] std::uint32_t denied_calls() const { return denied_calls_; }
   void count_call(Outcome outcome);
-  void take_counters_of(const Value& other);
+  void set_counters(std::uint32_t granted, std::uint32_t denied);
+
+  /// Whether the server was told when the key ends, since this value is in it. One that was loaded may have no end.
+  [[nodiscard]] bool has_end() const { return has_end_ != 0; }
+  void note_end() { has_end_ = 1; }
 
   /// When all states are idle, all holds have ended, and nobody waits.
   [[nodiscard]] Instant idle_at() const;
@@ -120,7 +124,8 @@ class Value {
 
   SharedLimits limits_;
   std::uint32_t granted_calls_ = 0;
-  std::uint32_t denied_calls_ : 31 = 0;
+  std::uint32_t denied_calls_ : 30 = 0;
+  std::uint32_t has_end_ : 1 = 0;
   std::uint32_t has_more_room_ : 1 = 0;
 };
 

@@ -124,7 +124,8 @@ class Limit {
   /// longer: sixteen units of a bucket, but a quarter of it at most; a sixteenth of what moves on with every call. None
   /// for windows that have begun, whose end does not move.
   [[nodiscard]] Span slack() const {
-    if (is_bucket(spec_.algorithm)) return spec_.span * std::min<std::int64_t>(16, size().count() / 4) / spec_.refill.count();
+    if (is_bucket(spec_.algorithm))
+      return spec_.span * std::min<std::int64_t>(16, size().count() / 4) / spec_.refill.count();
     const bool moves = spec_.algorithm == Algorithm::sliding_log || spec_.algorithm == Algorithm::concurrent;
     return moves ? spec_.span / 16 : Span{};
   }

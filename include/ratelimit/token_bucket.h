@@ -54,6 +54,9 @@ class TokenBucket {
 
   [[nodiscard]] constexpr Units size() const { return capacity_; }
 
+  /// Into how many parts a nanosecond is divided in the states of this bucket: `fraction` is less.
+  [[nodiscard]] constexpr std::uint32_t parts_of_a_nanosecond() const { return denominator_; }
+
   /// Decides a call. Pure and total; O(1), two divisions, and some more for a call that is forced into debt.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const Level current = level_at(state, now);

@@ -24,33 +24,46 @@ struct Check {
   Instant now;
 };
 
-/// Tells a verdict under `limits`, which left the states as `cells`.
-template <class Cells>
-void reply(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict& verdict) {
+/// What the callers see of a verdict on trial: a grant.
+void put_on_trial(const Check& check, const Limits& limits, Verdict& verdict, std::string& id) {
   const Request& request = check.request.call;
-  const Span jitter = check.request.jitter;
-  std::string id;
-  if (key.is_shadow()) {
-    grant_on_trial(verdict, request.cost);
-    if (verdict.id.empty()) verdict.id = request.id;
-    if (verdict.id.empty() && limits.have_leases()) verdict.id = id = server::random_id();
-  }
-  CheckReply form;
-  if (check.label == Label::shown) form.label = limits.label(verdict.binding);
-  if (limits.have_leases()) form.note = verdict.decision.outcome == Outcome::granted ? verdict.id : "";
+  grant_on_trial(verdict, request.cost);
+  if (verdict.id.empty()) verdict.id = request.id;
+  if (verdict.id.empty() && limits.have_leases()) verdict.id = id = server::random_id();
+}
+
+/// Adds to a reply what the call asks for besides: a wait that differs from caller to caller, fields of HTTP.
+template <class Cells>
+void reply_in_full(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict& verdict,
+                   CheckReply& form) {
   std::vector<HttpField> fields;
   std::vector<LimitStanding> standings;
   if (check.request.headers) {
     const Turn turn = key.subject() ? key.subject()->turn() : Turn{};
-    standings = standings_after(limits, cells, turn, request, verdict, check.now);
+    standings = standings_after(limits, cells, turn, check.request.call, verdict, check.now);
   }
   const bool is_denied = verdict.decision.outcome == Outcome::denied;
-  if (is_denied && jitter > Span{}) verdict.decision.wait += server::random_span(jitter);
+  if (is_denied && check.request.jitter > Span{}) verdict.decision.wait += server::random_span(check.request.jitter);
   if (check.request.headers) {
     fields = http_fields(standings, verdict.binding, verdict.decision.outcome, verdict.decision.wait);
     form.fields = &fields;
   }
   reply_check(check.call.context(), verdict.decision, form);
+}
+
+/// Tells a verdict under `limits`, which left the states as `cells`.
+template <class Cells>
+void reply(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict& verdict) {
+  std::string id;
+  if (key.is_shadow()) put_on_trial(check, limits, verdict, id);
+  CheckReply form;
+  if (check.label == Label::shown) form.label = limits.label(verdict.binding);
+  if (limits.have_leases()) form.note = verdict.decision.outcome == Outcome::granted ? verdict.id : "";
+  if (check.request.headers || check.request.jitter > Span{}) {
+    reply_in_full(check, key, limits, cells, verdict, form);
+  } else {
+    reply_check(check.call.context(), verdict.decision, form);
+  }
 }
 
 /// The subject goes by the limits that it has: nothing is looked up, nothing allocated.

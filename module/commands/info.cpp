@@ -69,7 +69,7 @@ void reply_key(const server::Context& context, const OpenKey& key, Instant now) 
   context.reply("subjects");
   context.reply(static_cast<std::int64_t>(subjects));
   context.reply("memory");
-  context.reply(static_cast<std::int64_t>(memory_of(value)));
+  context.reply(static_cast<std::int64_t>(key.memory()));
   context.reply("granted");
   context.reply(std::int64_t{value.granted_calls()});
   context.reply("denied");

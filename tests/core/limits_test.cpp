@@ -400,5 +400,35 @@ std::vector<LimitSpec> random_changes(Random& random, const std::vector<LimitSpe
 
 TEST(Limits, AgreeWithTheOracleOnARandomWalkThroughAllAlgorithms) { walk({random_limits, random_changes}); }
 
+// A key lives on for a while after its state is idle, so that not every call makes it live longer.
+TEST(Limits, StatesAreKeptUntilTheEndOfAStepAndNeverLess) {
+  constexpr Span kSecond{std::int64_t{1} << 30U};
+  const std::vector<std::pair<std::vector<LimitSpec>, Span>> cases = {
+      {{bucket(1000, 1, 1min)}, 16min}, {{leaky(1000, 1, 1min)}, 16min},
+      {{bucket(20, 1, 1min)}, 5min},    {{bucket(3, 1, 1min)}, kSecond},
+      {{fixed(5, 87600h)}, kSecond},    {{quota(5, CalendarUnit::year)}, kSecond},
+      {{approx(5, 1h)}, kSecond},       {{sliding(5, 1h)}, 225s},
+      {{concurrent(5, 1h)}, 225s},      {{fixed(5, 1h), sliding(5, 1h)}, 225s}};
+  for (const auto& [specs, slack] : cases) {
+    const Limits limits = *Limits::make(specs);
+    Instant before = limits.kept_until(Instant{});
+    Span longest{};
+    for (Instant idle{}; idle < Instant{3h}; idle += 100ms) {
+      const Instant until = limits.kept_until(idle);
+      ASSERT_GT(until, idle);
+      ASSERT_GE(until, before);
+      longest = std::max(longest, until - idle);
+      before = until;
+    }
+    EXPECT_LE(longest, slack);
+    EXPECT_GT(longest, slack / 2) << "steps are as long as they may be";
+  }
+}
+
+TEST(Limits, StatesOfTheVeryEndOfTimeAreKeptToo) {
+  const Instant latest = kLatest + 2 * kMaxSpan;
+  EXPECT_GT(Limits::make(std::vector{bucket(4, 4, 87600h)})->kept_until(latest), latest);
+}
+
 }  // namespace
 }  // namespace ratelimit::tests

@@ -40,6 +40,14 @@ PATIENCE_S = 60
 COMPLAINT = re.compile(r"Sanitizer|runtime error:|BUG REPORT|ASSERTION FAILED")
 
 
+END_STEP = 2**30  # nanoseconds; a key's end is a multiple of that, or of a longer step if its limits have much slack
+
+
+def lives_until(ttl_ms: int, idle_ms: int, *, slack_ms: int = END_STEP // MS + 1, late_ms: int = 10_000) -> bool:
+    """Whether a key that was idle in `idle_ms` when it was last called, some time ago, ends then, or not much later."""
+    return idle_ms - late_ms < ttl_ms <= idle_ms + slack_ms
+
+
 class Reply(tuple):
     """The reply to a check; equal to the plain tuple of the same values."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from ears import Ear, FileEar, ReplicaEar, Words, command, effects, names
-from harness import BASE, DAY, HOUR, MINUTE, MS, PATIENCE_S, SECOND, Client, Clock, Server, eventually
+from harness import BASE, DAY, END_STEP, HOUR, MINUTE, MS, PATIENCE_S, SECOND, Client, Clock, Server, eventually
 from resp import Connection, Failure
 
 SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
@@ -100,6 +101,10 @@ class Effect(NamedTuple):
     ends: int  # after so many nanoseconds
     payload: bytes
     before: tuple[str, ...] = ()  # what is said a second earlier
+
+    @property
+    def end(self) -> bytes:
+        return ends_at(self.ends, " ".join((*self.before, self.line)))
 
 
 STORED = [
@@ -407,9 +412,29 @@ REMOVED = [
 ]
 
 
-def ends_at(ns: int) -> bytes:
-    """The last argument but one: rounded up to the millisecond."""
-    return str(-((BASE + ns) // -MS)).encode()
+SPANS = {"ms": MS, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
+
+
+def span_of(word: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(\D+)", word).groups()
+    return int(number) * SPANS[unit]
+
+
+def step_of(lines: str) -> int:
+    """The steps in which the end of a key moves: the longest power of two that is no longer than the slack of any limit in
+    these lines, which is sixteen units of a bucket, or a quarter of it, and a sixteenth of a log's window or a lease."""
+    slack = END_STEP
+    for capacity, refill, period in re.findall(r"(?:TOKEN|LEAKY)BUCKET (?:k )?(\d+) (\d+) (\w+)", lines):
+        slack = max(slack, span_of(period) * min(16, int(capacity) // 4) // int(refill))
+    for moving in re.findall(r"(?:SLIDING|CONCURRENT) (?:k )?\d+ (\w+)(?! APPROX)\b", lines):
+        slack = max(slack, span_of(moving) // 16)
+    return 1 << slack.bit_length() - 1
+
+
+def ends_at(ns: int, lines: str = "") -> bytes:
+    """The last argument but one, of a key with the limits in these lines that is idle so many nanoseconds after BASE."""
+    step = step_of(lines)
+    return str(-(((BASE + ns) // step + 1) * step // -MS)).encode()
 
 
 @pytest.fixture(scope="module")
@@ -456,8 +481,8 @@ def ear(request: pytest.FixtureRequest, primary: Server, replica_ear: ReplicaEar
 @pytest.mark.parametrize("effect", [*STORED, *STORED_ALWAYS], ids=lambda effect: effect.line)
 def test_a_grant_travels_as_one_command_with_the_state_and_its_end(ear, db, effect):
     db.ask(effect.line)
-    assert ear.heard() == [[b"RL._STORE", b"k", ends_at(effect.ends), effect.payload]]
-    assert str(db.do("PEXPIRETIME k")).encode() == ends_at(effect.ends)
+    assert ear.heard() == [[b"RL._STORE", b"k", effect.end, effect.payload]]
+    assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
 def heard_later(ear: Ear, db: Client, effect: Effect) -> list[Words]:
@@ -472,20 +497,20 @@ def heard_later(ear: Ear, db: Client, effect: Effect) -> list[Words]:
 
 @pytest.mark.parametrize("effect", STORED_LATER, ids=lambda effect: effect.line)
 def test_what_is_done_to_a_small_key_travels_as_one_command_with_the_state_and_its_end(ear, db, effect):
-    assert heard_later(ear, db, effect) == [[b"RL._STORE", b"k", ends_at(effect.ends), effect.payload]]
-    assert str(db.do("PEXPIRETIME k")).encode() == ends_at(effect.ends)
+    assert heard_later(ear, db, effect) == [[b"RL._STORE", b"k", effect.end, effect.payload]]
+    assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
 @pytest.mark.parametrize("effect", APPLIED, ids=lambda effect: effect.line)
 def test_a_grant_on_a_log_that_is_there_travels_as_one_command_with_what_it_adds(ear, db, effect):
-    assert heard_later(ear, db, effect) == [[b"RL._APPLY", b"k", ends_at(effect.ends), effect.payload]]
-    assert str(db.do("PEXPIRETIME k")).encode() == ends_at(effect.ends)
+    assert heard_later(ear, db, effect) == [[b"RL._APPLY", b"k", effect.end, effect.payload]]
+    assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
 @pytest.mark.parametrize("effect", PERFORMED, ids=lambda effect: effect.line)
 def test_what_is_done_where_something_is_promised_travels_as_one_command_that_says_it(ear, db, effect):
-    assert heard_later(ear, db, effect) == [[b"RL._PERFORM", b"k", ends_at(effect.ends), effect.payload]]
-    assert str(db.do("PEXPIRETIME k")).encode() == ends_at(effect.ends)
+    assert heard_later(ear, db, effect) == [[b"RL._PERFORM", b"k", effect.end, effect.payload]]
+    assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
 @pytest.mark.parametrize("effect", REMOVED, ids=lambda effect: effect.line)
@@ -519,7 +544,7 @@ def test_so_does_the_id_of_a_hold(ear, db):
 
 
 SHORT_HOLD = "RL.RESERVE k 500ms SLIDING 10 60s COST 4 ID req-7"  # it has ended a second later
-COLLECTION = [b"RL._PERFORM", b"k", ends_at(MINUTE), operation(COLLECT, BASE + SECOND)]
+COLLECTION = [b"RL._PERFORM", b"k", ends_at(MINUTE, SHORT_HOLD), operation(COLLECT, BASE + SECOND)]
 DENIED_BY_FIVE_USED = ["RL.SLIDING k 10 60s COST 6", "RL.SLIDING k 10 60s COST 11", "RL.RESERVE k 1s COST 6"]
 
 
@@ -656,7 +681,7 @@ def test_a_denial_after_the_clock_went_back_travels_as_the_state_that_it_brought
     assert denied[:3] == (0, 10, 0)
     assert denied.wait_ms == denied.reset_ms in (60_000, 3_600_000)
     [[command, *_, ends, _]] = ear.heard()
-    assert (command, ends) == (b"RL._STORE", ends_at(denied.reset_ms * MS))
+    assert (command, ends) == (b"RL._STORE", ends_at(denied.reset_ms * MS, lines[0]))
     assert db.ask(lines[0].removesuffix(" FORCE")) == denied
     assert ear.heard() == []
 
@@ -785,8 +810,9 @@ def test_after_a_key_is_gone_the_next_grant_travels_whole(ear, db, removal, toge
     first, second = effects(ear.heard())
     limits = [limit(SLIDING, 10, MINUTE)]
     at = BASE // GRID_OF_MINUTE
-    assert first == [b"RL._STORE", b"k", ends_at(MINUTE), value(limits, [log((at, 3))])]
-    assert second == [b"RL._STORE", b"k", ends_at(MINUTE), value(limits, [log((at, 2))])]
+    end = ends_at(MINUTE, "SLIDING 10 60s")
+    assert first == [b"RL._STORE", b"k", end, value(limits, [log((at, 3))])]
+    assert second == [b"RL._STORE", b"k", end, value(limits, [log((at, 2))])]
 
 
 @pytest.mark.parametrize("effect", [*STORED, *STORED_ALWAYS], ids=lambda effect: effect.line)
@@ -802,7 +828,7 @@ def test_a_key_that_has_expired_is_deleted_before_the_next_grant_travels_whole(e
     deleted, stored = (words for words in ear.heard() if names([words])[0] not in ("PEXPIREAT", "MULTI", "EXEC"))
     db.do("DEBUG SET-ACTIVE-EXPIRE 1")
     assert names([deleted])[0] in ("DEL", "UNLINK")
-    assert stored == [b"RL._STORE", b"k", ends_at(effect.ends), effect.payload]
+    assert stored == [b"RL._STORE", b"k", effect.end, effect.payload]
 
 
 def unix_ms(db: Client) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import suppress
 from itertools import chain
 
@@ -130,6 +131,8 @@ def test_a_key_that_became_idle_while_the_server_was_down_is_not_loaded(start_se
         db.ask("RL.FIXED k 10 1ms")
         db.ask("RL.FIXED kept 10 1h")
         db.save()
+        ends_in_ms = db.pttl("k")
+    time.sleep(ends_in_ms / 1000)
     server.restart()
     with server.client() as db:
         assert db.keys() == ["kept"]
