@@ -7,6 +7,7 @@ numbers that it brings; the first that is granted puts one of our states in its 
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -40,8 +41,8 @@ def leave(db: Client, key: str, full_in: int, *options: str | int) -> str:
 
 # --- the contract
 
-# The cases of redis-cell's own test: five a burst, one a second. In milliseconds from the start: when, how many, and what
-# is answered; where it says 3.9 s, the command says 4.
+# The cases of redis-cell's own test: five a burst, one a second. In milliseconds from the start: when, how many, and
+# what is answered; where it says 3.9 s, the command says 4.
 CASES_OF_REDIS_CELL = [
     (0, 6, (1, 5, 5, -1, 0)),
     (0, 1, (0, 5, 4, -1, 1)),
@@ -337,7 +338,8 @@ def test_each_call_reads_a_string_with_its_own_numbers(db, clock):
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "-", "+1", "12abc", "1 ", " 1", "1.5", "1e9", "nan", "0x1", "9223372036854775808", "1\0", "9" * 99]
+    "text",
+    ["", " ", "-", "+1", "12abc", "1 ", " 1", "1.5", "1e9", "nan", "0x1", "9223372036854775808", "1\0", "9" * 99],
 )
 @pytest.mark.parametrize("quantity", ["0", "1", "11"])
 def test_a_string_that_is_no_number_is_of_the_wrong_type(db, clock, text, quantity):
@@ -502,6 +504,8 @@ def test_any_conversation_is_that_of_the_oracle(db, clock, number):
 
 # --- what others hear
 
+SILENT = [("k", 0), ("k", 8), ("k", 11), ("new", 0), ("new", 8), ("new", 11), ("absent", 0), ("absent", 11)]
+
 
 @pytest.fixture(params=["a replica", "a file"])
 def ear(request: pytest.FixtureRequest, start_server: Callable[..., Server]) -> Iterator[tuple[Client, Ear]]:
@@ -523,8 +527,8 @@ def test_a_granted_call_is_heard_as_one_effect_and_no_other_call_at_all(ear):
     assert names(listener.heard()) == ["RL._STORE"]
     leave(db, "k", 3 * SECOND, "PX", 100_000)
     assert names(listener.heard()) == ["SET"]
-    for line in ("k 9 1 1 0", "k 9 1 1 8", "k 9 1 1 11", "new 9 1 1 0", "new 9 1 1 8", "absent 9 1 1 0", "absent 9 1 1 11"):
-        throttle(db, line)
+    for key, quantity in SILENT:
+        throttle(db, f"{key} 9 1 1 {quantity}")
     assert listener.heard() == []
     throttle(db, "k 9 1 1 2")
     throttle(db, "new 9 1 1 2")
@@ -764,7 +768,8 @@ def test_an_append_only_file_of_redis_cell_is_loaded(moved, form):
     db = server.client()
     kinds = {"left": "ratelimit", "over": "ratelimit", "full": "string", "new": "ratelimit", "foreign": "string"}
     assert {key: db.type(key) for key in db.keys()} == kinds | {"list": "list"}
-    assert {key: used(db, key) for key in ("left", "over", "full", "new")} == {"left": 2, "over": 2, "full": 10, "new": 4}
+    taken = {"left": 2, "over": 2, "full": 10, "new": 4}
+    assert {key: used(db, key) for key in taken} == taken
     assert 7_000_000 < db.pttl("left") <= 7_200_001
     db.bgrewriteaof()
     wait_for_file(db)
@@ -798,6 +803,28 @@ def test_an_rdb_file_of_redis_cell_is_loaded(start_server, way):
     assert throttle(db, "k 9 1 1") == (0, 10, 6, -1, 4)
     db.do("DEBUG RELOAD")
     assert throttle(db, "k 9 1 1 0") == (0, 10, 6, -1, 4)
+
+
+def test_who_goes_back_finds_what_was_taken_over_and_leaves_files_that_any_server_reads(start_server):
+    server = start_server(*APPEND)
+    db = server.client()
+    Clock(db).set(BASE)
+    leave(db, "left", 3 * SECOND)
+    leave(db, "taken", 3 * SECOND)
+    throttle(db, "taken 9 1 1")
+    throttle(db, "new 9 1 1")
+    found = sorted(db.scan_iter(_type="ratelimit"))
+    assert found == ["new", "taken"]
+    db.delete(*found)
+    db.bgrewriteaof()
+    wait_for_file(db)
+    plain = Server(*APPEND, module=None)
+    try:
+        shutil.copytree(server.directory / "appendonlydir", plain.directory / "appendonlydir")
+        with plain.start().client() as db:
+            assert db.keys() == ["left"]
+    finally:
+        plain.stop()
 
 
 # --- beside another module that has the command
