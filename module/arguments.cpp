@@ -447,6 +447,26 @@ std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> wor
   return arguments.fault();
 }
 
+std::optional<Fault> parse_throttle(std::span<const std::string_view> words, CheckRequest& request) {
+  constexpr auto kMostSeconds = std::chrono::floor<std::chrono::seconds>(kMaxSpan).count();
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  LimitSpec bucket;
+  bucket.size = kMinUnits + Units(arguments.integer(Argument::max_burst, (kMaxUnits - kMinUnits).count()));
+  bucket.refill = arguments.count(Argument::count_per_period);
+  bucket.span = std::chrono::seconds{arguments.integer(Argument::period_in_seconds, kMostSeconds)};
+  if (bucket.span == Span{}) arguments.fail({Fault::Kind::malformed, Argument::period_in_seconds});
+  if (!arguments.fault() && !TokenBucket::refills_in_time(bucket.size, bucket.refill, bucket.span)) {
+    arguments.fail({Fault::Kind::refills_too_slowly, Argument::count_per_period});
+  }
+  request.limits.push_back(bucket);
+  if (!arguments.at_end()) {
+    request.call.cost = Units(arguments.integer(Argument::quantity, kMaxUnits.count()));
+  }
+  require_end(arguments, Argument::quantity);
+  return arguments.fault();
+}
+
 std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count) {
   Arguments arguments(words);
   arguments.text(Argument::key);

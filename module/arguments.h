@@ -118,6 +118,10 @@ struct CheckAllRequest {
 [[nodiscard]] std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words,
                                                          std::string_view& subject);
 
+/// Reads `key max_burst count period [quantity]`, of the command that redis-cell has; the quantity, which may be 0, becomes
+/// the cost of the call.
+[[nodiscard]] std::optional<Fault> parse_throttle(std::span<const std::string_view> words, CheckRequest& request);
+
 /// Reads `key [count]`; what is not given stays as it is.
 [[nodiscard]] std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count);
 

@@ -111,6 +111,10 @@ constexpr std::array kSettle{kKey, kTheId, ArgumentDoc{.name = "actual", .type =
                              kSubject};
 constexpr std::array kRelease{kKey, kTheId, kSubject};
 constexpr std::array kInfo{kKey, kSubject};
+constexpr std::array kThrottle{kKey, ArgumentDoc{.name = "max_burst", .type = Type::integer},
+                               ArgumentDoc{.name = "count", .type = Type::integer},
+                               ArgumentDoc{.name = "period", .type = Type::integer},
+                               ArgumentDoc{.name = "quantity", .type = Type::integer, .optional = true}};
 constexpr std::array kEffect{kKey, ArgumentDoc{.name = "unix-ms", .type = Type::integer},
                              ArgumentDoc{.name = "payload", .type = Type::string}};
 constexpr std::array kSubjectEffect{kEffect[0], kEffect[1], kEffect[2],
@@ -414,6 +418,28 @@ constexpr std::array kCommands{
             "key itself, or of the subject. Null if there is no such key, or the subject is idle.",
     },
     Command{
+        .name = "CL.THROTTLE",
+        .handler = commands::throttle,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = kThrottle,
+        .complexity = kConstantTime,
+        .since = "0.1.0",
+        .summary = "Decides a call as the module redis-cell does",
+        .details =
+            "`RL.TOKENBUCKET key max_burst+1 count period` with `COST quantity`, for clients of redis-cell: the same "
+            "arguments, in seconds, and the same reply. Five integers: 0 if the call is granted and 1 if it is "
+            "refused, "
+            "the limit, what remains, in how many seconds to try again (-1: no need to, or no use), and in how many "
+            "seconds the bucket is full. Seconds are rounded up. A `quantity` of 0 asks and takes nothing.\n\n"
+            "A key that redis-cell wrote, a string, counts as it stands; the first call that is granted makes it one "
+            "of "
+            "ours. docs/redis-cell.md has more.\n\n"
+            "If another module has the command already, this one loads without it.",
+        .yields = true,
+    },
+    Command{
         .name = "RL._STORE",
         .handler = commands::store,
         .flags = kEffectFlags,
@@ -578,23 +604,34 @@ std::string syntax_of(const Command& command) {
   return text;
 }
 
+namespace {
+
+/// Whether the module can do without a command that the server did not accept. Says so in the server's log.
+bool can_do_without(server::Context context, const Command& command, server::Registration registration) {
+  if (registration != server::Registration::name_taken || !command.yields) return false;
+  const std::string text = std::string(command.name) + " is a command of another module: this one loads without it";
+  context.log_warning(text.c_str());
+  return true;
+}
+
+}  // namespace
+
 bool register_commands(server::Context context, bool debug) {
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     const Command& command = kCommands[i];
     if (command.audience == Audience::debuggers && !debug) continue;
     // The server would refuse a call with too few words in words of its own; ours name the argument that is missing.
     constexpr int kAnyNumber = -1;
-    if (!server::register_command(context, {.name = command.name,
-                                            .function = kEntries[i],
-                                            .flags = command.flags,
-                                            .arity = kAnyNumber,
-                                            .key = command.key,
-                                            .summary = command.summary,
-                                            .complexity = command.complexity,
-                                            .since = command.since,
-                                            .arguments = command.arguments})) {
-      return false;
-    }
+    const server::Registration registration = server::register_command(context, {.name = command.name,
+                                                                                 .function = kEntries[i],
+                                                                                 .flags = command.flags,
+                                                                                 .arity = kAnyNumber,
+                                                                                 .key = command.key,
+                                                                                 .summary = command.summary,
+                                                                                 .complexity = command.complexity,
+                                                                                 .since = command.since,
+                                                                                 .arguments = command.arguments});
+    if (registration != server::Registration::done && !can_do_without(context, command, registration)) return false;
   }
   return true;
 }

@@ -25,6 +25,7 @@ struct Command {
   const char* since;
   const char* summary;
   const char* details;  ///< a paragraph or two in Markdown, for the page of the command
+  bool yields = false;  ///< to another module that has a command of this name
 };
 
 [[nodiscard]] std::span<const Command> command_table();
@@ -32,7 +33,7 @@ struct Command {
 /// The grammar of a command, made from its arguments: a line, and one more for each part that repeats.
 [[nodiscard]] std::string syntax_of(const Command& command);
 
-/// Registers the commands; those for debuggers only if `debug`. False if the server refuses one.
+/// Registers the commands; those for debuggers only if `debug`. False if the server refuses one that does not yield.
 [[nodiscard]] bool register_commands(server::Context context, bool debug);
 
 }  // namespace ratelimit

@@ -32,6 +32,10 @@ const char* name_of(Argument argument) {
     case Argument::ttl: return "ttl";
     case Argument::units: return "n";
     case Argument::actual: return "actual";
+    case Argument::max_burst: return "max_burst";
+    case Argument::count_per_period: return "count";
+    case Argument::period_in_seconds: return "period";
+    case Argument::quantity: return "quantity";
     case Argument::aligned: return "ALIGNED";
     case Argument::approximate: return "APPROX";
     case Argument::per_request: return "PER REQUEST";
@@ -55,7 +59,11 @@ const char* requirement_of(Argument argument) {
     case Argument::leak:
     case Argument::limit:
     case Argument::units:
+    case Argument::count_per_period:
     case Argument::cost: return "an integer from 1 to 4294967295";
+    case Argument::max_burst: return "an integer from 0 to 4294967294";
+    case Argument::period_in_seconds: return "whole seconds, from 1 to 315360000";
+    case Argument::quantity:
     case Argument::actual: return "an integer from 0 to 4294967295";
     case Argument::unit: return "HOUR, DAY, WEEK, MONTH or YEAR";
     case Argument::zone: return "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC";

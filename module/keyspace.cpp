@@ -7,6 +7,7 @@
 
 #include "data_type.h"
 #include "ratelimit/codec.h"
+#include "ratelimit/redis_cell.h"
 #include "state.h"
 #include "zones.h"
 
@@ -176,6 +177,26 @@ void OpenKey::follow(const SharedLimits& limits, Instant now) {
     return;
   }
   subject_ = own_->subject();
+}
+
+std::optional<TokenBucket::State> OpenKey::state_of_redis_cell() const {
+  if (value_ != nullptr) return std::nullopt;
+  const std::optional<std::string_view> text = key_.text();
+  return text ? state_at_arrival_time(*text) : std::nullopt;
+}
+
+void OpenKey::go_on_from(const TokenBucket::State& state, SharedLimits limits) {
+  own_ = Value::create(std::move(limits));
+  subject_ = own_->subject();
+  subject_->cells()[0].as<TokenBucket::State>() = state;
+}
+
+Verdict OpenKey::foresee(const SharedLimits& limits, const Request& call, Instant now) const {
+  if (!subject_) return decide_idle(*limits, call, now);
+  const Turn turn = subject_->turn();
+  if (!limits) return decide(subject_->limits(), subject_->cells(), turn, call, now);
+  const CarriedStates carried(subject_->limits(), subject_->cells(), *limits, turn.or_later(now));
+  return decide(*limits, carried, turn, call, now);
 }
 
 void OpenKey::count_call(Outcome outcome) {

@@ -15,6 +15,7 @@
 #include "dense.h"
 #include "errors.h"
 #include "ratelimit/operations.h"
+#include "ratelimit/token_bucket.h"
 #include "server/api.h"
 #include "small_value.h"
 #include "subject.h"
@@ -51,12 +52,21 @@ class OpenKey {
   /// Finds the limits that a call goes by which names `specs`, or names none. Null: those that the subject has.
   [[nodiscard]] std::optional<Fault> find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const;
 
+  /// What the module redis-cell left in the key, which is a string; none if the key holds anything else.
+  [[nodiscard]] std::optional<TokenBucket::State> state_of_redis_cell() const;
+  /// Lets the subject, which is the key itself, go on from that under `limits`, a single bucket. The key stays as it is until
+  /// something is granted or done.
+  void go_on_from(const TokenBucket::State& state, SharedLimits limits);
+
   /// None if it was never seen. Void after whatever changes it below.
   [[nodiscard]] const std::optional<Subject>& subject() const { return subject_; }
 
   /// Gives back what holds took that have ended: in the key, if it was opened to be written, and otherwise in a copy that
   /// stands for the subject from now on.
   void collect(Instant now);
+
+  /// What a call would be told under these limits or, if they are null, those of the subject. Changes nothing.
+  [[nodiscard]] Verdict foresee(const SharedLimits& limits, const Request& call, Instant now) const;
 
   /// Lets the subject follow these limits from now on, keeping what is used. The key stays as it is until something is
   /// granted or done.

@@ -4,11 +4,16 @@
 #include <chrono>
 #include <utility>
 
+#include "ratelimit/redis_cell.h"
+
 namespace ratelimit {
 namespace {
 
 // What `wait_ms` says of a call that will never be granted. No minus one exists before this line.
 constexpr std::int64_t kWireNever = -1;
+
+// What redis-cell says of such a call, and of one that need not wait.
+constexpr std::int64_t kNoRetry = -1;
 
 void reply_five(const server::Context& context, const Decision& decision) {
   context.reply(decision.granted.count());
@@ -48,6 +53,16 @@ void reply_check(const server::Context& context, const Decision& decision, const
     context.reply(field.name);
     context.reply(field.value);
   }
+}
+
+void reply_throttle(const server::Context& context, const Decision& decision) {
+  const bool may_retry = decision.outcome == Outcome::denied;
+  context.reply_list(5);
+  context.reply(decision.outcome == Outcome::granted ? 0 : 1);
+  context.reply(decision.size.count());
+  context.reply(decision.remaining.count());
+  context.reply(may_retry ? seconds_rounded_up(decision.wait).count() : kNoRetry);
+  context.reply(seconds_rounded_up(decision.reset).count());
 }
 
 std::string text_of(const Limit& limit) {

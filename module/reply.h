@@ -25,6 +25,9 @@ struct CheckReply {
 };
 void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form);
 
+/// Replies as redis-cell does: 1 for refused, in seconds, and without a wait for who is granted.
+void reply_throttle(const server::Context& context, const Decision& decision);
+
 /// A limit as a user writes it, with each duration in the largest unit that divides it.
 [[nodiscard]] std::string text_of(const Limit& limit);
 

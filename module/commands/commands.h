@@ -38,6 +38,9 @@ std::optional<Fault> check_all(const Call& call);
 // define.cpp
 std::optional<Fault> define(const Call& call);
 
+// throttle.cpp
+std::optional<Fault> throttle(const Call& call);
+
 // top.cpp
 std::optional<Fault> top(const Call& call);
 

@@ -27,23 +27,12 @@ std::optional<Fault> peek(const Call& call) {
   if (const auto fault = key.find_limits(request.limits.span(), limits)) return fault;
   key.collect(now);
 
-  if (!key.subject()) {
-    if (limits) {
-      reply(call, key, request, *limits, decide_idle(*limits, request.call, now));
-    } else {
-      call.context().reply_null();
-    }
+  if (!key.subject() && !limits) {
+    call.context().reply_null();
     return std::nullopt;
   }
-  const Subject& subject = *key.subject();
-  if (!limits) {
-    const Verdict verdict = decide(subject.limits(), subject.cells(), subject.turn(), request.call, now);
-    reply(call, key, request, subject.limits(), verdict);
-  } else {
-    const Turn turn = subject.turn();
-    const CarriedStates carried(subject.limits(), subject.cells(), *limits, turn.or_later(now));
-    reply(call, key, request, *limits, decide(*limits, carried, turn, request.call, now));
-  }
+  const Limits& binding = limits ? *limits : key.subject()->limits();
+  reply(call, key, request, binding, key.foresee(limits, request.call, now));
   return std::nullopt;
 }
 

@@ -35,7 +35,8 @@ std::optional<Fault> carry_out(const Call& call, Effect effect, Scope scope) {
   if (arguments.fault()) return arguments.fault();
 
   OpenKey key(call.context(), call.key(), subject);
-  if (const auto fault = key.fault()) return fault;
+  const bool takes_over = effect == &OpenKey::store && !subject && key.state_of_redis_cell();
+  if (const auto fault = key.fault(); fault && !takes_over) return fault;
   if (!(key.*effect)(bytes, expiry)) return Fault{Fault::Kind::malformed, Argument::payload};
   // A replica has an append-only file of its own, and counts changes until it saves: the server does neither for
   // commands of modules. It does see to it that the call goes to no other replica twice.

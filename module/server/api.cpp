@@ -170,6 +170,13 @@ void* Key::value(DataType type) const {
   return RedisModule_ModuleTypeGetValue(handle_);
 }
 
+std::optional<std::string_view> Key::text() const {
+  if (handle_ == nullptr || RedisModule_KeyType(handle_) != REDISMODULE_KEYTYPE_STRING) return std::nullopt;
+  std::size_t size = 0;
+  const char* bytes = RedisModule_StringDMA(handle_, &size, REDISMODULE_READ);
+  return std::string_view(bytes, size);
+}
+
 void Key::set(DataType type, void* value) { RedisModule_ModuleTypeSetValue(handle_, type, value); }
 void Key::remove() { RedisModule_DeleteKey(handle_); }
 void Key::expire_at(std::chrono::milliseconds unix_time) { RedisModule_SetAbsExpire(handle_, unix_time.count()); }
@@ -382,7 +389,7 @@ RedisModuleCommandArg* wire_arguments(std::span<const ArgumentDoc> docs, Argumen
 
 }  // namespace
 
-bool register_command(Context context, const CommandDescription& command) {
+Registration register_command(Context context, const CommandDescription& command) {
   // The specification of keys below is for those who ask the server; the server itself routes calls in a cluster by these
   // positions or, where there is no fixed one, by asking the command.
   const bool has_many = command.key == KeyUse::update_many;
@@ -390,7 +397,7 @@ bool register_command(Context context, const CommandDescription& command) {
   const std::string flags = std::string(command.flags) + (has_many ? " getkeys-api" : "");
   if (RedisModule_CreateCommand(context.handle(), command.name, command.function, flags.c_str(), key, key, key) !=
       REDISMODULE_OK) {
-    return false;
+    return Registration::name_taken;  // names, flags and positions are constants of ours: there is no other reason
   }
   RedisModuleCommandKeySpec key_specs[2]{};
   key_specs[0].flags = wire_key_flags(command.key);
@@ -413,7 +420,8 @@ bool register_command(Context context, const CommandDescription& command) {
   info.arity = command.arity;
   info.key_specs = command.key == KeyUse::none ? nullptr : key_specs;
   info.args = wire_arguments(command.arguments, lists);
-  return RedisModule_SetCommandInfo(RedisModule_GetCommand(context.handle(), command.name), &info) == REDISMODULE_OK;
+  RedisModuleCommand* registered = RedisModule_GetCommand(context.handle(), command.name);
+  return RedisModule_SetCommandInfo(registered, &info) == REDISMODULE_OK ? Registration::done : Registration::refused;
 }
 
 }  // namespace ratelimit::server

@@ -143,6 +143,8 @@ class Key {
   [[nodiscard]] bool is_absent() const;
   /// What the key holds if it is of `type`, else null.
   [[nodiscard]] void* value(DataType type) const;
+  /// What the key holds if it is a string, until the key is changed. The server may store it in another way from now on.
+  [[nodiscard]] std::optional<std::string_view> text() const;
   /// Replaces whatever the key holds, and its time to live. The server owns `value` from now on.
   void set(DataType type, void* value);
   /// Removes the key and what it holds.
@@ -259,6 +261,9 @@ struct CommandDescription {
   std::span<const ArgumentDoc> arguments;
 };
 
+/// What became of the registration of a command. A name is taken if another module, or the server itself, has it.
+enum class Registration : std::uint8_t { done, name_taken, refused };
+
 /// What is done once, when the module is loaded. Each is false if the server refuses.
 [[nodiscard]] bool initialise(Context context, const char* module_name, int module_version);
 [[nodiscard]] DataType register_type(Context context, const char* name, int encoding_version,
@@ -274,7 +279,7 @@ struct CommandDescription {
 [[nodiscard]] bool listen_to_expiries(Context context, KeyListener listener);
 /// `listener` is called for a key that has been renamed, moved or copied to, by its new name.
 [[nodiscard]] bool listen_to_new_names(Context context, KeyListener listener);
-[[nodiscard]] bool register_command(Context context, const CommandDescription& command);
+[[nodiscard]] Registration register_command(Context context, const CommandDescription& command);
 
 }  // namespace ratelimit::server
 

@@ -93,6 +93,7 @@ constexpr Grammar kCommands[] = {
     {"RL.RELEASE", Options::kSubject},
     {"RL.INFO", Options::kSubject},
     {"RL.TOP"},
+    {"CL.THROTTLE", Options::kCost},
     {"RL.TOKENBUCKET", kOfShorthand, Algorithm::token_bucket},
     {"RL.LEAKYBUCKET", kOfShorthand, Algorithm::leaky_bucket},
     {"RL.FIXED", kOfShorthand, Algorithm::fixed_window},
@@ -104,7 +105,8 @@ constexpr Grammar kCommands[] = {
 void require_valid_call(const Grammar& command, const Asked& asked) {
   const Request& call = asked.check.call;
   const bool is_settlement = command.name == "RL.SETTLE";
-  require(in_range(call.cost) || (is_settlement && call.cost == kNoUnits), "a cost is in its range");
+  const bool may_cost_nothing = is_settlement || command.name == "CL.THROTTLE";
+  require(in_range(call.cost) || (may_cost_nothing && call.cost == kNoUnits), "a cost is in its range");
   require(call.cost == kMinUnits || is_settlement || (command.options & Options::kCost) != 0, "there may be a cost");
   require(call.id.size() <= kMaxIdBytes && asked.id.size() <= kMaxIdBytes, "an id is not too long");
   require(call.id.empty() || is_settlement || (command.options & Options::kId) != 0, "there may be an id");
@@ -154,9 +156,10 @@ void require_valid_count(const Grammar& command, const Asked& asked) {
 }
 
 void require_valid_limits(const Grammar& command, const LimitSpecs& specs) {
-  const bool may_be_named = (command.options & Options::kLimits) != 0 || command.shorthand;
+  const bool has_one = command.shorthand || command.name == "CL.THROTTLE";
+  const bool may_be_named = (command.options & Options::kLimits) != 0 || has_one;
   require(specs.empty() || may_be_named, "there may be limits");
-  require(!command.shorthand || specs.size() == 1, "a shorthand has one limit");
+  require(!has_one || specs.size() == 1, "a shorthand has one limit");
   require(command.name != "RL.DEFINE" || !specs.empty(), "a definition has limits");
   for (const LimitSpec& spec : specs.span()) {
     const std::optional<Limit> limit = Limit::make(spec);
@@ -184,6 +187,7 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.name == "RL.REFUND") return parse_refund(words, asked.units, asked.check.subject);
   if (command.name == "RL.RELEASE") return parse_release(words, asked.id, asked.check.subject);
   if (command.name == "RL.INFO") return parse_key_and_subject(words, asked.check.subject);
+  if (command.name == "CL.THROTTLE") return parse_throttle(words, asked.check);
   if (command.name == "RL.TOP") return parse_top(words, asked.count);
   return parse_check(words, command.options, asked.check);
 }

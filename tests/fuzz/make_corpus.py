@@ -451,6 +451,10 @@ RL.TOP k
 RL.TOP k 128
 RL.TOP k 129
 RL.TOP k 0
+CL.THROTTLE k 15 30 60
+CL.THROTTLE k 4294967294 4294967295 315360000 0
+CL.THROTTLE k 1 1 315360000 1
+CL.THROTTLE k 0 0 1 1 1
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------

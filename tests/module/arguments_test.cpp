@@ -74,6 +74,12 @@ Fault fault_of_definition(Words words) {
   return parse_definition(words, limits, is_shadow).value_or(kNone);
 }
 
+Fault fault_of_throttle(Words words) {
+  words.insert(words.begin(), "CL.THROTTLE");
+  CheckRequest request;
+  return parse_throttle(words, request).value_or(kNone);
+}
+
 Fault fault_of_top(Words words) {
   words.insert(words.begin(), "RL.TOP");
   std::size_t count = 0;
@@ -699,6 +705,58 @@ TEST(Arguments, RefuseTheNinthLimit) {
   Words words{"k"};
   for (int i = 0; i < 9; ++i) words.insert(words.end(), {"FIXED", "1", "1"});
   EXPECT_EQ(fault_of_check(words), (Fault{Fault::Kind::too_many_limits, Argument::limits}));
+}
+
+TEST(Throttle, IsABucketThatHoldsOneMoreThanTheBurst) {
+  CheckRequest request;
+  ASSERT_FALSE(parse_throttle(Words{"CL.THROTTLE", "k", "15", "30", "60"}, request));
+  ASSERT_EQ(request.limits.size(), 1U);
+  EXPECT_EQ(request.limits.back(), (LimitSpec{.size = Units(16), .refill = Units(30), .span = seconds{60}}));
+  EXPECT_EQ(request.call.cost, Units(1));
+}
+
+TEST(Throttle, TakesNumbersUpToTheirBounds) {
+  CheckRequest least;
+  ASSERT_FALSE(parse_throttle(Words{"CL.THROTTLE", "k", "0", "1", "1", "0"}, least));
+  EXPECT_EQ(least.limits.back(), (LimitSpec{.size = Units(1), .refill = Units(1), .span = seconds{1}}));
+  EXPECT_EQ(least.call.cost, kNoUnits);
+  CheckRequest most;
+  ASSERT_FALSE(parse_throttle(Words{"CL.THROTTLE", "k", "4294967294", "4294967295", "315360000", "4294967295"}, most));
+  EXPECT_EQ(most.limits.back(), (LimitSpec{.size = kMaxUnits, .refill = kMaxUnits, .span = kMaxSpan}));
+  EXPECT_EQ(most.call.cost, kMaxUnits);
+}
+
+TEST(Throttle, NamesTheArgumentThatIsMissing) {
+  EXPECT_EQ(fault_of_throttle({}), (Fault{Fault::Kind::missing, Argument::key}));
+  EXPECT_EQ(fault_of_throttle({"k"}), (Fault{Fault::Kind::missing, Argument::max_burst}));
+  EXPECT_EQ(fault_of_throttle({"k", "1"}), (Fault{Fault::Kind::missing, Argument::count_per_period}));
+  EXPECT_EQ(fault_of_throttle({"k", "1", "1"}), (Fault{Fault::Kind::missing, Argument::period_in_seconds}));
+}
+
+TEST(Throttle, NamesTheArgumentThatIsWrong) {
+  const auto malformed = [](Argument argument) { return Fault{Fault::Kind::malformed, argument}; };
+  for (const char* no_number : {"-1", "", " 1", "1 ", "+1", "01", "1.5", "1e3", "x", "1s", "18446744073709551616"}) {
+    EXPECT_EQ(fault_of_throttle({"k", no_number, "1", "1"}), malformed(Argument::max_burst)) << no_number;
+    EXPECT_EQ(fault_of_throttle({"k", "1", no_number, "1"}), malformed(Argument::count_per_period)) << no_number;
+    EXPECT_EQ(fault_of_throttle({"k", "1", "1", no_number}), malformed(Argument::period_in_seconds)) << no_number;
+    EXPECT_EQ(fault_of_throttle({"k", "1", "1", "1", no_number}), malformed(Argument::quantity)) << no_number;
+  }
+  EXPECT_EQ(fault_of_throttle({"k", "4294967295", "1", "1"}), malformed(Argument::max_burst));
+  EXPECT_EQ(fault_of_throttle({"k", "1", "0", "1"}), malformed(Argument::count_per_period));
+  EXPECT_EQ(fault_of_throttle({"k", "1", "4294967296", "1"}), malformed(Argument::count_per_period));
+  EXPECT_EQ(fault_of_throttle({"k", "1", "1", "0"}), malformed(Argument::period_in_seconds));
+  EXPECT_EQ(fault_of_throttle({"k", "1", "1", "315360001"}), malformed(Argument::period_in_seconds));
+  EXPECT_EQ(fault_of_throttle({"k", "1", "1", "1", "4294967296"}), malformed(Argument::quantity));
+}
+
+TEST(Throttle, RefusesABucketThatRefillsTooSlowly) {
+  EXPECT_EQ(fault_of_throttle({"k", "0", "1", "315360000"}), kNone);
+  EXPECT_EQ(fault_of_throttle({"k", "1", "1", "315360000"}),
+            (Fault{Fault::Kind::refills_too_slowly, Argument::count_per_period}));
+}
+
+TEST(Throttle, EndsWithTheQuantity) {
+  EXPECT_EQ(fault_of_throttle({"k", "1", "1", "1", "1", "1"}), (Fault{Fault::Kind::nothing_more, Argument::quantity}));
 }
 
 }  // namespace

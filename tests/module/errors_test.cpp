@@ -52,6 +52,15 @@ TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
             "ERR the key stores other limits: name none, or change them with RL.DEFINE");
 }
 
+TEST(Errors, CallWhatThrottleHasAsRedisCellDoes) {
+  EXPECT_EQ(message({Kind::malformed, Argument::max_burst}), "ERR max_burst must be an integer from 0 to 4294967294");
+  EXPECT_EQ(message({Kind::malformed, Argument::count_per_period}),
+            "ERR count must be an integer from 1 to 4294967295");
+  EXPECT_EQ(message({Kind::missing, Argument::period_in_seconds}),
+            "ERR period is missing: it must be whole seconds, from 1 to 315360000");
+  EXPECT_EQ(message({Kind::malformed, Argument::quantity}), "ERR quantity must be an integer from 0 to 4294967295");
+}
+
 TEST(Errors, SayWhichWayABucketIsTooSlow) {
   EXPECT_EQ(message({Kind::refills_too_slowly, Argument::refill}),
             "ERR refill must be large enough for the bucket to refill from empty within 3650d");

@@ -81,6 +81,7 @@ class Grammar:
             (self._shorthand, 30),
             (self._operation, 20),
             (self._define, 3),
+            (self._throttle, 8),
             (self._check_all, 5),
             (lambda: ("RL.INFO", self._key(), *self._subject()), 5),
             (lambda: ("RL.TOP", self._key(), *self._rng.choice([(), (self._number(),)])), 1),
@@ -130,6 +131,12 @@ class Grammar:
         limits = [self._limit() for _ in range(self._rng.choice([1, 1, 1, 2, 8]))]
         shadow = ("SHADOW",) if self._rng.random() < 0.2 else ()
         return (self._case("RL.DEFINE"), self._key(), *[word for limit in limits for word in limit], *shadow)
+
+    def _throttle(self) -> Command:
+        """As clients of redis-cell do."""
+        seconds = self._rng.choice([1, 60, 3600, 315360000, *NUMBERS]) if self._rng.random() < 0.3 else 60
+        quantity = (self._rng.choice([0, self._number()]),) if self._rng.random() < 0.5 else ()
+        return (self._case("CL.THROTTLE"), self._key(), self._number(), self._number(), seconds, *quantity)
 
     def _check_all(self) -> Command:
         """Mostly of limiters, and if not, with a limit for each key."""
@@ -212,6 +219,8 @@ class Grammar:
                 ("DUMP", key),
                 ("SET", key, "v"),
                 ("SET", key, "v", "PX", 100_000_000),
+                ("SET", key, self._arrival_time()),  # as redis-cell leaves them
+                ("SET", key, self._arrival_time(), "PX", 100_000_000),
                 ("RPUSH", key, "a"),
                 ("GET", key),
                 ("OBJECT", "ENCODING", key),
@@ -227,6 +236,9 @@ class Grammar:
                 ("WATCH", key),
             ]
         )
+
+    def _arrival_time(self) -> int:
+        return self._rng.choice([BASE + self._rng.randrange(DAY), BASE, LATEST, 0, -1, -(2**63), 2**63 - 1, 2**63])
 
     def _restore(self) -> Command:
         payload = bytearray(self._rng.choice([*BLOBS, *self._payloads]))
@@ -244,7 +256,7 @@ class Grammar:
         words = [*CHECKS, *SHORTHANDS, *ALGORITHMS, "AS", "COST", "PER", *NUMBERS, *SPANS, *BLOBS, *KEYS]
         words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
         words += [*UNITS, *ZONES, *IDS]
-        more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.TOP", "RL.DEBUG"]
+        more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.TOP", "RL.DEBUG", "CL.THROTTLE"]
         name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, *INTERNAL])
         return (name, *self._rng.choices(words, k=self._rng.choice([0, 1, 2, 3, 5, 8, 127, 128, 2000])))
 

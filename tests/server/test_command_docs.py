@@ -30,6 +30,7 @@ LINES = {
     "RL.PEEK": "RL.PEEK k",
     "RL.TOP": "RL.TOP k",
     "RL.INFO": "RL.INFO k",
+    "CL.THROTTLE": "CL.THROTTLE k 15 30 60",
 }
 READERS = ["RL.PEEK", "RL.INFO", "RL.TOP"]
 GIVE_BACK = ["RL.REFUND", "RL.SETTLE", "RL.RELEASE"]  # these work without memory
