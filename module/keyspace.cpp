@@ -180,7 +180,7 @@ void OpenKey::follow(const SharedLimits& limits, Instant now) {
 }
 
 std::optional<TokenBucket::State> OpenKey::state_of_redis_cell() const {
-  if (value_ != nullptr) return std::nullopt;
+  if (exists()) return std::nullopt;
   const std::optional<std::string_view> text = key_.text();
   return text ? state_at_arrival_time(*text) : std::nullopt;
 }
