@@ -11,6 +11,8 @@ from pathlib import Path
 
 import redis
 
+DATABASES = 64  # of a server
+
 
 def cores() -> tuple[int | None, int | None]:
     """The core of the load generator and that of the server; None, None where there is but one."""
@@ -41,9 +43,11 @@ def _free_port() -> int:
 class Server:
     """A running server; leaving the `with` block ends it and removes what it wrote."""
 
-    def __init__(self, program: str, module: str, *module_arguments: str, replicated: bool = False):
-        """`module` may be empty: a server without it."""
-        self._program, self.module, self._module_arguments = program, module, module_arguments
+    def __init__(
+        self, program: str, module: str, *module_arguments: str, replicated: bool = False, also: str | None = None
+    ):
+        """`module` may be empty: a server without it. `also` is another module."""
+        self._program, self.module, self._module_arguments, self._also = program, module, module_arguments, also
         self.replicated = replicated
         self.port = _free_port()
         self._directory = tempfile.TemporaryDirectory(prefix="ratelimit-bench-")
@@ -70,8 +74,11 @@ class Server:
         log = directory / "log"
         words = [self._program, "--port", str(port), "--bind", "127.0.0.1"]
         words += ["--save", "", "--dir", str(directory), "--enable-debug-command", "local", *options]
+        words += ["--databases", str(DATABASES)]
         if self.module:
             words += ["--loadmodule", self.module, *self._module_arguments]
+        if self._also:
+            words += ["--loadmodule", self._also]
         with log.open("wb") as output:
             process = subprocess.Popen(words, stdout=output, stderr=output, preexec_fn=pinned_to(core))
         self._processes.append(process)
@@ -125,7 +132,9 @@ class Server:
         return f"{name} {info.get('valkey_version', info['redis_version'])}, {info['mem_allocator']}"
 
     def module_version(self) -> str:
-        return ", ".join(f"{each['name']} {each['ver']}" for each in self.client.module_list()) or "none"
+        """Of the module that is measured, not of the one that is there besides."""
+        modules = (each for each in self.client.module_list() if each["name"] != "floor")
+        return next((f"{each['name']} {each['ver']}" for each in modules), "none")
 
 
 def _until(holds, otherwise: str, seconds: float = 10.0) -> None:
