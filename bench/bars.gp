@@ -7,11 +7,11 @@
 # There is no background, and the grey of the text has enough contrast to white and to black alike.
 
 kinds = "server floor Lua ours redis-cell"
-titles = "'the server itself' 'an empty module command' 'Lua script' 'this module' 'redis-cell'"
+titles = "'the server' 'an empty module command' 'Lua' 'this module' 'redis-cell'"
 array colour[5] = [0x8b949e, 0x6e7681, 0xd29922, 0x2f81f7, 0xa371f7]
 grey = 0x7d8590
 
-set terminal svg size 860, 90 + 22 * rows font "sans-serif,13"
+set terminal svg size 860, 70 + 22 * rows font "sans-serif,13"
 set output picture
 set datafile separator tab
 
@@ -19,7 +19,7 @@ stats data using 2 nooutput
 
 set title heading textcolor rgb grey
 set border 0
-set key top center outside horizontal textcolor rgb grey samplen 1
+set key top center outside horizontal maxrows 1 samplen 1 textcolor rgb grey
 set lmargin 34
 set rmargin 9
 unset xtics

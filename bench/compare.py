@@ -149,7 +149,7 @@ def compare(loads: measure.Loads, plan: Plan, choice: Choice, parts: list[str]) 
 
     if "bytes" in parts:
         tell("bytes a key")
-        weighed = [each for each in chosen if each is not contenders.CELL_INCR]
+        weighed = [each for each in contenders.BYTES if each in chosen]
         found.key_bytes = {each.name: measure.bytes_a_key(loads[each.server], each, plan.subjects) for each in weighed}
     if "rates" in parts or "latency" in parts:
         measure.fill(loads, chosen, plan.subjects)

@@ -62,8 +62,8 @@ class Latency:
 
 
 class Load:
-    """Drives one server. Every contender has a database of its own there: its keys stand in tables of their own, as if it
-    were alone, and it does not matter who else takes part."""
+    """Drives one server. Every contender has a database of its own there: its keys stand in tables of their own, as if
+    it were alone, and it does not matter who else takes part."""
 
     def __init__(self, program: Path, server: Server, plan: Plan):
         self._program, self.server, self._plan = program, server, plan

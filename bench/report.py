@@ -19,7 +19,6 @@ from server import Server, cores
 # Below this share of the time, calls per second say more about the load generator, or other programs, than about the
 # server.
 KEPT_BUSY = 0.85
-MOST_SPREAD = 0.1
 NOT_GIVEN = "not given: `bench/run --redis-cell path/to/libredis_cell.so`"
 BY_NAME = {each.name: each for each in contenders.RATES}
 
@@ -132,9 +131,8 @@ def head(servers: dict[str, Server], plan: Plan, is_quick: bool) -> str:
         ("subjects", f"{plan.subjects:,}, unless said otherwise; names of 13 bytes"),
     ]
     warning = "**A smoke run: these figures mean nothing.**" if is_quick else ""
-    return "\n\n".join(
-        filter(None, ["# Results", "Written by `bench/run`. What they mean: [bench/README.md](../README.md).", warning])
-    ) + "\n\n" + section("Run", table("what | <value", rows))  # fmt: skip
+    origin = "Written by `bench/run`; what they mean: [bench/README.md](../README.md)."
+    return "\n\n".join(filter(None, ("# Results", origin, warning, section("Run", table("what | <value", rows)))))
 
 
 def in_short(results: Results, pictures: list[str]) -> str:
@@ -151,17 +149,16 @@ def in_short(results: Results, pictures: list[str]) -> str:
 def targets(results: Results) -> str:
     rows = [_target_row(target, results.samples_for(target)) for target in contenders.TARGETS]
     rows.append(_server_time_row(results.rates.get(TARGET_PIPELINE, {})))
-    rows.append(
-        _bytes_row(f"bytes a key, `{BUCKET.name}`", contenders.BYTES_A_KEY_AT_MOST, [results.key_bytes.get(BUCKET.name)])
-    )
+    key = [value for name, value in results.key_bytes.items() if name == BUCKET.name]
+    rows.append(_bytes_row(f"bytes a key, `{BUCKET.name}`", contenders.BYTES_A_KEY_AT_MOST, key))
     entries = list(results.entry_bytes.get(contenders.SLIDING_ENTRIES.name, {}).values())
     rows.append(_bytes_row("bytes an entry of `RL.SLIDING`, the most", contenders.BYTES_AN_ENTRY_AT_MOST, entries))
     rows.append(("bytes a subject while a dense table grows; its longest stall", "", "≤ 32; ≤ 1 ms", "`bench/dense`"))
     return section(
         "Targets",
-        f"Calls per second pipelined by {TARGET_PIPELINE}, unless said otherwise; medians of the rounds, in brackets the "
-        "least and the greatest. Against redis-cell, which is on a server of its own, each command is first related to "
-        "`INCR` on its own server.",
+        f"Calls per second pipelined by {TARGET_PIPELINE}, unless said otherwise; medians of the rounds, in brackets "
+        "the least and the greatest. Against redis-cell, on a server of its own, each command is first related to `INCR` "
+        "on its own server.",
         table("what | measured | wanted | <verdict", rows),
     )
 
@@ -186,8 +183,8 @@ def _server_time_row(rows: dict[str, Samples]) -> tuple:
     return what, spread(values), wanted, _verdict(is_met, [rows[DENSE.name], rows[INCR.name]])
 
 
-def _bytes_row(what: str, at_most: float, values: list[float | None]) -> tuple:
-    if not values or values[0] is None:
+def _bytes_row(what: str, at_most: float, values: list[float]) -> tuple:
+    if not values:
         return what, "", f"≤ {at_most:g}", "not run"
     return what, f"{max(values):.1f}", f"≤ {at_most:g}", "met" if max(values) <= at_most else "**not met**"
 
@@ -245,9 +242,8 @@ def key_bytes(rows: dict[str, float], plan: Plan) -> str:
 def entry_bytes(rows: dict[str, dict[int, float]]) -> str:
     sizes = list(next(iter(rows.values())))
     lines = [(code(name), *(f"{row[size]:.1f}" for size in sizes)) for name, row in rows.items()]
-    return section(
-        "Bytes an entry", "Of one key with so many entries.", table(f"log | {' | '.join(f'{n:,}' for n in sizes)}", lines)
-    )
+    columns = " | ".join(f"{size:,}" for size in sizes)
+    return section("Bytes an entry", "Of one key with so many entries.", table(f"log | {columns}", lines))
 
 
 def by_limits(rows: dict[str, Samples]) -> str:

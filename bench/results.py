@@ -65,18 +65,18 @@ def _picture_rates(results: Results, folder: Path) -> list[str]:
     rows.pop(CELL_INCR.name, None)
     bars = [(name, report.middle(samples, "calls_per_second") / 1000) for name, samples in rows.items()]
     heading = f"Thousand calls a second, pipelined by {TARGET_PIPELINE}"
-    return _draw(folder, "rates", heading, bars, INCR.name)
+    return _draw(folder, "rates", heading, sorted(bars, key=lambda bar: bar[1]), INCR.name)
 
 
 def _picture_bytes(results: Results, folder: Path) -> list[str]:
-    return _draw(folder, "bytes", "Bytes a subject", list(results.key_bytes.items()), "")
+    bars = sorted(results.key_bytes.items(), key=lambda bar: -bar[1])
+    return _draw(folder, "bytes", "Bytes a subject: less is better", bars, INCR.name)
 
 
 def _draw(folder: Path, name: str, heading: str, bars: list[tuple[str, float]], reference: str) -> list[str]:
-    """A bar chart as SVG, the largest on top; the bar of `reference` has a line through all others."""
+    """A bar chart as SVG, the last bar on top; where that of `reference` ends, a line goes through all."""
     if not bars:
         return []
-    bars = sorted(bars, key=lambda bar: bar[1])
     kinds = {each.name: each.kind for each in contenders.RATES}
     line = dict(bars).get(reference, 0)
     data = "".join(f"{label}\t{value:.1f}\t{kinds[label]}\n" for label, value in bars)
