@@ -24,7 +24,8 @@ from server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("bytes", "rates", "latency", "subjects", "limits", "entries")
-FULL_RESULTS, OTHER_RESULTS = ROOT / "bench/results", ROOT / "build/bench/results"
+REPLICATED_PARTS = ("rates", "subjects")
+RESULTS, PARTIAL_RESULTS = ROOT / "bench/results", ROOT / "build/bench/results"
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -73,9 +74,10 @@ def flags() -> argparse.Namespace:
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
-    given.is_complete = not (given.quick or given.parts or given.only.pattern or given.replicated)
-    given.parts = given.parts or PARTS
-    given.output = given.output or (FULL_RESULTS if given.is_complete else OTHER_RESULTS)
+    is_complete = not (given.quick or given.parts or given.only.pattern)
+    complete = RESULTS / "replicated" if given.replicated else RESULTS
+    given.output = given.output or (complete if is_complete else PARTIAL_RESULTS)
+    given.parts = given.parts or (REPLICATED_PARTS if given.replicated else PARTS)
     return given
 
 

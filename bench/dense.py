@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from load import Load, Plan
+from report import machine
 from server import Server
 
 LIMITER = "limiter"
@@ -229,8 +230,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the server is stopped, too
     program, module = os.environ["RATELIMIT_SERVER"], os.environ["RATELIMIT_MODULE"]
     steps = {"growth": growth, "change": change, "files": files, "flood": flood}
-    for part in given.parts or PARTS:
+    for number, part in enumerate(given.parts or PARTS):
         with Server(program, module, replicated=given.replicated) as server:
+            if number == 0:
+                print(f"{time.strftime('%Y-%m-%d')}, {machine()}; {server.version()}; {server.module_version()}")
             steps[part](Bench(given, server, Load(given.load_generator, server, PLAN)))
 
 

@@ -2,6 +2,8 @@
 # What the commands of this folder share. Sourced after scripts/lib.sh.
 
 folder=$build_dir/bench
+# shellcheck disable=SC2034 # for the callers
+results=$root/bench/results
 packages_bench=(libbenchmark-dev libjemalloc-dev)
 
 # build TARGET...: apart from the presets, so that what is measured is always optimised.

@@ -107,7 +107,7 @@ def _commit() -> str:
     return f", commit {done.stdout.strip()}" if done.returncode == 0 else ""
 
 
-def _machine() -> str:
+def machine() -> str:
     with Path("/proc/cpuinfo").open() as lines:
         models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
         model = next(models, platform.machine())
@@ -121,7 +121,7 @@ def head(servers: dict[str, Server], plan: Plan, is_quick: bool) -> str:
     cell = servers[CELL].module_version().removeprefix("redis-cell ") if CELL in servers else NOT_GIVEN
     rows = [
         ("date", time.strftime("%Y-%m-%d")),
-        ("machine", _machine()),
+        ("machine", machine()),
         ("load average before the run", f"{os.getloadavg()[0]:.2f}; anything but 0 spoils it"),
         ("server", f"{main.version()}; {'AOF everysec and a replica' if main.replicated else 'no AOF, no replica'}"),
         ("module", main.module_version() + _commit()),
@@ -153,7 +153,7 @@ def targets(results: Results) -> str:
     rows.append(_bytes_row(f"bytes a key, `{BUCKET.name}`", contenders.BYTES_A_KEY_AT_MOST, key))
     entries = list(results.entry_bytes.get(contenders.SLIDING_ENTRIES.name, {}).values())
     rows.append(_bytes_row("bytes an entry of `RL.SLIDING`, the most", contenders.BYTES_AN_ENTRY_AT_MOST, entries))
-    rows.append(("bytes a subject while a dense table grows; its longest stall", "", "≤ 32; ≤ 1 ms", "`bench/dense`"))
+    rows.append(("a growing dense table: bytes a subject; longest stall", "", "≤ 32; ≤ 1 ms", "`bench/dense`"))
     return section(
         "Targets",
         f"Calls per second pipelined by {TARGET_PIPELINE}, unless said otherwise; medians of the rounds, in brackets "
