@@ -7,19 +7,22 @@
 # There is no background, and the grey of the text has enough contrast to white and to black alike.
 
 kinds = "server floor Lua ours redis-cell"
-titles = "'the server' 'an empty module command' 'Lua' 'this module' 'redis-cell'"
+titles = "'the server itself' 'empty module command' 'Lua script' 'this module' 'redis-cell'"
 array colour[5] = [0x8b949e, 0x6e7681, 0xd29922, 0x2f81f7, 0xa371f7]
+array place[5] = [0.06, 0.25, 0.49, 0.63, 0.80]
 grey = 0x7d8590
 
-set terminal svg size 860, 70 + 22 * rows font "sans-serif,13"
+height = 70 + 22 * rows
+set terminal svg size 860, height font "sans-serif,13"
 set output picture
 set datafile separator tab
 
 stats data using 2 nooutput
 
 set title heading textcolor rgb grey
+set tmargin 4
 set border 0
-set key top center outside horizontal maxrows 1 samplen 1 textcolor rgb grey
+unset key
 set lmargin 34
 set rmargin 9
 unset xtics
@@ -29,8 +32,15 @@ set xrange [0 : STATS_max * 1.02]
 set style fill solid noborder
 if (reference > 0) set arrow from reference, graph 0 to reference, graph 1 nohead front dashtype 2 linecolor rgb grey
 
+# One row above the bars says what the colours are, of those that there are.
+is_there(kind) = system(sprintf("cut -f3 '%s' | grep -cx -- '%s' || true", data, kind)) + 0 > 0
+do for [i = 1 : 5] {
+  if (is_there(word(kinds, i))) {
+    set label "■ " . word(titles, i) at screen place[i], screen 1 - 17.0 / height textcolor rgb colour[i]
+  }
+}
+
 is_kind(i) = strcol(3) eq word(kinds, i)
-has_kind(i) = system(sprintf("cut -f3 '%s' | grep -cx -- '%s' || true", data, word(kinds, i))) + 0 > 0
 plot for [i = 1 : 5] data using (is_kind(i) ? $2 / 2 : NaN):0:(0):2:($0 - 0.38):($0 + 0.38):ytic(1) \
-       with boxxyerror linecolor rgb colour[i] title (has_kind(i) ? word(titles, i) : ""), \
-     data using 2:0:(sprintf("%.0f", $2)) with labels left offset 0.5, 0 textcolor rgb grey notitle
+       with boxxyerror linecolor rgb colour[i], \
+     data using 2:0:(sprintf("%.0f", $2)) with labels left offset 0.5, 0 textcolor rgb grey

@@ -144,7 +144,7 @@ class Choice:
 
 
 def compare(loads: measure.Loads, plan: Plan, choice: Choice, parts: list[str]) -> Results:
-    found = Results()
+    found = Results(is_replicated=loads[MAIN].server.replicated)
     for script in contenders.SCRIPTS.values():
         loads[MAIN].server.client.script_load(script)
     chosen = choice.among(contenders.RATES)

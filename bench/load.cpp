@@ -286,7 +286,7 @@ class Schedule {
       const auto due = start + std::chrono::duration_cast<Clock::duration>(static_cast<double>(result.calls) * apart);
       if (const auto now = Clock::now(); result.calls < calls && now >= due) {
         send(result.calls % connections_.size(), due);
-        sent.push_back(now - due);
+        sent.emplace_back(now - due);
         ++result.calls;
       } else {
         take_answers();
@@ -318,7 +318,7 @@ class Schedule {
     connections_[from].receive_some();
     const auto now = Clock::now();
     for (std::uint64_t i = before; i < connections_[from].counted().replies; ++i) {
-      answered.push_back(now - unanswered_[from].front());
+      answered.emplace_back(now - unanswered_[from].front());
       unanswered_[from].pop_front();
     }
   }
