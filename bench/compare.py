@@ -64,10 +64,13 @@ def flags() -> argparse.Namespace:
     parser.add_argument("--pipeline", type=positive, nargs="+", default=[1, 32], help="calls at a time on each (1 32)")
     parser.add_argument("--rate", type=positive, default=20_000, help="calls a second, for latency (20000)")
     parser.add_argument("--only", type=pattern, default=re.compile(""), metavar="REGEX", help="contenders by name")
-    parser.add_argument("--redis-cell", type=existing, metavar="FILE", default=os.environ.get("RATELIMIT_REDIS_CELL"))
+    parser.add_argument(
+        "--redis-cell", type=existing, metavar="FILE", default=os.environ.get("RATELIMIT_REDIS_CELL"),
+        help="redis-cell's module, to be compared with, too (RATELIMIT_REDIS_CELL)",
+    )  # fmt: skip
     parser.add_argument("--replicated", action="store_true", help="with AOF (everysec) and a replica")
     parser.add_argument("--seed", type=positive, default=1, help="of the orders (1)")
-    parser.add_argument("--quick", action="store_true", help="a smoke run of seconds: its figures mean nothing")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: its figures mean nothing")
     parser.add_argument("--output", type=Path, help="folder of the results; see bench/README.md")
     parser.add_argument("--load-generator", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--floor", type=Path, required=True, help=argparse.SUPPRESS)
