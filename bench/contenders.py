@@ -1,17 +1,20 @@
-"""What is compared with what, and the ratios we set ourselves: facts only, no measuring.
+"""What is compared with what, and the numbers we set ourselves: facts only, no measuring.
 
 Every limit here is so large that each call is granted, and so slow to refill that the state outlives the run: then
-every contender reads, decides and writes on every call, none is let off with a refusal or a key that has expired.
+every contender reads, decides and writes on every call, none is let off with a refusal or a key that has expired. The
+one row about denials says so.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LUA = Path(__file__).resolve().parent / "lua"
 SCRIPTS = {path.stem: path.read_text() for path in sorted(LUA.glob("*.lua"))}
+
+MAIN, CELL = "ours", "redis-cell"  # the servers
 
 
 @dataclass(frozen=True)
@@ -19,9 +22,14 @@ class Contender:
     """One command. `{key}` in it is the subject's key: the prefix of four bytes and nine digits, 13 bytes in all."""
 
     name: str
+    kind: str  # of the bars in the plot: server, floor, Lua, ours, redis-cell
     prefix: str
     command: tuple[str, ...]
-    setup: tuple[str, ...] = ()  # asked once for every key beforehand; without it, the command itself is
+    setup: tuple[str, ...] = ()  # asked once for every key beforehand
+    once: tuple[str, ...] = ()  # asked once in all before that
+    denial: str = "0"  # the integer at the head of a reply that denies
+    is_denied: bool = False  # every call, rather than none
+    server: str = MAIN
 
     @property
     def statistic(self) -> str:
@@ -33,54 +41,100 @@ class Contender:
 
     @property
     def is_ours(self) -> bool:
-        return self.command[0].startswith("RL.")
+        return self.kind == "ours"
 
     def with_window(self, milliseconds: int) -> Contender:
-        command = tuple(word.replace("{window}", str(milliseconds)) for word in self.command)
-        return Contender(self.name, self.prefix, command, self.setup)
+        return replace(self, command=tuple(word.replace("{window}", str(milliseconds)) for word in self.command))
 
 
 def _script(name: str, prefix: str, script: str, *arguments: str) -> Contender:
     sha = hashlib.sha1(SCRIPTS[script].encode()).hexdigest()
-    return Contender(name, prefix, ("EVALSHA", sha, "1", "{key}", *arguments))
+    return Contender(name, "Lua", prefix, ("EVALSHA", sha, "1", "{key}", *arguments))
 
 
-def _ours(name: str, prefix: str, command: str) -> Contender:
-    return Contender(name, prefix, tuple(command.split()))
+def _command(name: str, kind: str, prefix: str, command: str, setup: str = "", **more) -> Contender:
+    return Contender(name, kind, prefix, tuple(command.split()), tuple(setup.split()), **more)
+
+
+def _ours(name: str, prefix: str, command: str, setup: str = "", **more) -> Contender:
+    return _command(name, "ours", prefix, command, setup, **more)
 
 
 # 97 an hour: an interval that is no whole number of nanoseconds, so that the exact remainder is at work.
 _BUCKET, _BUCKET_PER_SECOND = "1000000 97 1h", repr(97 / 3600)
+_CELL_BUCKET = "999999 97 3600"  # the same for redis-cell, which counts the burst beyond the first call
 
-INCR = Contender("INCR, keys with a TTL", "inc:", ("INCR", "{key}"), ("SET", "{key}", "0", "EX", "86400"))
-SET = Contender("SET key value PX ttl", "set:", ("SET", "{key}", "value", "PX", "86400000"))
+INCR = _command("INCR, keys with a TTL", "server", "inc:", "INCR {key}", "SET {key} 0 EX 86400")
+SET = _command("SET key value PX ttl", "server", "set:", "SET {key} value PX 86400000")
+GET = _command("GET, keys with a TTL", "server", "get:", "GET {key}", "SET {key} value PX 86400000")
+FLOOR_REPLY = _command("floor: five integers", "floor", "flr:", "FLOOR.REPLY {key}")
+FLOOR_OPEN = _command("floor: key opened, five integers", "floor", "flo:", "FLOOR.OPEN {key}")
 LUA_BUCKET = _script("Lua token bucket", "lua:", "token_bucket", "1000000", _BUCKET_PER_SECOND, "1")
 LUA_GCRA = _script("Lua GCRA", "lug:", "gcra", "1000000", _BUCKET_PER_SECOND, "1")
 LUA_FIXED = _script("Lua fixed window", "luf:", "fixed_window", "1000000", "3600000")
 LUA_LOG = _script("Lua sliding log", "lul:", "sliding_log", "1000000", "60000")
 BUCKET = _ours("RL.TOKENBUCKET", "rlt:", f"RL.TOKENBUCKET {{key}} {_BUCKET}")
+LEAKY = _ours("RL.LEAKYBUCKET", "rll:", f"RL.LEAKYBUCKET {{key}} {_BUCKET}")
 FIXED = _ours("RL.FIXED", "rlf:", "RL.FIXED {key} 1000000 1h")
 SLIDING = _ours("RL.SLIDING", "rls:", "RL.SLIDING {key} 1000000 1m")
+APPROX = _ours("RL.SLIDING … APPROX", "rla:", "RL.SLIDING {key} 1000000 1h APPROX")
+QUOTA = _ours("RL.QUOTA … MONTH", "rlq:", "RL.QUOTA {key} 1000000 MONTH")
+# Each subject has one holder, who renews its lease: without an id, leases would pile up until the limit.
+CONCURRENT = _ours("RL.CONCURRENT, renewals", "rlc:", "RL.CONCURRENT {key} 1000 1h ID holder")
 ONE = _ours("RL.CHECK, one limit", "rl1:", f"RL.CHECK {{key}} TOKENBUCKET {_BUCKET}")
 THREE = _ours(
     "RL.CHECK, three limits", "rl3:", f"RL.CHECK {{key}} TOKENBUCKET {_BUCKET} FIXED 1000000 1h FIXED 10000000 1d"
 )
+_DEFINE = ("RL.DEFINE", "limiter", "TOKENBUCKET", *_BUCKET.split())
+DENSE = _ours("RL.CHECK limiter FOR subject", "sub:", "RL.CHECK limiter FOR {key}", once=_DEFINE)
+PEEK = _ours("RL.PEEK", "rlp:", f"RL.PEEK {{key}} TOKENBUCKET {_BUCKET}", f"RL.TOKENBUCKET {{key}} {_BUCKET}")
+DENIED = _ours(
+    "RL.TOKENBUCKET, denied", "rld:", "RL.TOKENBUCKET {key} 1 1 100d", "RL.TOKENBUCKET {key} 1 1 100d", is_denied=True
+)
+THROTTLE = _ours("CL.THROTTLE", "thr:", f"CL.THROTTLE {{key}} {_CELL_BUCKET}", denial="1")
+# On a server of its own; so is the INCR that it is related to.
+CELL_INCR = replace(INCR, name="INCR, on redis-cell's server", kind="redis-cell", server=CELL)
+CELL_THROTTLE = replace(THROTTLE, name="redis-cell's CL.THROTTLE", kind="redis-cell", server=CELL)
 
-PLAIN = [INCR, SET, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, FIXED, SLIDING, ONE, THREE]
+RATES = [
+    INCR, SET, GET, FLOOR_REPLY, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED, SLIDING,
+    APPROX, QUOTA, CONCURRENT, ONE, THREE, DENSE, PEEK, DENIED, THROTTLE, CELL_INCR, CELL_THROTTLE,
+]  # fmt: skip
+# Those that leave different things behind.
+BYTES = [
+    INCR, SET, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED, SLIDING, APPROX, QUOTA,
+    CONCURRENT, THREE, DENSE, THROTTLE, CELL_THROTTLE,
+]  # fmt: skip
+LATENCIES = [INCR, BUCKET, DENSE, LUA_BUCKET]
+
+# How cost grows with subjects.
+SUBJECTS = [INCR, SET, BUCKET, DENSE]
+
+# How cost grows with limits: all of one kind, so that nothing else differs.
+LIMITS = {
+    count: _ours(
+        f"RL.CHECK, token buckets: {count}",
+        f"gr{count}:",
+        "RL.CHECK {key} " + " ".join(f"TOKENBUCKET {1_000_000 + i} 97 1h" for i in range(count)),
+    )
+    for count in (1, 2, 4, 8)
+}
 
 # The exact logs near their limit: `{window}` is chosen by measuring, see measure.NearLimit.
-NEAR_LIMIT = 100
-LUA_LOG_NEAR = _script("Lua sliding log, near 100", "lun:", "sliding_log", str(NEAR_LIMIT), "{window}")
-SLIDING_NEAR = _ours("RL.SLIDING, near 100", "rln:", f"RL.SLIDING {{key}} {NEAR_LIMIT} {{window}}ms")
-
-NEAR = [LUA_LOG_NEAR, SLIDING_NEAR]
+LUA_LOG_NEAR = {
+    limit: _script(f"Lua sliding log, near {limit:,}", "lun:", "sliding_log", str(limit), "{window}")
+    for limit in (10, 100, 1_000, 10_000)
+}
+SLIDING_NEAR = {
+    limit: _ours(f"RL.SLIDING, near {limit:,}", "rln:", f"RL.SLIDING {{key}} {limit} {{window}}ms")
+    for limit in LUA_LOG_NEAR
+}
 
 # One key with many entries, for the bytes of an entry.
 LUA_LOG_ENTRIES = _script("Lua sliding log", "lue:", "sliding_log", "1048576", "3600000")
 SLIDING_ENTRIES = _ours("RL.SLIDING", "rle:", "RL.SLIDING {key} 1048576 1h")
-ENTRIES_WINDOW_NS = 3600 * 10**9
-
 ENTRIES = [LUA_LOG_ENTRIES, SLIDING_ENTRIES]
+ENTRIES_WINDOW_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True)
@@ -90,21 +144,22 @@ class Target:
     ours: Contender
     theirs: Contender
     at_least: float
+    what: str
+    subjects: int | None = None  # None: the number of subjects of the run
 
 
-TARGETS = [
-    Target(BUCKET, INCR, 0.78),
-    Target(BUCKET, SET, 1.2),
-    Target(BUCKET, LUA_BUCKET, 6.5),
-    Target(SLIDING_NEAR, LUA_LOG_NEAR, 7.0),
-    Target(THREE, ONE, 0.7),
-]
 TARGET_PIPELINE = 32
+TARGETS = [
+    Target(BUCKET, INCR, 0.78, "`RL.TOKENBUCKET` to `INCR` on keys with a TTL"),
+    Target(BUCKET, SET, 1.2, "`RL.TOKENBUCKET` to `SET key value PX ttl`"),
+    Target(BUCKET, CELL_THROTTLE, 2.3, "`RL.TOKENBUCKET` to redis-cell's `CL.THROTTLE`"),
+    Target(BUCKET, LUA_BUCKET, 6.5, "`RL.TOKENBUCKET` to the token bucket as a Lua script"),
+    Target(DENSE, INCR, 1.15, "`RL.CHECK limiter FOR subject` to `INCR`"),
+    Target(DENSE, INCR, 1.4, "the same, 1,000,000 subjects", subjects=1_000_000),
+    Target(DENSE, CELL_THROTTLE, 3.5, "`RL.CHECK limiter FOR subject` to redis-cell's `CL.THROTTLE`"),
+    Target(SLIDING_NEAR[100], LUA_LOG_NEAR[100], 7.0, "`RL.SLIDING` to the ZSET script, near a limit of 100"),
+    Target(THREE, ONE, 0.7, "`RL.CHECK`, three limits to one"),
+]
+SERVER_TIME_AT_MOST = 0.7  # dense to INCR
 BYTES_A_KEY_AT_MOST = 149  # RL.TOKENBUCKET
 BYTES_AN_ENTRY_AT_MOST = 4.5  # RL.SLIDING
-
-# Asked for by the design, and not measured here.
-NOT_HERE = {
-    "redis-cell's CL.THROTTLE": "no package of Debian; it needs a Rust tool chain and its sources",
-    "the dense form (rates, server time, bytes a subject, longest stall)": "bench/dense",
-}

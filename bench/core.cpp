@@ -1,17 +1,23 @@
-// What a decision costs by itself: no server, no parsing, no reply. Each benchmark decides and, as the module does,
-// applies what was granted; time is an argument that moves on a little with every call.
+// What a decision costs by itself, and the look-up of a subject in the dense form: no server, no parsing, no reply. Each
+// benchmark decides and, as the module does, applies what was granted; time is an argument that moves on a little with
+// every call. The allocator is jemalloc, as in servers.
 
 #include <benchmark/benchmark.h>
+#include <jemalloc/jemalloc.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "keyed_hash.h"
+#include "limits_pool.h"
 #include "ratelimit/concurrent.h"
 #include "ratelimit/fixed_window.h"
 #include "ratelimit/leaky_bucket.h"
@@ -22,6 +28,7 @@
 #include "ratelimit/sliding_window.h"
 #include "ratelimit/token_bucket.h"
 #include "ratelimit/units.h"
+#include "table.h"
 
 namespace {
 
@@ -34,6 +41,7 @@ using ratelimit::Units;
 
 constexpr Instant kStart{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}};
 constexpr Units kPlenty{1'000'000};
+constexpr Units kFew{7};
 
 // Calls that are `apart`, each of one unit; stops the benchmark if one has another outcome than `expected`.
 template <class Algorithm>
@@ -71,8 +79,14 @@ void token_bucket_with_remainder(benchmark::State& state) {
 }
 BENCHMARK(token_bucket_with_remainder);
 
+// A limit that is used up at once, and does not come back meanwhile.
+template <class Algorithm>
+void deny(benchmark::State& state, Algorithm limit) {
+  decide_and_apply(state, limit, 0ns, Outcome::denied);
+}
+
 void token_bucket_denied(benchmark::State& state) {
-  decide_and_apply(state, ratelimit::TokenBucket::make(Units(7), Units(7), 1h).value(), 0ns, Outcome::denied);
+  deny(state, ratelimit::TokenBucket::make(kFew, Units(1), 1h).value());
 }
 BENCHMARK(token_bucket_denied);
 
@@ -98,6 +112,11 @@ void leaky_bucket(benchmark::State& state) {
 }
 BENCHMARK(leaky_bucket);
 
+void leaky_bucket_denied(benchmark::State& state) {
+  deny(state, ratelimit::LeakyBucket::make(kFew, Units(1), 1h).value());
+}
+BENCHMARK(leaky_bucket_denied);
+
 void fixed_window(benchmark::State& state) {
   const auto start = ratelimit::FixedWindow::Start::first_call;
   decide_and_apply(state, ratelimit::FixedWindow::make(kPlenty, 1s, start).value(), 2us, Outcome::granted);
@@ -110,14 +129,17 @@ void fixed_window_aligned(benchmark::State& state) {
 }
 BENCHMARK(fixed_window_aligned);
 
+void fixed_window_denied(benchmark::State& state) {
+  deny(state, ratelimit::FixedWindow::make(kFew, 1h, ratelimit::FixedWindow::Start::first_call).value());
+}
+BENCHMARK(fixed_window_denied);
+
 void sliding_window(benchmark::State& state) {
   decide_and_apply(state, ratelimit::SlidingWindow::make(kPlenty, 1s).value(), 2us, Outcome::granted);
 }
 BENCHMARK(sliding_window);
 
-void sliding_window_denied(benchmark::State& state) {
-  decide_and_apply(state, ratelimit::SlidingWindow::make(Units(7), 1h).value(), 0ns, Outcome::denied);
-}
+void sliding_window_denied(benchmark::State& state) { deny(state, ratelimit::SlidingWindow::make(kFew, 1h).value()); }
 BENCHMARK(sliding_window_denied);
 
 /// An hour ahead of UTC, all year round: what a zone costs without its rules.
@@ -147,6 +169,11 @@ void quota_month_in_a_zone(benchmark::State& state) {
 }
 BENCHMARK(quota_month_in_a_zone);
 
+void quota_denied(benchmark::State& state) {
+  deny(state, ratelimit::Quota::make(kFew, ratelimit::CalendarUnit::month, nullptr).value());
+}
+BENCHMARK(quota_denied);
+
 // A log that is full but for a tenth, one entry leaving for each that comes.
 void sliding_log(benchmark::State& state) {
   const Units limit{state.range(0)};
@@ -154,6 +181,9 @@ void sliding_log(benchmark::State& state) {
   decide_and_apply(state, ratelimit::SlidingLog::make(limit, 1min).value(), apart, Outcome::granted);
 }
 BENCHMARK(sliding_log)->Arg(100)->Arg(10'000)->Arg(1'000'000);
+
+void sliding_log_denied(benchmark::State& state) { deny(state, ratelimit::SlidingLog::make(kFew, 1h).value()); }
+BENCHMARK(sliding_log_denied);
 
 /// Names of holders: in a circle, so that none is taken again before its lease has ended.
 std::vector<std::string> names(std::int64_t count) {
@@ -209,6 +239,25 @@ void concurrent_renewed(benchmark::State& state) {
   for (auto _ : state) call();
 }
 BENCHMARK(concurrent_renewed)->Arg(100)->Arg(10'000)->Arg(60'000);
+
+// Somebody new asks while all leases are taken.
+void concurrent_denied(benchmark::State& state) {
+  auto limit = ratelimit::Concurrent::make(kFew, 1h).value();
+  benchmark::DoNotOptimize(limit);
+  ratelimit::Concurrent::State memory;
+  for (const std::string& id : names(kFew.count())) {
+    limit.apply(memory, limit.decide(memory, Ask{Units(1), id}, kStart).change, id);
+  }
+  for (auto _ : state) {
+    const auto step = limit.decide(memory, Ask{Units(1), "newcomer"}, kStart);
+    if (step.decision.outcome != Outcome::denied) {
+      state.SkipWithError("a call was granted");
+      break;
+    }
+    benchmark::DoNotOptimize(step.decision);
+  }
+}
+BENCHMARK(concurrent_denied);
 
 // Through the list of limits, as every command goes: one to three of them.
 void limits(benchmark::State& state) {
@@ -267,4 +316,83 @@ void reserve_and_settle(benchmark::State& state) {
 }
 BENCHMARK(reserve_and_settle)->Arg(1)->Arg(100)->Arg(10'000);
 
+constexpr ratelimit::HashSecret kSecret{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3};
+
+// Of a name of 13 bytes.
+void dense_hash(benchmark::State& state) {
+  std::string name = "sub:000000000";
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(name.data());
+    benchmark::DoNotOptimize(ratelimit::keyed_hash(kSecret, name));
+  }
+}
+BENCHMARK(dense_hash);
+
+/// A table of so many subjects with one token bucket each, and their hashes in an order of their own.
+class Dense {
+ public:
+  explicit Dense(std::int64_t subjects) {
+    const std::array<ratelimit::LimitSpec, 1> specs{
+        {{.algorithm = ratelimit::Algorithm::token_bucket, .size = kPlenty, .refill = Units(97), .span = 1h}}};
+    const ratelimit::SharedLimits limits{ratelimit::Limits::make(specs).value()};
+    for (const std::string& name : names(subjects)) {
+      hashes_.push_back(ratelimit::SubjectHash::of(ratelimit::keyed_hash(kSecret, name)));
+      table_.insert(hashes_.back(), limits);
+    }
+    std::shuffle(hashes_.begin(), hashes_.end(), std::mt19937_64{1});
+  }
+
+  /// Another one with each call.
+  ratelimit::Subject next() {
+    if (next_ == hashes_.size()) next_ = 0;
+    return table_.find(hashes_[next_++]).value();
+  }
+
+ private:
+  ratelimit::Table table_;
+  std::vector<ratelimit::SubjectHash> hashes_;
+  std::size_t next_ = 0;
+};
+
+void dense_find(benchmark::State& state) {
+  Dense dense(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(dense.next().cells().front());
+}
+BENCHMARK(dense_find)->RangeMultiplier(10)->Range(1'000, 1'000'000);
+
+void dense_find_decide_and_apply(benchmark::State& state) {
+  Dense dense(state.range(0));
+  Instant now = kStart;
+  for (auto _ : state) {
+    const ratelimit::Subject subject = dense.next();
+    const auto verdict =
+        ratelimit::decide(subject.limits(), subject.cells(), ratelimit::Turn{}, {.cost = Units(1)}, now);
+    if (verdict.decision.outcome != Outcome::granted) {
+      state.SkipWithError("a call was denied");
+      break;
+    }
+    ratelimit::apply(subject.limits(), subject.cells(), verdict);
+    benchmark::DoNotOptimize(verdict.decision);
+    now += 1us;
+  }
+}
+BENCHMARK(dense_find_decide_and_apply)->RangeMultiplier(10)->Range(1'000, 1'000'000);
+
+/// Says which allocator is at work: asked of itself, so that it cannot be another one.
+void name_allocator() {
+  const char* version = "unknown";
+  std::size_t size = sizeof version;
+  mallctl("version", &version, &size, nullptr, 0);
+  benchmark::AddCustomContext("allocator", std::string("jemalloc ") + version);
+}
+
 }  // namespace
+
+int main(int argc, char** argv) {
+  name_allocator();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

@@ -1,4 +1,5 @@
-"""What the dense form costs, one figure of the design after the other. Started by bench/dense, which has built what is needed."""
+"""What the dense form costs besides time, one figure of the design after the other. Started by bench/dense, which has
+built what is needed."""
 
 from __future__ import annotations
 
@@ -14,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
 
-import contenders
-import measure
-from contenders import Contender
+from load import Load, Plan
+from report import machine
 from server import Server
 
 LIMITER = "limiter"
@@ -24,17 +24,14 @@ LIMITER = "limiter"
 BUCKET = ["TOKENBUCKET", "1000000", "97", "1h"]
 OTHER_BUCKET = ["TOKENBUCKET", "2000000", "89", "1h"]
 CHECK = ("RL.CHECK", LIMITER, "FOR", "{key}")
-DENSE = Contender("RL.CHECK limiter FOR subject", "sub:", CHECK)
 
-PARTS = ("rate", "growth", "change", "files", "flood")
+PARTS = ("growth", "change", "files", "flood")
 
 
 def flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/dense", description="See the head of bench/dense and bench/README.md.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; all of them by default")
     parser.add_argument("--subjects", type=int, default=10_000_000, help="of the large table (10000000)")
-    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds of rates (7)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of one contender's turn (1)")
     parser.add_argument("--replicated", action="store_true", help="with AOF (everysec) and a replica")
     parser.add_argument("--load-generator", type=Path, required=True, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -43,18 +40,18 @@ def flags() -> argparse.Namespace:
     return given
 
 
-def plan_of(given: argparse.Namespace, subjects: int) -> measure.Plan:
-    return measure.Plan(
-        rounds=given.rounds, seconds=given.seconds, calls=0, subjects=subjects, near_subjects=0, pipelines=(32,),
-        clients=50, seed=1, log_sizes=(),
-    )  # fmt: skip
+# Nothing is asked for a time here, and nothing in rounds: what counts is the connections.
+PLAN = Plan(
+    rounds=1, seconds=0, calls=0, subjects=0, pipelines=(), clients=50, seed=1, rate=0, many_subjects=(),
+    near_entries=0, log_sizes=(),
+)  # fmt: skip
 
 
 @dataclass
 class Bench:
     given: argparse.Namespace
     server: Server
-    load: measure.Load
+    load: Load
 
     def define(self, limits: list[str] = BUCKET) -> None:
         self.server.client.execute_command("RL.DEFINE", LIMITER, *limits)
@@ -100,7 +97,8 @@ class Prober:
     def __str__(self) -> str:
         took = sorted(self.took)
         tail = took[int(len(took) * 0.999)]
-        return f"PING: median {median(took) * 1e6:,.0f} us, 99.9 % {tail * 1e6:,.0f} us, longest {took[-1] * 1e6:,.0f} us"
+        middle, longest = median(took) * 1e6, took[-1] * 1e6
+        return f"PING: median {middle:,.0f} us, 99.9 % {tail * 1e6:,.0f} us, longest {longest:,.0f} us"
 
 
 @dataclass
@@ -130,30 +128,6 @@ class Watched:
         return f"longest command {longest} ({over}); {self.prober}"
 
 
-def ratio(ours: measure.Samples, theirs: measure.Samples, what: str) -> str:
-    values = [getattr(a, what) / getattr(b, what) for a, b in zip(ours.of, theirs.of)]
-    return f"{median(values):.2f} ({min(values):.2f}..{max(values):.2f})"
-
-
-def rate(bench: Bench) -> None:
-    for subjects, at_least in ((100_000, 1.15), (1_000_000, 1.4)):
-        bench.server.empty()
-        bench.define()
-        load = measure.Load(bench.given.load_generator, bench.server, plan_of(bench.given, subjects))
-        for each in (contenders.INCR, DENSE):
-            load.once_each(each, subjects)
-        samples = measure.rates(load, [contenders.INCR, DENSE], plan_of(bench.given, subjects), 32)
-        dense, incr = samples[DENSE.name], samples[contenders.INCR.name]
-        print(f"{subjects:,} subjects, pipelined by 32")
-        for name, of in samples.items():
-            middle = median(sample.calls_per_second for sample in of.of)
-            in_command = median(sample.command_us for sample in of.of)
-            busy = median(sample.busy for sample in of.of)
-            print(f"    {name:<32}{middle:>12,.0f} calls/s{in_command:>8.2f} us in command{busy:>7.0%} busy")
-        print(f"    dense against INCR              {ratio(dense, incr, 'calls_per_second')} calls/s   (design: >= {at_least})")
-        print(f"    time in the command             {ratio(dense, incr, 'command_us')}           (design: <= 0.7)")
-
-
 def points(least: int, most: int, per_decade: int = 10) -> list[int]:
     """From `least` to `most`, equally spaced by their logarithms."""
     count, factor = 0, 10 ** (1 / per_decade)
@@ -165,7 +139,7 @@ def points(least: int, most: int, per_decade: int = 10) -> list[int]:
 
 
 def growth(bench: Bench) -> None:
-    # Memory that is asked of the machine for the first time makes any server wait now and then: how long, a control tells.
+    # Memory that is asked of the machine for the first time makes any server wait now and then: a control tells it.
     bench.server.empty()
     print("control: SET of as many new keys")
     with Watched(bench.server) as control:
@@ -182,7 +156,8 @@ def growth(bench: Bench) -> None:
             grown = bench.server.used_memory() - base
             rows.append(grown / subjects)
             said = bench.info()
-            print(f"    {said['subjects']:>12,} subjects{rows[-1]:>8.1f} bytes each, RL.INFO says {said['memory'] / subjects:.1f}")
+            by_info = said["memory"] / subjects
+            print(f"    {said['subjects']:>12,} subjects{rows[-1]:>8.1f} bytes each, RL.INFO says {by_info:.1f}")
     print(f"    averaged over the growth {mean(rows):.1f} bytes a subject, most {max(rows):.1f}   (design: <= 32)")
     print(f"    {watched}   (design: <= 1,000 us)")
 
@@ -244,18 +219,22 @@ def flood(bench: Bench) -> None:
     idle = time.perf_counter() - begin
     after = bench.server.used_memory()
     print(f"flood of {bench.given.subjects:,} subjects with a window of {window} s")
-    print(f"    memory before {before / 2**20:.1f} MiB, at its peak {peak / 2**20:.1f} MiB, after {after / 2**20:.1f} MiB")
-    print(f"    all were forgotten {idle:.1f} s after the last was idle; longest step {longest_step(bench.server):,} us")
+    mebibytes = [f"{each / 2**20:.1f} MiB" for each in (before, peak, after)]
+    print(f"    memory before {mebibytes[0]}, at its peak {mebibytes[1]}, after {mebibytes[2]}")
+    longest = longest_step(bench.server)
+    print(f"    all were forgotten {idle:.1f} s after the last was idle; longest step {longest:,} us")
 
 
 def main() -> None:
     given = flags()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the server is stopped, too
     program, module = os.environ["RATELIMIT_SERVER"], os.environ["RATELIMIT_MODULE"]
-    steps = {"rate": rate, "growth": growth, "change": change, "files": files, "flood": flood}
-    for part in given.parts or PARTS:
+    steps = {"growth": growth, "change": change, "files": files, "flood": flood}
+    for number, part in enumerate(given.parts or PARTS):
         with Server(program, module, replicated=given.replicated) as server:
-            steps[part](Bench(given, server, measure.Load(given.load_generator, server, plan_of(given, 1))))
+            if number == 0:
+                print(f"{time.strftime('%Y-%m-%d')}, {machine()}; {server.version()}; {server.module_version()}")
+            steps[part](Bench(given, server, Load(given.load_generator, server, PLAN)))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,21 @@
 # What the commands of this folder share. Sourced after scripts/lib.sh.
 
 folder=$build_dir/bench
+# shellcheck disable=SC2034 # for the callers
+results=$root/bench/results
+packages_bench=(libbenchmark-dev libjemalloc-dev)
 
-# build TARGET: apart from the presets, so that what is measured is always optimised.
+# build TARGET...: apart from the presets, so that what is measured is always optimised.
 build() {
   local log=$folder/build.log
+  ensure_packages "${packages_build[@]}" "${packages_bench[@]}"
+  ensure_redismodule >&2
   mkdir -p "$folder"
   {
     cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_BUILD_TYPE=Release -DRATELIMIT_BUILD_BENCH=ON \
-      -DRATELIMIT_BUILD_MODULE=OFF -DRATELIMIT_BUILD_TESTS=OFF &&
-      cmake --build "$folder" --target "$1"
+      -DRATELIMIT_BUILD_MODULE=ON -DRATELIMIT_BUILD_TESTS=OFF \
+      -DRATELIMIT_REDISMODULE_DIR="$(redismodule_dir)" &&
+      cmake --build "$folder" --target "$@"
   } >"$log" 2>&1 || {
     cat "$log" >&2
     die "the build failed"
@@ -21,7 +27,7 @@ build() {
 prepare_load_generator() {
   local packages
   mapfile -t packages < <(server_packages)
-  ensure_packages "${packages_build[@]}" libbenchmark-dev python3-redis "${packages[@]}"
+  ensure_packages python3-redis "${packages[@]}"
   build bench_load
   if [[ -z ${RATELIMIT_MODULE:-} ]]; then
     RATELIMIT_MODULE=$build_dir/ratelimit.so

@@ -1,8 +1,13 @@
-// bench_load — asks one command over and over, each time on another key, as fast as the server answers, and counts.
+// bench_load — asks one command over and over, each time on another key, and counts: as fast as the server answers, or
+// at a rate, and then measures how long each answer takes.
 //
 // The requests of one whole cycle over the subjects are built before the clock starts, in a shuffled order, and lie
 // back to back in memory: while it measures, the client only writes slices of that buffer and counts replies. Several
 // connections take turns: while one is read, the others' requests wait in the server, so that it never idles.
+//
+// At a rate, each call has its instant and is sent at it, whether or not those before it are answered. Its time is
+// measured from that instant, not from when it was sent: so a server that pauses is charged for all that waited
+// meanwhile, and not only for the few calls that were under way (no coordinated omission).
 //
 //   bench_load --port PORT [options] -- COMMAND ARG...      {key} in an argument stands for the subject's key
 //
@@ -11,13 +16,16 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <iostream>
@@ -39,12 +47,15 @@ using Seconds = std::chrono::duration<double>;
 
 struct Options {
   std::uint16_t port = 6379;
+  std::uint32_t database = 0;
   std::string prefix = "key:";
   std::uint32_t subjects = 100'000;
   std::uint32_t clients = 50;
   std::uint32_t pipeline = 32;
   std::uint64_t seed = 1;
-  std::uint64_t calls = 0;  // 0: as many as `time` allows
+  std::uint64_t calls = 0;   // 0: as many as `time` allows
+  std::uint64_t rate = 0;    // calls a second, by schedule; 0: as fast as the server answers
+  std::string denial = "0";  // the integer at the head of a reply that denies
   Seconds time{1.0};
   Seconds warm_up{0.0};  // asked, but not counted
   std::vector<std::string> command;
@@ -99,9 +110,11 @@ class Requests {
   std::size_t next_ = 0;
 };
 
-// Counts the replies in a stream of RESP2, and the denials among them: those whose first element is the integer 0.
+// Counts the replies in a stream of RESP2, and the denials among them, which have a certain integer at their head.
 class ReplyCounter {
  public:
+  explicit ReplyCounter(const std::string& denial) : denial_(":" + denial) {}
+
   std::uint64_t replies = 0;
   std::uint64_t denials = 0;
 
@@ -127,7 +140,7 @@ class ReplyCounter {
     if (line.front() == '*') {
       missing_ += std::stoul(std::string{line.substr(1)});
     } else {
-      if (!seen_first_ && line == ":0") ++denials;
+      if (!seen_first_ && line == denial_) ++denials;
       seen_first_ = true;
     }
     if (--missing_ == 0) {
@@ -137,6 +150,7 @@ class ReplyCounter {
     }
   }
 
+  std::string denial_;
   std::size_t missing_ = 1;  // elements until the reply is whole
   bool seen_first_ = false;
 };
@@ -158,11 +172,18 @@ int connect_to(std::uint16_t port) {
 
 class Connection {
  public:
-  explicit Connection(std::uint16_t port) : socket_(connect_to(port)), input_(std::size_t{1} << 16U, '\0') {}
+  explicit Connection(const Options& options)
+      : socket_(connect_to(options.port)), input_(std::size_t{1} << 16U, '\0'), counter_(options.denial) {
+    const std::string number = std::to_string(options.database);
+    ask("*2\r\n$6\r\nSELECT\r\n$" + std::to_string(number.size()) + "\r\n" + number + "\r\n");
+  }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   Connection(Connection&& other) noexcept
-      : socket_(std::exchange(other.socket_, -1)), input_(std::move(other.input_)), counter_(other.counter_) {}
+      : socket_(std::exchange(other.socket_, -1)),
+        input_(std::move(other.input_)),
+        counter_(std::move(other.counter_)),
+        expected_(other.expected_) {}
   Connection& operator=(Connection&&) = delete;
   ~Connection() {
     if (socket_ >= 0) ::close(socket_);
@@ -179,18 +200,28 @@ class Connection {
 
   // Reads until everything that was sent is answered.
   void receive() {
-    while (counter_.replies < expected_) {
-      const ssize_t got = ::read(socket_, input_.data() + held_, input_.size() - held_);
-      if (got < 0) fail("read");
-      if (got == 0) throw std::runtime_error{"the server closed the connection"};
-      held_ += static_cast<std::size_t>(got);
-      const std::size_t taken = counter_.take(std::string_view{input_}.substr(0, held_));
-      std::copy(input_.begin() + static_cast<std::ptrdiff_t>(taken),
-                input_.begin() + static_cast<std::ptrdiff_t>(held_), input_.begin());
-      held_ -= taken;
-    }
+    while (counter_.replies < expected_) receive_some();
   }
 
+  // Reads what has come, or waits for it.
+  void receive_some() {
+    const ssize_t got = ::read(socket_, input_.data() + held_, input_.size() - held_);
+    if (got < 0) fail("read");
+    if (got == 0) throw std::runtime_error{"the server closed the connection"};
+    held_ += static_cast<std::size_t>(got);
+    const std::size_t taken = counter_.take(std::string_view{input_}.substr(0, held_));
+    std::copy(input_.begin() + static_cast<std::ptrdiff_t>(taken), input_.begin() + static_cast<std::ptrdiff_t>(held_),
+              input_.begin());
+    held_ -= taken;
+  }
+
+  // One call by itself.
+  void ask(std::string_view request) {
+    send({request, 1});
+    receive();
+  }
+
+  [[nodiscard]] int socket() const { return socket_; }
   [[nodiscard]] const ReplyCounter& counted() const { return counter_; }
 
  private:
@@ -227,6 +258,77 @@ Result drive(std::vector<Connection>& connections, Requests& requests, std::size
   return result;
 }
 
+// Calls at a rate, and how long they took.
+class Schedule {
+ public:
+  Schedule(std::vector<Connection>& connections, Requests& requests)
+      : connections_(connections), requests_(requests), unanswered_(connections.size()), poll_(::epoll_create1(0)) {
+    if (poll_ < 0) fail("epoll_create1");
+    for (std::size_t i = 0; i < connections.size(); ++i) {
+      epoll_event wanted{};
+      wanted.events = EPOLLIN;
+      wanted.data.u64 = i;
+      if (::epoll_ctl(poll_, EPOLL_CTL_ADD, connections[i].socket(), &wanted) != 0) fail("epoll_ctl");
+    }
+  }
+  Schedule(const Schedule&) = delete;
+  Schedule& operator=(const Schedule&) = delete;
+  ~Schedule() { ::close(poll_); }
+
+  // Sends calls for `time`, `rate` a second at equal distances, and waits for the last reply. It never sleeps: to be
+  // woken takes longer than most calls.
+  Result run(std::uint64_t rate, Seconds time) {
+    const Seconds apart{1.0 / static_cast<double>(rate)};
+    const auto calls = static_cast<std::uint64_t>(time / apart);
+    const auto start = Clock::now();
+    Result result;
+    while (result.calls < calls || answered.size() < calls) {
+      const auto due = start + std::chrono::duration_cast<Clock::duration>(static_cast<double>(result.calls) * apart);
+      if (const auto now = Clock::now(); result.calls < calls && now >= due) {
+        send(result.calls % connections_.size(), due);
+        sent.emplace_back(now - due);
+        ++result.calls;
+      } else {
+        take_answers();
+      }
+    }
+    result.took = Clock::now() - start;
+    return result;
+  }
+
+  // From the instant of a call: until it was sent, and until it was answered.
+  std::vector<Seconds> sent;
+  std::vector<Seconds> answered;
+
+ private:
+  void send(std::size_t to, Clock::time_point due) {
+    connections_[to].send(requests_.next(1));
+    unanswered_[to].push_back(due);
+  }
+
+  void take_answers() {
+    std::array<epoll_event, 64> ready{};
+    const int count = ::epoll_wait(poll_, ready.data(), static_cast<int>(ready.size()), 0);
+    if (count < 0) fail("epoll_wait");
+    for (int i = 0; i < count; ++i) take_answers_of(ready[static_cast<std::size_t>(i)].data.u64);
+  }
+
+  void take_answers_of(std::size_t from) {
+    const std::uint64_t before = connections_[from].counted().replies;
+    connections_[from].receive_some();
+    const auto now = Clock::now();
+    for (std::uint64_t i = before; i < connections_[from].counted().replies; ++i) {
+      answered.emplace_back(now - unanswered_[from].front());
+      unanswered_[from].pop_front();
+    }
+  }
+
+  std::vector<Connection>& connections_;
+  Requests& requests_;
+  std::vector<std::deque<Clock::time_point>> unanswered_;  // of each connection: when its calls were due
+  int poll_;
+};
+
 std::uint64_t denials(const std::vector<Connection>& connections) {
   return std::accumulate(connections.begin(), connections.end(), std::uint64_t{0},
                          [](std::uint64_t sum, const Connection& each) { return sum + each.counted().denials; });
@@ -242,12 +344,15 @@ Options parse(const std::vector<std::string>& words) {
   Options options;
   const std::map<std::string, std::function<void(const std::string&)>> setters{
       {"--port", [&](const std::string& text) { options.port = static_cast<std::uint16_t>(count(text)); }},
+      {"--database", [&](const std::string& text) { options.database = static_cast<std::uint32_t>(std::stoul(text)); }},
+      {"--denial", [&](const std::string& text) { options.denial = text; }},
       {"--prefix", [&](const std::string& text) { options.prefix = text; }},
       {"--subjects", [&](const std::string& text) { options.subjects = count(text); }},
       {"--clients", [&](const std::string& text) { options.clients = count(text); }},
       {"--pipeline", [&](const std::string& text) { options.pipeline = count(text); }},
       {"--seed", [&](const std::string& text) { options.seed = std::stoull(text); }},
       {"--calls", [&](const std::string& text) { options.calls = count(text); }},
+      {"--rate", [&](const std::string& text) { options.rate = count(text); }},
       {"--seconds", [&](const std::string& text) { options.time = Seconds{std::stod(text)}; }},
       {"--warm-up", [&](const std::string& text) { options.warm_up = Seconds{std::stod(text)}; }},
   };
@@ -264,26 +369,41 @@ Options parse(const std::vector<std::string>& words) {
 }
 
 // From here on the server's own figures are those of the calls to come.
-void reset_statistics(std::uint16_t port) {
-  Connection connection{port};
-  connection.send({"*2\r\n$6\r\nCONFIG\r\n$9\r\nRESETSTAT\r\n", 1});
-  connection.receive();
+void reset_statistics(const Options& options) { Connection{options}.ask("*2\r\n$6\r\nCONFIG\r\n$9\r\nRESETSTAT\r\n"); }
+
+constexpr std::array<std::pair<const char*, double>, 4> kPercentiles{
+    {{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}, {"max", 1.0}}};
+
+// "p50": 12.3, and so on, in microseconds.
+std::string percentiles(std::vector<Seconds> times) {
+  std::sort(times.begin(), times.end());
+  std::string text;
+  for (const auto& [name, share] : kPercentiles) {
+    const auto below = static_cast<std::size_t>(share * static_cast<double>(times.size()));
+    const double microseconds = times.empty() ? 0 : times[std::min(below, times.size() - 1)].count() * 1e6;
+    text.append(text.empty() ? "\"" : ", \"").append(name).append("\": ").append(std::to_string(microseconds));
+  }
+  return text;
 }
 
 void run(const Options& options) {
   Requests requests{options};
   std::vector<Connection> connections;
-  for (std::uint32_t i = 0; i < options.clients; ++i) connections.emplace_back(options.port);
+  for (std::uint32_t i = 0; i < options.clients; ++i) connections.emplace_back(options);
 
   const Result warm_up =
       options.warm_up.count() > 0 ? drive(connections, requests, options.pipeline, options.warm_up, 0) : Result{};
-  reset_statistics(options.port);
+  reset_statistics(options);
   const std::uint64_t denied_before = denials(connections);
-  const Result result = drive(connections, requests, options.pipeline, options.time, options.calls);
+  Schedule schedule{connections, requests};
+  const Result result = options.rate > 0 ? schedule.run(options.rate, options.time)
+                                         : drive(connections, requests, options.pipeline, options.time, options.calls);
 
   std::cout << R"({"calls": )" << result.calls << R"(, "seconds": )" << result.took.count()  //
             << R"(, "denied": )" << denials(connections) - denied_before                     //
-            << R"(, "calls_with_warm_up": )" << result.calls + warm_up.calls << "}\n";
+            << R"(, "calls_with_warm_up": )" << result.calls + warm_up.calls                 //
+            << R"(, "answered_us": {)" << percentiles(schedule.answered)                     //
+            << R"(}, "sent_us": {)" << percentiles(schedule.sent) << "}}\n";
 }
 
 }  // namespace

@@ -1,103 +1,54 @@
-"""The measurements: calls per second in interleaved rounds, and bytes. They return data; report.py prints."""
+"""The measurements: calls per second in interleaved rounds, latency, and bytes. They return data; report.py prints."""
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from statistics import mean
+from statistics import median
 
-from contenders import ENTRIES_WINDOW_NS, NEAR_LIMIT, Contender
-from server import Server, cores, pinned_to
+import contenders
+from contenders import ENTRIES_WINDOW_NS, Contender
+from load import Latency, Load, Plan, Sample, Samples
+from server import Server
 
-
-@dataclass(frozen=True)
-class Plan:
-    """How much of everything; see the flags of bench/run."""
-
-    rounds: int
-    seconds: float
-    calls: int  # 0: as many as fit into `seconds`
-    subjects: int
-    near_subjects: int
-    pipelines: tuple[int, ...]
-    clients: int
-    seed: int
-    log_sizes: tuple[int, ...]
+Loads = dict[str, Load]  # by the names of servers
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One contender, once."""
-
-    calls_per_second: float
-    denied: int
-    command_us: float  # inside the command, by INFO commandstats
-    cpu_us: float  # of the whole server: reading, parsing, the command, replying
-
-    @property
-    def busy(self) -> float:
-        """The share of the time that the server's thread ran. Well below 1: something else was the bottleneck."""
-        return self.calls_per_second * self.cpu_us / 1e6
-
-
-@dataclass
-class Samples:
-    """All rounds of one contender, in order, so that two contenders' samples of one round can be compared."""
-
-    of: list[Sample] = field(default_factory=list)
-    window_ms: int | None = None  # where the window was chosen by measuring
-
-
-class Load:
-    """The load generator, as a function."""
-
-    def __init__(self, program: Path, server: Server, plan: Plan):
-        self._program, self._server, self._plan = program, server, plan
-        self._core = cores()[0]
-        self._seed = plan.seed
-
-    def __call__(self, prefix: str, command: tuple[str, ...], **options) -> dict:
-        self._seed += 1
-        words = [str(self._program), "--port", str(self._server.port), "--prefix", prefix, "--seed", str(self._seed)]
-        for name, value in ({"clients": self._plan.clients} | options).items():
-            words += ["--" + name.replace("_", "-"), str(value)]
-        words += ["--", *command]
-        done = subprocess.run(words, preexec_fn=pinned_to(self._core), capture_output=True, text=True)
-        if done.returncode != 0:
-            raise SystemExit(f"{' '.join(command)}\n{done.stderr.strip()}")
-        return json.loads(done.stdout)
-
-    def once_each(self, contender: Contender, subjects: int) -> None:
-        """Gives every subject its key."""
-        for command in filter(None, (contender.setup, contender.command)):
-            self(contender.prefix, command, subjects=subjects, calls=subjects)
-
-    def sample(self, contender: Contender, pipeline: int, subjects: int, warm_up: float) -> Sample:
-        amount = {"calls": self._plan.calls} if self._plan.calls else {"seconds": self._plan.seconds}
-        before = self._server.cpu_seconds()
-        done = self(
-            contender.prefix, contender.command, subjects=subjects, pipeline=pipeline, warm_up=warm_up, **amount
-        )
-        return Sample(
-            calls_per_second=done["calls"] / done["seconds"],
-            denied=done["denied"],
-            command_us=self._server.microseconds_a_call(contender.statistic),
-            cpu_us=(self._server.cpu_seconds() - before) * 1e6 / done["calls_with_warm_up"],
-        )
-
-
-def rates(load: Load, contenders: list[Contender], plan: Plan, pipeline: int) -> dict[str, Samples]:
-    """Rounds in which each contender has one turn, in an order that is drawn anew for every round."""
-    samples = {contender.name: Samples() for contender in contenders}
+def turns(plan: Plan, candidates: list[Contender]):
+    """Each contender once a round, in an order that is drawn anew for every round."""
     order = random.Random(plan.seed)
     for _ in range(plan.rounds):
-        for contender in order.sample(contenders, len(contenders)):
-            samples[contender.name].of.append(load.sample(contender, pipeline, plan.subjects, warm_up=0.05))
+        yield from order.sample(candidates, len(candidates))
+
+
+def rates(loads: Loads, candidates: list[Contender], plan: Plan, pipeline: int, subjects: int) -> dict[str, Samples]:
+    samples = {each.name: Samples() for each in candidates}
+    for contender in turns(plan, candidates):
+        samples[contender.name].of.append(loads[contender.server].sample(contender, pipeline, subjects))
     return samples
+
+
+def latencies(loads: Loads, candidates: list[Contender], plan: Plan) -> dict[str, list[Latency]]:
+    result: dict[str, list[Latency]] = {each.name: [] for each in candidates}
+    for contender in turns(plan, candidates):
+        result[contender.name].append(loads[contender.server].latency(contender, plan.subjects))
+    return result
+
+
+def fill(loads: Loads, candidates: list[Contender], subjects: int) -> None:
+    """Servers in which all these have their keys, and nobody else has any."""
+    for load in loads.values():
+        load.empty()
+    for contender in candidates:
+        loads[contender.server].once_each(contender, subjects)
+
+
+def by_subjects(loads: Loads, candidates: list[Contender], plan: Plan) -> dict[int, dict[str, Samples]]:
+    result = {}
+    for subjects in plan.many_subjects:
+        fill(loads, candidates, subjects)
+        result[subjects] = rates(loads, candidates, plan, contenders.TARGET_PIPELINE, subjects)
+    return result
 
 
 class NearLimit:
@@ -109,11 +60,12 @@ class NearLimit:
     to fill the logs. If a call is denied all the same, the window shrinks and the sample is taken again.
     """
 
-    AIM = 0.85 * NEAR_LIMIT
+    SHARE = 0.85
     ATTEMPTS = 5
 
-    def __init__(self, load: Load, contender: Contender, plan: Plan, pipeline: int):
-        self._load, self._contender, self._subjects, self._pipeline = load, contender, plan.near_subjects, pipeline
+    def __init__(self, load: Load, contender: Contender, limit: int, subjects: int):
+        self._load, self._contender, self._subjects = load, contender, subjects
+        self._aim = self.SHARE * limit
         self.samples = Samples(window_ms=200)
         for _ in range(3):  # the rate depends on the length of the log, hence on the window: it settles quickly
             self.samples.window_ms = self._window_for(self._sample().calls_per_second)
@@ -121,7 +73,7 @@ class NearLimit:
     def round(self) -> None:
         for attempt in range(self.ATTEMPTS):
             sample = self._sample()
-            if sample.denied == 0 or attempt + 1 == self.ATTEMPTS:
+            if sample.unexpected == 0 or attempt + 1 == self.ATTEMPTS:
                 break
             shrunk = int(self.samples.window_ms * 0.9)
             self.samples.window_ms = max(1, min(shrunk, self._window_for(sample.calls_per_second)))
@@ -130,63 +82,59 @@ class NearLimit:
     def _sample(self) -> Sample:
         window_ms = self.samples.window_ms
         asked = self._contender.with_window(window_ms)
-        return self._load.sample(asked, self._pipeline, self._subjects, warm_up=1.2 * window_ms / 1000)
+        warm_up = 1.2 * window_ms / 1000
+        return self._load.sample(asked, contenders.TARGET_PIPELINE, self._subjects, warm_up)
 
     def _window_for(self, calls_per_second: float) -> int:
-        return max(1, int(1000 * self.AIM * self._subjects / calls_per_second))
+        return max(1, int(1000 * self._aim * self._subjects / calls_per_second))
 
 
-def near_limit_rates(load: Load, contenders: list[Contender], plan: Plan, pipeline: int) -> dict[str, Samples]:
-    runs = {contender.name: NearLimit(load, contender, plan, pipeline) for contender in contenders}
-    for _ in range(plan.rounds):
-        for run in runs.values():
-            run.round()
-    return {name: run.samples for name, run in runs.items()}
+def near_subjects(plan: Plan, limit: int) -> int:
+    """So many that all logs together have about as many entries, whatever the limit."""
+    return max(1, plan.near_entries // limit)
 
 
-@dataclass(frozen=True)
-class KeyBytes:
-    used_memory: float  # what the server grew by, per key: the key's own share of the tables is in it
-    memory_usage: float  # what MEMORY USAGE says of a key
-
-
-def bytes_a_key(load: Load, server: Server, contender: Contender, subjects: int) -> KeyBytes:
-    """On an empty server, after one call for each of `subjects` fresh keys."""
-    server.empty()
-    before = server.used_memory()
-    load.once_each(contender, subjects)
-    grown = server.used_memory() - before
-    some = random.Random(subjects).sample(range(subjects), min(subjects, 200))
-    usage = [server.client.memory_usage(contender.key(subject), samples=0) for subject in some]
-    return KeyBytes(grown / subjects, mean(usage))
-
-
-@dataclass(frozen=True)
-class EntryBytes:
-    entries: int
-    used_memory: float
-    memory_usage: float
-
-
-def bytes_an_entry(server: Server, load: Load, contender: Contender, plan: Plan) -> list[EntryBytes]:
-    """One key with each number of entries; what a key with a single entry takes is not counted."""
-    first = _log_memory(server, load, contender, 1)
-    result = []
-    for entries in plan.log_sizes:
-        used, usage = (now - then for now, then in zip(_log_memory(server, load, contender, entries), first))
-        result.append(EntryBytes(entries, used / (entries - 1), usage / (entries - 1)))
+def near_limit(load: Load, candidates: list[tuple[int, Contender]], plan: Plan) -> dict[str, Samples]:
+    """Theirs and ours with each limit in turn; a round is one turn of both."""
+    result = {}
+    for limit in sorted({limit for limit, _ in candidates}):
+        load.empty()
+        subjects = near_subjects(plan, limit)
+        runs = {each.name: NearLimit(load, each, limit, subjects) for at, each in candidates if at == limit}
+        for name in turns(plan, list(runs)):
+            runs[name].round()
+        result |= {name: run.samples for name, run in runs.items()}
     return result
 
 
-def _log_memory(server: Server, load: Load, contender: Contender, entries: int) -> tuple[int, int]:
-    server.empty()
-    before = server.used_memory()
+def bytes_a_key(load: Load, contender: Contender, subjects: int) -> float:
+    """What an empty server grows by for each of `subjects` fresh keys: their share of its tables is in it."""
+    load.empty()
+    before = load.server.used_memory()
+    load.once_each(contender, subjects)
+    return (load.server.used_memory() - before) / subjects
+
+
+def bytes_an_entry(load: Load, contender: Contender, plan: Plan) -> dict[int, float]:
+    """One key with each number of entries; what a key with a single entry takes is not counted."""
+    first = _log_memory(load, contender, 1)
+    return {size: (_log_memory(load, contender, size) - first) / (size - 1) for size in plan.log_sizes}
+
+
+def _log_memory(load: Load, contender: Contender, entries: int) -> float:
+    """The median of some attempts where the log is small: now and then a server gives some kilobytes of other memory
+    back, which would be taken for the log's."""
+    return median(_log_memory_once(load, contender, entries) for _ in range(3 if entries <= 1000 else 1))
+
+
+def _log_memory_once(load: Load, contender: Contender, entries: int) -> int:
+    load.empty()
+    before = load.server.used_memory()
     if contender.is_ours:
-        _fill_over_a_window(server, contender, entries)
+        _fill_over_a_window(load.server, contender, entries)
     else:  # a member's size does not depend on the others', so the entries may come as fast as they can
         load(contender.prefix, contender.command, subjects=1, calls=entries)
-    key = contender.key(0)
-    return server.used_memory() - before, server.client.memory_usage(key, samples=0)
+    return load.server.used_memory() - before
 
 
 def _fill_over_a_window(server: Server, contender: Contender, entries: int) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import redis
 
+DATABASES = 64  # of a server
+
 
 def cores() -> tuple[int | None, int | None]:
     """The core of the load generator and that of the server; None, None where there is but one."""
@@ -24,12 +26,17 @@ def pinned_to(core: int | None):
 
 
 def _free_helpers(pid: int) -> None:
-    """Lets the threads that a server has for work in the background run anywhere, as they do without us: on the core of the
-    one that executes commands, they would stop it for milliseconds."""
+    """Lets the threads that a server has for work in the background run anywhere, as they do without us: on the core of
+    the one that executes commands, they would stop it for milliseconds."""
     allowed = os.sched_getaffinity(0)
     for thread in Path(f"/proc/{pid}/task").iterdir():
         if int(thread.name) != pid:
             os.sched_setaffinity(int(thread.name), allowed)
+
+
+def _version(number: int) -> str:
+    """As most modules write theirs: two digits for each part."""
+    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
 
 def _free_port() -> int:
@@ -41,9 +48,11 @@ def _free_port() -> int:
 class Server:
     """A running server; leaving the `with` block ends it and removes what it wrote."""
 
-    def __init__(self, program: str, module: str, *module_arguments: str, replicated: bool = False):
-        """`module` may be empty: a server without it."""
-        self._program, self.module, self._module_arguments = program, module, module_arguments
+    def __init__(
+        self, program: str, module: str, *module_arguments: str, replicated: bool = False, also: str | None = None
+    ):
+        """`module` may be empty: a server without it. `also` is another module."""
+        self._program, self.module, self._module_arguments, self._also = program, module, module_arguments, also
         self.replicated = replicated
         self.port = _free_port()
         self._directory = tempfile.TemporaryDirectory(prefix="ratelimit-bench-")
@@ -70,8 +79,11 @@ class Server:
         log = directory / "log"
         words = [self._program, "--port", str(port), "--bind", "127.0.0.1"]
         words += ["--save", "", "--dir", str(directory), "--enable-debug-command", "local", *options]
+        words += ["--databases", str(DATABASES)]
         if self.module:
             words += ["--loadmodule", self.module, *self._module_arguments]
+        if self._also:
+            words += ["--loadmodule", self._also]
         with log.open("wb") as output:
             process = subprocess.Popen(words, stdout=output, stderr=output, preexec_fn=pinned_to(core))
         self._processes.append(process)
@@ -99,9 +111,12 @@ class Server:
         keys.
         """
         self.client.config_resetstat()
-        time.sleep(0.4)
-        memory = self.client.info("memory")
-        return int(memory["used_memory"]) - int(memory["mem_clients_normal"])
+        seen: list[int] = []
+        while len(seen) < 3 or (len(set(seen[-3:])) > 1 and len(seen) < 20):
+            time.sleep(0.15)
+            memory = self.client.info("memory")
+            seen.append(int(memory["used_memory"]) - int(memory["mem_clients_normal"]))
+        return seen[-1]
 
     def rdb_bytes(self) -> int:
         """The size of the file that SAVE wrote."""
@@ -125,7 +140,9 @@ class Server:
         return f"{name} {info.get('valkey_version', info['redis_version'])}, {info['mem_allocator']}"
 
     def module_version(self) -> str:
-        return ", ".join(f"{each['name']} {each['ver']}" for each in self.client.module_list()) or "none"
+        """Of the module that is measured, not of the one that is there besides."""
+        modules = (each for each in self.client.module_list() if each["name"] != "floor")
+        return next((f"{each['name']} {_version(each['ver'])}" for each in modules), "none")
 
 
 def _until(holds, otherwise: str, seconds: float = 10.0) -> None:
