@@ -415,7 +415,9 @@ constexpr std::array kCommands{
             "`stored` and whether they are a `shadow`, the number of `subjects`, `memory` in bytes, `granted` and "
             "`denied` calls since this server holds the key, the number of `holds`, and `limits`, a list with "
             "`label`, `limit`, `size`, `used`, `remaining` and `reset_ms` of each. Holds and use are those of the "
-            "key itself, or of the subject. Null if there is no such key, or the subject is idle.",
+            "key itself, or of the subject. Null if there is no such key, or the subject is idle.\n\n"
+            "`granted` and `denied` stop at their largest numbers: 1,048,575 for a key that is one token bucket and "
+            "nothing else; otherwise 4,294,967,295 and 1,073,741,823.",
     },
     Command{
         .name = "CL.THROTTLE",

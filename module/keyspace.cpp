@@ -42,13 +42,10 @@ void OpenKey::find_value(void* stored) {
   small_ = nullptr;
   value_ = nullptr;
   if (stored == nullptr) return;
-  if (!SmallValue::is(stored)) {
-    value_ = static_cast<Value*>(stored);
-  } else if (access_ != server::Key::Access::read) {
+  if (SmallValue::is(stored)) {
     small_ = static_cast<SmallValue*>(stored);
   } else {
-    only_read_ = static_cast<SmallValue*>(stored)->grown(module().limits);
-    value_ = only_read_.get();
+    value_ = static_cast<Value*>(stored);
   }
 }
 
@@ -74,8 +71,8 @@ void OpenKey::bring_back() {
   if (!encoded) return;
   Value::Pointer value = Value::decode(*encoded, module().limits);
   if (access_ == server::Key::Access::read) {
-    only_read_ = std::move(value);
-    value_ = only_read_.get();
+    brought_back_ = std::move(value);
+    value_ = brought_back_.get();
     return;
   }
   module().early_expiries.forget(name);
@@ -129,7 +126,7 @@ void OpenKey::put_stored(void* stored) {
 }
 
 void OpenKey::hand_on_counters(Value& value) const {
-  const AsValue before(stored(), module().limits);
+  const AsValue before = this->value();
   value.set_counters(before->granted_calls(), before->denied_calls());
 }
 
@@ -326,7 +323,7 @@ std::chrono::milliseconds OpenKey::end_of(const Limits& limits, Instant idle_at,
 }
 
 void OpenKey::tell_key(std::chrono::milliseconds expiry) const {
-  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*AsValue(stored(), module().limits)));
+  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*value()));
 }
 
 void OpenKey::tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const {

@@ -18,6 +18,7 @@
 #include "ratelimit/token_bucket.h"
 #include "server/api.h"
 #include "small_value.h"
+#include "state.h"
 #include "subject.h"
 #include "value.h"
 
@@ -38,8 +39,8 @@ class OpenKey {
 
   /// Whether the key is there. A key that the server ended too early still is.
   [[nodiscard]] bool exists() const { return value_ != nullptr || small_ != nullptr; }
-  /// What the key holds, if it was opened to be read; null if it is absent.
-  [[nodiscard]] const Value* value() const { return value_; }
+  /// What it holds, whatever the form.
+  [[nodiscard]] AsValue value() const { return {stored(), module().limits}; }
   /// Bytes that it takes in memory.
   [[nodiscard]] std::size_t memory() const;
   /// What it is besides one subject; null if nothing.
@@ -160,8 +161,8 @@ class OpenKey {
   std::optional<SubjectHash> hash_;  ///< once there is a table with a secret
   std::optional<Subject> subject_;
 
-  Value::Pointer only_read_;  ///< what `value_` points to, if it is not in the keyspace as it is
-  Value::Pointer own_;        ///< what `subject_` is a view of, if that is not what the keyspace has
+  Value::Pointer brought_back_;  ///< what `value_` points to, if the server ended the key and it is only read
+  Value::Pointer own_;           ///< what `subject_` is a view of, if that is not what the keyspace has
   SharedLimits limits_of_idle_;
   std::array<Cell, kMaxLimits> loose_;  ///< or else that, if the subject is new in a table, or in the small form
   bool is_new_ = false;                 ///< nobody else has heard of it as it is

@@ -56,7 +56,7 @@ void reply_holds_and_limits(const server::Context& context, const Subject& subje
 }
 
 void reply_key(const server::Context& context, const OpenKey& key, Instant now) {
-  const Value& value = *key.value();
+  const AsValue value = key.value();
   const Dense* dense = key.dense();
   const std::size_t subjects = dense != nullptr ? dense->table().size() : 0;
   context.reply_map(9);
@@ -71,9 +71,9 @@ void reply_key(const server::Context& context, const OpenKey& key, Instant now) 
   context.reply("memory");
   context.reply(static_cast<std::int64_t>(key.memory()));
   context.reply("granted");
-  context.reply(std::int64_t{value.granted_calls()});
+  context.reply(std::int64_t{value->granted_calls()});
   context.reply("denied");
-  context.reply(std::int64_t{value.denied_calls()});
+  context.reply(std::int64_t{value->denied_calls()});
   reply_holds_and_limits(context, *key.subject(), now);
 }
 
