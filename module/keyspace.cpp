@@ -241,6 +241,19 @@ void OpenKey::make_dense(const DenseHead& head, const SharedLimits& limits) {
   if (!head.is_stored && module().followers.may_exist()) tell_key(kNoEnd);
 }
 
+Verdict OpenKey::charge(const Request& call, Instant now) {
+  // When a turn comes is found by asking as of later: what is ahead of now must have been brought back before.
+  if (call.mode == Mode::may_wait && subject_->is_ahead(now) && !is_never(subject_->limits(), call)) bring_to(now);
+  Verdict verdict = decide(subject_->limits(), subject_->cells(), subject_->turn(), call, now);
+  if (verdict.decision.outcome == Outcome::granted) {
+    if (verdict.id.empty() && subject_->limits().have_leases()) verdict.id = id_ = server::random_id();
+    commit(verdict, now);
+  } else if (verdict.decision.outcome == Outcome::denied) {
+    bring_to(now);
+  }
+  return verdict;
+}
+
 void OpenKey::commit(const Verdict& verdict, Instant now) {
   if (verdict.turn > Span{} || subject_->reservations() != nullptr) {
     perform({.kind = Operation::Kind::charge,

@@ -76,8 +76,9 @@ class OpenKey {
   /// Counts a call, for INFO and for who is denied most.
   void count_call(Outcome outcome);
 
-  /// Carries out a granted verdict on the subject, and publishes it.
-  void commit(const Verdict& verdict, Instant now);
+  /// Decides a call under the limits that the subject follows, and carries it out if it is granted; a denial does what
+  /// `bring_to` does. A lease that is granted without an id gets one. What the verdict borrows, lives as long as this.
+  Verdict charge(const Request& call, Instant now);
 
   /// Does an operation on the subject, and publishes it. A key that is one subject, and idle then, is removed. Returns what
   /// Account::perform does.
@@ -104,6 +105,9 @@ class OpenKey {
   [[nodiscard]] bool take_in(std::string_view chunk, std::chrono::milliseconds expiry);
 
  private:
+  /// Carries out a granted verdict on the subject, and publishes it.
+  void commit(const Verdict& verdict, Instant now);
+
   /// How a change is told to others: the whole subject, what a grant changed, or what was done. And when the key was idle
   /// before, if the server ends it accordingly.
   struct Effect {
@@ -165,6 +169,7 @@ class OpenKey {
   Value::Pointer own_;           ///< what `subject_` is a view of, if that is not what the keyspace has
   SharedLimits limits_of_idle_;
   std::array<Cell, kMaxLimits> loose_;  ///< or else that, if the subject is new in a table, or in the small form
+  std::string id_;                      ///< of a lease that was granted without one
   bool is_new_ = false;                 ///< nobody else has heard of it as it is
   bool is_changed_ = false;             ///< it follows other limits than those it was opened with
 };

@@ -68,22 +68,8 @@ void reply(const Check& check, const OpenKey& key, const Limits& limits, const C
 
 /// The subject goes by the limits that it has: nothing is looked up, nothing allocated.
 void check_under_limits_of_subject(OpenKey& key, const Check& check) {
-  const Request& request = check.request.call;
-  // When a turn comes is found by asking as of later: what is ahead of now must have been brought back before.
-  if (request.mode == Mode::may_wait && key.subject()->is_ahead(check.now) &&
-      !is_never(key.subject()->limits(), request)) {
-    key.bring_to(check.now);
-  }
-  const Subject& subject = *key.subject();
-  Verdict verdict = decide(subject.limits(), subject.cells(), subject.turn(), request, check.now);
-  const Limits& limits = subject.limits();  // shared: they outlive the view, which may move to a larger place
-  std::string id;
-  if (verdict.decision.outcome == Outcome::granted) {
-    if (verdict.id.empty() && limits.have_leases()) verdict.id = id = server::random_id();
-    key.commit(verdict, check.now);
-  } else if (verdict.decision.outcome == Outcome::denied) {
-    key.bring_to(check.now);
-  }
+  const Limits& limits = key.subject()->limits();  // shared: they outlive the view, which may move to a larger place
+  Verdict verdict = key.charge(check.request.call, check.now);
   key.count_call(verdict.decision.outcome);
   reply(check, key, limits, key.subject()->cells(), verdict);
 }

@@ -78,7 +78,7 @@ class CheckAll {
     const Entry* before = last_of_the_same(i);
     const bool is_repeated = before != nullptr || is_followed_by_the_same(i);
     if (!is_repeated) {
-      entry.verdict = decide_on_view(key, *entry.limits, limits);
+      entry.verdict = key.foresee(limits, asked_, now_);
       return std::nullopt;
     }
     entry.charged = copy_before(before, key, entry.limits);
@@ -92,14 +92,6 @@ class CheckAll {
     if (!limits.have_leases() || !id_.empty()) return;
     id_ = server::random_id();
     asked_.id = id_;
-  }
-
-  [[nodiscard]] Verdict decide_on_view(const OpenKey& key, const Limits& limits, const SharedLimits& others) const {
-    if (!key.subject()) return decide_idle(limits, asked_, now_);
-    const Subject& subject = *key.subject();
-    if (!others) return decide(limits, subject.cells(), subject.turn(), asked_, now_);
-    const CarriedStates carried(subject.limits(), subject.cells(), limits, subject.turn().or_later(now_));
-    return decide(limits, carried, subject.turn(), asked_, now_);
   }
 
   /// The subject under these limits as the entries before leave it.
@@ -138,9 +130,9 @@ class CheckAll {
       key.collect(now_);
       if (!key.subject() && !limits) limits = entry.limits;
       if (limits) key.follow(limits, now_);
-      const Subject& subject = *key.subject();
+      // Alone it might be granted now: what refuses it may be what the call charges before.
       if (outcome == Outcome::granted) {
-        key.commit(decide(subject.limits(), subject.cells(), subject.turn(), asked_, now_), now_);
+        key.charge(asked_, now_);
       } else {
         key.bring_to(now_);
       }

@@ -12,19 +12,6 @@
 namespace ratelimit::commands {
 namespace {
 
-/// Charges a call if it is granted. `limits` are null if the subject has them already.
-Verdict charge(OpenKey& key, const SharedLimits& limits, const Request& request, Instant now) {
-  if (limits) key.follow(limits, now);
-  const Subject& subject = *key.subject();
-  const Verdict verdict = decide(subject.limits(), subject.cells(), subject.turn(), request, now);
-  if (verdict.decision.outcome == Outcome::granted) {
-    key.commit(verdict, now);
-  } else if (verdict.decision.outcome == Outcome::denied) {
-    key.bring_to(now);
-  }
-  return verdict;
-}
-
 /// A call that asks for nothing, or for more than there ever is, changes nothing.
 Verdict decide_and_charge(OpenKey& key, const SharedLimits& limits, const Request& request, Instant now) {
   const bool only_asks = request.cost == kNoUnits;
@@ -33,7 +20,8 @@ Verdict decide_and_charge(OpenKey& key, const SharedLimits& limits, const Reques
     if (only_asks) grant_on_trial(verdict, kNoUnits);  // also in debt: nothing can be taken at any time
     return verdict;
   }
-  return charge(key, limits, request, now);
+  if (limits) key.follow(limits, now);
+  return key.charge(request, now);
 }
 
 }  // namespace
