@@ -65,6 +65,8 @@ _BUCKET, _BUCKET_PER_SECOND = "1000000 97 1h", repr(97 / 3600)
 _CELL_BUCKET = "999999 97 3600"  # the same for redis-cell, which counts the burst beyond the first call
 
 INCR = _command("INCR, keys with a TTL", "server", "inc:", "INCR {key}", "SET {key} 0 EX 86400")
+# The server shares the objects of integers below 10,000: from there on, a counter is an object of its own.
+INCR_OWN = _command("INCR, counters from 10,000", "server", "ino:", "INCR {key}", "SET {key} 10000 EX 86400")
 SET = _command("SET key value PX ttl", "server", "set:", "SET {key} value PX 86400000")
 GET = _command("GET, keys with a TTL", "server", "get:", "GET {key}", "SET {key} value PX 86400000")
 FLOOR_REPLY = _command("floor: five integers", "floor", "flr:", "FLOOR.REPLY {key}")
@@ -97,13 +99,13 @@ CELL_INCR = replace(INCR, name="INCR, on redis-cell's server", kind="redis-cell"
 CELL_THROTTLE = replace(THROTTLE, name="redis-cell's CL.THROTTLE", kind="redis-cell", server=CELL)
 
 RATES = [
-    INCR, SET, GET, FLOOR_REPLY, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED, SLIDING,
-    APPROX, QUOTA, CONCURRENT, ONE, THREE, DENSE, PEEK, DENIED, THROTTLE, CELL_INCR, CELL_THROTTLE,
+    INCR, INCR_OWN, SET, GET, FLOOR_REPLY, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED,
+    SLIDING, APPROX, QUOTA, CONCURRENT, ONE, THREE, DENSE, PEEK, DENIED, THROTTLE, CELL_INCR, CELL_THROTTLE,
 ]  # fmt: skip
 # Those that leave different things behind.
 BYTES = [
-    INCR, SET, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED, SLIDING, APPROX, QUOTA,
-    CONCURRENT, THREE, DENSE, THROTTLE, CELL_THROTTLE,
+    INCR, INCR_OWN, SET, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED, SLIDING, APPROX,
+    QUOTA, CONCURRENT, THREE, DENSE, THROTTLE, CELL_THROTTLE,
 ]  # fmt: skip
 LATENCIES = [INCR, BUCKET, DENSE, LUA_BUCKET]
 
