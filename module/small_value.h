@@ -54,8 +54,8 @@ class SmallValue {
   SmallValue(LimitsNumber limits, const Value& value, const TokenBucket::State& state);
   ~SmallValue() = default;
 
-  // A value begins with a pointer, which is even.
-  std::uint64_t is_small_ : 1 = 1;
+  // A value begins with a pointer, which is even. Never read by its name, but as the first bit.
+  [[maybe_unused]] std::uint64_t is_small_ : 1 = 1;
   std::uint64_t has_end_ : 1 = 0;
   std::uint64_t limits_ : kLimitsBits;
   std::uint64_t fraction_ : kFractionBits;
