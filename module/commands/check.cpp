@@ -35,7 +35,7 @@ void put_on_trial(const Check& check, const Limits& limits, Verdict& verdict, st
 /// Adds to a reply what the call asks for besides: a wait that differs from caller to caller, fields of HTTP.
 template <class Cells>
 void reply_in_full(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict& verdict,
-                   CheckReply& form) {
+                   CheckReply form) {
   std::vector<HttpField> fields;
   std::vector<LimitStanding> standings;
   if (check.request.headers) {
