@@ -21,13 +21,15 @@ function nameOf(key) {
   return Buffer.byteLength(name) <= 256 ? name : `sha256:${createHash("sha256").update(name).digest("hex")}`;
 }
 
-// An answer that comes later is dropped, also if it is an error.
-function within(ms, answer) {
+// What `ask` comes to: { reply } or { error }. An answer that comes later is dropped, also if it is an error.
+function within(ms, ask) {
   let timer;
-  const late = new Promise((_, reject) => {
+  const answer = new Promise((resolve, reject) => {
     timer = setTimeout(reject, ms, new Error(`no answer within ${ms} ms`));
+    Promise.resolve(ask()).then(resolve, reject);
   });
-  return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  const settled = answer.then((reply) => ({ reply }), (error) => ({ error: String(error) }));
+  return settled.finally(() => clearTimeout(timer));
 }
 
 function refuse(res, status, title, members) {
@@ -45,7 +47,7 @@ function rateLimit(redis, options) {
   const about = (name) => (limiter ? [limiter, "FOR", name] : [prefix + name, ...limits.trim().split(/\s+/)]);
 
   function fail(res, request_id, error) {
-    log(`ratelimit: failed ${onFailure} request_id=${request_id} error=${JSON.stringify(String(error))}`);
+    log(`ratelimit: failed ${onFailure} request_id=${request_id} error=${JSON.stringify(error)}`);
     if (onFailure === "open") return true;
     res.setHeader("Retry-After", String(randomInt(1, 6))); // not all at once
     refuse(res, 503, "Service Unavailable", { request_id });
@@ -62,9 +64,9 @@ function rateLimit(redis, options) {
     if (!(units >= 0)) throw new RangeError("cost must be 0 or more");
     if (units === 0) return true;
     const words = [...about(nameOf(key(req))), "COST", Math.ceil(Math.min(units, LARGEST_COST)), ...tail];
-    const reply = await within(timeout, redis.call("RL.CHECK", ...words)).catch((error) => error);
+    const { reply, error } = await within(timeout, () => redis.call("RL.CHECK", ...words));
     if (res.headersSent || res.destroyed) return false; // the client has left, or was answered by somebody else
-    if (reply instanceof Error) return fail(res, request_id, reply);
+    if (error) return fail(res, request_id, error);
     const [granted, , , wait, , limit] = reply;
     const fields = reply.at(-1);
     for (let i = 0; i < fields.length; i += 2) res.setHeader(fields[i], fields[i + 1]);

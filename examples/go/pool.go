@@ -1,4 +1,4 @@
-// A pool of connections as RateLimit wants it; redigo's other settings, such as a password, go into the call that dials.
+// A pool of connections as RateLimit wants it. Other settings, such as a password, go into the call that dials.
 package main
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// NewPool lets callers wait for a connection: too many of them would be a failure that clients can bring about. One that
-// was not used for a second is tried first, lest the server has closed it.
+// NewPool lets callers wait for a connection: too many of them would be a failure that clients can bring about. A
+// connection that was not used for a second is tried first, lest the server has closed it.
 func NewPool(address string) *redis.Pool {
 	return &redis.Pool{
 		MaxActive: 50, MaxIdle: 50, IdleTimeout: time.Minute, Wait: true,

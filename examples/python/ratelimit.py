@@ -104,7 +104,8 @@ class RateLimitWSGI(RateLimit):
             fields, status, body = self.verdict(reply, request_id)
         fields.append(("X-Request-Id", request_id))
         if not status:
-            return self.app(environ, lambda status, own, *exc: start_response(status, added(fields, own), *exc))
+            ours = lambda status, own, exc_info=None: start_response(status, added(fields, own), exc_info)  # noqa: E731
+            return self.app(environ, ours)
         start_response(status, fields)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 

@@ -1,13 +1,15 @@
 """The middlewares of examples/, all against one table of behaviours: Express, WSGI, ASGI, net/http; and their pages.
 
-middleware/driver.* serve them. Each has an application that answers `hello`, notes "served" with the correlation id that
-it sees, and at /own says RateLimit-Limit itself. With the options key and cost, these come from X-Key and X-Cost.
+middleware/driver.* serve them. Each has an application that answers `hello`, notes "served" with the correlation id
+that it sees, and at /own says RateLimit-Limit itself. With the options key and cost, these come from X-Key and X-Cost.
+Both are noted in the log of the service, where the middleware writes too; and "gone", if a client has left.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import re
 import shlex
@@ -26,7 +28,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "middleware"))
 
 from drivers import EXAMPLES, KINDS, Answer, Driver, Service, environment, silent_server
-from harness import BASE, PATIENCE_S, REPOSITORY, SECOND, Client, Clock, Server, eventually, free_port, pairs
+from harness import BASE, PATIENCE_S, REPOSITORY, SECOND, Client, Clock, Server, eventually, free_port, output_of, pairs
 
 PAGE = REPOSITORY / "docs" / "middleware.md"
 # As tests/server/test_headers.py has them.
@@ -290,6 +292,11 @@ def paused(server: Server) -> Iterator[None]:
             db.execute_command("CLIENT", "UNPAUSE")
 
 
+def is_asked(db: Client) -> bool:
+    """While it is paused: whether somebody's command is waiting."""
+    return db.info("clients")["blocked_clients"] > 0
+
+
 @contextmanager
 def lacks_the_limiter(server: Server) -> Iterator[tuple[int, dict]]:
     yield server.port, {"limits": "", "limiter": "no:such"}
@@ -389,16 +396,26 @@ def test_connections_that_the_server_has_closed_are_opened_again(serve, db):
     assert service.statuses(3) == [200] * 3
 
 
+def test_a_call_whose_connection_breaks_is_a_failure_and_is_not_sent_again(serve, server, db):
+    service = serve(limits="FIXED 100 1h", key=True)
+    with ThreadPoolExecutor(1) as pool:
+        with paused(server):
+            request = pool.submit(service.get, X_Key="broken")
+            eventually(lambda: is_asked(db), "the server to be asked")
+            db.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+            assert request.result(PATIENCE_S).status == 503
+        eventually(lambda: service.get(X_Key="next").status == 200, "a new connection")
+    assert db.keys() == ["ratelimit:next"]
+
+
 @pytest.mark.parametrize("kind", ["express", "go"])  # the others are not told that a client has left
-def test_who_has_left_while_the_server_was_asked_is_not_served(kind, serve, server, driver):
+def test_who_has_left_while_the_server_was_asked_is_not_served(kind, serve, server, db):
     service = serve(limits="FIXED 100 1h")
     service.get()
     with paused(server):
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nX-Request-Id: left\r\n\r\n")
-            with server.client() as db:
-                asking = lambda: any(each["cmd"].lower() == "rl.check" for each in db.client_list())  # noqa: E731
-                eventually(asking, "the server to be asked")
+            eventually(lambda: is_asked(db), "the server to be asked")
         eventually(lambda: service.lines("gone") != [], "the service to see that the client has left")
     assert service.get(X_Request_Id="stayed").status == 200
     assert "served left" not in service.lines() and "served stayed" in service.lines()
@@ -475,6 +492,48 @@ def load_python():
     return module
 
 
+# --- what is special about Express ------------------------------------------------------------------
+
+# Each case: what `redis.call` does, options, and whether somebody else has answered meanwhile.
+EXPRESS_ALONE = """
+    const { rateLimit } = require(process.argv[1]);
+    const later = (ms, ...what) => new Promise((resolve, reject) => setTimeout(reject, ms, ...what));
+    const granted = [1, 9, 8, 0, 1, "fixed", ["RateLimit-Limit", "9"]];
+    const denied = [0, 9, 0, 1, 1, "fixed", ["Retry-After", "1"]];
+    async function told(call, options = {}, meanwhile = {}) {
+      const heard = [];
+      const res = { setHeader() {}, end: () => heard.push(res.statusCode), headersSent: false, destroyed: false };
+      const redis = { call: (...words) => (Object.assign(res, meanwhile), call(...words)) };
+      const limit = rateLimit(redis, { limits: "FIXED 9 1h", key: () => "k", log() {}, timeout: 1e8, ...options });
+      await limit({ headers: {} }, res, (error) => heard.push(error ? String(error) : "next"));
+      return heard;
+    }
+    async function main() {
+      const thrower = () => { throw new Error("at once"); };
+      console.log(JSON.stringify([
+        await told(async () => granted),
+        await told(async () => denied),
+        await told(async () => granted, {}, { headersSent: true }),
+        await told(async () => denied, {}, { headersSent: true }),
+        await told(async () => denied, {}, { destroyed: true }),
+        await told(() => later(20, new Error("late")), { timeout: 1 }),
+        await told(() => later(20, new Error("late")), { timeout: 1, onFailure: "closed" }),
+        await told(thrower),
+        await told(thrower, { onFailure: "closed" }),
+        await told(async () => granted, { key: thrower }),
+      ]));
+    }
+    main();
+"""
+
+
+def test_express_answers_once_whatever_comes_late_and_leaves_no_timer_behind():
+    """A timer that is left, of more than a day, would keep the program from ending; a rejection would end it badly."""
+    heard = output_of("node", "-e", EXPRESS_ALONE, str(EXAMPLES / "express" / "ratelimit.js"))
+    failures = [["next"], [503], ["next"], [503]]
+    assert json.loads(heard) == [["next"], [429], [], [], [], *failures, ["Error: at once"]]
+
+
 # --- what is special about ASGI ---------------------------------------------------------------------
 
 
@@ -494,6 +553,43 @@ def test_asgi_passes_on_what_is_not_http_as_it_is(scope):
     assert heard == [(scope, never, never)] and heard[0][0] is scope
 
 
+@pytest.mark.parametrize("why", ["the client has left", "the time is over"])
+def test_asgi_lets_a_call_that_is_on_its_way_come_to_its_end(why):
+    """Some versions of redis-py, if they are cancelled, give the reply to whoever calls next."""
+
+    class Redis:
+        ended = ""
+
+        async def execute_command(self, *_):
+            try:
+                await asyncio.wait_for(released.wait(), PATIENCE_S)
+                self.ended = "well"
+            except asyncio.CancelledError:
+                self.ended = "cancelled"
+
+    async def main() -> str:
+        nonlocal released
+        released = asyncio.Event()
+        timeout = 1 if why == "the time is over" else PATIENT_MS
+        middleware = load_python().RateLimitASGI(never, limits="FIXED 1 1h", on_failure="closed", timeout=timeout)
+        middleware.redis = Redis()
+        request = asyncio.ensure_future(middleware({"type": "http", "method": "GET", "headers": []}, never, ignore))
+        await asyncio.sleep(0)
+        if why == "the client has left":
+            request.cancel()
+        await asyncio.wait([request])
+        released.set()
+        while not middleware.redis.ended:
+            await asyncio.sleep(0)
+        return middleware.redis.ended
+
+    async def ignore(_) -> None:
+        pass
+
+    released = None
+    assert asyncio.run(main()) == "well"
+
+
 def test_asgi_gives_no_answer_to_the_next_caller_if_one_is_cancelled(server):
     """A server of ASGI may cancel a request whose client has left."""
     scopes = [{"type": "http", "method": "GET", "path": "/", "headers": [], "name": name} for name in ("left", "next")]
@@ -511,7 +607,7 @@ def test_asgi_gives_no_answer_to_the_next_caller_if_one_is_cancelled(server):
         middleware = load_python().RateLimitASGI(app, f"redis://127.0.0.1:{server.port}", **options)
         with paused(server), server.client() as db:
             left = asyncio.ensure_future(middleware(scopes[0], never, send))
-            while not any(each["cmd"].lower() == "rl.check" for each in db.client_list()):
+            while not is_asked(db):
                 await asyncio.sleep(0.005)
             left.cancel()
             await asyncio.gather(left, return_exceptions=True)
@@ -548,7 +644,8 @@ def counted() -> dict[str, int]:
 
 
 def rows(page: Path) -> list[list[str]]:
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.read_text().splitlines() if line[:1] == "|"]
+    lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
 def test_the_page_says_how_many_lines_each_has_and_they_are_few():
@@ -588,10 +685,8 @@ def running(readme: Path, words: list[str], port: int, redis: int) -> Iterator[N
     given = dict(word.split("=") for word in words if re.match(r"[A-Z0-9]+=", word))
     words = [sys.executable if word == "python3" else word for word in words if not re.match(r"[A-Z0-9]+=", word)]
     where = {"PORT": str(port), "REDIS_URL": f"redis://127.0.0.1:{redis}", "REDIS_ADDRESS": f"127.0.0.1:{redis}"}
-    process = subprocess.Popen(
-        words, cwd=readme.parent, env=environment(**where, **given), start_new_session=True, stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    options = {"env": environment(**where, **given), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(words, cwd=readme.parent, start_new_session=True, **options)
     try:
         yield
         assert process.poll() is None
