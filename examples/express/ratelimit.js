@@ -43,6 +43,7 @@ function rateLimit(redis, options) {
   const { onFailure = "open", timeout = 100, jitter, log = console.warn } = options;
   if (!limits === !limiter) throw new TypeError("either limits or limiter must be given");
   if (onFailure !== "open" && onFailure !== "closed") throw new TypeError('onFailure must be "open" or "closed"');
+  if (!(timeout > 0)) throw new TypeError("timeout must be more than 0");
   const tail = jitter ? ["JITTER", jitter, "HEADERS"] : ["HEADERS"];
   const about = (name) => (limiter ? [limiter, "FOR", name] : [prefix + name, ...limits.trim().split(/\s+/)]);
 

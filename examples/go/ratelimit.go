@@ -43,6 +43,9 @@ func RateLimit(pool *redis.Pool, o Options) func(http.Handler) http.Handler {
 	if (o.Limits == "") == (o.Limiter == "") || o.OnFailure != "open" && o.OnFailure != "closed" {
 		panic(`either Limits or Limiter must be given, and OnFailure must be "open" or "closed"`)
 	}
+	if o.Timeout <= 0 {
+		panic("Timeout must be more than 0")
+	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := r.Header.Get("X-Request-Id")

@@ -37,6 +37,8 @@ class RateLimit:
             raise TypeError("either limits or limiter must be given")
         if on_failure not in ("open", "closed"):
             raise TypeError('on_failure must be "open" or "closed"')
+        if not timeout > 0:
+            raise TypeError("timeout must be more than 0")
         self.app, self.limits, self.limiter, self.prefix = app, limits.split(), limiter, prefix.encode()
         self.key, self.cost, self.on_failure, self.seconds = key or self.address, cost, on_failure, timeout / 1000
         self.tail = ["JITTER", jitter, "HEADERS"] if jitter else ["HEADERS"]

@@ -477,8 +477,13 @@ def test_hostile_words_in_an_error_of_the_server_stay_in_one_line_of_the_log(dri
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"limits": "FIXED 1 1h", "limiter": "api"}, {"limits": "FIXED 1 1h", "onFailure": "maybe"}],
-    ids=["neither", "both", "maybe"],
+    [
+        {},
+        {"limits": "FIXED 1 1h", "limiter": "api"},
+        {"limits": "FIXED 1 1h", "onFailure": "maybe"},
+        {"limits": "FIXED 1 1h", "timeout": -1},
+    ],
+    ids=["neither", "both", "maybe", "no time"],
 )
 def test_options_that_make_no_sense_are_refused_at_once(driver, options, tmp_path):
     error = driver.ask({"redis": free_port(), "log": str(tmp_path / "log"), **options})["error"]
