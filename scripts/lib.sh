@@ -12,7 +12,7 @@ build_dir=$root/build
   packages_test=(python3-redis python3-pytest tzdata)
   packages_clients=(php-cli php-redis ruby-redis libredis-perl libhiredis-dev libjansson-dev golang-go
     golang-github-gomodule-redigo-dev)
-  packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev)
+  packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev python3-uvicorn)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
   packages_check=(shellcheck clang-format clang-tidy)
 }

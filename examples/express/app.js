@@ -1,0 +1,15 @@
+// A service with a limit of five requests at once and one a second for each address: README.md.
+"use strict";
+
+const express = require("express");
+const Redis = require("ioredis");
+const { rateLimit, connection } = require("./ratelimit.js");
+
+const redis = new Redis(process.env.REDIS_URL ?? "redis://localhost:6379", connection);
+redis.on("error", (error) => console.error(`redis: ${error.message || error.code}`)); // ioredis connects again
+
+const app = express();
+app.use(rateLimit(redis, { limits: "TOKENBUCKET 5 1 1s" }));
+app.get("/", (req, res) => res.send("hello\n"));
+
+const server = app.listen(process.env.PORT ?? 3000, () => console.log(`http://localhost:${server.address().port}/`));
