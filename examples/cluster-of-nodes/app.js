@@ -1,4 +1,5 @@
-// An application node that limits its callers: Express, ioredis, and RL.CHECK. Any number of such nodes share the limits.
+// An application node that limits its callers: Express, ioredis, and RL.CHECK. Any number of such nodes share the
+// limits.
 //
 //   PORT=3001 REDIS_PORT=6379 node app.js
 //   PORT=3001 SENTINELS=26379,26380,26381 node app.js      a primary named `limits`, found by sentinels

@@ -5,7 +5,8 @@
 //   retry-after   after the whole seconds of the field Retry-After
 //   wait_ms       after the milliseconds in the body
 //
-// Prints JSON: how many requests it took, and how long until all were served.
+// Prints JSON: how many requests it took, how long until all were served, and how many were told to come back after so
+// many tenths of a second when they were first refused.
 "use strict";
 
 const http = require("node:http");
@@ -28,12 +29,17 @@ function ask() {
 const waitTold = ({ headers, body }) =>
   obeyed === "wait_ms" ? JSON.parse(body).wait_ms : Number(headers["retry-after"]) * 1000;
 
+const toldAtFirst = {};
+
 async function call() {
   for (let requests = 1; ; requests++) {
     const answer = await ask();
     if (answer.status === 200) return requests;
     if (answer.status !== 429) throw new Error(`${answer.status}: ${answer.body}`);
-    await sleep(waitTold(answer));
+    const wait = waitTold(answer);
+    const tenth = Math.floor(wait / 100);
+    if (requests === 1) toldAtFirst[tenth] = (toldAtFirst[tenth] ?? 0) + 1;
+    await sleep(wait);
   }
 }
 
@@ -41,7 +47,7 @@ async function main() {
   const started = performance.now();
   const tries = await Promise.all(Array.from({ length: Number(count) }, call));
   const requests = tries.reduce((sum, each) => sum + each, 0);
-  console.log(JSON.stringify({ requests, seconds: (performance.now() - started) / 1000 }));
+  console.log(JSON.stringify({ requests, seconds: (performance.now() - started) / 1000, toldAtFirst }));
   agent.destroy();
 }
 

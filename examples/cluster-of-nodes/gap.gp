@@ -3,12 +3,12 @@
 array colour[3] = [0x2f81f7, 0xd29922, 0xa371f7]
 grey = 0x7d8590
 
-set terminal svg size 860, 340 font "sans-serif,13"
+set terminal svg size 860, 340 font "sans-serif,13" noenhanced
 set output picture
 set datafile separator tab
 set border 3 linecolor rgb grey
 set tics nomirror textcolor rgb grey
-set key right top reverse Left textcolor rgb grey
+set key above reverse Left textcolor rgb grey
 set xlabel "seconds since the primary was killed" textcolor rgb grey
 set ylabel "admitted per 100 ms" textcolor rgb grey
 set yrange [0:]

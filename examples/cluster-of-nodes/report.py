@@ -60,7 +60,8 @@ def naive_and_shared(data: dict, folder: Path) -> str:
     rows = []
     for limiter in data["limiters"]:
         over = max(limiter["together"]) / limiter["allowed"]
-        cells = [LIMITERS[limiter["name"]], code(limiter["limits"] or f"{scale['limit']} a window of {scale['window_s']} s")]
+        limits = limiter["limits"] or f"{scale['limit']} a window of {scale['window_s']} s"
+        cells = [LIMITERS[limiter["name"]], code(limits) if limiter["limits"] else limits]
         cells += [number(limiter["requests"]), *(spread(limiter[part]) for part in ("before", "after", "together"))]
         rows.append([*cells, number(limiter["allowed"]), f"{over:.2f}"])
     head = ["limiter", "limits", "requests", "before the edge", "after", "together", "allowed", "ratio"]
@@ -120,14 +121,17 @@ OBEYS = {"retry-after": "`Retry-After`", "wait_ms": "`wait_ms`"}
 def jitter(data: dict, folder: Path) -> str:
     crowd, rows, plots = data["scale"]["crowd"], [], []
     for each in data["crowds"]:
-        cells = [code(each["limits"]), each["jitter"] or "none", OBEYS[each["obeys"]], number(each["fullest"])]
-        rows.append([*cells, number(each["busy_tenths"]), number(each["requests"]), f"{each['seconds']:.1f} s"])
+        told = each["toldAtFirst"].values()
+        figures = [sum(told), max(told), each["fullest"], each["requests"]]
+        cells = [code(each["limits"]), each["jitter"] or "none", OBEYS[each["obeys"]], *map(number, figures)]
+        rows.append([*cells, f"{each['seconds']:.1f} s"])
         jittered = f"JITTER {each['jitter']}" if each["jitter"] else "no jitter"
         plots.append((f"{each['limits']}, {jittered}, obeying {OBEYS[each['obeys']].strip('`')}", each["arrivals"]))
-    head = ["limits", "jitter", "callers obey", "most returns in 100 ms", "tenths with returns", "requests", "all served"]
+    head = ["limits", "jitter", "callers obey", "refused at first", "most told the same 100 ms", "most back in 100 ms"]
+    head += ["requests in all", "all served after"]
     picture = draw("waves", folder / "returns.svg", plots)
     about = f"{number(crowd)} callers at once, of whom {number(data['scale']['crowd_rate'])} a second can be served:"
-    return f"## Jitter\n\n{about}\n\n{table(head, rows, 'lllrrrr')}\n\n{picture}\n"
+    return f"## Jitter\n\n{about}\n\n{table(head, rows, 'lllrrrrr')}\n\n{picture}\n"
 
 
 def failover(data: dict, folder: Path) -> str:
@@ -140,7 +144,7 @@ def failover(data: dict, folder: Path) -> str:
         )
         rows = [route_row(route, case["allowed"]) for route in case["routes"]]
         head = ["route, while nobody answers", "granted", "left at the end", "sum", "allowed", "in doubt"]
-        parts.append(table([*head, "let through undecided", "503"], rows, "lrrrrrrr") + "\n")
+        parts.append(table([*head, "let through besides", "503"], rows, "lrrrrrrr") + "\n")
     case = data["cases"][0]
     plots = [(f"{route['path']}: {route['otherwise']}", tenths(route["series"])) for route in case["routes"]]
     parts.append(draw("gap", folder / "failover.svg", plots) + "\n")
@@ -174,14 +178,14 @@ def in_short(results: dict[str, dict]) -> str:
     naive, _, bucket, _ = results["naive-and-shared"]["limiters"]
     worst, best = results["jitter"]["crowds"][0], results["jitter"]["crowds"][-1]
     heard = results["failover"]["cases"][0]
-    most = max(heard["routes"], key=lambda route: route["granted"] + route["left"])
+    admitted = max(route["granted"] + route["left"] for route in heard["routes"])
     rows = [
-        [f"{NODES} nodes, {LIMITERS['naive']}: per caller", max(naive["together"]), naive["allowed"]],
-        [f"{NODES} nodes, {code(bucket['limits'])}: per caller", max(bucket["together"]), bucket["allowed"]],
-        ["the same limiter, primary killed: per caller", number(most["granted"] + most["left"]), number(heard["allowed"])],
+        [f"{LIMITERS['naive']}, two windows", max(naive["together"]), naive["allowed"]],
+        [f"`RL.CHECK` by all of them, {code(bucket['limits'])}", max(bucket["together"]), bucket["allowed"]],
+        [f"the same with {code(heard['limits'])}, the primary killed", *map(number, (admitted, heard["allowed"]))],
     ]
     returns = (
         f"{number(results['jitter']['scale']['crowd'])} refused callers: at most {worst['fullest']} come back within "
         f"100 ms with a window of the clock, {best['fullest']} with a bucket and jitter."
     )
-    return f"## In short\n\n{table(['', 'admitted', 'allowed'], rows, 'lrr')}\n\n{returns}\n"
+    return f"## In short\n\n{table(['', 'admitted per caller', 'allowed'], rows, 'lrr')}\n\n{returns}\n"

@@ -269,7 +269,7 @@ TRIES = 5
 
 
 def login(scale: Scale) -> dict:
-    """Somebody who tries passwords as fast as he can: against the exact log, and against a bucket of the same numbers."""
+    """Somebody tries passwords as fast as he can: against the exact log, and against a bucket of the same numbers."""
     window = scale.login_window_s
     with Stage() as stage:
         tried = []
@@ -379,7 +379,6 @@ def crowd(stage: Stage, scale: Scale, limits: str, longest: str, obeys: str) -> 
         "obeys": obeys,
         "seen": len(arrivals),
         "fullest": max(waves.values()),
-        "busy_tenths": len(waves),
         "arrivals": list(per_100_ms(arrivals, begin).items()),
     }
 
@@ -418,7 +417,7 @@ class Confirmed:
 
 
 def failover(scale: Scale) -> dict:
-    """The primary is killed under load, and the replica takes over: it has heard everything, or has been deaf a while."""
+    """The primary is killed under load, and the replica takes over, which has heard everything or was deaf a while."""
     return {"scale": asdict(scale), "cases": [kill_the_primary(scale, deaf_s) for deaf_s in scale.deaf_s]}
 
 
@@ -451,8 +450,10 @@ def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
         "allowed": CAPACITY + int(REFILL * (end - begin)),
         "safe": safe - killed,
         "took_over": took_over - killed,
-        "decided_again": min(call.began for call in answers if is_decided(call) and call.began > killed + 0.05) - killed,
-        "routes": [route_of(key, path, by_key(answers)[key], left[key], safe, killed) for key, path in callers.items()],
+        "decided_again": first_decision_since(answers, killed + 0.05) - killed,
+        "routes": [
+            route_of(path, by_key(answers)[key], safe, killed) | {"left": left[key]} for key, path in callers.items()
+        ],
     }
 
 
@@ -473,23 +474,29 @@ def is_decided(answer: Answer) -> bool:
     return answer.status in (200, 429) and answer.fields.startswith('"rate"')
 
 
+def first_decision_since(answers: list[Answer], instant: float) -> float:
+    return min(answer.began for answer in answers if answer.began > instant and is_decided(answer))
+
+
 def deciding_since(answers: list[Answer], instant: float) -> int:
     return len({answer.node for answer in answers if answer.began > instant and is_decided(answer)})
 
 
-def route_of(key: str, path: str, answers: list[Answer], left: int, safe: float, killed: float) -> dict:
+def route_of(path: str, answers: list[Answer], safe: float, killed: float) -> dict:
     granted = [answer for answer in answers if answer.is_granted]
     decided = [answer for answer in granted if is_decided(answer)]
-    # nginx looks at its clock once for all events that it finds; half a tenth of a second is more than that may be off.
-    in_doubt = [answer for answer in decided if answer.ended > safe - 0.05 and answer.began < killed + 0.05]
+    # No answer is over before it was decided, and nginx's clock shows whole milliseconds.
+    in_doubt = [answer for answer in decided if answer.ended > safe - 0.01 and answer.began < killed + 0.01]
+    undecided = [answer for answer in granted if not is_decided(answer)]
     statuses = Counter(str(answer.status) for answer in answers)
     return {
         "path": path,
         "otherwise": ROUTES[path],
         "granted": len(decided),
-        "left": left,
         "in_doubt": len(in_doubt),
-        "undecided": len(granted) - len(decided),
+        "undecided": len(undecided),
+        "undecided_from": min((answer.began for answer in undecided), default=killed) - killed,
+        "undecided_until": max((answer.ended for answer in undecided), default=killed) - killed,
         "statuses": statuses,
         "series": list(per_100_ms((answer.ended for answer in granted), killed - 1000).items()),
     }

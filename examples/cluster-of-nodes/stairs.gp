@@ -4,7 +4,7 @@
 array colour[4] = [0xd29922, 0x6e7681, 0x2f81f7, 0xa371f7]
 grey = 0x7d8590
 
-set terminal svg size 860, 380 font "sans-serif,13"
+set terminal svg size 860, 380 font "sans-serif,13" noenhanced
 set output picture
 set datafile separator tab
 set border 3 linecolor rgb grey
