@@ -47,9 +47,9 @@ class Scale:
 FULL = Scale()
 QUICK = Scale(
     window_s=2,
-    limit=20,
-    burst=5,
-    callers=3,
+    limit=12,
+    burst=4,
+    callers=2,
     connections=12,
     daily=8,
     login_window_s=1,
@@ -115,16 +115,14 @@ def load_over_edge(stage: Stage, scale: Scale) -> dict:
     end = time.time()
     answers = witness.answers()
     granted = [answer for answer in answers if answer.is_granted]
-    together = granted_by_key(granted, keys)
-    before = granted_by_key((answer for answer in granted if answer.ended < edge), keys)
     return {
         "requests": len(answers),
         "begin": begin - edge,
         "end": end - edge,
         "edge": edge,
-        "before": before,
-        "after": [all_ - early for all_, early in zip(together, before)],
-        "together": together,
+        "before": granted_by_key((answer for answer in granted if answer.ended < edge), keys),
+        "after": granted_by_key((answer for answer in granted if answer.began >= edge), keys),
+        "together": granted_by_key(granted, keys),
         "asked": least_time_asked(answers, keys),
         "statuses": Counter(str(answer.status) for answer in answers),
         "series": admitted_over_time(granted, edge, len(keys)),
