@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def main() -> None:
         data = json.loads(json.dumps(SCENES[name](QUICK if arguments.quick else FULL)))
         (arguments.to / f"{name}.json").write_text(json.dumps(data) + "\n")
         print(f"{name} ({time.monotonic() - started:.0f} s)\n", flush=True)
+    (arguments.to / "about.md").write_text(report.about(time.strftime("%Y-%m-%d", time.gmtime())))
     write_pages(arguments.to, arguments.scene or list(SCENES))
 
 
@@ -55,4 +57,7 @@ def parsed() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from pathlib import Path
 
-from servers import HERE, NODES
+from servers import HERE, NODES, SERVER, nginx
 
 Rows = list[list[object]]
 
@@ -64,7 +66,8 @@ def naive_and_shared(data: dict, folder: Path) -> str:
         cells = [LIMITERS[limiter["name"]], code(limits) if limiter["limits"] else limits]
         cells += [number(limiter["requests"]), *(spread(limiter[part]) for part in ("before", "after", "together"))]
         rows.append([*cells, number(limiter["allowed"]), f"{over:.2f}"])
-    head = ["limiter", "limits", "requests", "before the edge", "after", "together", "allowed", "ratio"]
+    head = ["limiter", "limits", "requests", "answered before the edge", "sent after it"]
+    head += ["together", "allowed", "ratio"]
     plots = [(LIMITERS[each["name"]], stairs(each["series"], each["end"])) for each in data["limiters"]]
     picture = draw("stairs", folder / "admitted.svg", plots, limit=scale["limit"])
     about = f"Per caller, of {scale['callers']} callers on {scale['connections']} connections:"
@@ -173,6 +176,27 @@ PAGES = {
 }
 
 
+def about(today: str) -> str:
+    """With what it was run."""
+    libraries = [f"{name} {version_of_library(name)}" for name in ("express", "ioredis")]
+    programs = [first_line(SERVER, "--version").split(" sha=")[0], f"Node.js {first_line('node', '--version')}"]
+    programs += [first_line(*nginx(), "-v").removeprefix("nginx version: ")]
+    return f"## About\n\n{today}, {os.cpu_count()} cores: {', '.join([*programs, *libraries])}.\n"
+
+
+def first_line(*command: str) -> str:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
+    return done.stdout.partition("\n")[0]
+
+
+def version_of_library(name: str) -> str:
+    for folder in os.environ.get("NODE_PATH", "").split(os.pathsep):
+        file = Path(folder) / name / "package.json"
+        if folder and file.exists():
+            return json.loads(file.read_text())["version"]
+    return "of an unknown version"
+
+
 def in_short(results: dict[str, dict]) -> str:
     """The few figures that a reader in a hurry wants."""
     naive, _, bucket, _ = results["naive-and-shared"]["limiters"]
@@ -184,8 +208,9 @@ def in_short(results: dict[str, dict]) -> str:
         [f"`RL.CHECK` by all of them, {code(bucket['limits'])}", max(bucket["together"]), bucket["allowed"]],
         [f"the same with {code(heard['limits'])}, the primary killed", *map(number, (admitted, heard["allowed"]))],
     ]
+    refused = sum(worst["toldAtFirst"].values())
     returns = (
-        f"{number(results['jitter']['scale']['crowd'])} refused callers: at most {worst['fullest']} come back within "
-        f"100 ms with a window of the clock, {best['fullest']} with a bucket and jitter."
+        f"{number(refused)} refused callers: at most {worst['fullest']} come back within 100 ms "
+        f"with a window of the clock, {best['fullest']} with a bucket and jitter."
     )
     return f"## In short\n\n{table(['', 'admitted per caller', 'allowed'], rows, 'lrr')}\n\n{returns}\n"

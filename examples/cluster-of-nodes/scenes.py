@@ -36,9 +36,9 @@ class Scale:
     connections: int = 60
     daily: int = 50
     login_window_s: int = 6
-    crowd: int = 1000
+    crowd: int = 1200  # of whom a thousand are refused at first
     crowd_rate: int = 100  # a second
-    crowd_jitter_s: int = 10
+    crowd_jitter_s: int = 12
     before_kill_s: float = 3.0
     after_kill_s: float = 4.0
     deaf_s: tuple[float, ...] = (0.0, 0.5)  # of each kill: for how long the replica has heard nothing
@@ -456,7 +456,7 @@ def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
 
 
 def kill(stage: Stage, deaf_s: float) -> float:
-    """When. A replica that is to be deaf loses its connection, and cannot make another one until the primary is gone."""
+    """When. A deaf replica has lost its connection, and cannot make another one until the primary is gone."""
     if deaf_s:
         stage.replicas[0].pause()
         stage.primary.do("CLIENT KILL TYPE replica")

@@ -163,9 +163,6 @@ class Sentinel(Process):
         )
         return [SERVER, str(file), "--sentinel"]
 
-    def environment(self) -> dict[str, str]:
-        return {"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": PRELOAD} if PRELOAD else {}
-
     def about(self) -> dict:
         with redis.Redis(port=self.port, decode_responses=True, socket_timeout=PATIENCE_S) as client:
             return client.sentinel_master("limits")
@@ -194,6 +191,11 @@ class Node(Process):
         return is_well(self.port)
 
 
+def nginx() -> list[str]:
+    """Debian keeps it where only root looks."""
+    return [shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "nginx"]
+
+
 class Balancer(Process):
     """nginx in front of the nodes. Its access log is the witness of what was admitted."""
 
@@ -213,8 +215,7 @@ class Balancer(Process):
         text = (HERE / "nginx.conf").read_text().replace("{{port}}", str(self.port))
         nodes = "\n    ".join(f"server 127.0.0.1:{node.port};" for node in self._nodes)
         (self.folder / "nginx.conf").write_text(text.replace("{{nodes}}", nodes))
-        program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        return [program or "nginx", "-p", f"{self.folder}/", "-e", "error.log", "-c", "nginx.conf"]
+        return [*nginx(), "-p", f"{self.folder}/", "-e", "error.log", "-c", "nginx.conf"]
 
     def answers(self) -> bool:
         return is_well(self.port)

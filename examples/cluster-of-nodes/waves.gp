@@ -3,7 +3,7 @@
 array colour[4] = [0x6e7681, 0xd29922, 0xa371f7, 0x2f81f7]
 grey = 0x7d8590
 
-set terminal svg size 860, 170 * count font "sans-serif,13" noenhanced
+set terminal svg size 860, 180 * count font "sans-serif,13" noenhanced
 set output picture
 set datafile separator tab
 set border 3 linecolor rgb grey
@@ -19,12 +19,13 @@ most = STATS_max
 set xrange [-0.2 : last]
 set yrange [0 : most * 1.1]
 set lmargin 9
-set bmargin 3.5
-set ytics 100
+set tmargin 1.8
+set bmargin 3
+set ytics 200
 set ylabel "per 100 ms" textcolor rgb grey
 set multiplot layout count, 1
 do for [i = 1 : count] {
-  set title title[i] textcolor rgb grey offset 0, -0.6
+  set title title[i] textcolor rgb grey offset 0, -0.8
   if (i == count) { set xlabel "seconds since the first request; the first wave is cut off" textcolor rgb grey }
   plot data index (i - 1) using ($1 / 10 + 0.05):2 with boxes linecolor rgb colour[i]
 }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import urllib.error
@@ -62,7 +61,7 @@ class started_run(subprocess.Popen):
 
     def __exit__(self, *about) -> None:
         if self.poll() is None:
-            self.send_signal(signal.SIGINT)
+            self.terminate()
         super().__exit__(*about)
 
 
