@@ -247,6 +247,19 @@ def test_who_has_no_key_is_not_asked_about(server, node):
     assert status_of(node, "/orders", **{"X-Api-Key": "nobody"}) == 401
 
 
+def test_the_results_that_are_kept_are_within_one_percent_of_what_the_page_says():
+    kept = EXAMPLE / "results"
+    naive, *shared = measured(kept, "naive-and-shared")["limiters"]
+    assert all(0.99 * NODES <= admitted / naive["allowed"] <= NODES for admitted in naive["together"])
+    for each in [*shared, *measured(kept, "tiers")["tiers"]]:
+        admitted = each.get("together") or each["admitted"]
+        assert all(0.99 * each["allowed"] - 1 <= units <= each["allowed"] for units in admitted)
+    for case in measured(kept, "failover")["cases"]:
+        for route in case["routes"]:
+            assert route["granted"] + route["left"] <= case["allowed"] + route["in_doubt"]
+            assert case["deaf_s"] or route["granted"] + route["left"] <= case["allowed"]
+
+
 def test_the_page_shows_the_results_that_are_kept():
     page = (REPOSITORY / "docs" / "proof.md").read_text()
     assert page.count("<!-- results: cluster-of-nodes/") > len(SCENES[0] + SCENES[1])
