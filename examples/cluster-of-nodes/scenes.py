@@ -53,8 +53,9 @@ QUICK = Scale(
     connections=12,
     daily=8,
     login_window_s=1,
-    crowd=300,
-    crowd_jitter_s=2,
+    crowd=200,
+    crowd_rate=50,
+    crowd_jitter_s=3,
     before_kill_s=1.0,
     after_kill_s=1.0,
     deaf_s=(0.2,),
@@ -370,6 +371,7 @@ def crowd(stage: Stage, scale: Scale, limits: str, longest: str, obeys: str) -> 
     assert done.returncode == 0, done.stderr
     arrivals = sorted(answer.began for answer in witness.answers())
     begin, returns = arrivals[0], arrivals[scale.crowd :]
+    assert returns, "nobody was refused: the crowd came too slowly"
     waves = per_100_ms(returns, begin)
     return json.loads(done.stdout) | {
         "limits": limits,

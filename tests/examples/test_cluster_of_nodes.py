@@ -23,7 +23,7 @@ import pytest
 from harness import MODULE, REPOSITORY, Server, node_modules, same_allocator
 
 EXAMPLE = REPOSITORY / "examples" / "cluster-of-nodes"
-SCENES = [("naive-and-shared", "tiers", "quota"), ("login", "jitter", "failover")]  # in two runs, side by side
+SCENES = [("naive-and-shared", "tiers", "quota", "login"), ("jitter", "failover")]  # in two runs, side by side
 LONGEST_S = 240
 
 sys.path.insert(0, str(EXAMPLE))
