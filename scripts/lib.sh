@@ -101,6 +101,17 @@ install_with_services_off() (
   [[ -z $policy ]] || "${sudo[@]}" update-rc.d redis-server disable || true
 )
 
+# The libraries for Node.js that tests and examples use, as tests/clients locks them, installed outside the tree.
+ensure_node_libraries() {
+  local from=$root/tests/clients to=$build_dir/node
+  ! cmp -s "$from/package-lock.json" "$to/installed.json" || return 0
+  rm -rf "$to"
+  mkdir -p "$to"
+  cp "$from"/package*.json "$to"
+  (cd "$to" && timeout --kill-after=20 300 npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null) >&2
+  cp "$to/package-lock.json" "$to/installed.json"
+}
+
 # --- redismodule.h ----------------------------------------------------------------------------------
 # No binary package ships it. It comes from the source package of the distribution's own server, through
 # an apt with its own lists and cache in build/apt: this needs no root and leaves the system's apt alone.

@@ -1,0 +1,512 @@
+"""The scenes of the experiment. Each starts its own servers and gives what was measured, as plain values for JSON.
+
+What was admitted is what nginx answered with 200, by its log. What was allowed is reckoned over an interval that begins
+before the load and ends after it, by the same clock.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+import redis
+
+from load import Answer, Witness, by_key, granted_by_key, load, per_100_ms
+from servers import HERE, PATIENCE_S, RedisServer, Stage, eventually, redis_alone
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the scenes are."""
+
+    window_s: int = 10
+    limit: int = 100  # a window
+    burst: int = 20
+    callers: int = 10
+    connections: int = 60
+    daily: int = 50
+    login_window_s: int = 6
+    crowd: int = 1200  # of whom a thousand are refused at first
+    crowd_rate: int = 100  # a second
+    crowd_jitter_s: int = 12
+    before_kill_s: float = 3.0
+    after_kill_s: float = 4.0
+    deaf_s: tuple[float, ...] = (0.0, 0.5)  # of each kill: for how long the replica has heard nothing
+
+
+FULL = Scale()
+QUICK = Scale(
+    window_s=2,
+    limit=12,
+    burst=4,
+    callers=2,
+    connections=12,
+    daily=8,
+    login_window_s=1,
+    crowd=200,
+    crowd_rate=50,
+    crowd_jitter_s=3,
+    before_kill_s=1.0,
+    after_kill_s=1.0,
+    deaf_s=(0.2,),
+)
+
+
+def sleep_until(instant: float) -> None:
+    time.sleep(max(instant - time.time(), 0))
+
+
+def define(server: RedisServer, limiter: str, limits: str) -> None:
+    server.do(f"RL.DEFINE {limiter} {limits}")
+
+
+def counts(server: RedisServer, limiter: str) -> dict[str, int]:
+    """What the server itself has counted."""
+    reply = server.do(f"RL.INFO {limiter}")
+    about = dict(zip(reply[::2], reply[1::2]))
+    return {"granted": about["granted"], "denied": about["denied"]}
+
+
+# --- naive-and-shared -------------------------------------------------------------------------------
+
+
+def naive_and_shared(scale: Scale) -> dict:
+    """The same load, over the edge of a window: on a counter in each node, and on limiters that all nodes share."""
+    limit, window = scale.limit, f"{scale.window_s}s"
+    shared = {
+        "fixed": f"FIXED {limit} {window} ALIGNED",
+        "bucket": f"TOKENBUCKET {scale.burst} {limit} {window}",
+        "log": f"SLIDING {limit} {window}",
+    }
+    with Stage(LIMITER="counter", LIMIT=limit, WINDOW_MS=scale.window_s * 1000) as stage:
+        limiters = [{"name": "naive", "limits": ""} | load_over_edge(stage, scale)]
+    with Stage() as stage:
+        for name, limits in shared.items():
+            stage.redis.do("FLUSHALL")
+            define(stage.redis, "api:free", limits)
+            measured = load_over_edge(stage, scale)
+            server = counts(stage.redis, "api:free")
+            limiters.append({"name": name, "limits": limits} | measured | {"server": server})
+        stage.assert_well()
+    for limiter in limiters:
+        limiter["allowed"] = allowed_over_edge(scale, limiter)
+    return {"scale": asdict(scale), "limiters": limiters}
+
+
+def load_over_edge(stage: Stage, scale: Scale) -> dict:
+    """Seven tenths of a window, in the middle of which the window of the clock changes."""
+    keys = [f"free-{number}" for number in range(scale.callers)]
+    half = 0.35 * scale.window_s
+    edge = (int((time.time() + half + 0.1) / scale.window_s) + 1) * scale.window_s
+    witness = Witness(stage.balancer)
+    sleep_until(edge - half)
+    begin = time.time()
+    with load(stage.balancer, [("/orders", key) for key in keys], scale.connections):
+        sleep_until(edge + half)
+    end = time.time()
+    answers = witness.answers()
+    granted = [answer for answer in answers if answer.is_granted]
+    return {
+        "requests": len(answers),
+        "begin": begin - edge,
+        "end": end - edge,
+        "edge": edge,
+        "before": granted_by_key((answer for answer in granted if answer.ended < edge), keys),
+        "after": granted_by_key((answer for answer in granted if answer.began >= edge), keys),
+        "together": granted_by_key(granted, keys),
+        "asked": least_time_asked(answers, keys),
+        "statuses": Counter(str(answer.status) for answer in answers),
+        "series": admitted_over_time(granted, edge, len(keys)),
+    }
+
+
+def least_time_asked(answers: list[Answer], keys: list[str]) -> float:
+    """From the first answer to the last request of the caller for whom that was the shortest time."""
+    calls = by_key(answers)
+    return min(max(call.began for call in calls[key]) - min(call.ended for call in calls[key]) for key in keys)
+
+
+def admitted_over_time(granted: list[Answer], edge: float, callers: int) -> list[tuple[float, float]]:
+    """How many of each caller's requests, on average, were admitted by then."""
+    series, total = [], 0
+    for tenth, count in per_100_ms((answer.ended for answer in granted), edge - 1000).items():
+        total += count
+        series.append((round(tenth / 10 + 0.1 - 1000, 1), total / callers))
+    return series
+
+
+def allowed_over_edge(scale: Scale, limiter: dict) -> int:
+    """What each caller may get: by the limits that were set, or, of the naive counter, by what was meant."""
+    if limiter["name"] == "bucket":
+        return scale.burst + int(scale.limit * (limiter["end"] - limiter["begin"]) / scale.window_s)
+    if limiter["name"] == "log":
+        windows = 1 + int((limiter["end"] - limiter["begin"]) / scale.window_s)
+    else:
+        first, last = (int((limiter["edge"] + limiter[at]) // scale.window_s) for at in ("begin", "end"))
+        windows = 1 + last - first
+    return windows * scale.limit
+
+
+# --- tiers ------------------------------------------------------------------------------------------
+
+
+def tiers(scale: Scale) -> dict:
+    """A free and a paid limiter under the same load, and what a refused caller is sent."""
+    window = f"{scale.window_s}s"
+    limits = {
+        "free": (scale.burst, scale.limit, f"TOKENBUCKET {scale.burst} {scale.limit} {window} AS rate"),
+        "paid": (5 * scale.burst, 5 * scale.limit, f"TOKENBUCKET {5 * scale.burst} {5 * scale.limit} {window} AS rate"),
+    }
+    keys = {tier: [f"{tier}-{number}" for number in range(max(scale.callers // 2, 2))] for tier in limits}
+    with Stage() as stage:
+        for tier, (_, _, words) in limits.items():
+            define(stage.redis, f"api:{tier}", words)
+        witness = Witness(stage.balancer)
+        begin = time.time()
+        with load(stage.balancer, [("/orders", key) for tier in keys for key in keys[tier]], scale.connections):
+            sleep_until(begin + 0.7 * scale.window_s)
+        end = time.time()
+        answers = witness.answers()
+        refused = capture_refusal(stage, "free-captured")
+        stage.assert_well()
+    measured = []
+    for tier, (capacity, refill, words) in limits.items():
+        allowed = capacity + int(refill * (end - begin) / scale.window_s)
+        asked = least_time_asked(answers, keys[tier])
+        figures = {"allowed": allowed, "asked": asked, "admitted": granted_by_key(answers, keys[tier])}
+        measured.append({"tier": tier, "limits": words, "capacity": capacity, "refill": refill} | figures)
+    return {"scale": asdict(scale), "seconds": end - begin, "tiers": measured, "refused": refused}
+
+
+def capture_refusal(stage: Stage, key: str) -> str:
+    """The first refusal of a caller, as it came over the wire."""
+    request = f"GET /orders HTTP/1.1\r\nHost: example.org\r\nX-Api-Key: {key}\r\nConnection: close\r\n\r\n"
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        with socket.create_connection(("127.0.0.1", stage.balancer.port), timeout=PATIENCE_S) as wire:
+            wire.sendall(request.encode())
+            with wire.makefile("rb") as stream:
+                response = stream.read().decode()
+        if response.startswith("HTTP/1.1 429 "):
+            return response.replace("\r\n", "\n")
+    raise AssertionError("nobody was refused")
+
+
+# --- quota ------------------------------------------------------------------------------------------
+
+
+def quota(scale: Scale) -> dict:
+    """A caller who keeps to half of the rate, until the day's quota is used up; and one whose limiter has no quota."""
+    rate = f"TOKENBUCKET {scale.burst} {scale.limit} {scale.window_s}s AS rate"
+    limits = {"free": f"{rate} QUOTA {scale.daily} DAY AS daily", "paid": rate}
+    requests = scale.daily + max(scale.daily // 2, 5)
+    pause = 2 * scale.window_s / scale.limit
+    stay_clear_of_midnight(2 * requests * pause + 10)
+    with Stage() as stage:
+        for tier, words in limits.items():
+            define(stage.redis, f"api:{tier}", words)
+        calls = {tier: [] for tier in limits}
+        for _ in range(requests):
+            for tier, heard in calls.items():
+                heard.append(get_orders(stage, f"{tier}-steady"))
+            time.sleep(pause)
+        stage.assert_well()
+    return {
+        "scale": asdict(scale),
+        "pause": pause,
+        "tiers": [{"tier": tier, "limits": limits[tier]} | told(calls[tier]) for tier in limits],
+    }
+
+
+def stay_clear_of_midnight(seconds: float) -> None:
+    """The quota is for a day in UTC: the scene must not see two of them."""
+    left = DAY_S - time.time() % DAY_S
+    if left < seconds:
+        time.sleep(left + 1)
+
+
+def get_orders(stage: Stage, key: str) -> dict:
+    connection = http.client.HTTPConnection("127.0.0.1", stage.balancer.port, timeout=PATIENCE_S)
+    try:
+        before = time.time()
+        connection.request("GET", "/orders", headers={"X-Api-Key": key})
+        response = connection.getresponse()
+        body = response.read().decode()
+    finally:
+        connection.close()
+    return {"before": before, "after": time.time(), "status": response.status, "body": body} | {
+        name.lower(): value for name, value in response.getheaders()
+    }
+
+
+def told(calls: list[dict]) -> dict:
+    refused = [call for call in calls if call["status"] == 429]
+    by = Counter(label for call in refused for label in json.loads(call["body"])["violated-policies"])
+    about = {"requests": len(calls), "admitted": sum(call["status"] == 200 for call in calls), "refused_by": by}
+    about["first_refused_at"] = next((i for i, call in enumerate(calls) if call["status"] == 429), None)
+    if refused:
+        first = refused[0]
+        about |= {"ratelimit": first["ratelimit"], "policy": first["ratelimit-policy"]}
+        about |= {"retry_after": int(first["retry-after"])}
+        about |= {"to_midnight": [DAY_S - first[at] % DAY_S for at in ("after", "before")]}
+    return about
+
+
+# --- login ------------------------------------------------------------------------------------------
+
+TRIES = 5
+
+
+def login(scale: Scale) -> dict:
+    """Somebody tries passwords as fast as he can: against the exact log, and against a bucket of the same numbers."""
+    window = scale.login_window_s
+    with Stage() as stage:
+        tried = []
+        for limits in (f"SLIDING {TRIES} {window}s", f"TOKENBUCKET {TRIES} {TRIES} {window}s"):
+            stage.redis.do("FLUSHALL")
+            define(stage.redis, "login", limits)
+            tried.append({"limits": limits} | guess_passwords(stage, window))
+        stage.assert_well()
+    return {"scale": asdict(scale), "tries": TRIES, "window_s": window, "tried": tried, "bytes": weigh_keys()}
+
+
+def guess_passwords(stage: Stage, window: int) -> dict:
+    end = time.time() + 2.5 * window
+    tries: list[tuple[float, float, int]] = []  # sent, answered, status
+
+    def guess() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", stage.balancer.port, timeout=PATIENCE_S)
+        while (sent := time.time()) < end:
+            body = json.dumps({"account": "alice", "password": random.randbytes(8).hex()})
+            connection.request("POST", "/login", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            tries.append((sent, time.time(), response.status))
+            time.sleep(0.005)
+        connection.close()
+
+    threads = [threading.Thread(target=guess) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    granted = sorted((sent, answered) for sent, answered, status in tries if status == 200)
+    begin = min(sent for sent, _, _ in tries)
+    return {
+        "attempts": len(tries),
+        "statuses": Counter(str(status) for _, _, status in tries),
+        "seconds": max(answered for _, answered, _ in tries) - begin,
+        "admitted_at": [round(answered - begin, 3) for _, answered in granted],
+        "most_in_a_window": most_surely_within(granted, window),
+    }
+
+
+def most_surely_within(granted: list[tuple[float, float]], window: float) -> int:
+    """The most that were sent and answered within less than a window: so were their decisions, whenever they fell."""
+    return max(
+        (sum(sent >= first and answered < first + window for sent, answered in granted) for first, _ in granted),
+        default=0,
+    )
+
+
+def weigh_keys() -> list[dict]:
+    """Bytes of a key at its fullest, grants at random moments of a minute; on a server whose clock is moved by hand."""
+    with redis_alone("DEBUG") as server, server.client() as client:
+        client.execute_command("RL.DEBUG", "CLOCK", "SET", time.time_ns() + DAY_S * 10**9)
+        weighed = []
+        for size in (5, 100, 1000, 10_000):
+            words = {"log": ("SLIDING", size, "1m"), "bucket": ("TOKENBUCKET", size, size, "1m")}
+            weighed.append({"limit": size} | {name: weigh(client, name, limit, size) for name, limit in words.items()})
+    return weighed
+
+
+def weigh(client: redis.Redis, name: str, limit: tuple, grants: int) -> int:
+    key = f"login:{name}:{grants:05}"
+    dice = random.Random(grants)
+    moments = sorted(dice.randrange(59 * 10**9) for _ in range(grants))
+    pipe = client.pipeline(transaction=False)
+    for before, now in zip([0, *moments], moments):
+        pipe.execute_command("RL.DEBUG", "CLOCK", "ADVANCE", now - before)
+        pipe.execute_command("RL.CHECK", key, *limit)
+    granted = sum(reply[0] for reply in pipe.execute()[1::2])
+    assert granted == grants, f"{granted} of {grants}"
+    return client.memory_usage(key)
+
+
+# --- jitter -----------------------------------------------------------------------------------------
+
+
+def jitter(scale: Scale) -> dict:
+    """Many callers who share one limit come at once, are refused, and come back when they are told to."""
+    rate, longest = scale.crowd_rate, f"{scale.crowd_jitter_s}s"
+    window, bucket = f"FIXED {rate} 1s ALIGNED", f"TOKENBUCKET {rate} {rate} 1s"
+    crowds = []
+    with Stage() as stage:
+        crowds.append(crowd(stage, scale, window, "", "retry-after"))
+        crowds.append(crowd(stage, scale, bucket, "", "retry-after"))
+        stage.assert_well()
+    with Stage(JITTER=longest) as stage:
+        crowds.append(crowd(stage, scale, bucket, longest, "retry-after"))
+        crowds.append(crowd(stage, scale, bucket, longest, "wait_ms"))
+        stage.assert_well()
+    return {"scale": asdict(scale), "crowds": crowds}
+
+
+def crowd(stage: Stage, scale: Scale, limits: str, longest: str, obeys: str) -> dict:
+    stage.redis.do("FLUSHALL")
+    define(stage.redis, "api:free", limits)
+    witness = Witness(stage.balancer)
+    command = ["node", str(HERE / "callers.js"), f"{stage.balancer.url}/orders", "free-crowd", str(scale.crowd), obeys]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    arrivals = sorted(answer.began for answer in witness.answers())
+    begin, returns = arrivals[0], arrivals[scale.crowd :]
+    assert returns, "nobody was refused: the crowd came too slowly"
+    waves = per_100_ms(returns, begin)
+    return json.loads(done.stdout) | {
+        "limits": limits,
+        "jitter": longest,
+        "obeys": obeys,
+        "seen": len(arrivals),
+        "fullest": max(waves.values()),
+        "arrivals": list(per_100_ms(arrivals, begin).items()),
+    }
+
+
+# --- failover ---------------------------------------------------------------------------------------
+
+CAPACITY = 6000
+REFILL = 100  # a second
+ROUTES = {"/orders": "closed", "/search": "open", "/feed": "local"}
+
+
+class Confirmed:
+    """When the replica was last known to have all that the primary had granted until then."""
+
+    def __init__(self, primary: RedisServer) -> None:
+        self.at = time.time()
+        self._client = primary.client()
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    def _ask(self) -> None:
+        """What is written last reaches the replica last."""
+        with suppress(redis.RedisError):
+            while True:
+                now = time.time()
+                self._client.set("mark", str(now))
+                if self._client.execute_command("WAIT", 1, 200) >= 1:
+                    self.at = now
+                time.sleep(0.01)
+
+    def end(self) -> float:
+        """Only once the primary is gone."""
+        self._thread.join()
+        self._client.close()
+        return self.at
+
+
+def failover(scale: Scale) -> dict:
+    """The primary is killed under load, and the replica takes over, which has heard everything or was deaf a while."""
+    return {"scale": asdict(scale), "cases": [kill_the_primary(scale, deaf_s) for deaf_s in scale.deaf_s]}
+
+
+def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
+    """Three routes, each of which does something else until the replica answers."""
+    limits = f"TOKENBUCKET {CAPACITY} {REFILL} 1s AS rate"
+    callers = {f"free-{what}": path for path, what in ROUTES.items()}
+    with Stage(watched=True, LIMIT=REFILL, WINDOW_MS=1000) as stage:
+        define(stage.primary, "api:free", limits)
+        witness = Witness(stage.balancer)
+        begin = time.time()
+        confirmed = Confirmed(stage.primary)
+        with load(stage.balancer, [(path, key) for key, path in callers.items()], scale.connections):
+            time.sleep(scale.before_kill_s)
+            killed = kill(stage, deaf_s)
+            safe = confirmed.end()
+            eventually(stage.has_taken_over, "the replica to take over")
+            took_over = time.time()
+            eventually(lambda: deciding_since(witness.answers(), killed) >= len(stage.nodes), "all nodes to find it")
+            time.sleep(scale.after_kill_s)
+        answers = witness.answers()
+        taker = stage.replicas[0]
+        left = {key: taker.do(f"RL.CHECK api:free FOR {key} COST {CAPACITY} PARTIAL")[0] for key in callers}
+        end = time.time()
+    return {
+        "limits": limits,
+        "deaf_s": deaf_s,
+        "begin": begin - killed,
+        "end": end - killed,
+        "allowed": CAPACITY + int(REFILL * (end - begin)),
+        "safe": safe - killed,
+        "took_over": took_over - killed,
+        "decided_again": first_decision_since(answers, killed + 0.05) - killed,
+        "routes": [
+            route_of(path, by_key(answers)[key], safe, killed) | {"left": left[key]} for key, path in callers.items()
+        ],
+    }
+
+
+def kill(stage: Stage, deaf_s: float) -> float:
+    """When. A deaf replica has lost its connection, and cannot make another one until the primary is gone."""
+    if deaf_s:
+        stage.replicas[0].pause()
+        stage.primary.do("CLIENT KILL TYPE replica")
+        time.sleep(deaf_s)
+    stage.primary.kill()
+    killed = time.time()
+    stage.replicas[0].go_on()
+    return killed
+
+
+def is_decided(answer: Answer) -> bool:
+    """By the limiter: a route that helps itself names another policy, or none."""
+    return answer.status in (200, 429) and answer.fields.startswith('"rate"')
+
+
+def first_decision_since(answers: list[Answer], instant: float) -> float:
+    return min(answer.began for answer in answers if answer.began > instant and is_decided(answer))
+
+
+def deciding_since(answers: list[Answer], instant: float) -> int:
+    return len({answer.node for answer in answers if answer.began > instant and is_decided(answer)})
+
+
+def route_of(path: str, answers: list[Answer], safe: float, killed: float) -> dict:
+    granted = [answer for answer in answers if answer.is_granted]
+    decided = [answer for answer in granted if is_decided(answer)]
+    # No answer is over before it was decided, and nginx's clock shows whole milliseconds.
+    in_doubt = [answer for answer in decided if answer.ended > safe - 0.01 and answer.began < killed + 0.01]
+    undecided = [answer for answer in granted if not is_decided(answer)]
+    statuses = Counter(str(answer.status) for answer in answers)
+    return {
+        "path": path,
+        "otherwise": ROUTES[path],
+        "granted": len(decided),
+        "in_doubt": len(in_doubt),
+        "undecided": len(undecided),
+        "undecided_from": min((answer.began for answer in undecided), default=killed) - killed,
+        "undecided_until": max((answer.ended for answer in undecided), default=killed) - killed,
+        "statuses": statuses,
+        "series": list(per_100_ms((answer.ended for answer in granted), killed - 1000).items()),
+    }
+
+
+SCENES = {
+    "naive-and-shared": naive_and_shared,
+    "tiers": tiers,
+    "quota": quota,
+    "login": login,
+    "jitter": jitter,
+    "failover": failover,
+}
