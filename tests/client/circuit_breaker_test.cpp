@@ -13,7 +13,7 @@ using State = CircuitBreaker::State;
 const Time kNow{1000h};
 
 CircuitBreaker breaker_of(int failures) {
-  return CircuitBreaker({.failures = failures, .pause = {.first = 100ms, .longest = 1s}});
+  return CircuitBreaker({.failures = failures, .lasting = {}, .pause = {.first = 100ms, .longest = 1s}});
 }
 
 /// With a random number of 0, the first pause is 50 ms.
@@ -28,6 +28,18 @@ TEST(CircuitBreaker, OpensAfterSoManyFailuresInARow) {
   EXPECT_EQ(breaker.state(), State::open);
   EXPECT_FALSE(breaker.admit(kNow));
   EXPECT_FALSE(breaker.admit(kNow + 50ms - 1ns));
+}
+
+TEST(CircuitBreaker, DoesNotOpenForManyFailuresAtOneMoment) {
+  CircuitBreaker breaker({.failures = 3, .lasting = 20ms, .pause = {.first = 100ms, .longest = 1s}});
+  for (int i = 0; i < 100; ++i) fail(breaker, kNow);
+  fail(breaker, kNow + 20ms - 1ns);
+  EXPECT_EQ(breaker.state(), State::closed);
+  breaker.succeeded(*breaker.admit(kNow + 20ms));
+  for (int i = 0; i < 3; ++i) fail(breaker, kNow + 21ms);
+  EXPECT_EQ(breaker.state(), State::closed) << "there was an answer between them";
+  fail(breaker, kNow + 41ms);
+  EXPECT_EQ(breaker.state(), State::open);
 }
 
 TEST(CircuitBreaker, CountsFromTheStartAgainAfterAnAnswer) {

@@ -129,6 +129,7 @@ TEST(Client, TellsTheCallersErrorsAndGoesOn) {
   Options options = options_for(server.endpoint());
   options.without_server = Without::fail_open;
   options.node.breaker.failures = 1;
+  options.node.breaker.lasting = {};
   Client client(options);
   static_cast<void>(server.reply_to({"SET", "text", "x"}));
   const std::string long_name(2000, 'x');
@@ -152,6 +153,7 @@ TEST(Client, TakesAServerWithoutTheModuleForNone) {
   const Server server({}, false);
   Options options = options_for(server.endpoint());
   options.node.breaker.failures = 2;
+  options.node.breaker.lasting = {};
   Client client(options);
   EXPECT_EQ(client.check("key", kTen).failure, Failure::server_error);
   EXPECT_NE(client.check("key", kTen).error.find("unknown command"), std::string::npos);
@@ -161,7 +163,7 @@ TEST(Client, TakesAServerWithoutTheModuleForNone) {
 
 // --- denials -----------------------------------------------------------------------------------------
 
-TEST(Denials, CostTheServerNothing) {
+TEST(RememberedDenials, CostTheServerNothing) {
   std::atomic<int> commands{0};
   const Actor server([&](Peer& peer) {
     while (peer.command()) {
@@ -183,7 +185,7 @@ TEST(Denials, CostTheServerNothing) {
   EXPECT_EQ(client.check("key", {fixed(11, 1h)}).source, Source::server);
 }
 
-TEST(Denials, NeverDenyACheaperCall) {
+TEST(RememberedDenials, NeverDenyACheaperCall) {
   const Server server;
   Client client(options_for(server.endpoint()));
   static_cast<void>(client.check("key", kTen, {.cost = Units(8)}));
@@ -192,7 +194,7 @@ TEST(Denials, NeverDenyACheaperCall) {
   EXPECT_TRUE(client.check("key", kTen, {.cost = Units(2)}).allowed());
 }
 
-TEST(Denials, AreOverWhenTheirWaitIs) {
+TEST(RememberedDenials, AreOverWhenTheirWaitIs) {
   const Server server;
   Client client(options_for(server.endpoint()));
   const Policy policy{token_bucket(1, 1, 300ms)};
@@ -209,7 +211,7 @@ TEST(Denials, AreOverWhenTheirWaitIs) {
   }
 }
 
-TEST(Denials, AreForgottenWhenUnitsComeBack) {
+TEST(RememberedDenials, AreForgottenWhenUnitsComeBack) {
   const Server server;
   Client client(options_for(server.endpoint()));
   static_cast<void>(client.check("key", kTen, {.cost = Units(10)}));
@@ -218,7 +220,7 @@ TEST(Denials, AreForgottenWhenUnitsComeBack) {
   EXPECT_TRUE(client.check("key", kTen).allowed());
 }
 
-TEST(Denials, OfLeasesAreNotRemembered) {
+TEST(RememberedDenials, OfLeasesAreNotRemembered) {
   const Server server;
   Client client(options_for(server.endpoint()));
   static_cast<void>(server.reply_to({"RL.DEFINE", "export", "CONCURRENT", "1", "1h", "AS", "slots"}));
@@ -228,7 +230,7 @@ TEST(Denials, OfLeasesAreNotRemembered) {
   EXPECT_TRUE(client.check("export", Policy::stored()).allowed());
 }
 
-TEST(Denials, CanBeSwitchedOff) {
+TEST(RememberedDenials, CanBeSwitchedOff) {
   const Server server;
   Options options = options_for(server.endpoint());
   options.most_denials = 0;
@@ -382,6 +384,7 @@ TEST(Cluster, LosesOneNodeAndTheOtherGoesOn) {
   });
   Options options = options_for(seed.endpoint());
   options.node.breaker.failures = 1;
+  options.node.breaker.lasting = {};
   options.node.breaker.pause = {.first = 1h, .longest = 1h};
   Client client(options);
   EXPECT_EQ(client.check("gone", kTen).failure, Failure::refused);

@@ -21,7 +21,7 @@ const Policy kTen{fixed(10, 1h)};
 
 /// A breaker that opens at once and stays open as long as a test takes; or one that is never in the way.
 CircuitBreaker::Settings opens_after(int failures) {
-  return {.failures = failures, .pause = {.first = 1h, .longest = 1h}};
+  return {.failures = failures, .lasting = {}, .pause = {.first = 1h, .longest = 1h}};
 }
 
 Options quick(Endpoint endpoint, Without without_server = Without::fail_closed) {
@@ -217,7 +217,7 @@ TEST(RestartedServer, IsFoundAgainAndTheBreakerCloses) {
   Server server;
   Options options = quick(server.endpoint(), Without::local);
   options.deadline = kPatience;
-  options.node.breaker = {.failures = 2, .pause = {.first = 1ms, .longest = 5ms}};
+  options.node.breaker = {.failures = 2, .lasting = {}, .pause = {.first = 1ms, .longest = 5ms}};
   Client client(options);
   EXPECT_EQ(client.check("key", kTen).source, Source::server);
   server.kill();
@@ -260,7 +260,7 @@ TEST(FullServer, IsOneThatDoesNotAnswer) {
 TEST(FullServer, AnswersAgainWhenThereIsRoom) {
   const Server server({"--maxmemory", "1", "--maxmemory-policy", "noeviction"});
   Options options = options_for(server.endpoint());
-  options.node.breaker = {.failures = 1, .pause = {.first = 1ms, .longest = 2ms}};
+  options.node.breaker = {.failures = 1, .lasting = {}, .pause = {.first = 1ms, .longest = 2ms}};
   Client client(options);
   EXPECT_FALSE(client.check("key", kTen).allowed());
   static_cast<void>(server.reply_to({"CONFIG", "SET", "maxmemory", "0"}));

@@ -1,4 +1,5 @@
-// Whether a server is asked at all: not for a while, when it has failed several times in a row.
+// Whether a server is asked at all: not for a while, when it has failed several times in a row, and not just at one moment:
+// many calls at once are failed by one short stall.
 //
 //                   failures in a row                  pause is over
 //        closed ------------------------> open ------------------------> half open: one call tries
@@ -18,6 +19,7 @@
 
 #include "ratelimit/client/backoff.h"
 #include "ratelimit/client/monotonic.h"
+#include "ratelimit/units.h"
 
 namespace ratelimit::client {
 
@@ -26,7 +28,8 @@ class CircuitBreaker {
   enum class State : std::uint8_t { closed, open, half_open };
 
   struct Settings {
-    int failures = 5;  ///< so many in a row open it; at least 1
+    int failures = 5;                              ///< so many in a row open it; at least 1
+    Span lasting = std::chrono::milliseconds{20};  ///< if from the first to the last of them takes so long
     Backoff::Settings pause{.first = std::chrono::milliseconds{100}, .longest = std::chrono::seconds{5}};
   };
 
@@ -36,7 +39,7 @@ class CircuitBreaker {
   };
 
   explicit CircuitBreaker(const Settings& settings)
-      : failures_to_open_(std::max(settings.failures, 1)), pause_(settings.pause) {}
+      : failures_to_open_(std::max(settings.failures, 1)), lasting_(settings.lasting), pause_(settings.pause) {}
 
   [[nodiscard]] State state() const { return state_; }
 
@@ -63,7 +66,11 @@ class CircuitBreaker {
   /// True if that opened it, or kept it open.
   bool failed(const Ticket& ticket, Time now, std::uint64_t random) {
     if (ticket.epoch != epoch_) return false;
-    if (state_ == State::closed && ++failures_ < failures_to_open_) return false;
+    if (state_ == State::closed) {
+      if (failures_ == 0) first_failure_ = now;
+      failures_ = std::min(failures_ + 1, failures_to_open_);
+      if (failures_ < failures_to_open_ || now - first_failure_ < lasting_) return false;
+    }
     failures_ = 0;
     open_until_ = now + pause_.next(random);
     change_to(State::open);
@@ -82,6 +89,8 @@ class CircuitBreaker {
   }
 
   int failures_to_open_;
+  Span lasting_;
+  Time first_failure_{};
   int failures_ = 0;  ///< in a row, while closed
   State state_ = State::closed;
   std::uint64_t epoch_ = 0;
