@@ -213,6 +213,8 @@ class Client {
     Time answered_at;
   };
 
+  static constexpr std::size_t kMostSubjectBytes = 1024;  // as the server has it
+
   // --- words -----------------------------------------------------------------------------------------
 
   static void add_subject(std::string_view subject, Words& words) {
@@ -261,6 +263,7 @@ class Client {
   static std::optional<Answer> fault_of(const Asked& asked) {
     const Call& call = asked.call;
     if (!in_range(call.cost)) return fault("cost must be an integer from 1 to 4294967295");
+    if (call.subject.size() > kMostSubjectBytes) return fault("subject must be at most 1024 bytes");
     if (call.id.size() > kMaxIdBytes) return fault("id must be 1 to 64 bytes");
     if (call.mode != Mode::may_wait) return std::nullopt;
     if (in_range(call.longest_wait) && text_of(call.longest_wait)) return std::nullopt;
