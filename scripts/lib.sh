@@ -12,6 +12,7 @@ build_dir=$root/build
   packages_test=(python3-redis python3-pytest tzdata)
   packages_clients=(php-cli php-redis ruby-redis libredis-perl libhiredis-dev libjansson-dev golang-go
     golang-github-gomodule-redigo-dev)
+  packages_cpp=(libhiredis-dev)
   packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev python3-uvicorn)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
   packages_check=(shellcheck clang-format clang-tidy)
@@ -216,10 +217,13 @@ build_preset() {
   ) 9>"$build_dir/.lock"
 }
 
+# What the C++ client needs; empty where it is not: cmake looks for it once.
+hiredis_header() { find /usr/include/hiredis /usr/local/include/hiredis -name hiredis.h 2>/dev/null || true; }
+
 # Ninja itself notices a changed CMakeLists.txt; what it cannot see is in the stamp.
 configure() {
   local preset=$1 dir=$build_dir/$1 stamp
-  stamp="$(cksum <"$root/CMakePresets.json") ${CXX:-} $(redismodule_dir)"
+  stamp="$(cksum <"$root/CMakePresets.json") ${CXX:-} $(redismodule_dir) $(hiredis_header)"
   [[ ! -f $dir/build.ninja || $(cat "$dir/.configured" 2>/dev/null) != "$stamp" ]] || return 0
   mkdir -p "$dir"
   say "configuring $preset"

@@ -1,4 +1,5 @@
-# Installs the project into an empty folder and builds, against what is there, a program that uses it.
+# Installs the project into an empty folder and builds, against what is there, programs that use it: as on this machine,
+# and as on one that has no hiredis.
 #   cmake -DBINARY_DIR=… -DSOURCE_DIR=… -P run.cmake
 set(work ${BINARY_DIR}/package-test)
 file(REMOVE_RECURSE ${work})
@@ -6,6 +7,9 @@ foreach(command IN ITEMS
     "${CMAKE_COMMAND};--install;${BINARY_DIR};--prefix;${work}/installed"
     "${CMAKE_COMMAND};-S;${SOURCE_DIR};-B;${work}/build;-DCMAKE_PREFIX_PATH=${work}/installed"
     "${CMAKE_COMMAND};--build;${work}/build"
-    "${work}/build/consumer")
+    "${work}/build/consumer"
+    "${CMAKE_COMMAND};-S;${SOURCE_DIR};-B;${work}/without;-DCMAKE_PREFIX_PATH=${work}/installed;-DRATELIMIT_HIREDIS_LIBRARY="
+    "${CMAKE_COMMAND};--build;${work}/without"
+    "${work}/without/consumer")
   execute_process(COMMAND ${command} COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
 endforeach()

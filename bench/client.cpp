@@ -1,0 +1,198 @@
+// What the client for C++ programs takes and gives, against a real server. bench/client runs it:
+//
+//   client wait PORT                          until there is a server
+//   client calls PORT SECONDS                 round trips, and calls a second
+//   client outage PORT SECONDS CHOICE PID     kills the server, and goes on calling
+#include <sys/types.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "ratelimit/client.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace ratelimit::client;
+using ratelimit::Span;
+using ratelimit::Units;
+using Clock = std::chrono::steady_clock;
+
+Options options_for(int port) { return {.servers = {{.host = "127.0.0.1", .port = port}}}; }
+
+/// So that what takes long is measured, and not cut off.
+Options patient(int port) {
+  Options options = options_for(port);
+  options.deadline = 1s;
+  return options;
+}
+
+double microseconds(Span span) { return std::chrono::duration<double, std::micro>(span).count(); }
+
+Span percentile(std::vector<Span>& times, std::size_t percent) {
+  if (times.empty()) return {};
+  const auto place = times.begin() + static_cast<std::ptrdiff_t>(times.size() * percent / 100);
+  std::nth_element(times.begin(), place, times.end());
+  return *place;
+}
+
+/// How long each call of several threads took.
+struct Times {
+  std::vector<Span> calls;
+  double per_second = 0;
+};
+
+/// Lets `threads` threads call for so long; `call` gets a number of its thread.
+template <class Call>
+Times measure(int threads, Span length, Call call) {
+  std::vector<std::vector<Span>> times(static_cast<std::size_t>(threads));
+  const Time begin = Clock::now();
+  {
+    std::vector<std::jthread> running;
+    for (int t = 0; t < threads; ++t) {
+      running.emplace_back([&, t] {
+        for (Time now = Clock::now(); now < begin + length;) {
+          call(t);
+          const Time then = Clock::now();
+          times[static_cast<std::size_t>(t)].push_back(then - now);
+          now = then;
+        }
+      });
+    }
+  }
+  const std::chrono::duration<double> took = Clock::now() - begin;
+  Times all;
+  for (const auto& each : times) all.calls.insert(all.calls.end(), each.begin(), each.end());
+  all.per_second = static_cast<double>(all.calls.size()) / took.count();
+  return all;
+}
+
+// Limits that nothing exceeds while this runs, and one that everything exceeds.
+const Policy kWide{token_bucket(4'000'000'000, 4'000'000'000, 1s)};
+const Policy kFull{fixed(1, 24h)};
+
+void row(const char* what, int threads, const Client& client, Times times) {
+  const Counts counts = client.counts();
+  const auto round_trips = counts.answered_by(Source::server);
+  std::printf("| %s | %d | %.1f | %.1f | %.0f | %.4f |\n", what, threads, microseconds(percentile(times.calls, 50)),
+              microseconds(percentile(times.calls, 99)), times.per_second,
+              static_cast<double>(round_trips) / static_cast<double>(counts.calls()));
+}
+
+int measure_calls(int port, Span length) {
+  std::printf("| call | threads | p50, µs | p99, µs | calls per second | answered by a round trip |\n");
+  std::printf("|---|---:|---:|---:|---:|---:|\n");
+  const Span each = length / 2;
+  for (const int threads : {1, 4}) {
+    Client plain(patient(port));
+    row("a round trip", threads, plain,
+        measure(threads, each, [&](int t) { plain.check("plain" + std::to_string(t), kWide); }));
+    Client one(patient(port));
+    row("a round trip, one subject for all", threads, one,
+        measure(threads, each, [&](int) { one.check("hot", kWide); }));
+    for (const std::int64_t units : {10, 100, 1000}) {
+      Client leasing(patient(port));
+      const std::string what = "the same, leases of " + std::to_string(units);
+      row(what.c_str(), threads, leasing,
+          measure(threads, each, [&](int) { leasing.check("hot", kWide, {.lease = Units(units)}); }));
+    }
+    Client denied(patient(port));
+    denied.check("denied", kFull);
+    row("denied, and remembered", threads, denied, measure(threads, each, [&](int) { denied.check("denied", kFull); }));
+  }
+  return 0;
+}
+
+constexpr int kProcesses = 4;
+constexpr int kCapacity = 100;
+constexpr int kRefill = 100;  // a second
+
+/// Four clients, as if each were a process, ask for twenty times as much as is allowed, of a server that then dies.
+int measure_outage(int port, Span length, std::string_view choice, pid_t server) {
+  Options options = options_for(port);
+  options.without_server = choice == "open"     ? Without::fail_open
+                           : choice == "closed" ? Without::fail_closed
+                                                : Without::local;
+  options.share = {.numerator = 1, .denominator = kProcesses};
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < kProcesses; ++i) clients.push_back(std::make_unique<Client>(options));
+  const Policy policy{token_bucket(kCapacity, kRefill, 1s)};
+  std::atomic<std::uint64_t> asked{0};
+  std::atomic<std::uint64_t> admitted{0};
+  std::vector<std::vector<Span>> times(kProcesses);
+  const auto call_for = [&](Span span) {
+    const Time begin = Clock::now();
+    std::vector<std::jthread> running;
+    for (int t = 0; t < kProcesses; ++t) {
+      running.emplace_back([&, t] {
+        const auto i = static_cast<std::size_t>(t);
+        for (Time next = begin; next < begin + span; next += 2ms) {
+          std::this_thread::sleep_until(next);
+          const Time before = Clock::now();
+          const Answer answer = clients[i]->check("key", policy);
+          times[i].push_back(Clock::now() - before);
+          ++asked;
+          admitted += static_cast<std::uint64_t>(answer.granted.count());
+        }
+      });
+    }
+  };
+  call_for(1s);
+  ::kill(server, SIGKILL);
+  asked = admitted = 0;
+  for (auto& each : times) each.clear();
+  const Time down = Clock::now();
+  call_for(length);
+  const std::chrono::duration<double> took = Clock::now() - down;
+  std::vector<Span> all;
+  for (const auto& each : times) all.insert(all.end(), each.begin(), each.end());
+  // The bucket was empty when the server died: what it would have granted is what flows back.
+  const double allowed = kRefill * took.count();
+  std::printf("| %s | %llu | %.0f | %llu | %.2f | %.1f | %.1f |\n",
+              choice == "local"  ? "decide locally"
+              : choice == "open" ? "fail open"
+                                 : "fail closed",
+              static_cast<unsigned long long>(asked), allowed, static_cast<unsigned long long>(admitted),
+              static_cast<double>(admitted) / allowed, microseconds(percentile(all, 50)),
+              microseconds(percentile(all, 99)));
+  return 0;
+}
+
+int wait_for(int port) {
+  Options options = options_for(port);
+  options.deadline = 100ms;
+  options.without_server = Without::fail_closed;
+  for (int i = 0; i < 50; ++i) {
+    if (Client(options).peek("key", kWide).source == Source::server) return 0;
+    std::this_thread::sleep_for(20ms);
+  }
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const auto number = [&](std::size_t i) { return i < words.size() ? std::atoi(words[i].data()) : 0; };
+  if (words.empty()) return 2;
+  if (words[0] == "wait") return wait_for(number(1));
+  if (words[0] == "calls") return measure_calls(number(1), std::chrono::seconds(number(2)));
+  if (words[0] == "outage" && words.size() == 5) {
+    return measure_outage(number(1), std::chrono::seconds(number(2)), words[3], static_cast<pid_t>(number(4)));
+  }
+  if (words[0] != "title") return 2;
+  std::printf("\n| without the server | calls | allowed | admitted | admitted to allowed | p50, µs | p99, µs |\n");
+  std::printf("|---|---:|---:|---:|---:|---:|---:|\n");
+  return 0;
+}

@@ -1,0 +1,83 @@
+// What a service asks for each request, and what it exports. docs/client.md shows parts of this file.
+//   main [port]
+#include "ratelimit/client.h"
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <string_view>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace ratelimit::client;
+using ratelimit::Units;
+
+// [a check]
+const Policy kPolicy{token_bucket(20, 10, 1s), as("daily", fixed(10'000, 24h))};
+
+int status_for(Client& client, std::string_view caller) {
+  const Answer answer = client.check("api:" + std::string(caller), kPolicy);
+  if (answer.allowed()) return 200;
+  std::printf("Retry-After: %lld\n",
+              static_cast<long long>(std::chrono::ceil<std::chrono::seconds>(answer.wait).count()));
+  return 429;
+}
+// [end]
+
+// [a hot subject]
+bool may_go_on(Client& client) {
+  static const Policy kEverybody{token_bucket(100'000, 100'000, 1s)};
+  return client.check("api:everybody", kEverybody, {.lease = Units(500)}).allowed();
+}
+// [end]
+
+// [reserve and settle]
+bool complete(Client& client, Units estimate, Units (*work)()) {
+  static const Policy kTokens{token_bucket(10'000, 10'000, 1min)};
+  const Answer hold = client.reserve("llm:acme", 2min, kTokens, {.cost = estimate});
+  if (!hold.allowed()) return false;
+  client.settle("llm:acme", hold.id, work(), kTokens);
+  return true;
+}
+// [end]
+
+// [a limiter]
+bool is_free_call_allowed(Client& client, std::string_view user) {
+  static const Policy kFree = Policy::stored();
+  const Answer answer = client.check("api:free", kFree, {.subject = user});
+  if (answer.source == Source::error) std::fprintf(stderr, "%s\n", answer.error.c_str());
+  return answer.allowed();
+}
+// [end]
+
+int serve(int port) {
+  // [a client]
+  Client client({.servers = {{.host = "127.0.0.1", .port = port}},
+                 .deadline = 2ms,
+                 .without_server = Without::local,
+                 .share = {.numerator = 1, .denominator = 4}});
+  // [end]
+  std::printf("%d\n", status_for(client, "alice"));
+  std::printf("%s\n", may_go_on(client) ? "go on" : "too many");
+  std::printf("%s\n", complete(client, Units(6000), [] { return Units(1500); }) ? "complete" : "try later");
+  std::printf("%s\n", is_free_call_allowed(client, "bob") ? "go on" : "no");
+  // [metrics]
+  std::fputs(metrics_text(client.counts()).c_str(), stdout);
+  std::printf("circuit breaker: %s\n", name_of(client.breaker()));
+  // [end]
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return serve(argc > 1 ? std::atoi(argv[1]) : 6379);
+  } catch (const std::exception& problem) {
+    std::fprintf(stderr, "%s\n", problem.what());
+    return 1;
+  }
+}

@@ -1,0 +1,131 @@
+// What a client did, in numbers, for an endpoint of metrics. They only grow. Depends on answers.
+#ifndef RATELIMIT_CLIENT_COUNTERS_H
+#define RATELIMIT_CLIENT_COUNTERS_H
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "ratelimit/client/answer.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit::client {
+
+/// Of things that happen once to a call, or to a server; how calls were answered is counted beside them.
+enum class Event : std::uint8_t {
+  connected,
+  moved,
+  asked,
+  breaker_opened,
+  lease_taken,
+  units_leased,  ///< = served + refunded + expired, and what is in leases now
+  units_served,
+  units_refunded,
+  units_expired,    ///< not given back: they had flowed back, or their window had ended, or nobody answered
+  local_undecided,  ///< denied, since there was no room, or the limits are not known
+};
+inline constexpr std::size_t kEvents = 10;
+
+[[nodiscard]] constexpr std::string_view name_of(Source source) {
+  constexpr std::array<std::string_view, kSources> kNames{"server",      "remembered", "lease",  "fail_open",
+                                                          "fail_closed", "local",      "nobody", "error"};
+  return kNames[static_cast<std::size_t>(source)];
+}
+[[nodiscard]] constexpr std::string_view name_of(Failure failure) {
+  constexpr std::array<std::string_view, kFailures> kNames{
+      "none", "timeout", "refused", "closed", "garbage", "server_error", "left_alone", "busy", "redirected"};
+  return kNames[static_cast<std::size_t>(failure)];
+}
+[[nodiscard]] constexpr std::string_view name_of(Event event) {
+  constexpr std::array<std::string_view, kEvents> kNames{
+      "connected",    "moved",        "asked",          "breaker_opened", "lease_taken",
+      "units_leased", "units_served", "units_refunded", "units_expired",  "local_undecided"};
+  return kNames[static_cast<std::size_t>(event)];
+}
+
+/// At one instant; as far as calls are going on, roughly.
+struct Counts {
+  std::array<std::uint64_t, kSources> granted{};
+  std::array<std::uint64_t, kSources> denied{};
+  std::array<std::uint64_t, kFailures> failures{};  ///< of calls, and of refunds of leases
+  std::array<std::uint64_t, kEvents> events{};
+
+  [[nodiscard]] std::uint64_t granted_by(Source source) const { return granted[static_cast<std::size_t>(source)]; }
+  [[nodiscard]] std::uint64_t denied_by(Source source) const { return denied[static_cast<std::size_t>(source)]; }
+  [[nodiscard]] std::uint64_t answered_by(Source source) const { return granted_by(source) + denied_by(source); }
+  [[nodiscard]] std::uint64_t of(Failure failure) const { return failures[static_cast<std::size_t>(failure)]; }
+  [[nodiscard]] std::uint64_t of(Event event) const { return events[static_cast<std::size_t>(event)]; }
+  [[nodiscard]] std::uint64_t calls() const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < kSources; ++i) sum += granted[i] + denied[i];
+    return sum;
+  }
+};
+
+class Counters {
+ public:
+  void count(const Answer& answer) { add((answer.allowed() ? granted_ : denied_)[index(answer.source)], 1); }
+  void count(Failure failure) {
+    if (failure != Failure::none) add(failures_[index(failure)], 1);
+  }
+  void count(Event event) { add(events_[index(event)], 1); }
+  void count(Event event, Units units) { add(events_[index(event)], static_cast<std::uint64_t>(units.count())); }
+
+  [[nodiscard]] Counts now() const {
+    Counts counts;
+    copy(granted_, counts.granted);
+    copy(denied_, counts.denied);
+    copy(failures_, counts.failures);
+    copy(events_, counts.events);
+    return counts;
+  }
+
+ private:
+  using Counter = std::atomic<std::uint64_t>;
+
+  template <class Enum>
+  static std::size_t index(Enum value) {
+    return static_cast<std::size_t>(value);
+  }
+  static void add(Counter& counter, std::uint64_t much) { counter.fetch_add(much, std::memory_order_relaxed); }
+  template <std::size_t n>
+  static void copy(const std::array<Counter, n>& from, std::array<std::uint64_t, n>& to) {
+    for (std::size_t i = 0; i < n; ++i) to[i] = from[i].load(std::memory_order_relaxed);
+  }
+
+  std::array<Counter, kSources> granted_{};
+  std::array<Counter, kSources> denied_{};
+  std::array<Counter, kFailures> failures_{};
+  std::array<Counter, kEvents> events_{};
+};
+
+/// In the text format of Prometheus.
+[[nodiscard]] inline std::string metrics_text(const Counts& counts) {
+  std::string text = "# TYPE ratelimit_client_calls_total counter\n";
+  const auto add = [&text](std::string_view name, std::string_view labels, std::uint64_t value) {
+    text.append(name).append("{").append(labels).append("} ").append(std::to_string(value)).append("\n");
+  };
+  for (std::size_t i = 0; i < kSources; ++i) {
+    const std::string source = "source=\"" + std::string(name_of(static_cast<Source>(i))) + "\",outcome=";
+    add("ratelimit_client_calls_total", source + "\"granted\"", counts.granted[i]);
+    add("ratelimit_client_calls_total", source + "\"denied\"", counts.denied[i]);
+  }
+  text += "# TYPE ratelimit_client_failures_total counter\n";
+  for (std::size_t i = 1; i < kFailures; ++i) {
+    const std::string kind = "kind=\"" + std::string(name_of(static_cast<Failure>(i))) + "\"";
+    add("ratelimit_client_failures_total", kind, counts.failures[i]);
+  }
+  text += "# TYPE ratelimit_client_events_total counter\n";
+  for (std::size_t i = 0; i < kEvents; ++i) {
+    const std::string kind = "kind=\"" + std::string(name_of(static_cast<Event>(i))) + "\"";
+    add("ratelimit_client_events_total", kind, counts.events[i]);
+  }
+  return text;
+}
+
+}  // namespace ratelimit::client
+
+#endif  // RATELIMIT_CLIENT_COUNTERS_H

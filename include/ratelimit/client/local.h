@@ -1,0 +1,161 @@
+// Deciding without the server: the same limits, a part of each, and the states of this process alone.
+//
+// So many subjects at most. Where there is no room for one more, and nobody is idle, the newcomer is denied: to forget
+// somebody would be to grant him his share anew. Depends on policies and operations.
+#ifndef RATELIMIT_CLIENT_LOCAL_H
+#define RATELIMIT_CLIENT_LOCAL_H
+
+#include <array>
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "ratelimit/client/answer.h"
+#include "ratelimit/client/policy.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit::client {
+
+class LocalLimiter {
+ public:
+  LocalLimiter(std::size_t most, const Share& share) : most_(most), share_(share) {}
+
+  // Each answers none if there is no room, or the limits are not known.
+
+  [[nodiscard]] std::optional<Answer> check(const std::string& name, const Policy& policy, const Request& request,
+                                            Instant now) {
+    State* state = find_or_add(name, policy, now);
+    if (state == nullptr) return std::nullopt;
+    const Verdict verdict = state->decide(request, now);
+    if (verdict.decision.outcome == Outcome::granted) {
+      state->perform({.kind = Operation::Kind::charge,
+                      .at = now,
+                      .units = verdict.decision.granted,
+                      .span = verdict.turn,
+                      .id = request.id});
+    }
+    return answer_of(*state->limits, verdict);
+  }
+
+  [[nodiscard]] std::optional<Answer> peek(const std::string& name, const Policy& policy, const Request& request,
+                                           Instant now) {
+    State* state = find_or_add(name, policy, now);
+    if (state == nullptr) return std::nullopt;
+    return answer_of(*state->limits, state->decide(request, now));
+  }
+
+  [[nodiscard]] std::optional<Answer> reserve(const std::string& name, const Policy& policy, const Request& request,
+                                              Span ttl, Instant now) {
+    State* state = find_or_add(name, policy, now);
+    if (state == nullptr) return std::nullopt;
+    state->perform({.kind = Operation::Kind::collect, .at = now});
+    const Verdict verdict = decide_reservation(*state->limits, state->cells, state->reservations, request, now);
+    if (verdict.decision.outcome == Outcome::granted) {
+      state->perform({.kind = Operation::Kind::reserve,
+                      .at = now,
+                      .units = verdict.decision.granted,
+                      .span = ttl,
+                      .id = request.id});
+    }
+    return answer_of(*state->limits, verdict);
+  }
+
+  /// Ends a hold that was made here; false if there is none.
+  bool settle(const std::string& name, const Policy& policy, std::string_view id, Units actual, Instant now) {
+    const auto found = states_.find(name + policy.name());
+    if (found == states_.end() || !has_hold(&found->second->reservations, id, now)) return false;
+    found->second->perform({.kind = Operation::Kind::settle, .at = now, .units = actual, .id = id});
+    return true;
+  }
+
+  [[nodiscard]] std::size_t size() const { return states_.size(); }
+
+ private:
+  static constexpr std::size_t kMostPolicies = 1024;
+  static constexpr int kLooks = 8;
+
+  struct State {
+    explicit State(std::shared_ptr<const Limits> shared) : limits(std::move(shared)) { construct_idle(*limits, cells); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    ~State() { destroy(*limits, cells); }
+
+    [[nodiscard]] Verdict decide(const Request& request, Instant now) {
+      if (!reservations.empty()) perform({.kind = Operation::Kind::collect, .at = now});
+      return ratelimit::decide(*limits, cells, reservations.turn, request, now);
+    }
+    bool perform(const Operation& operation) { return Account(*limits, cells, reservations).perform(operation); }
+    [[nodiscard]] bool is_idle(Instant now) const {
+      return reservations.idle_at() <= now && idle_at(*limits, cells) <= now;
+    }
+
+    std::shared_ptr<const Limits> limits;
+    std::array<Cell, kMaxLimits> cells;
+    Reservations reservations;
+    std::list<std::string>::iterator place;
+  };
+
+  static Answer answer_of(const Limits& limits, const Verdict& verdict) {
+    const Decision& decision = verdict.decision;
+    Answer answer;
+    answer.outcome = decision.outcome;
+    answer.granted = decision.granted;
+    answer.limit = decision.size;
+    answer.remaining = decision.remaining;
+    if (decision.outcome != Outcome::never) answer.wait = std::chrono::ceil<std::chrono::milliseconds>(decision.wait);
+    answer.reset = std::chrono::ceil<std::chrono::milliseconds>(decision.reset);
+    answer.label = limits.label(verdict.binding);
+    answer.source = Source::local;
+    return answer;
+  }
+
+  State* find_or_add(const std::string& name, const Policy& policy, Instant now) {
+    std::string full = name + policy.name();
+    if (const auto found = states_.find(full); found != states_.end()) return found->second.get();
+    std::shared_ptr<const Limits> limits = part_of_policy(policy);
+    if (limits == nullptr || !make_room(now)) return nullptr;
+    auto state = std::make_unique<State>(std::move(limits));
+    state->place = order_.insert(order_.end(), full);
+    return states_.emplace(std::move(full), std::move(state)).first->second.get();
+  }
+
+  /// Looks at a few, another few each time: no call takes long, and whoever is idle is found in the end.
+  bool make_room(Instant now) {
+    for (int looks = 0; looks < kLooks && states_.size() >= most_ && !order_.empty(); ++looks) {
+      const auto found = states_.find(order_.front());
+      if (found->second->is_idle(now)) {
+        states_.erase(found);
+        order_.pop_front();
+      } else {
+        order_.splice(order_.end(), order_, order_.begin());
+      }
+    }
+    return states_.size() < most_;
+  }
+
+  std::shared_ptr<const Limits> part_of_policy(const Policy& policy) {
+    if (policy.limits() == nullptr) return nullptr;
+    if (const auto found = parts_.find(policy.name()); found != parts_.end()) return found->second;
+    std::optional<Limits> part = part_of(*policy.limits(), share_);
+    if (!part) return nullptr;
+    if (parts_.size() >= kMostPolicies) parts_.clear();  // whoever uses them has them still
+    return parts_.emplace(policy.name(), std::make_shared<const Limits>(std::move(*part))).first->second;
+  }
+
+  std::size_t most_;
+  Share share_;
+  std::unordered_map<std::string, std::unique_ptr<State>> states_;
+  std::list<std::string> order_;  ///< in which idle ones are looked for
+  std::unordered_map<std::string, std::shared_ptr<const Limits>> parts_;
+};
+
+}  // namespace ratelimit::client
+
+#endif  // RATELIMIT_CLIENT_LOCAL_H

@@ -1,0 +1,137 @@
+#include "ratelimit/client/reply.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+
+namespace ratelimit::client::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+Value number(std::int64_t value) { return {.kind = Value::Kind::integer, .integer = value, .text = {}, .items = {}}; }
+Value text(std::string value) {
+  return {.kind = Value::Kind::text, .integer = 0, .text = std::move(value), .items = {}};
+}
+
+Value reply(std::initializer_list<std::int64_t> numbers, std::string label = "fixed") {
+  Value list{.kind = Value::Kind::list, .integer = 0, .text = {}, .items = {}};
+  for (const std::int64_t each : numbers) list.items.push_back(number(each));
+  list.items.push_back(text(std::move(label)));
+  return list;
+}
+
+TEST(Reply, IsReadAsWhatItSays) {
+  const auto answer = parse_answer(reply({3, 10, 7, 0, 1500}, "burst"), {Units(3)});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->outcome, Outcome::granted);
+  EXPECT_EQ(answer->granted, Units(3));
+  EXPECT_EQ(answer->limit, Units(10));
+  EXPECT_EQ(answer->remaining, Units(7));
+  EXPECT_EQ(answer->reset, 1500ms);
+  EXPECT_EQ(answer->label, "burst");
+  EXPECT_EQ(answer->source, Source::server);
+  EXPECT_TRUE(answer->allowed());
+}
+
+TEST(Reply, OfADenialSaysHowLongToWaitOrThatItIsForEver) {
+  EXPECT_EQ(parse_answer(reply({0, 10, 0, 250, 9000}), {Units(1)})->wait, 250ms);
+  EXPECT_EQ(parse_answer(reply({0, 10, 0, 250, 9000}), {Units(1)})->outcome, Outcome::denied);
+  EXPECT_EQ(parse_answer(reply({0, 10, 10, -1, 0}), {Units(11)})->outcome, Outcome::never);
+}
+
+TEST(Reply, MayHaveAnIdOrNone) {
+  Value with = reply({1, 10, 9, 0, 10});
+  with.items.push_back(text("worker"));
+  EXPECT_EQ(parse_answer(with, {Units(1)})->id, "worker");
+  EXPECT_TRUE(tells_of_leases(with));
+  Value without = reply({0, 10, 0, 10, 10});
+  EXPECT_FALSE(tells_of_leases(without));
+  without.items.emplace_back();
+  EXPECT_EQ(parse_answer(without, {Units(1)})->id, "");
+}
+
+TEST(Reply, ThatGrantsWhatWasNotAskedForIsGarbage) {
+  EXPECT_FALSE(parse_answer(reply({2, 10, 7, 0, 0}), {Units(1)}));
+  EXPECT_FALSE(parse_answer(reply({1, 10, 7, 0, 0}), {Units(2)})) << "a part, without PARTIAL";
+  EXPECT_TRUE(parse_answer(reply({1, 10, 7, 0, 0}), {.cost = Units(2), .may_be_part = true}));
+  EXPECT_FALSE(parse_answer(reply({3, 10, 7, 0, 0}), {.cost = Units(2), .may_be_part = true}));
+  EXPECT_TRUE(parse_answer(reply({9, 10, 1, 0, 0}), {.cost = Units(2), .may_be_held = true}));
+}
+
+TEST(Reply, ThatIsNoDecisionIsGarbage) {
+  const Expected one{Units(1)};
+  EXPECT_FALSE(parse_answer(Value{}, one));
+  EXPECT_FALSE(parse_answer(number(1), one));
+  EXPECT_FALSE(parse_answer(text("OK"), one));
+  EXPECT_FALSE(parse_answer(reply({1, 10, 9, 0}), one)) << "too short";
+  EXPECT_FALSE(parse_answer(reply({1, 10, 9, 0, 0, 0, 0}), one)) << "too long";
+  for (std::size_t i = 0; i < 5; ++i) {
+    for (const Value& wrong : {text("1"), Value{}, number(-2), number(INT64_MAX), number(INT64_MIN), reply({1})}) {
+      Value broken = reply({1, 10, 9, 0, 0});
+      broken.items[i] = wrong;
+      EXPECT_FALSE(parse_answer(broken, one)) << i;
+    }
+  }
+  EXPECT_FALSE(parse_answer(reply({1, 10, 9, -1, 0}), one)) << "granted, and never";
+  EXPECT_FALSE(parse_answer(reply({0, 10, 9, 0, -1}), one));
+  Value label = reply({1, 10, 9, 0, 0});
+  label.items[5] = number(7);
+  EXPECT_FALSE(parse_answer(label, one));
+}
+
+TEST(Reply, HasTheShapeOfItsCommand) {
+  EXPECT_TRUE(has_shape(number(3), {.kind = Shape::Kind::integer}));
+  EXPECT_FALSE(has_shape(number(-1), {.kind = Shape::Kind::integer}));
+  EXPECT_FALSE(has_shape(text("3"), {.kind = Shape::Kind::integer}));
+  EXPECT_TRUE(has_shape(Value{}, {.kind = Shape::Kind::answer_or_null}));
+  EXPECT_FALSE(has_shape(Value{}, {.kind = Shape::Kind::answer}));
+}
+
+TEST(Redirection, NamesASlotAndANode) {
+  const auto moved = parse_redirection("MOVED 3999 127.0.0.1:6381");
+  ASSERT_TRUE(moved);
+  EXPECT_FALSE(moved->is_ask);
+  EXPECT_EQ(moved->slot, 3999U);
+  EXPECT_EQ(moved->host, "127.0.0.1");
+  EXPECT_EQ(moved->port, 6381);
+  EXPECT_TRUE(parse_redirection("ASK 0 host:1")->is_ask);
+  EXPECT_EQ(parse_redirection("MOVED 1 ::1:6381")->host, "::1");
+  EXPECT_EQ(parse_redirection("MOVED 1 :6381")->host, "") << "the node that says so";
+  EXPECT_EQ(parse_redirection("MOVED 1 ?:6381")->host, "");
+}
+
+TEST(Redirection, ThatMakesNoSenseIsNone) {
+  for (const char* error :
+       {"", "MOVED", "MOVED ", "MOVED 1", "MOVED 1 ", "MOVED 1 host", "MOVED 1 host:", "MOVED 1 host:0",
+        "MOVED 1 host:65536", "MOVED 1 host:99999999999999", "MOVED 16384 host:1", "MOVED -1 host:1", "MOVED x host:1",
+        "MOVED 1 host:1x", "MOVED :1", "moved 1 host:1", "ERR MOVED 1 host:1"}) {
+    EXPECT_FALSE(parse_redirection(error)) << error;
+  }
+}
+
+TEST(Blame, IsTheCallersIfTheCallIsWrong) {
+  for (const char* error :
+       {"ERR capacity must be an integer from 1 to 4294967295", "NOLIMITS this call names no limits",
+        "WRONGTYPE Operation", "NOPERM this user has no permissions", "CROSSSLOT Keys in request",
+        "ERR the key stores other limits: name none"}) {
+    EXPECT_EQ(blame(error), Blame::caller) << error;
+  }
+}
+
+TEST(Blame, IsTheServersIfItCannotAnswerNow) {
+  for (const char* error :
+       {"OOM command not allowed when used memory > 'maxmemory'.", "LOADING Redis is loading the dataset",
+        "READONLY You can't write against a read only replica.", "BUSY Redis is busy", "MISCONF Redis",
+        "CLUSTERDOWN Hash slot not served", "TRYAGAIN Multiple keys", "MASTERDOWN Link with MASTER",
+        "NOAUTH Authentication required.", "NOREPLICAS Not enough", "", "ERR",
+        "ERR unknown command 'RL.CHECK', with args beginning with: ", "ERR max number of clients reached"}) {
+    EXPECT_EQ(blame(error), Blame::server) << error;
+  }
+}
+
+}  // namespace
+}  // namespace ratelimit::client::tests
