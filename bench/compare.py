@@ -156,8 +156,6 @@ def compare(loads: measure.Loads, plan: Plan, choice: Choice, parts: list[str]) 
         tell("bytes a key")
         weighed = [each for each in contenders.BYTES if each in chosen]
         found.key_bytes = {each.name: measure.bytes_a_key(loads[each.server], each, plan.subjects) for each in weighed}
-    if "rates" in parts or "latency" in parts:
-        measure.fill(loads, chosen, plan.subjects)
     if "rates" in parts:
         for pipeline in plan.pipelines:
             tell(f"rates, pipelined by {pipeline}")
@@ -171,7 +169,6 @@ def compare(loads: measure.Loads, plan: Plan, choice: Choice, parts: list[str]) 
     if "limits" in parts:
         tell("by limits")
         limits = choice.among(list(contenders.LIMITS.values()))
-        measure.fill(loads, limits, plan.subjects)
         found.by_limits = measure.rates(loads, limits, plan, contenders.TARGET_PIPELINE, plan.subjects)
     if "entries" in parts:
         tell("by entries")

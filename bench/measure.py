@@ -14,21 +14,32 @@ from server import Server
 Loads = dict[str, Load]  # by the names of servers
 
 
-def turns(plan: Plan, candidates: list[Contender]):
-    """Each contender once a round, in an order that is drawn anew for every round."""
+def rounds(plan: Plan, candidates: list[Contender]):
+    """All contenders for each round, in an order that is drawn anew."""
     order = random.Random(plan.seed)
     for _ in range(plan.rounds):
-        yield from order.sample(candidates, len(candidates))
+        yield order.sample(candidates, len(candidates))
+
+
+def turns(plan: Plan, candidates: list[Contender]):
+    """Each contender once a round."""
+    for round_ in rounds(plan, candidates):
+        yield from round_
 
 
 def rates(loads: Loads, candidates: list[Contender], plan: Plan, pipeline: int, subjects: int) -> dict[str, Samples]:
+    """Each round has its keys anew: where they lie in memory decides how often they miss the processor's caches, and
+    would otherwise favour the same contender in all rounds."""
     samples = {each.name: Samples() for each in candidates}
-    for contender in turns(plan, candidates):
-        samples[contender.name].of.append(loads[contender.server].sample(contender, pipeline, subjects))
+    for round_ in rounds(plan, candidates):
+        fill(loads, round_, subjects)
+        for contender in round_:
+            samples[contender.name].of.append(loads[contender.server].sample(contender, pipeline, subjects))
     return samples
 
 
 def latencies(loads: Loads, candidates: list[Contender], plan: Plan) -> dict[str, list[Latency]]:
+    fill(loads, candidates, plan.subjects)
     result: dict[str, list[Latency]] = {each.name: [] for each in candidates}
     for contender in turns(plan, candidates):
         result[contender.name].append(loads[contender.server].latency(contender, plan.subjects))
@@ -46,7 +57,6 @@ def fill(loads: Loads, candidates: list[Contender], subjects: int) -> None:
 def by_subjects(loads: Loads, candidates: list[Contender], plan: Plan) -> dict[int, dict[str, Samples]]:
     result = {}
     for subjects in plan.many_subjects:
-        fill(loads, candidates, subjects)
         result[subjects] = rates(loads, candidates, plan, contenders.TARGET_PIPELINE, subjects)
     return result
 
