@@ -1,30 +1,10 @@
-"""The server that the clients speak to: one for all of them, and empty for each."""
+"""The server that the clients speak to."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "server"))  # where the harness is
 
-from harness import Server
-
-
-@pytest.fixture(scope="session")
-def started_server() -> Iterator[Server]:
-    server = Server()
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def server(started_server: Server) -> Iterator[Server]:
-    with started_server.client() as db:
-        db.do("FLUSHALL SYNC")
-    yield started_server
-    started_server.assert_well()
+from one_server import server, started_server  # noqa: E402, F401

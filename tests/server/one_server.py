@@ -1,0 +1,26 @@
+"""Fixtures of a folder whose tests share one server: it is empty for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness import Server
+
+
+@pytest.fixture(scope="session")
+def started_server() -> Iterator[Server]:
+    server = Server()
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def server(started_server: Server) -> Iterator[Server]:
+    with started_server.client() as db:
+        db.do("FLUSHALL SYNC")
+    yield started_server
+    started_server.assert_well()
