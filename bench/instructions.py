@@ -19,6 +19,7 @@ TOLERANCE = 1.03
 SUBJECTS, CALLS = 100, 5000
 BUCKET = "1000000 97 1h"  # never used up; its interval is no whole number of nanoseconds
 DISPATCHER = "RedisModuleCommandDispatcher"  # the server's function around every command of a module
+CALL = "call"  # its function around every command, which does the rest: statistics, propagation
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,23 @@ KINDS = [
     Kind("RL.CHECK of a limiter FOR a subject", "RL.CHECK dense FOR u{s}", f"RL.DEFINE dense TOKENBUCKET {BUCKET}"),
     Kind("RL.PEEK", "RL.PEEK p{s}", f"RL.TOKENBUCKET p{{s}} {BUCKET}"),
 ]
+# The server's own, to compare with in its `call`.
+OTHERS = [
+    Kind("INCR, keys with a TTL", "INCR i{s}", "SET i{s} 0 EX 86400"),
+    Kind("SET key value PX ttl", "SET v{s} value PX 86400000"),
+]
 
 
 class Counter:
-    """A server under callgrind, which counts only inside the commands of modules."""
+    """A server under callgrind, which counts only inside one of its functions."""
 
-    def __init__(self, directory: str):
+    def __init__(self, directory: str, function: str, append_only: bool):
         self._directory = Path(directory)
         self._socket = self._directory / "socket"
         program = [os.environ["RATELIMIT_SERVER"], "--port", "0", "--unixsocket", str(self._socket), "--save", ""]
         program += ["--dir", directory, "--loadmodule", os.environ["RATELIMIT_MODULE"]]
-        callgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={DISPATCHER}"]
+        program += ["--appendonly", "yes" if append_only else "no"]
+        callgrind = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={function}"]
         output = (self._directory / "log").open("wb")
         self._process = subprocess.Popen(
             [*callgrind, f"--callgrind-out-file={directory}/counts", *program], stdout=output, stderr=output
@@ -131,9 +138,18 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--store", action="store_true")
     parser.add_argument("--where", metavar="NAME")
+    parser.add_argument("--in-call", action="store_true")
+    parser.add_argument("--append-only", action="store_true")
     given = parser.parse_args()
-    kinds = [kind for kind in KINDS if not given.where or given.where.lower() in kind.name.lower()]
-    with tempfile.TemporaryDirectory(prefix="ratelimit-instructions-") as directory, Counter(directory) as counter:
+    if (given.in_call or given.append_only) and (given.check or given.store):
+        parser.error("what is stored was counted in the commands, without an append-only file")
+    known = KINDS + OTHERS if given.in_call else KINDS
+    kinds = [kind for kind in known if not given.where or given.where.lower() in kind.name.lower()]
+    function = CALL if given.in_call else DISPATCHER
+    with (
+        tempfile.TemporaryDirectory(prefix="ratelimit-instructions-") as directory,
+        Counter(directory, function, given.append_only) as counter,
+    ):
         here = circumstances(counter.server())
         counted, files = {}, {}
         for kind in kinds:
@@ -144,7 +160,7 @@ def main() -> None:
 
 
 def report(counted: dict[str, float], here: str, given: argparse.Namespace) -> None:
-    there, figures = stored()
+    there, figures = stored() if not (given.in_call or given.append_only) else ("nothing of this kind", {})
     print(f"instructions a call: {here}; stored: {there or 'nothing'}\n")
     slower = []
     for name, count in counted.items():
