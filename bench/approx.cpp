@@ -12,9 +12,9 @@
 #include <random>
 #include <vector>
 
+#include "ratelimit/algorithms/sliding_window_counter.h"
+#include "ratelimit/algorithms/sliding_window_log.h"
 #include "ratelimit/decision.h"
-#include "ratelimit/sliding_log.h"
-#include "ratelimit/sliding_window.h"
 #include "ratelimit/units.h"
 
 namespace {

@@ -16,19 +16,19 @@
 #include <string_view>
 #include <vector>
 
-#include "keyed_hash.h"
-#include "limits_pool.h"
-#include "ratelimit/concurrent.h"
-#include "ratelimit/fixed_window.h"
-#include "ratelimit/leaky_bucket.h"
+#include "ratelimit/algorithms/concurrent.h"
+#include "ratelimit/algorithms/fixed_window.h"
+#include "ratelimit/algorithms/leaky_bucket.h"
+#include "ratelimit/algorithms/quota.h"
+#include "ratelimit/algorithms/sliding_window_counter.h"
+#include "ratelimit/algorithms/sliding_window_log.h"
+#include "ratelimit/algorithms/token_bucket.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operations.h"
-#include "ratelimit/quota.h"
-#include "ratelimit/sliding_log.h"
-#include "ratelimit/sliding_window.h"
-#include "ratelimit/token_bucket.h"
 #include "ratelimit/units.h"
-#include "table.h"
+#include "storage/hash_table.h"
+#include "storage/keyed_hash.h"
+#include "storage/limits_pool.h"
 
 namespace {
 

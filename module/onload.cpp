@@ -6,12 +6,12 @@
 #include <string>
 #include <string_view>
 
-#include "command_table.h"
-#include "data_type.h"
-#include "errors.h"
+#include "commands/command_table.h"
+#include "commands/errors.h"
+#include "keyspace/data_type.h"
+#include "keyspace/module.h"
 #include "ratelimit/version.h"
 #include "server/api.h"
-#include "state.h"
 
 namespace ratelimit {
 namespace {

@@ -102,9 +102,9 @@ install_with_services_off() (
   [[ -z $policy ]] || "${sudo[@]}" update-rc.d redis-server disable || true
 )
 
-# The libraries for Node.js that tests and examples use, as tests/clients locks them, installed outside the tree.
+# The libraries for Node.js that tests and examples use, as tests/client_libraries locks them, installed outside the tree.
 ensure_node_libraries() {
-  local from=$root/tests/clients to=$build_dir/node
+  local from=$root/tests/client_libraries to=$build_dir/node
   ! cmp -s "$from/package-lock.json" "$to/installed.json" || return 0
   rm -rf "$to"
   mkdir -p "$to"

@@ -1,4 +1,4 @@
-// What a service asks for each request, and what it exports. docs/client.md shows parts of this file.
+// What a service asks for each request, and what it exports. docs/cpp-client.md shows parts of this file.
 //   main [port]
 #include "ratelimit/client.h"
 

@@ -6,7 +6,7 @@
 //     if (client.check("api", policy, {.subject = "alice"})) …
 //
 // All methods may be called from any thread. Header-only; needs hiredis and threads: link ratelimit::client. What each
-// choice costs is in docs/client.md. This file is the thin part: what decides is in client/, each file by itself.
+// choice costs is in docs/cpp-client.md. This file is the thin part: what decides is in client/, each file by itself.
 #ifndef RATELIMIT_CLIENT_H
 #define RATELIMIT_CLIENT_H
 

@@ -21,16 +21,16 @@
 #include <variant>
 #include <vector>
 
+#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/concurrent.h"
+#include "ratelimit/algorithms/fixed_window.h"
+#include "ratelimit/algorithms/leaky_bucket.h"
+#include "ratelimit/algorithms/quota.h"
+#include "ratelimit/algorithms/sliding_window_counter.h"
+#include "ratelimit/algorithms/sliding_window_log.h"
+#include "ratelimit/algorithms/token_bucket.h"
 #include "ratelimit/bounded_list.h"
-#include "ratelimit/calendar.h"
-#include "ratelimit/concurrent.h"
 #include "ratelimit/decision.h"
-#include "ratelimit/fixed_window.h"
-#include "ratelimit/leaky_bucket.h"
-#include "ratelimit/quota.h"
-#include "ratelimit/sliding_log.h"
-#include "ratelimit/sliding_window.h"
-#include "ratelimit/token_bucket.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {

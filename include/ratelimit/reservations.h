@@ -9,7 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "ratelimit/roster.h"
+#include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {

@@ -11,12 +11,12 @@
 #include <string_view>
 #include <vector>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace.h"
-#include "ratelimit/standings.h"
-#include "reply.h"
-#include "state.h"
+#include "commands/reply.h"
+#include "keyspace/module.h"
+#include "keyspace/open_key.h"
+#include "ratelimit/http/limit_status.h"
 
 namespace ratelimit::commands {
 namespace {

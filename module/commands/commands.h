@@ -4,8 +4,8 @@
 
 #include <optional>
 
-#include "call.h"
-#include "errors.h"
+#include "commands/call.h"
+#include "commands/errors.h"
 
 namespace ratelimit::commands {
 

@@ -1,9 +1,9 @@
 // RL.DEBUG: moves the clock by hand, for tests. There only when the module is loaded with DEBUG.
 #include <optional>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "state.h"
+#include "keyspace/module.h"
 
 namespace ratelimit::commands {
 

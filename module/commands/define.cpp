@@ -1,10 +1,10 @@
 // RL.DEFINE: stores limits in a key, which makes it a limiter.
 #include <optional>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace.h"
-#include "state.h"
+#include "keyspace/module.h"
+#include "keyspace/open_key.h"
 
 namespace ratelimit::commands {
 

@@ -5,10 +5,10 @@
 #include <optional>
 #include <string_view>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace.h"
-#include "state.h"
+#include "keyspace/module.h"
+#include "keyspace/open_key.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -3,12 +3,12 @@
 #include <string_view>
 #include <utility>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "data_type.h"
-#include "keyspace.h"
-#include "reply.h"
-#include "state.h"
+#include "commands/reply.h"
+#include "keyspace/data_type.h"
+#include "keyspace/module.h"
+#include "keyspace/open_key.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -1,11 +1,11 @@
 // RL.PEEK: what RL.CHECK would answer, taking nothing.
 #include <optional>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace.h"
-#include "reply.h"
-#include "state.h"
+#include "commands/reply.h"
+#include "keyspace/module.h"
+#include "keyspace/open_key.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -3,11 +3,11 @@
 #include <string>
 #include <string_view>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace.h"
-#include "reply.h"
-#include "state.h"
+#include "commands/reply.h"
+#include "keyspace/module.h"
+#include "keyspace/open_key.h"
 
 namespace ratelimit::commands {
 namespace {

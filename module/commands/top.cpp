@@ -4,9 +4,9 @@
 #include <optional>
 #include <vector>
 
-#include "arguments.h"
+#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace.h"
+#include "keyspace/open_key.h"
 
 namespace ratelimit::commands {
 

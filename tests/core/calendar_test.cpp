@@ -1,4 +1,4 @@
-#include "ratelimit/calendar.h"
+#include "ratelimit/algorithms/calendar.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "ratelimit/codec.h"
+#include "ratelimit/codec/codec.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "ratelimit/concurrent.h"
+#include "ratelimit/algorithms/concurrent.h"
 
 #include <gtest/gtest.h>
 

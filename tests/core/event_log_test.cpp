@@ -1,4 +1,4 @@
-#include "ratelimit/event_log.h"
+#include "ratelimit/algorithms/event_log.h"
 
 #include <gtest/gtest.h>
 

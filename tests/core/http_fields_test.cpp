@@ -1,4 +1,4 @@
-#include "ratelimit/http_fields.h"
+#include "ratelimit/http/http_fields.h"
 
 #include <gtest/gtest.h>
 

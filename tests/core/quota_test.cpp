@@ -1,4 +1,4 @@
-#include "ratelimit/quota.h"
+#include "ratelimit/algorithms/quota.h"
 
 #include <gtest/gtest.h>
 

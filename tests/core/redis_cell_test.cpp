@@ -1,5 +1,5 @@
 // What redis-cell leaves in a key means the same to a bucket as it did to redis-cell, but exactly; whatever the number is.
-#include "ratelimit/redis_cell.h"
+#include "ratelimit/codec/redis_cell.h"
 
 #include <gtest/gtest.h>
 

@@ -14,11 +14,11 @@
 #include <string_view>
 #include <vector>
 
-#include "arguments.h"
+#include "commands/arguments.h"
+#include "commands/errors.h"
+#include "commands/reply.h"
 #include "core/oracle.h"
-#include "errors.h"
 #include "fuzz.h"
-#include "reply.h"
 
 namespace ratelimit::fuzz {
 namespace {

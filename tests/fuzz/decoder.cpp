@@ -15,12 +15,12 @@
 #include <string_view>
 #include <utility>
 
-#include "dense.h"
 #include "fuzz.h"
-#include "limits_pool.h"
-#include "ratelimit/codec.h"
-#include "value.h"
-#include "zones.h"
+#include "ratelimit/codec/codec.h"
+#include "server/zones.h"
+#include "storage/limits_pool.h"
+#include "storage/subject_table.h"
+#include "storage/value.h"
 
 namespace ratelimit::fuzz {
 namespace {

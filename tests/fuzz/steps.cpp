@@ -16,10 +16,10 @@
 #include "core/oracle.h"
 #include "core/subject.h"
 #include "fuzz.h"
-#include "limits_pool.h"
-#include "ratelimit/codec.h"
-#include "value.h"
-#include "zones.h"
+#include "ratelimit/codec/codec.h"
+#include "server/zones.h"
+#include "storage/limits_pool.h"
+#include "storage/value.h"
 
 namespace ratelimit::fuzz {
 namespace {

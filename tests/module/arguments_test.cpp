@@ -1,5 +1,5 @@
 // The parser of commands, without a server.
-#include "arguments.h"
+#include "commands/arguments.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "ratelimit/limits.h"
-#include "zones.h"
+#include "server/zones.h"
 
 namespace ratelimit {
 namespace {

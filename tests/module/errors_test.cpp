@@ -1,5 +1,5 @@
 // What users read when something is wrong.
-#include "errors.h"
+#include "commands/errors.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "keyed_hash.h"
+#include "storage/keyed_hash.h"
 
 #include <gtest/gtest.h>
 

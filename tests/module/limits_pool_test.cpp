@@ -1,5 +1,5 @@
 // Equal limits are kept once, for as long as someone has them.
-#include "limits_pool.h"
+#include "storage/limits_pool.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "zones.h"
+#include "server/zones.h"
 
 namespace ratelimit {
 namespace {

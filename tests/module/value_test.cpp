@@ -1,5 +1,5 @@
 // What a key holds, outside of a server.
-#include "value.h"
+#include "storage/value.h"
 
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -14,8 +14,8 @@
 #include <span>
 #include <string>
 
-#include "ratelimit/codec.h"
-#include "zones.h"
+#include "ratelimit/codec/codec.h"
+#include "server/zones.h"
 
 namespace ratelimit {
 namespace {

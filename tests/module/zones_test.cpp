@@ -1,6 +1,6 @@
 // The zones of the system, against a second opinion. Howard Hinnant's date reads the same files by other code, as far
 // as their tables go (2037); from then on a rule holds, and it is the C library's reading that counts.
-#include "zones.h"
+#include "server/zones.h"
 
 #include <date/tz.h>
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/calendar.h"
+#include "ratelimit/algorithms/calendar.h"
 
 namespace ratelimit {
 namespace {

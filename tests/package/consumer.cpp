@@ -1,8 +1,8 @@
 #include <chrono>
 
-#include "ratelimit/codec.h"
+#include "ratelimit/algorithms/token_bucket.h"
+#include "ratelimit/codec/codec.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/token_bucket.h"
 
 int main() {
   using namespace std::chrono_literals;

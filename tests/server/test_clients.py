@@ -1,4 +1,4 @@
-"""The programs that come with the server: redis-cli and redis-benchmark. Libraries are tried in tests/clients."""
+"""The programs that come with the server: redis-cli and redis-benchmark. Libraries are tried in tests/client_libraries."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/calendar.h"
+#include "ratelimit/algorithms/calendar.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
 

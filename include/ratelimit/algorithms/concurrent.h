@@ -1,0 +1,235 @@
+// At most `limit` units held at once: each holder has a lease, which it can end, and which ends by itself.
+//
+// A lease has an id. Taking the same id again renews the lease: it counts once, with its newest cost, and ends a whole
+// lease later. Depends on units, decisions and the roster.
+//
+//     taken |----- lease -----| ends by itself
+//        taken |-- renewed |----- lease -----|
+//                  taken |-- released|                ---> time
+#ifndef RATELIMIT_ALGORITHMS_CONCURRENT_H
+#define RATELIMIT_ALGORITHMS_CONCURRENT_H
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/decision.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class Concurrent {
+ public:
+  /// The leases that may still last. Default: none, and nothing allocated.
+  class State {
+   public:
+    State() = default;
+    explicit State(Roster leases) : leases_(std::make_unique<Roster>(std::move(leases))) {}
+    State(const State& other) : leases_(other.leases_ ? std::make_unique<Roster>(*other.leases_) : nullptr) {}
+    State(State&&) noexcept = default;
+    State& operator=(const State& other) { return *this = State(other); }
+    State& operator=(State&&) noexcept = default;
+    ~State() = default;
+
+    /// The leases, if there ever was one.
+    [[nodiscard]] const Roster* leases() const { return leases_.get(); }
+
+    /// Bytes that the state holds beyond itself, and in how many pieces.
+    [[nodiscard]] std::size_t heap_bytes() const { return leases_ ? sizeof(Roster) + leases_->heap_bytes() : 0; }
+    [[nodiscard]] std::size_t heap_pieces() const { return leases_ ? 1 + leases_->heap_pieces() : 0; }
+
+   private:
+    friend class Concurrent;
+    std::unique_ptr<Roster> leases_;
+  };
+
+  /// What a grant does to the state, together with the id of the lease.
+  struct Change {
+    Instant at;
+    Units cost;
+  };
+
+  /// None if a number is out of its range.
+  [[nodiscard]] static constexpr std::optional<Concurrent> make(Units limit, Span lease) {
+    if (!in_range(limit) || !in_range(lease)) return std::nullopt;
+    return Concurrent(limit, lease);
+  }
+
+  [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  /// Decides a call: takes a lease, or renews the one with the id of the call, whose units are then left for it to take.
+  /// Pure and total; a scan of the leases that have ended since the last grant, and for the wait of a denial of those
+  /// that must end.
+  [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
+    const View view = view_at(state, ask.id, now);
+    const Units free = std::max(limit_ - view.used_by_others, kNoUnits);
+    const bool has_room = view.has_slot && view.used_by_others < kMaxUnits;
+    if (ask.cost == kNoUnits) return {standing(has_room ? free : kNoUnits, view, now), {}};
+    if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
+    if (!has_room || (ask.cost > free && !ask.force)) {
+      // Force is denied for want of room alone.
+      const Span wait =
+          std::max(has_room ? Span{} : until_room(view, now), ask.force ? Span{} : until_free(view, ask.cost, now));
+      return {refusal(Outcome::denied, has_room ? free : kNoUnits, wait, view, now), {}};
+    }
+    const Units cost = std::min(ask.cost, kMaxUnits - view.used_by_others);
+    return {{.outcome = Outcome::granted,
+             .granted = ask.cost,
+             .size = limit_,
+             .remaining = std::max(free - cost, kNoUnits),
+             .wait = until_free(view, cost, now),
+             .reset = lease_},
+            {now, cost}};
+  }
+
+  void apply(State& state, const Change& change, std::string_view id) const {
+    forget_ended(state, change.at);
+    apply_ahead(state, change, id);
+  }
+
+  /// Forgets some leases that have ended: more than one call takes, so that none is left over for ever.
+  static void forget_ended(State& state, Instant now) {
+    if (state.leases_) state.leases_->forget_ended(now, kForgottenAtOnce);
+  }
+
+  /// Applies a change that lies ahead of now: leases that will have ended then still last.
+  void apply_ahead(State& state, const Change& change, std::string_view id) const {
+    if (!state.leases_) state.leases_ = std::make_unique<Roster>();
+    state.leases_->clamp_ends(change.at + lease_);
+    state.leases_->put(id, {.end = change.at + lease_, .units = change.cost});
+  }
+
+  /// Whether a change that comes from elsewhere can be applied.
+  [[nodiscard]] static bool accepts(const State& state, const Change& change, std::string_view id) {
+    const View view = view_at(state, id, change.at);
+    return view.has_slot && view.used_by_others + change.cost <= kMaxUnits;
+  }
+
+  /// Units are held, not used up: what ends a lease is its holder, or time.
+  static void give_back(State&, Units, Units, Instant) {}
+
+  /// Whether there is a lease with that id which has not ended.
+  [[nodiscard]] static bool has_lease(const State& state, std::string_view id, Instant now) {
+    if (!state.leases_) return false;
+    const std::optional<Roster::Member> lease = state.leases_->find(id);
+    return lease && lease->end > now;
+  }
+
+  /// Ends the lease with that id. False if there is none, or it has ended already.
+  static bool release(State& state, std::string_view id, Instant now) {
+    return has_lease(state, id, now) && state.leases_->erase(id);
+  }
+
+  /// Whether a lease ends later than one that is taken at `now`: it is of a clock that was ahead, or of a limit with
+  /// longer leases. It counts as one of now, and does so for good once it is clamped.
+  [[nodiscard]] bool is_ahead(const State& state, Instant now) const {
+    return state.leases_ && state.leases_->any_ends_after(now + lease_);
+  }
+  void clamp(State& state, Instant now) const {
+    if (state.leases_) state.leases_->clamp_ends(now + lease_);
+  }
+
+  /// Units that are held at `now`. More than the limit is debt.
+  [[nodiscard]] static Units used(const State& state, Instant now) {
+    return state.leases_ ? state.leases_->units_after(now) : kNoUnits;
+  }
+
+  /// The state in which a holder without a name has just taken `used` units (at most `limit`).
+  [[nodiscard]] State with_used(Units used, Instant now) const {
+    State state;
+    if (used != kNoUnits) apply(state, {now, used}, {});
+    return state;
+  }
+
+  /// Leases are kept whatever the limit becomes. Those that last longer than new ones are ahead.
+  [[nodiscard]] static constexpr bool keeps_state_of(const Concurrent&) { return true; }
+
+  /// From when on `state` behaves as if never used.
+  [[nodiscard]] static Instant idle_at(const State& state) {
+    return state.leases_ ? state.leases_->last_end() : Instant{};
+  }
+
+ private:
+  static constexpr std::size_t kForgottenAtOnce = 64;
+
+  /// What counts at one instant.
+  struct View {
+    const Roster* leases = nullptr;
+    Units used_by_others;
+    Units own;  ///< units of the lease that the call would renew
+    Instant own_end{};
+    bool has_slot = true;  ///< whether one more lease may be kept, or none is needed
+  };
+
+  constexpr Concurrent(Units limit, Span lease) : limit_(limit), lease_(lease) {}
+
+  [[nodiscard]] static View view_at(const State& state, std::string_view id, Instant now) {
+    if (!state.leases_) return {};
+    const Roster& leases = *state.leases_;
+    View view{.leases = &leases, .used_by_others = leases.units_after(now), .own = {}, .own_end = {}, .has_slot = true};
+    const auto own = id.empty() ? std::nullopt : leases.find(id);
+    if (own && own->end > now) {
+      view.own = own->units;
+      view.own_end = own->end;
+      view.used_by_others -= own->units;
+    } else {
+      view.has_slot = leases.count_after(now) < kMaxHolders;
+    }
+    return view;
+  }
+
+  /// Until a cost fits; at the latest, until the lease that is taken now ends.
+  [[nodiscard]] Span until_free(const View& view, Units cost, Instant now) const {
+    const Units missing = view.used_by_others + cost - limit_;
+    if (missing <= kNoUnits) return Span{};
+    if (missing > view.used_by_others) return lease_;
+    return std::min(end_reaching(view, missing, now), now + lease_) - now;
+  }
+
+  /// When the leases of others have ended up to so many units.
+  [[nodiscard]] static Instant end_reaching(const View& view, Units missing, Instant now) {
+    const Instant end = view.leases->end_reaching(missing, now);
+    if (view.own == kNoUnits || view.own_end > end) return end;
+    return view.leases->end_reaching(missing + view.own, now);
+  }
+
+  /// Until one more lease, and one unit, can be kept.
+  [[nodiscard]] Span until_room(const View& view, Instant now) const {
+    const Units too_many = view.used_by_others - kMaxUnits + Units(1);
+    const Instant slot = view.has_slot ? now : view.leases->end_leaving(kMaxHolders - 1, now);
+    const Instant units = too_many > kNoUnits ? end_reaching(view, too_many, now) : now;
+    return std::min(std::max(slot, units), now + lease_) - now;
+  }
+
+  [[nodiscard]] Span until_idle(const View& view, Instant now) const {
+    if (view.used_by_others + view.own == kNoUnits) return Span{};
+    return std::min(view.leases->last_end(), now + lease_) - now;
+  }
+
+  [[nodiscard]] Decision refusal(Outcome outcome, Units remaining, Span wait, const View& view, Instant now) const {
+    return {.outcome = outcome,
+            .granted = kNoUnits,
+            .size = limit_,
+            .remaining = remaining,
+            .wait = wait,
+            .reset = until_idle(view, now)};
+  }
+
+  [[nodiscard]] Decision standing(Units remaining, const View& view, Instant now) const {
+    Decision decision = refusal(Outcome::granted, remaining, Span{}, view, now);
+    if (view.leases != nullptr) decision.wait = until_free(view, kNoUnits, now);
+    return decision;
+  }
+
+  Units limit_;
+  Span lease_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_ALGORITHMS_CONCURRENT_H

@@ -1,0 +1,132 @@
+// At most `limit` units per window, whatever the windows are: what FIXED and QUOTA have in common.
+//
+// A calendar says where the window ends that is open at an instant, and the rest is a counter: the state is the end of
+// the window that was open last, and what was used in it. Depends on units and decisions only.
+//
+//     | window | window |  (idle)  | window |      ---> time
+#ifndef RATELIMIT_ALGORITHMS_COUNTED_WINDOW_H
+#define RATELIMIT_ALGORITHMS_COUNTED_WINDOW_H
+
+#include <algorithm>
+#include <compare>
+#include <cstdint>
+#include <string_view>
+
+#include "ratelimit/decision.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// `Calendar` has `Instant end_after(Instant now)`, the end of a window that is entered at `now` (it lies behind it by no
+/// more than kMaxSpan), and can be compared.
+template <class Calendar>
+class CountedWindow {
+ public:
+  /// The window that was open last ends at `end` (exclusive). Default: as if never used.
+  struct State {
+    Instant end{};
+    std::uint32_t used = 0;
+
+    friend constexpr auto operator<=>(const State&, const State&) = default;
+  };
+  using Change = State;
+
+  [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  /// Decides a call. Pure and total; O(1), and as fast as the calendar is.
+  [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
+    const State current = normalised(state, now);
+    if (ask.cost > left(current) && !ask.force) {
+      const bool possible = ask.cost <= limit_;
+      return {{.outcome = possible ? Outcome::denied : Outcome::never,
+               .granted = kNoUnits,
+               .size = limit_,
+               .remaining = left(current),
+               .wait = possible ? current.end - now : Span{},
+               .reset = until_idle(current, now)},
+              state};
+    }
+    const Units used = std::min(Units(current.used) + ask.cost, kMaxUnits);
+    const State next{current.end, static_cast<std::uint32_t>(used.count())};
+    return {{.outcome = Outcome::granted,
+             .granted = ask.cost,
+             .size = limit_,
+             .remaining = left(next),
+             .wait = used > limit_ ? next.end - now : Span{},
+             .reset = until_idle(next, now)},
+            next};
+  }
+
+  static constexpr void apply(State& state, const Change& change, std::string_view = {}) { state = change; }
+
+  /// Whether a change that comes from elsewhere can be applied. It replaces the state, whatever that is.
+  [[nodiscard]] static constexpr bool accepts(const State&, const Change&, std::string_view = {}) { return true; }
+
+  /// Gives back up to `units` of those used in the window that is open, but not of the `newer` units that were charged
+  /// last.
+  constexpr void give_back(State& state, Units units, Units newer, Instant now) const {
+    const State current = normalised(state, now);
+    const Units back = std::min(units, std::max(Units(current.used) - newer, kNoUnits));
+    if (back == kNoUnits) return;
+    state = {current.end, current.used - static_cast<std::uint32_t>(back.count())};
+    if (state.used == 0) state = {};
+  }
+
+  /// Whether `state` ends later than a window that opens at `now`: it is of a clock that was ahead. It counts as one
+  /// of now, and does so for good once it is clamped.
+  [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const {
+    return state.end > calendar_.end_after(now);
+  }
+  constexpr void clamp(State& state, Instant now) const {
+    if (is_ahead(state, now)) state = normalised(state, now);
+  }
+
+  /// Units used in the window that is open at `now`. More than the limit is debt, which ends with the window.
+  [[nodiscard]] constexpr Units used(const State& state, Instant now) const {
+    return Units(normalised(state, now).used);
+  }
+
+  /// The state in which `used` units (at most `limit`) have just been taken.
+  [[nodiscard]] constexpr State with_used(Units used, Instant now) const {
+    if (used == kNoUnits) return {};
+    return {calendar_.end_after(now), static_cast<std::uint32_t>(used.count())};
+  }
+
+  /// Whether a state of `other` means the same under this limit: the windows are the same.
+  [[nodiscard]] constexpr bool keeps_state_of(const CountedWindow& other) const { return calendar_ == other.calendar_; }
+
+  /// From when on `state` behaves as if never used.
+  [[nodiscard]] static constexpr Instant idle_at(const State& state) { return state.end; }
+
+  /// Whether a decoded state could be one of this limit's. Any such state is safe to decide on.
+  [[nodiscard]] static constexpr bool is_valid(const State& state) {
+    return kEarliest <= state.end && state.end <= kLatest + kMaxSpan;
+  }
+
+ protected:
+  constexpr CountedWindow(Units limit, const Calendar& calendar) : limit_(limit), calendar_(calendar) {}
+
+ private:
+  /// The window that is open at `now`. A window that has ended is as good as none; one that would end too late (the
+  /// clock was ahead) ends as one would that is entered now.
+  [[nodiscard]] constexpr State normalised(const State& state, Instant now) const {
+    const Instant fresh = calendar_.end_after(now);
+    if (state.end <= now) return {fresh, 0};
+    return {std::min(state.end, fresh), state.used};
+  }
+
+  [[nodiscard]] constexpr Units left(const State& current) const {
+    return std::max(limit_ - Units(current.used), kNoUnits);
+  }
+
+  [[nodiscard]] static constexpr Span until_idle(const State& current, Instant now) {
+    return current.used == 0 ? Span{} : current.end - now;
+  }
+
+  Units limit_;
+  Calendar calendar_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_ALGORITHMS_COUNTED_WINDOW_H

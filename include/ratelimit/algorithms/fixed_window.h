@@ -1,0 +1,54 @@
+// At most `limit` units per window of fixed length.
+//
+// A window begins with the first call that finds none open; ALIGNED windows begin at multiples of their length since
+// 1970-01-01 UTC, for everyone at once. Depends on the counted window.
+//
+//     first call              end                next call           end
+//         |----- window -------|      (idle)         |----- window ---|      ---> time
+#ifndef RATELIMIT_ALGORITHMS_FIXED_WINDOW_H
+#define RATELIMIT_ALGORITHMS_FIXED_WINDOW_H
+
+#include <cstdint>
+#include <optional>
+
+#include "ratelimit/algorithms/counted_window.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// Windows that are all of one length.
+struct EqualWindows {
+  enum class Start : std::uint8_t {
+    first_call,
+    aligned,
+  };
+
+  Span length;
+  Start start;
+
+  [[nodiscard]] constexpr Instant end_after(Instant now) const {
+    return start == Start::aligned ? now - now.time_since_epoch() % length + length : now + length;
+  }
+
+  friend constexpr bool operator==(const EqualWindows&, const EqualWindows&) = default;
+};
+
+class FixedWindow : public CountedWindow<EqualWindows> {
+ public:
+  using Start = EqualWindows::Start;
+
+  /// None if a number is out of its range.
+  [[nodiscard]] static constexpr std::optional<FixedWindow> make(Units limit, Span window, Start start) {
+    if (!in_range(limit) || !in_range(window)) return std::nullopt;
+    return FixedWindow(limit, {window, start});
+  }
+
+ private:
+  using CountedWindow::CountedWindow;
+};
+
+static_assert(sizeof(FixedWindow::State) == 16);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_ALGORITHMS_FIXED_WINDOW_H

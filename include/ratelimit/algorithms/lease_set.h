@@ -1,0 +1,315 @@
+// Named members that end by themselves: the leases of a limit, the holds of a subject.
+//
+// An index finds a member by its id, and a line of slots has them in the order in which they end:
+//
+//     slots_   [dead] [dead] [end, units, mark | end, units, mark | ...]     in the order of (end, id)
+//                            ^ front_          |                  |
+//     index_                       id -> end         id -> end               in the order of ids
+//
+// The line is contiguous, so that to add up what has ended is a scan of memory and to find a place in it a binary
+// search. Members mostly end in the order in which they came: they are appended at the back, and leave at the front.
+// The index is a tree: its ids come from strangers, who could fill one bucket of a hash table, and it never stops to
+// grow as a whole.
+//
+// Costs are of n members, of which there are at most kMaxHolders. Depends on units only.
+#ifndef RATELIMIT_ALGORITHMS_LEASE_SET_H
+#define RATELIMIT_ALGORITHMS_LEASE_SET_H
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class Roster {
+ public:
+  struct Member {
+    Instant end{};
+    Units units;             ///< those of all members together must fit, too
+    std::uint64_t mark = 0;  ///< whatever the owner notes
+
+    friend constexpr bool operator==(const Member&, const Member&) = default;
+  };
+
+  Roster() = default;
+  /// O(n log n): some ten milliseconds for the most members.
+  Roster(const Roster& other)
+      : index_(other.index_), units_(other.units_), id_bytes_(other.id_bytes_), marks_in_order_(other.marks_in_order_) {
+    slots_.reserve(index_.size());
+    for (auto slot = other.front(); slot != other.slots_.end(); ++slot) {
+      slots_.push_back({slot->end, slot->units, slot->mark, index_.find(slot->name->first)});
+    }
+  }
+  /// Leaves an empty roster behind.
+  Roster(Roster&& other) noexcept { swap(other); }
+  Roster& operator=(const Roster& other) { return *this = Roster(other); }
+  Roster& operator=(Roster&& other) noexcept {
+    Roster moved(std::move(other));
+    swap(moved);
+    return *this;
+  }
+  ~Roster() = default;
+
+  /// Number of members, also of those that have ended and are not forgotten yet.
+  [[nodiscard]] std::size_t size() const { return index_.size(); }
+  [[nodiscard]] bool empty() const { return index_.empty(); }
+
+  /// The member with that id. O(log n).
+  [[nodiscard]] std::optional<Member> find(std::string_view id) const {
+    const auto name = index_.find(id);
+    return name == index_.end() ? std::nullopt : std::optional(member_of(*slot_of(name)));
+  }
+
+  /// Adds a member, or replaces the one with that id. O(log n) if it ends last; else the slots after it, or before it
+  /// if those are fewer, move.
+  void put(std::string_view id, const Member& member) {
+    auto name = index_.lower_bound(id);
+    if (name != index_.end() && name->first == id) {
+      remove_slot(slot_of(name));
+      name->second = member.end;
+    } else {
+      name = index_.emplace_hint(name, id, member.end);
+      id_bytes_ += heap_bytes_of(name->first);
+    }
+    insert_slot({member.end, member.units, member.mark, name});
+  }
+
+  /// Forgets the member with that id, and is false if there is none. O(log n) near both ends of the line; else slots
+  /// move as above.
+  bool erase(std::string_view id) {
+    const auto name = index_.find(id);
+    if (name == index_.end()) return false;
+    remove_slot(slot_of(name));
+    forget(name);
+    return true;
+  }
+
+  /// Units of all members.
+  [[nodiscard]] Units units() const { return units_; }
+
+  /// Units of the members that end after `instant`. A scan of them, or of the others if those are fewer.
+  [[nodiscard]] Units units_after(Instant instant) const {
+    const auto place = first_after(instant);
+    if (slots_.end() - place < place - front()) return sum(place, slots_.end());
+    return units_ - sum(front(), place);
+  }
+
+  /// Number of the members that end after `instant`. O(log n).
+  [[nodiscard]] std::size_t count_after(Instant instant) const {
+    return static_cast<std::size_t>(slots_.end() - first_after(instant));
+  }
+
+  /// Of the members that end after `after`, the first-ending first: the end of the one with which their units reach
+  /// `units`, which must be there. A scan up to it.
+  [[nodiscard]] Instant end_reaching(Units units, Instant after) const {
+    Units reached;
+    for (auto slot = first_after(after); slot != slots_.end(); ++slot) {
+      reached += slot->units;
+      if (reached >= units) return slot->end;
+    }
+    assert(false);
+    return last_end();
+  }
+
+  /// When no more than `count` of the members that end after `after` are left; `after` itself if there are no more. O(log n).
+  [[nodiscard]] Instant end_leaving(std::size_t count, Instant after) const {
+    const auto place = first_after(after);
+    const auto live = static_cast<std::size_t>(slots_.end() - place);
+    return live <= count ? after : (slots_.end() - 1 - static_cast<std::ptrdiff_t>(count))->end;
+  }
+
+  /// When the last member ends; `Instant{}` if there is none.
+  [[nodiscard]] Instant last_end() const { return empty() ? Instant{} : slots_.back().end; }
+  [[nodiscard]] bool any_ends_after(Instant instant) const { return !empty() && last_end() > instant; }
+
+  /// The member that ends first, of those that end together the one with the least id; there must be one. The id
+  /// lasts as long as the member.
+  [[nodiscard]] std::string_view first_id() const {
+    assert(!empty());
+    return front()->name->first;
+  }
+  [[nodiscard]] Member first() const {
+    assert(!empty());
+    return member_of(*front());
+  }
+
+  /// Forgets members that have ended at `now`, the first-ending first, at most so many.
+  void forget_ended(Instant now, std::size_t at_most) {
+    const std::size_t ended = size() - count_after(now);
+    for (std::size_t left = std::min(ended, at_most); left > 0; --left) {
+      units_ -= front()->units;
+      forget(front()->name);
+      drop_front_slot();
+    }
+    release_dead_slots();
+  }
+
+  /// Lets the members that end later than `latest` end then. O(1) if there are none, as there are only after the clock
+  /// went back or a lease became shorter: then O(log n) for each of them, some milliseconds for the most members.
+  void clamp_ends(Instant latest) {
+    if (!any_ends_after(latest)) return;
+    const auto place = std::lower_bound(front(), slots_.end(), latest,
+                                        [](const Slot& slot, Instant instant) { return slot.end < instant; });
+    const bool in_order = place->end == last_end();
+    for (auto slot = place; slot != slots_.end(); ++slot) slot->end = slot->name->second = latest;
+    if (in_order) return;
+    std::sort(place, slots_.end(), precedes);
+    marks_in_order_ = false;
+  }
+
+  /// Calls `change(mark)` for the mark of each member, which says whether marks that were as high before may change, too.
+  /// It must not change their order, in which they may wrap around. A scan; if members end in the order of their marks,
+  /// only of the lowest.
+  template <class Change>
+  void change_low_marks(Change change) {
+    for (auto slot = front(); slot != slots_.end(); ++slot) {
+      if (!change(slot->mark) && marks_in_order_) return;
+    }
+  }
+
+  /// Calls `visit(id, member)` for each member in the order of (end, id). What was put and forgotten before shows
+  /// nowhere: equal members are visited in equal order.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (auto slot = front(); slot != slots_.end(); ++slot)
+      visit(std::string_view(slot->name->first), member_of(*slot));
+  }
+
+  /// Bytes that the roster holds beyond itself, and in how many pieces at most: a node and an id for each member. O(1).
+  [[nodiscard]] std::size_t heap_bytes() const {
+    return slots_.capacity() * sizeof(Slot) + size() * kNodeBytes + id_bytes_;
+  }
+  [[nodiscard]] std::size_t heap_pieces() const { return 2 * size() + 1; }
+
+ private:
+  using Index = std::map<std::string, Instant, std::less<>>;
+
+  /// A member in the line. The index repeats its end, by which it is found here.
+  struct Slot {
+    Instant end{};
+    Units units;
+    std::uint64_t mark = 0;
+    Index::iterator name{};
+  };
+  using Slots = std::vector<Slot>;
+
+  // Allocators hand memory out in steps.
+  [[nodiscard]] static constexpr std::size_t in_steps(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
+  // A tree's node begins with a colour and three pointers.
+  static constexpr std::size_t kNodeBytes = (4 * sizeof(void*) + sizeof(Index::value_type) + 15) / 16 * 16;
+  // So few are kept for the next ones.
+  static constexpr std::size_t kSlotsKept = 16;
+
+  [[nodiscard]] static std::size_t heap_bytes_of(const std::string& id) {
+    // A short one lies within its string.
+    return id.capacity() > std::string().capacity() ? in_steps(id.capacity() + 1) : 0;
+  }
+
+  [[nodiscard]] static Member member_of(const Slot& slot) { return {slot.end, slot.units, slot.mark}; }
+
+  [[nodiscard]] static bool precedes(const Slot& a, const Slot& b) {
+    return a.end != b.end ? a.end < b.end : a.name->first < b.name->first;
+  }
+
+  [[nodiscard]] static Units sum(Slots::const_iterator slot, Slots::const_iterator end) {
+    Units units;
+    for (; slot != end; ++slot) units += slot->units;
+    return units;
+  }
+
+  [[nodiscard]] Slots::iterator front() { return slots_.begin() + static_cast<std::ptrdiff_t>(front_); }
+  [[nodiscard]] Slots::const_iterator front() const { return slots_.begin() + static_cast<std::ptrdiff_t>(front_); }
+
+  [[nodiscard]] Slots::const_iterator first_after(Instant instant) const {
+    return std::upper_bound(front(), slots_.end(), instant,
+                            [](Instant point, const Slot& slot) { return point < slot.end; });
+  }
+
+  [[nodiscard]] Slots::const_iterator slot_of(Index::const_iterator name) const {
+    return std::lower_bound(front(), slots_.end(), *name, [](const Slot& slot, const Index::value_type& wanted) {
+      return slot.end != wanted.second ? slot.end < wanted.second : slot.name->first < wanted.first;
+    });
+  }
+
+  [[nodiscard]] static bool is_lower(std::uint64_t mark, std::uint64_t other) {
+    return static_cast<std::int64_t>(mark - other) < 0;
+  }
+
+  void insert_slot(const Slot& slot) {
+    units_ += slot.units;
+    if (front() == slots_.end()) {
+      marks_in_order_ = true;
+    } else if (!precedes(slots_.back(), slot) || is_lower(slot.mark, slots_.back().mark)) {
+      marks_in_order_ = false;
+    }
+    const auto place = std::lower_bound(front(), slots_.end(), slot, precedes);
+    if (front_ > 0 && place - front() < slots_.end() - place) {
+      *std::move(front(), place, front() - 1) = slot;
+      --front_;
+    } else {
+      slots_.insert(place, slot);
+    }
+  }
+
+  void remove_slot(Slots::const_iterator slot) {
+    units_ -= slot->units;
+    const auto place = slots_.begin() + (slot - slots_.cbegin());
+    if (place - front() < slots_.end() - place) {
+      std::move_backward(front(), place, place + 1);
+      drop_front_slot();
+    } else {
+      slots_.erase(place);
+    }
+    release_dead_slots();
+  }
+
+  /// A dead slot refers to nobody.
+  void drop_front_slot() {
+    *front() = {};
+    ++front_;
+  }
+
+  void forget(Index::iterator name) {
+    id_bytes_ -= heap_bytes_of(name->first);
+    index_.erase(name);
+  }
+
+  void release_dead_slots() {
+    // Moving the rest forward costs no more than they did, once half of them are dead.
+    if (front_ * 2 >= slots_.size()) {
+      slots_.erase(slots_.begin(), front());
+      front_ = 0;
+    }
+    if (slots_.capacity() > std::max(4 * slots_.size(), kSlotsKept)) slots_.shrink_to_fit();
+  }
+
+  void swap(Roster& other) noexcept {
+    index_.swap(other.index_);
+    slots_.swap(other.slots_);
+    std::swap(front_, other.front_);
+    std::swap(units_, other.units_);
+    std::swap(marks_in_order_, other.marks_in_order_);
+    std::swap(id_bytes_, other.id_bytes_);
+  }
+
+  Index index_;
+  Slots slots_;
+  std::size_t front_ = 0;  ///< slots at the beginning that are dead
+  Units units_;
+  std::size_t id_bytes_ = 0;    ///< of the ids, beyond the nodes
+  bool marks_in_order_ = true;  ///< that of the line; or it is not known
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_ALGORITHMS_LEASE_SET_H

@@ -1,0 +1,185 @@
+// About `limit` units in any window of the given length, in constant space: two weighted counters.
+//
+// Time is divided into windows at multiples of their length since 1970-01-01 UTC. What was used in the window before
+// counts by the part of it that the sliding window still covers, as if it had been used evenly; rounded up. Depends on
+// units and decisions only.
+//
+//     |---- previous ----|---- current ----|
+//             |------ sliding window ---|             ---> time
+//                                       now
+#ifndef RATELIMIT_ALGORITHMS_SLIDING_WINDOW_COUNTER_H
+#define RATELIMIT_ALGORITHMS_SLIDING_WINDOW_COUNTER_H
+
+#include <algorithm>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "ratelimit/decision.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class SlidingWindow {
+ public:
+  /// What was used in the window that begins at `start`, the last one with a charge, and in the one before it. Default:
+  /// as if never used.
+  struct State {
+    Instant start{};
+    std::uint32_t previous = 0;
+    std::uint32_t current = 0;
+
+    friend constexpr bool operator==(const State&, const State&) = default;
+  };
+  using Change = State;
+
+  /// None if a number is out of its range.
+  [[nodiscard]] static constexpr std::optional<SlidingWindow> make(Units limit, Span window) {
+    if (!in_range(limit) || !in_range(window)) return std::nullopt;
+    return SlidingWindow(limit, window);
+  }
+
+  [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  /// Decides a call. Pure and total; O(1), two divisions, and one more for the wait of a denial.
+  [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
+    const State seen = seen_at(state, now);
+    const Units used = used_of(seen, now);
+    if (used + ask.cost > limit_ && !ask.force) {
+      const bool possible = ask.cost <= limit_;
+      return {{.outcome = possible ? Outcome::denied : Outcome::never,
+               .granted = kNoUnits,
+               .size = limit_,
+               .remaining = std::max(limit_ - used, kNoUnits),
+               .wait = possible ? first_with(limit_ - ask.cost, seen, now) - now : Span{},
+               .reset = until_idle(seen, now)},
+              state};
+    }
+    const Units current = std::min(Units(seen.current) + ask.cost, kMaxUnits);
+    const State next{seen.start, seen.previous, static_cast<std::uint32_t>(current.count())};
+    return {{.outcome = Outcome::granted,
+             .granted = ask.cost,
+             .size = limit_,
+             .remaining = std::max(limit_ - used - ask.cost, kNoUnits),
+             .wait = first_with(limit_, next, now) - now,
+             .reset = until_idle(next, now)},
+            next};
+  }
+
+  static constexpr void apply(State& state, const Change& change, std::string_view = {}) { state = change; }
+
+  /// Whether a change that comes from elsewhere can be applied. It replaces the state, whatever that is.
+  [[nodiscard]] static constexpr bool accepts(const State&, const Change&, std::string_view = {}) { return true; }
+
+  /// Gives back up to `units` of those that were used in the two windows, the newest first, but not of the `newer` units
+  /// that were charged last.
+  constexpr void give_back(State& state, Units units, Units newer, Instant now) const {
+    State seen = seen_at(state, now);
+    const auto take_from = [&units, &newer](std::uint32_t& counter) {
+      const Units back = std::min(units, std::max(Units(counter) - newer, kNoUnits));
+      newer = std::max(newer - Units(counter), kNoUnits);
+      units -= back;
+      counter -= static_cast<std::uint32_t>(back.count());
+    };
+    const State before = seen;
+    take_from(seen.current);
+    take_from(seen.previous);
+    if (seen == before) return;
+    state = seen.previous == 0 && seen.current == 0 ? State{} : seen;
+  }
+
+  /// Whether `state` is of a window that has not begun at `now`: of a clock that was ahead. It counts in the one that
+  /// has, up to the limit, and does so for good once it is clamped.
+  [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const { return state.start > start_of(now); }
+  constexpr void clamp(State& state, Instant now) const {
+    if (is_ahead(state, now)) state = seen_at(state, now);
+  }
+
+  /// Units that count at `now`, rounded up. More than the limit is debt.
+  [[nodiscard]] constexpr Units used(const State& state, Instant now) const {
+    return used_of(seen_at(state, now), now);
+  }
+
+  /// The state in which `used` units (at most `limit`) have just been taken.
+  [[nodiscard]] constexpr State with_used(Units used, Instant now) const {
+    if (used == kNoUnits) return {};
+    return {start_of(now), 0, static_cast<std::uint32_t>(used.count())};
+  }
+
+  /// Whether a state of `other` means the same under this limit: the windows are the same.
+  [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindow& other) const { return window_ == other.window_; }
+
+  /// From when on `state` behaves as if never used.
+  [[nodiscard]] constexpr Instant idle_at(const State& state) const {
+    if (state.current > 0) return state.start + 2 * window_;
+    return state.previous > 0 ? state.start + window_ : Instant{};
+  }
+
+  /// Whether a decoded state could be one of this limit's. Any such state is safe to decide on.
+  [[nodiscard]] constexpr bool is_valid(const State& state) const {
+    const bool is_idle = state.previous == 0 && state.current == 0;
+    return in_range(state.start) && state.start == start_of(state.start) && (!is_idle || state == State{});
+  }
+
+ private:
+  __extension__ using Wide = unsigned __int128;
+
+  constexpr SlidingWindow(Units limit, Span window) : limit_(limit), window_(window) {}
+
+  [[nodiscard]] constexpr Instant start_of(Instant now) const { return now - now.time_since_epoch() % window_; }
+
+  /// The counters as of the window that is open at `now`.
+  [[nodiscard]] constexpr State seen_at(const State& state, Instant now) const {
+    const Instant start = start_of(now);
+    if (state.start == start) return state;
+    if (state.start > start) {
+      const Units used = std::min(Units(state.previous) + Units(state.current), limit_);
+      return {start, 0, std::max(state.current, static_cast<std::uint32_t>(used.count()))};
+    }
+    return {start, start - state.start == window_ ? state.current : 0, 0};
+  }
+
+  [[nodiscard]] constexpr Units used_of(const State& seen, Instant now) const {
+    if (seen.previous == 0) return Units(seen.current);
+    const Span covered = window_ - (now - seen.start);
+    return Units(seen.current) + rounded_up(Wide(covered.count()) * seen.previous, window_.count());
+  }
+
+  /// The first instant from `now` on at which no more than `room` units count, if nothing else happens.
+  [[nodiscard]] constexpr Instant first_with(Units room, const State& seen, Instant now) const {
+    if (room >= Units(seen.current)) {
+      return std::max(now, first_covering(room - Units(seen.current), seen.previous, seen.start));
+    }
+    return first_covering(room, seen.current, seen.start + window_);
+  }
+
+  /// The first instant of the window that begins at `start` at which no more than `room` of the `previous` units count.
+  [[nodiscard]] constexpr Instant first_covering(Units room, std::uint32_t previous, Instant start) const {
+    if (room >= Units(previous)) return start;
+    const Wide covered = Wide(window_.count()) * static_cast<std::uint64_t>(room.count()) / previous;
+    return start + window_ - Span{static_cast<std::int64_t>(covered)};
+  }
+
+  [[nodiscard]] static constexpr Units rounded_up(Wide parts, std::int64_t whole) {
+    const auto divisor = static_cast<std::uint64_t>(whole);
+    const Wide raised = parts + divisor - 1;
+    const auto low = static_cast<std::uint64_t>(raised);
+    // A division of 64 bits is several times cheaper than one of 128, and nearly always enough.
+    if (raised == low) return Units(static_cast<std::int64_t>(low / divisor));
+    return Units(static_cast<std::int64_t>(raised / divisor));
+  }
+
+  [[nodiscard]] constexpr Span until_idle(const State& seen, Instant now) const {
+    return std::max(idle_at(seen) - now, Span{});
+  }
+
+  Units limit_;
+  Span window_;
+};
+
+static_assert(sizeof(SlidingWindow::State) == 16);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_ALGORITHMS_SLIDING_WINDOW_COUNTER_H

@@ -1,0 +1,239 @@
+// At most `limit` units in any window of the given length: the exact log of what was granted.
+//
+// A grant at t counts in [t, t + window). Its time is rounded up to a grid of 1, 2 or 5 times a power of ten
+// nanoseconds, the coarsest that is no coarser than window / 2^26: an entry may count that much too long, never too
+// short. (For windows of less than a day and a half whole milliseconds are on the grid, and thus exact.) One entry a
+// grant, whatever it costs. Depends on units, decisions and the event log.
+//
+//     now - window                                    now
+//      (  |   ||      |  |         |     |  |          ]      ---> time
+//         ^ the next to leave
+#ifndef RATELIMIT_ALGORITHMS_SLIDING_WINDOW_LOG_H
+#define RATELIMIT_ALGORITHMS_SLIDING_WINDOW_LOG_H
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "ratelimit/algorithms/event_log.h"
+#include "ratelimit/decision.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class SlidingLog {
+ public:
+  /// The grants that may still count. Default: none, and nothing allocated.
+  class State {
+   public:
+    State() = default;
+    explicit State(EventLog log) : log_(std::make_unique<EventLog>(std::move(log))) {}
+    State(const State& other) : log_(other.log_ ? std::make_unique<EventLog>(*other.log_) : nullptr) {}
+    State(State&&) noexcept = default;
+    State& operator=(const State& other) { return *this = State(other); }
+    State& operator=(State&&) noexcept = default;
+    ~State() = default;
+
+    /// The log, if anything was ever granted.
+    [[nodiscard]] const EventLog* log() const { return log_.get(); }
+
+    /// Bytes that the state holds beyond itself, and in how many pieces.
+    [[nodiscard]] std::size_t heap_bytes() const { return log_ ? sizeof(EventLog) + log_->heap_bytes() : 0; }
+    [[nodiscard]] std::size_t heap_pieces() const { return log_ ? 1 + log_->heap_pieces() : 0; }
+
+    /// Offers piece `i` of the state's memory to `move` (see EventLog::relocate_piece). False if there is no such piece.
+    template <class Move>
+    bool relocate_piece(std::size_t i, Move move) {
+      if (!log_) return false;
+      if (i > 0) return log_->relocate_piece(i - 1, move);
+      if (void* place = move(log_.get())) {
+        static_cast<void>(log_.release());
+        log_.reset(static_cast<EventLog*>(place));
+      }
+      return true;
+    }
+
+   private:
+    friend class SlidingLog;
+    std::unique_ptr<EventLog> log_;
+  };
+
+  /// What a grant does to the state. The same change makes the same state everywhere.
+  struct Change {
+    Instant at;
+    Units cost;
+  };
+
+  /// None if a number is out of its range.
+  [[nodiscard]] static constexpr std::optional<SlidingLog> make(Units limit, Span window) {
+    if (!in_range(limit) || !in_range(window)) return std::nullopt;
+    return SlidingLog(limit, window);
+  }
+
+  [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  /// Decides a call. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of kMaxLogEntries, or
+  /// of kMaxUnits, denies until its first entry leaves.
+  [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
+    const View view = view_at(state, now);
+    const bool has_room = has_room_for_one(view, now);
+    const Units free = has_room ? std::max(limit_ - view.used, kNoUnits) : kNoUnits;
+    if (ask.cost == kNoUnits) return {standing(free, view, now), {}};
+    if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
+    if (!has_room || (ask.cost > free && !ask.force)) {
+      // Force is denied for want of room alone, which the first entry leaves.
+      const Units missing = ask.force ? Units(1) : std::max(view.used + ask.cost - limit_, Units(1));
+      return {refusal(Outcome::denied, free, wait_for(missing, view, now), view, now), {}};
+    }
+    const Units cost = std::min(ask.cost, kMaxUnits - view.used);
+    return {{.outcome = Outcome::granted,
+             .granted = ask.cost,
+             .size = limit_,
+             .remaining = std::max(free - cost, kNoUnits),
+             .wait = wait_for(view.used + cost - limit_, view, now),
+             .reset = end_of(tick_of(now)) - now},
+            {now, cost}};
+  }
+
+  /// O(log n), but for a state that is ahead: see EventLog::clamp_to.
+  void apply(State& state, const Change& change, std::string_view = {}) const {
+    if (!state.log_) state.log_ = std::make_unique<EventLog>();
+    state.log_->drop_up_to(last_tick_gone(change.at));
+    state.log_->clamp_to(tick_of(change.at));
+    state.log_->append({tick_of(change.at), change.cost});
+  }
+
+  /// Whether a change that comes from elsewhere can be applied: what counts then is still what a log may hold.
+  [[nodiscard]] bool accepts(const State& state, const Change& change, std::string_view = {}) const {
+    const View view = view_at(state, change.at);
+    return has_room_for_one(view, change.at) && view.used + change.cost <= kMaxUnits;
+  }
+
+  /// Gives back up to `units` of those that count at `now`, the newest first, but not of the `newer` units that were
+  /// charged last. O(log n), and O(entries) for those that disappear.
+  void give_back(State& state, Units units, Units newer, Instant now) const {
+    if (units == kNoUnits || view_at(state, now).used <= newer) return;
+    state.log_->drop_up_to(last_tick_gone(now));
+    state.log_->clamp_to(tick_of(now));
+    state.log_->take_back(units, newer);
+  }
+
+  /// Whether `state` is of a clock that was ahead of `now`. It counts as of `now`, and does so for good once it is
+  /// clamped.
+  [[nodiscard]] bool is_ahead(const State& state, Instant now) const {
+    return state.log_ && !state.log_->empty() && state.log_->newest().tick > tick_of(now);
+  }
+  void clamp(State& state, Instant now) const {
+    if (state.log_) state.log_->clamp_to(tick_of(now));
+  }
+
+  /// Units that count at `now`. More than the limit is debt.
+  [[nodiscard]] Units used(const State& state, Instant now) const { return view_at(state, now).used; }
+
+  /// The state in which `used` units (at most `limit`) have just been taken.
+  [[nodiscard]] State with_used(Units used, Instant now) const {
+    State state;
+    if (used != kNoUnits) apply(state, {now, used});
+    return state;
+  }
+
+  /// Whether a state of `other` means the same under this limit: the windows are the same. What exceeds a lowered
+  /// limit needs no cut: the oldest units leave first either way.
+  [[nodiscard]] constexpr bool keeps_state_of(const SlidingLog& other) const { return window_ == other.window_; }
+
+  /// From when on `state` behaves as if never used.
+  [[nodiscard]] Instant idle_at(const State& state) const {
+    return !state.log_ || state.log_->empty() ? Instant{} : end_of(state.log_->newest().tick);
+  }
+
+  /// The ticks that a decoded log may hold.
+  [[nodiscard]] constexpr EventLog::Tick last_valid_tick() const { return tick_of(kLatest + kMaxSpan); }
+
+ private:
+  using Tick = EventLog::Tick;
+
+  /// What still counts at one instant.
+  struct View {
+    const EventLog* log = nullptr;
+    EventLog::Position front;
+    Units used;
+    std::uint32_t entries = 0;
+  };
+
+  constexpr SlidingLog(Units limit, Span window) : limit_(limit), window_(window), grid_(grid_of(window)) {}
+
+  [[nodiscard]] static constexpr Span grid_of(Span window) {
+    const Span coarsest = window / (1 << 26);
+    Span grid{1};
+    for (Span decade{1}; decade <= coarsest; decade *= 10) {
+      for (const int factor : {1, 2, 5}) {
+        if (decade * factor <= coarsest) grid = decade * factor;
+      }
+    }
+    return grid;
+  }
+
+  /// The first tick that is not before `instant`.
+  [[nodiscard]] constexpr Tick tick_of(Instant instant) const {
+    return (instant.time_since_epoch() + grid_ - Span{1}) / grid_;
+  }
+
+  /// When an entry of `tick` stops counting.
+  [[nodiscard]] constexpr Instant end_of(Tick tick) const { return Instant{grid_ * tick} + window_; }
+
+  /// The last tick whose entries no longer count at `now`.
+  [[nodiscard]] constexpr Tick last_tick_gone(Instant now) const {
+    const Span begin = now.time_since_epoch() - window_;
+    return begin < Span{} ? -1 : begin / grid_;
+  }
+
+  [[nodiscard]] View view_at(const State& state, Instant now) const {
+    if (!state.log_ || state.log_->empty()) return {};
+    const EventLog& log = *state.log_;
+    const Tick gone = last_tick_gone(now);
+    const EventLog::Position front = log.first_after(gone);
+    return {&log, front, log.units_from(front, gone), log.entries_from(front, gone)};
+  }
+
+  /// Whether units can be added at `now`: an entry of the same tick needs no other.
+  [[nodiscard]] bool has_room_for_one(const View& view, Instant now) const {
+    const bool has_entry = view.entries < kMaxLogEntries || view.log->newest().tick >= tick_of(now);
+    return has_entry && view.used < kMaxUnits;
+  }
+
+  /// Until the first `missing` of the units in use have left; if that is not enough, those that are taken now. An entry
+  /// from the future counts as one of now.
+  [[nodiscard]] Span wait_for(Units missing, const View& view, Instant now) const {
+    if (missing <= kNoUnits) return Span{};
+    if (missing > view.used) return end_of(tick_of(now)) - now;
+    return end_of(std::min(view.log->tick_reaching(view.front, missing), tick_of(now))) - now;
+  }
+
+  [[nodiscard]] Decision standing(Units free, const View& view, Instant now) const {
+    Decision decision = refusal(Outcome::granted, free, Span{}, view, now);
+    decision.wait = wait_for(view.used - limit_, view, now);
+    return decision;
+  }
+
+  [[nodiscard]] Decision refusal(Outcome outcome, Units remaining, Span wait, const View& view, Instant now) const {
+    const bool idle = view.used == kNoUnits;
+    return {.outcome = outcome,
+            .granted = kNoUnits,
+            .size = limit_,
+            .remaining = remaining,
+            .wait = wait,
+            .reset = idle ? Span{} : end_of(std::min(view.log->newest().tick, tick_of(now))) - now};
+  }
+
+  Units limit_;
+  Span window_;
+  Span grid_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_ALGORITHMS_SLIDING_WINDOW_LOG_H

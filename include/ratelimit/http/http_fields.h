@@ -1,0 +1,138 @@
+// What an HTTP server tells its client about one decision: names and values of header fields.
+//
+//     RateLimit-Policy: "burst";q=10;w=1, "day";q=5000;w=86400       what the limits are
+//     RateLimit: "burst";r=0;t=1, "day";r=4200;t=3600                how they stand
+//     RateLimit-Limit: 10                                            the binding limit once more, in the three fields
+//     RateLimit-Remaining: 0                                         of the draft up to version 06, which most clients
+//     RateLimit-Reset: 1                                             know
+//     Retry-After: 1                                                 denied only: when to come again
+//
+// Sources: draft-ietf-httpapi-ratelimit-headers-10, whose sections are named below, and -11; RFC 9651 for the two lists
+// of strings with parameters; RFC 9110, 10.2.3, for Retry-After.
+//
+//   - q, r (3.1.1, 4.1.1): units. Where units are what is held at a time, `qu="concurrent-requests"` says so (3.1.2).
+//   - w (3.1.3): whole seconds, at least 1. OPTIONAL; absent where there is no window.
+//   - t (4.1.2): "the number of seconds until additional quota [...] is made available". That is not when all of it is
+//     back: a bucket gets its next unit long before it is full, and clients may wait for t before they go beyond r (7).
+//     Version 11 calls t the time within which no more than r can be used, which is the same span.
+//   - A limit that denies a call of several units may have one more of them soon, which helps nobody: its t is when it
+//     would let that call pass. So Retry-After never comes before the t of a limit that denies (6: it SHOULD NOT). It
+//     may come before the t of one that does not: that one has units left, as in the draft's example B.3.
+//   - There is no pk (4.1.3): it would tell the client under which name it is known here.
+//
+// All seconds are rounded up: who comes back when a field says so never comes too early. Depends on the decision only.
+#ifndef RATELIMIT_HTTP_HTTP_FIELDS_H
+#define RATELIMIT_HTTP_HTTP_FIELDS_H
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ratelimit/decision.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// How one limit of a call stands after it. Nothing here is negative.
+struct LimitStanding {
+  std::string_view label;  ///< a valid label: it is written as it is
+  Units quota;
+  std::optional<Span> window{};  ///< for what time the quota is: a window's length, or what an empty bucket takes to be
+                                 ///< full; none where the quota is of what is held at a time
+  Units remaining;
+  Span more{};  ///< until more than `remaining` could be taken, if nothing else happens; 0 if all is there
+  std::optional<Span> wait{};  ///< only if this limit denies the call: until it no longer would
+};
+
+struct HttpField {
+  std::string_view name;  ///< a literal
+  std::string value;
+
+  friend bool operator==(const HttpField&, const HttpField&) = default;
+};
+
+namespace http {
+
+[[nodiscard]] inline std::int64_t seconds_rounded_up(Span span) {
+  return std::chrono::ceil<std::chrono::seconds>(span).count();
+}
+
+/// t of a limit.
+[[nodiscard]] inline std::int64_t seconds_until_more(const LimitStanding& limit) {
+  return seconds_rounded_up(limit.wait.value_or(limit.more));
+}
+
+inline void append_parameter(std::string& text, std::string_view key, std::int64_t value) {
+  text.append(";").append(key).append("=").append(std::to_string(value));
+}
+
+/// An item of each limit: its label as a string, and what `append_parameters(text, limit)` adds to it. A label has
+/// nothing that a string of a structured field would have to escape.
+template <class AppendParameters>
+[[nodiscard]] std::string list_of(std::span<const LimitStanding> limits, AppendParameters append_parameters) {
+  std::string text;
+  for (const LimitStanding& limit : limits) {
+    if (!text.empty()) text += ", ";
+    text.append("\"").append(limit.label).append("\"");
+    append_parameters(text, limit);
+  }
+  return text;
+}
+
+[[nodiscard]] inline std::string policies(std::span<const LimitStanding> limits) {
+  return list_of(limits, [](std::string& text, const LimitStanding& limit) {
+    append_parameter(text, "q", limit.quota.count());
+    if (limit.window) {
+      append_parameter(text, "w", std::max<std::int64_t>(seconds_rounded_up(*limit.window), 1));
+    } else {
+      text += ";qu=\"concurrent-requests\"";
+    }
+  });
+}
+
+[[nodiscard]] inline std::string service_limits(std::span<const LimitStanding> limits) {
+  return list_of(limits, [](std::string& text, const LimitStanding& limit) {
+    append_parameter(text, "r", limit.remaining.count());
+    append_parameter(text, "t", seconds_until_more(limit));
+  });
+}
+
+/// At least a second: 0 would invite the client to come again at once.
+[[nodiscard]] inline std::int64_t retry_after(std::span<const LimitStanding> limits, Span wait) {
+  std::int64_t seconds = std::max<std::int64_t>(seconds_rounded_up(wait), 1);
+  for (const LimitStanding& limit : limits) {
+    if (limit.wait) seconds = std::max(seconds, seconds_rounded_up(*limit.wait));
+  }
+  return seconds;
+}
+
+}  // namespace http
+
+/// The fields of a call that was decided by `limits`, of which `binding` is the one that matters most. `wait` is how
+/// long a caller who is denied is to wait, which may be longer than its limits demand. A call that is never granted has
+/// no Retry-After: it need not come again. O(limits).
+[[nodiscard]] inline std::vector<HttpField> http_fields(std::span<const LimitStanding> limits, std::size_t binding,
+                                                        Outcome outcome, Span wait) {
+  assert(binding < limits.size());
+  const LimitStanding& limit = limits[binding];
+  std::vector<HttpField> fields = {
+      {"RateLimit-Policy", http::policies(limits)},
+      {"RateLimit", http::service_limits(limits)},
+      {"RateLimit-Limit", std::to_string(limit.quota.count())},
+      {"RateLimit-Remaining", std::to_string(limit.remaining.count())},
+      {"RateLimit-Reset", std::to_string(http::seconds_until_more(limit))},
+  };
+  if (outcome == Outcome::denied) fields.push_back({"Retry-After", std::to_string(http::retry_after(limits, wait))});
+  return fields;
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_HTTP_HTTP_FIELDS_H

@@ -1,0 +1,90 @@
+// How each limit of a call stands after it, as HTTP clients are told. Depends on operations and http fields.
+#ifndef RATELIMIT_HTTP_LIMIT_STATUS_H
+#define RATELIMIT_HTTP_LIMIT_STATUS_H
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "ratelimit/http/http_fields.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// For what time the size of a limit is: a window's length, or what an empty bucket takes to be full, rounded up; none where
+/// it is of what is held at a time.
+[[nodiscard]] inline std::optional<Span> window_of(const Limit& limit) {
+  const LimitSpec spec = limit.spec();
+  if (limit.has_leases()) return std::nullopt;
+  if (spec.algorithm == Algorithm::quota) return nominal_length(spec.unit);
+  if (!is_bucket(spec.algorithm)) return spec.span;
+  return limit.visit([](const auto& algorithm) {
+    return algorithm.idle_at(algorithm.with_used(algorithm.size(), kEarliest)) - kEarliest;
+  });
+}
+
+namespace detail {
+
+/// Until one unit more than `remaining` could be taken.
+template <class A>
+[[nodiscard]] Span until_more(const A& algorithm, const typename A::State& state, Units remaining, Instant at) {
+  if (remaining >= algorithm.size()) return Span{};
+  const Decision decision = algorithm.decide(state, Ask{remaining + kMinUnits}, at).decision;
+  return decision.outcome == Outcome::denied ? decision.wait : Span{};
+}
+
+/// How long a limit alone makes a request wait that comes at its turn; none if it would never grant it.
+template <class A>
+[[nodiscard]] std::optional<Span> until_granted(const A& algorithm, const typename A::State& state,
+                                                const Request& request, Units cost, Instant at) {
+  const Units needed = request.mode == Mode::partial ? kMinUnits : cost;
+  const Decision decision = algorithm.decide(state, Ask{needed, request.id}, at).decision;
+  if (decision.outcome == Outcome::never) return std::nullopt;
+  return decision.outcome == Outcome::denied ? decision.wait : Span{};
+}
+
+}  // namespace detail
+
+/// How limit `i` stands after a request with that outcome was decided. The label is borrowed from the limits.
+template <class Cells>
+[[nodiscard]] LimitStanding standing_after(const Limits& limits, std::size_t i, const Cells& cells, const Turn& turn,
+                                           const Request& request, Outcome outcome, Instant now) {
+  const Limit& limit = limits[i];
+  const Instant at = turn.or_later(now);
+  LimitStanding standing{.label = limits.label(i), .quota = limit.size(), .window = window_of(limit), .remaining = {}};
+  limit.visit([&](const auto& algorithm) {
+    const auto& state = state_in(cells[i], algorithm);
+    standing.remaining = algorithm.decide(state, Ask{kNoUnits, {}, true}, at).decision.remaining;
+    standing.more = detail::until_more(algorithm, state, standing.remaining, at);
+    if (outcome != Outcome::denied) return;
+    const auto own = detail::until_granted(algorithm, state, request, limit.cost_of(request.cost), at);
+    // Nothing is granted before the turn of who waits; and a call that may wait need not be granted before it has.
+    const Span denies_for = own.value_or(Span{}) + (at - now) - request.longest_wait;
+    if (own && denies_for > Span{}) standing.wait = denies_for;
+  });
+  if (at > now) {
+    standing.remaining = kNoUnits;
+    standing.more += at - now;
+  }
+  return standing;
+}
+
+/// How all limits of a call stand. The binding limit denies a call that is denied, for as long as the verdict says.
+template <class Cells>
+[[nodiscard]] std::vector<LimitStanding> standings_after(const Limits& limits, const Cells& cells, const Turn& turn,
+                                                         const Request& request, const Verdict& verdict, Instant now) {
+  std::vector<LimitStanding> standings;
+  standings.reserve(limits.size());
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    standings.push_back(standing_after(limits, i, cells, turn, request, verdict.decision.outcome, now));
+  }
+  if (verdict.decision.outcome == Outcome::denied) standings[verdict.binding].wait = verdict.decision.wait;
+  return standings;
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_HTTP_LIMIT_STATUS_H

@@ -1,0 +1,36 @@
+// Writes replies: the one place where spans become milliseconds, outcomes become numbers, and limits become text.
+#ifndef RATELIMIT_MODULE_COMMANDS_REPLY_H
+#define RATELIMIT_MODULE_COMMANDS_REPLY_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ratelimit/http/http_fields.h"
+#include "ratelimit/limits.h"
+#include "server/api.h"
+
+namespace ratelimit {
+
+/// Whole milliseconds, rounded up: whoever waits that long has waited long enough.
+[[nodiscard]] std::int64_t milliseconds(Span span);
+
+/// What a check replies besides the five integers.
+struct CheckReply {
+  std::string_view label{};                ///< that of the binding limit; left out if it is empty
+  std::optional<std::string_view> note{};  ///< what comes next, an id for example; null if it is empty
+  const std::vector<HttpField>* fields{};  ///< what comes last, if it is not null
+};
+void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form);
+
+/// Replies as redis-cell does: 1 for refused, in seconds, and without a wait for who is granted.
+void reply_throttle(const server::Context& context, const Decision& decision);
+
+/// A limit as a user writes it, with each duration in the largest unit that divides it.
+[[nodiscard]] std::string text_of(const Limit& limit);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_COMMANDS_REPLY_H

@@ -1,0 +1,15 @@
+#include "keyspace/module.h"
+
+namespace ratelimit {
+namespace {
+
+Module* the_module = nullptr;
+
+}  // namespace
+
+Module& module() { return *the_module; }
+
+// Never destroyed: the server does not unload a module that has a data type.
+void create_module() { the_module = new Module; }
+
+}  // namespace ratelimit

@@ -1,0 +1,34 @@
+// What the module keeps for as long as it is loaded.
+//
+// The server calls commands and methods of data types without any pointer of ours, so there must be one variable that
+// outlives the calls. This is it; it is set once, by the loading of the module, and everything else hangs from it.
+#ifndef RATELIMIT_MODULE_KEYSPACE_MODULE_H
+#define RATELIMIT_MODULE_KEYSPACE_MODULE_H
+
+#include "keyspace/background_sweep.h"
+#include "keyspace/premature_expiries.h"
+#include "keyspace/propagation_switch.h"
+#include "server/api.h"
+#include "server/clock.h"
+#include "storage/limits_pool.h"
+
+namespace ratelimit {
+
+struct Module {
+  Clock clock;
+  LimitsPool limits;
+  EarlyExpiries early_expiries;
+  Followers followers;
+  Housekeeping housekeeping;
+  server::DataType data_type = nullptr;
+};
+
+/// The module, once it is loaded.
+[[nodiscard]] Module& module();
+
+/// Makes the module; called once, when the server's memory can be used.
+void create_module();
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_KEYSPACE_MODULE_H

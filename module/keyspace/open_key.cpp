@@ -1,0 +1,509 @@
+#include "keyspace/open_key.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "keyspace/data_type.h"
+#include "keyspace/module.h"
+#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/redis_cell.h"
+#include "server/zones.h"
+
+namespace ratelimit {
+namespace {
+
+// What has no end of its own is left to the server as it is.
+constexpr std::chrono::milliseconds kNoEnd{0};
+
+}  // namespace
+
+OpenKey::OpenKey(server::Context context, server::Text key, server::Key::Access access,
+                 std::string_view name_of_subject)
+    : context_(context), name_(key), access_(access), key_(context_, name_, access), name_of_subject_(name_of_subject) {
+  find_value(key_.value(module().data_type));
+  const bool may_have_ended_early = access_ != server::Key::Access::quiet_write && !module().early_expiries.empty();
+  if (!exists() && may_have_ended_early && key_.is_absent()) bring_back();
+  find_subject();
+}
+
+OpenKey::OpenKey(server::Context context, server::Text key, std::optional<SubjectHash> subject)
+    : context_(context),
+      name_(key),
+      access_(server::Key::Access::write),
+      key_(context_, name_, access_),
+      hash_(subject) {
+  find_value(key_.value(module().data_type));
+  find_subject();
+}
+
+void OpenKey::find_value(void* stored) {
+  small_ = nullptr;
+  value_ = nullptr;
+  if (stored == nullptr) return;
+  if (SmallValue::is(stored)) {
+    small_ = static_cast<SmallValue*>(stored);
+  } else {
+    value_ = static_cast<Value*>(stored);
+  }
+}
+
+void OpenKey::find_subject() {
+  subject_.reset();
+  if (is_key_itself()) {
+    if (small_ != nullptr) {
+      loose_[0].emplace(small_->state());
+      subject_.emplace(small_->limits(module().limits), std::span(loose_).first(1), nullptr);
+    } else if (value_ != nullptr) {
+      subject_ = value_->subject();
+    }
+  } else if (Dense* table = dense()) {
+    if (!hash_) hash_ = table->hash_of(name_of_subject_);
+    subject_ = table->table().find(*hash_);
+  }
+}
+
+void OpenKey::bring_back() {
+  const Instant now = module().clock.now();
+  const server::KeyName name{context_.database(), name_.view()};
+  const std::optional<std::string> encoded = module().early_expiries.find(name, now);
+  if (!encoded) return;
+  Value::Pointer value = Value::decode(*encoded, module().limits);
+  if (access_ == server::Key::Access::read) {
+    brought_back_ = std::move(value);
+    value_ = brought_back_.get();
+    return;
+  }
+  module().early_expiries.forget(name);
+  const std::chrono::milliseconds end = end_of(value->limits(), value->idle_at(), now);
+  put(std::move(value));
+  key_.expire_at(end);
+  // Whoever is asked for, it is the key that is back.
+  if (module().followers.may_exist()) {
+    tell_key(end);
+  } else {
+    context_.replicate_call();
+  }
+  key_.signal_modified();
+}
+
+std::optional<Fault> OpenKey::fault() const {
+  if (exists() || key_.is_absent()) return std::nullopt;
+  return Fault{Fault::Kind::wrong_type, Argument::key};
+}
+
+SharedLimits OpenKey::stored_limits() const {
+  return dense() != nullptr && dense()->is_stored() ? value_->shared_limits() : SharedLimits{};
+}
+
+std::optional<Fault> OpenKey::find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const {
+  if (is_stored()) {
+    if (!specs.empty() && !value_->limits().are(specs)) return Fault{Fault::Kind::other_limits, Argument::limits};
+    if (!subject_) limits = value_->shared_limits();
+    return std::nullopt;
+  }
+  if (specs.empty() || (subject_ && subject_->limits().are(specs))) return std::nullopt;
+  limits = module().limits.get(specs);
+  if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
+  return std::nullopt;
+}
+
+void OpenKey::put(Value::Pointer value) {
+  std::optional<std::chrono::milliseconds> end;
+  if (dense() != nullptr) {
+    value->set_annex(value_->take_annex());
+    end = key_.end();
+  }
+  put_stored(stored_form(std::move(value)));
+  if (end) key_.expire_at(*end);
+}
+
+void OpenKey::put_stored(void* stored) {
+  key_.set(module().data_type, stored);
+  find_value(stored);
+  is_new_ = true;
+}
+
+void OpenKey::hand_on_counters(Value& value) const {
+  const AsValue before = this->value();
+  value.set_counters(before->granted_calls(), before->denied_calls());
+}
+
+void OpenKey::grow() {
+  Value::Pointer value = small_->grown(module().limits);
+  if (is_key_itself()) value->cells()[0] = loose_[0];
+  put_stored(value.release());
+  find_subject();
+}
+
+void OpenKey::write_back() {
+  if (small_ == nullptr) return;
+  const auto& state = loose_[0].as<TokenBucket::State>();
+  if (!SmallValue::fits(state)) return grow();
+  small_->set_state(state);
+}
+
+std::size_t OpenKey::memory() const {
+  const void* stored = key_.value(module().data_type);
+  return memory_of(stored != nullptr ? stored : value_);
+}
+
+void OpenKey::collect(Instant now) {
+  if (!subject_ || !subject_->any_hold_ended(now)) return;
+  const Operation collect{.kind = Operation::Kind::collect, .at = now};
+  if (access_ != server::Key::Access::read) {
+    perform(collect);
+  } else {
+    own_ = Value::copy(*subject_);
+    subject_ = own_->subject();
+    subject_->perform(collect);
+  }
+}
+
+void OpenKey::follow(const SharedLimits& limits, Instant now) {
+  if (subject_) {
+    own_ = carry_over(*subject_, limits, now);
+    is_changed_ = true;
+  } else if (is_key_itself()) {
+    own_ = Value::create(limits);
+  } else {
+    limits_of_idle_ = limits;
+    construct_idle(*limits, loose_);  // an idle state owns nothing, so that nothing is to be destroyed
+    subject_.emplace(limits_of_idle_, std::span(loose_).first(limits->size()), nullptr);
+    return;
+  }
+  subject_ = own_->subject();
+}
+
+std::optional<TokenBucket::State> OpenKey::state_of_redis_cell() const {
+  if (exists()) return std::nullopt;
+  const std::optional<std::string_view> text = key_.text();
+  return text ? state_at_arrival_time(*text) : std::nullopt;
+}
+
+void OpenKey::go_on_from(const TokenBucket::State& state, SharedLimits limits) {
+  own_ = Value::create(std::move(limits));
+  subject_ = own_->subject();
+  subject_->cells()[0].as<TokenBucket::State>() = state;
+}
+
+Verdict OpenKey::foresee(const SharedLimits& limits, const Request& call, Instant now) const {
+  if (!subject_) return decide_idle(*limits, call, now);
+  const Turn turn = subject_->turn();
+  if (!limits) return decide(subject_->limits(), subject_->cells(), turn, call, now);
+  const CarriedStates carried(subject_->limits(), subject_->cells(), *limits, turn.or_later(now));
+  return decide(*limits, carried, turn, call, now);
+}
+
+void OpenKey::count_call(Outcome outcome) {
+  if (small_ != nullptr) return small_->count_call(outcome);
+  if (value_ == nullptr) return;
+  value_->count_call(outcome);
+  if (outcome != Outcome::granted && !is_key_itself() && dense() != nullptr) {
+    dense()->note_denial(*hash_, name_of_subject_);
+  }
+}
+
+void OpenKey::settle_in(Instant now) {
+  if (!is_key_itself()) return settle_in_table(now);
+  if (!own_) return;
+  if (exists()) hand_on_counters(*own_);
+  if (dense() != nullptr && own_->object_of_more() == nullptr) own_ = own_->move_to_more_room();
+  put(std::move(own_));
+  find_subject();
+}
+
+void OpenKey::settle_in_table(Instant now) {
+  const bool is_in_place = !own_ && !limits_of_idle_;
+  if (is_in_place) return;
+  if (dense() == nullptr) {
+    make_dense({.secret = server::random_secret()}, subject_->shared_limits());
+    hash_ = dense()->hash_of(name_of_subject_);
+  }
+  Table& table = dense()->table();
+  if (const auto range = table.crowded(*hash_)) sweep(*range, true, now);
+  subject_ = own_ ? table.put(*hash_, std::move(own_)) : table.insert(*hash_, limits_of_idle_);
+  limits_of_idle_ = {};
+  is_new_ = true;
+}
+
+void OpenKey::make_dense(const DenseHead& head, const SharedLimits& limits) {
+  if (small_ != nullptr) grow();
+  if (value_ == nullptr) {
+    put(Value::create(limits, Value::Room::for_more));
+  } else if (value_->object_of_more() == nullptr) {
+    put(value_->move_to_more_room());
+  }
+  value_->set_annex(std::make_unique<Dense>(head));
+  key_.persist();
+  module().housekeeping.note(context_, {context_.database(), name_.view()});
+  if (!head.is_stored && module().followers.may_exist()) tell_key(kNoEnd);
+}
+
+Verdict OpenKey::charge(const Request& call, Instant now) {
+  // When a turn comes is found by asking as of later: what is ahead of now must have been brought back before.
+  if (call.mode == Mode::may_wait && subject_->is_ahead(now) && !is_never(subject_->limits(), call)) bring_to(now);
+  Verdict verdict = decide(subject_->limits(), subject_->cells(), subject_->turn(), call, now);
+  if (verdict.decision.outcome == Outcome::granted) {
+    if (verdict.id.empty() && subject_->limits().have_leases()) verdict.id = id_ = server::random_id();
+    commit(verdict, now);
+  } else if (verdict.decision.outcome == Outcome::denied) {
+    bring_to(now);
+  }
+  return verdict;
+}
+
+void OpenKey::commit(const Verdict& verdict, Instant now) {
+  if (verdict.turn > Span{} || subject_->reservations() != nullptr) {
+    perform({.kind = Operation::Kind::charge,
+             .at = now,
+             .units = verdict.decision.granted,
+             .span = verdict.turn,
+             .id = verdict.id});
+    return;
+  }
+  settle_in(now);
+  std::optional<Instant> idle_before;
+  const bool has_end = small_ != nullptr ? small_->has_end() : value_->has_end();
+  if (has_end && is_key_itself()) idle_before = subject_->idle_at();
+  ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
+  write_back();
+  if (is_new_) idle_before.reset();  // it may have grown just now
+  publish(now + verdict.idle_in, now, {.changes = &verdict, .idle_before = idle_before});
+}
+
+bool OpenKey::perform(const Operation& operation) {
+  settle_in(operation.at);
+  const bool found = perform_on_subject(operation);
+  publish(subject_->idle_at(), operation.at, {.operation = &operation});
+  return found;
+}
+
+bool OpenKey::perform_on_subject(const Operation& operation) {
+  if (small_ != nullptr) grow();
+  const bool reserves = operation.kind == Operation::Kind::reserve ||
+                        (operation.kind == Operation::Kind::charge && operation.span > Span{});
+  if (reserves && subject_->reservations() == nullptr) {
+    if (is_key_itself()) {
+      put(value_->move_to_more_room());
+      subject_ = value_->subject();
+    } else {
+      subject_ = dense()->table().put(*hash_, Value::take(*subject_));
+      is_new_ = true;
+    }
+  }
+  return subject_->perform(operation);
+}
+
+void OpenKey::bring_to(Instant now) {
+  if (!is_changed_ && !subject_->is_ahead(now)) return;
+  settle_in(now);
+  subject_->clamp(now);
+  write_back();
+  publish(subject_->idle_at(), now, {});
+}
+
+void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
+  const bool has_followers = module().followers.may_exist();
+  std::chrono::milliseconds end = kNoEnd;
+  if (dense() == nullptr) {
+    if (idle_at <= now) return remove();
+    const Limits& limits = subject_->limits();
+    if (has_followers || !effect.idle_before || limits.kept_until(*effect.idle_before) != limits.kept_until(idle_at)) {
+      end = end_of(limits, idle_at, now);
+      key_.expire_at(end);
+      if (small_ != nullptr)
+        small_->note_end();
+      else
+        value_->note_end();
+    }
+  }
+  if (has_followers) {
+    replicate(end, effect);
+  } else {
+    context_.replicate_call();  // reaches nobody, but counts as a change to be saved
+  }
+  key_.signal_modified();
+}
+
+// The server ends the key by its wall clock, which may have been stepped since the module was loaded. By whichever clock it
+// is later: a key that lingers does no harm, one that ends too early forgets what was used.
+std::chrono::milliseconds OpenKey::end_of(const Limits& limits, Instant idle_at, Instant now) {
+  using std::chrono::ceil;
+  using std::chrono::milliseconds;
+  return ceil<milliseconds>(limits.kept_until(idle_at).time_since_epoch()) + ceil<milliseconds>(wall_clock_lead(now));
+}
+
+void OpenKey::tell_key(std::chrono::milliseconds expiry) const {
+  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*value()));
+}
+
+void OpenKey::tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const {
+  if (is_key_itself()) return context_.replicate(command, name_, expiry.count(), payload);
+  std::string hash;
+  Writer(hash).fixed(hash_->word());
+  context_.replicate(command, name_, expiry.count(), payload, hash);
+}
+
+// A small state travels whole. A log may be large: once the other side has it, the change says all.
+void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) const {
+  const bool travels_whole =
+      is_new_ || (subject_->reservations() == nullptr &&
+                  pieces_behind(subject_->limits(), subject_->cells(), subject_->reservations()) == 0);
+  std::string bytes;
+  Writer out(bytes);
+  if (travels_whole || (effect.changes == nullptr && effect.operation == nullptr)) {
+    if (is_key_itself()) return tell_key(expiry);
+    bytes.reserve(64);
+    encode_subject(out, subject_->limits(), subject_->cells(), subject_->reservations(),
+                   dense()->is_stored() ? LimitsForm::known : LimitsForm::written);
+    tell(kStoreCommand, expiry, bytes);
+  } else if (effect.operation != nullptr) {
+    encode_operation(out, *effect.operation);
+    tell(kPerformCommand, expiry, bytes);
+  } else {
+    encode_changes(out, subject_->limits(), effect.changes->changes, effect.changes->id);
+    tell(kApplyCommand, expiry, bytes);
+  }
+}
+
+// What is idle is as good as absent.
+void OpenKey::remove() {
+  key_.remove();
+  find_value(nullptr);
+  subject_.reset();
+  if (module().followers.may_exist()) {
+    context_.replicate_removal(name_);
+  } else {
+    context_.replicate_call();
+  }
+  key_.signal_modified();
+}
+
+void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
+  collect(now);
+  const bool is_dense = dense() != nullptr;
+  if (is_dense && dense()->is_stored() && *limits == value_->limits() && is_shadow == dense()->is_shadow()) return;
+  const DenseHead head{
+      .is_stored = true, .is_shadow = is_shadow, .secret = is_dense ? dense()->head().secret : server::random_secret()};
+  define_as_of(limits, head, now);
+  if (module().followers.may_exist()) {
+    std::string bytes;
+    Writer out(bytes);
+    encode_definition(out, *limits, {head, now});
+    context_.replicate(kDefineCommand, name_, kNoEnd.count(), bytes);
+  } else {
+    context_.replicate_call();
+  }
+  key_.signal_modified();
+}
+
+void OpenKey::define_as_of(const SharedLimits& limits, const DenseHead& head, Instant at) {
+  const bool had_them = dense() != nullptr && dense()->is_stored() && *limits == value_->limits();
+  if (subject_ && !had_them) {
+    own_ = carry_over(*subject_, limits, at);
+    settle_in(at);
+  }
+  if (dense() == nullptr) {
+    make_dense(head, limits);
+  } else if (!had_them) {
+    dense()->table().redefine(limits, at);
+  }
+  dense()->store(head.is_shadow);
+}
+
+void OpenKey::sweep(const HashRange& range, bool may_forget, Instant now) {
+  const std::size_t forgotten = dense()->table().sweep(range, may_forget ? std::optional(now) : std::nullopt);
+  if (forgotten == 0 || !module().followers.may_exist()) return;
+  std::string bytes;
+  Writer out(bytes);
+  encode_sweep(out, {range.first.word(), range.last.word(), now});
+  context_.replicate(kSweepCommand, name_, kNoEnd.count(), bytes);
+}
+
+void OpenKey::remove_if_idle(Instant now) {
+  if (dense()->is_stored() || dense()->table().size() > 0 || value_->idle_at() > now) return;
+  remove();
+}
+
+// What is stored in a key that is more than itself says nothing of the others in it, unless it is of another life.
+bool OpenKey::store(std::string_view encoded, std::chrono::milliseconds expiry) {
+  if (!is_key_itself()) {
+    if (dense() == nullptr) return false;
+    const SharedLimits stored = stored_limits();
+    Value::Pointer value = Value::decode(encoded, module().limits, stored);
+    if (!value || (stored && !(value->limits() == *stored))) return false;
+    dense()->table().put(*hash_, std::move(value));
+  } else {
+    Value::Pointer value = decode_value(encoded, module().limits);
+    if (!value) return false;
+    Dense* const before = dense();
+    Dense* const after = dense_of(*value);
+    if (exists()) hand_on_counters(*value);
+    if (before != nullptr && (after == nullptr || !(after->head() == before->head()))) value_->set_annex(nullptr);
+    put(std::move(value));
+    if (dense() != nullptr) module().housekeeping.note(context_, {context_.database(), name_.view()});
+  }
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::apply(std::string_view changes, std::chrono::milliseconds expiry) {
+  if (!subject_) return false;
+  Reader in(changes);
+  Verdict verdict;
+  if (!decode_changes(in, subject_->limits(), verdict.changes, verdict.id)) return false;
+  if (!accepts(subject_->limits(), subject_->cells(), verdict)) return false;
+  ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
+  write_back();
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::perform_encoded(std::string_view operation, std::chrono::milliseconds expiry) {
+  if (!subject_) return false;
+  Reader in(operation);
+  Operation decoded;
+  if (!decode_operation(in, decoded)) return false;
+  perform_on_subject(decoded);
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::define_encoded(std::string_view definition, std::chrono::milliseconds expiry) {
+  Reader in(definition);
+  LimitSpecs specs;
+  Definition decoded;
+  if (!decode_definition(in, find_zone, specs, decoded)) return false;
+  const SharedLimits limits = module().limits.get(specs.span());
+  if (!limits) return false;
+  define_as_of(limits, decoded.head, decoded.at);
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::sweep_encoded(std::string_view sweep, std::chrono::milliseconds expiry) {
+  Reader in(sweep);
+  Sweep decoded;
+  if (!decode_sweep(in, decoded) || dense() == nullptr) return false;
+  const HashRange range{SubjectHash::of(decoded.first), SubjectHash::of(decoded.last)};
+  if (range.first.word() != decoded.first || range.last.word() != decoded.last) return false;
+  dense()->table().sweep(range, decoded.at);
+  set_expiry(expiry);
+  return true;
+}
+
+bool OpenKey::take_in(std::string_view chunk, std::chrono::milliseconds expiry) {
+  std::optional<SubjectHash> last;
+  if (dense() == nullptr || !dense()->take_in(chunk, stored_limits(), module().limits, last)) return false;
+  set_expiry(expiry);
+  return true;
+}
+
+void OpenKey::set_expiry(std::chrono::milliseconds expiry) {
+  if (expiry.count() > 0) key_.expire_at(expiry);
+  key_.signal_modified();
+}
+
+}  // namespace ratelimit

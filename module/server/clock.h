@@ -1,0 +1,35 @@
+// Unix time that cannot step.
+//
+// The wall clock is read once, when the module is loaded, and carried on by a clock that runs also while the machine
+// sleeps and that nobody can set: stepping the wall clock changes no decision. For tests the clock can be held and
+// moved by hand.
+#ifndef RATELIMIT_MODULE_SERVER_CLOCK_H
+#define RATELIMIT_MODULE_SERVER_CLOCK_H
+
+#include <optional>
+
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+class Clock {
+ public:
+  Clock();
+
+  /// The time; within [kEarliest, kLatest].
+  [[nodiscard]] Instant now() const;
+
+  /// Stops the clock at `instant`.
+  void hold(Instant instant) { held_ = instant; }
+  [[nodiscard]] bool is_held() const { return held_.has_value(); }
+  /// Lets the clock run on from the real time.
+  void resume() { held_.reset(); }
+
+ private:
+  Span offset_;  ///< Unix time less the steady clock's
+  std::optional<Instant> held_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_SERVER_CLOCK_H

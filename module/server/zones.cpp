@@ -1,0 +1,88 @@
+// Abseil remembers every name that it was ever asked for, also those of no zone, and takes paths for names: it is asked
+// only for what is a file of the zoneinfo folder. So all that clients can make it remember is what that folder holds.
+#include "server/zones.h"
+
+#include <absl/time/civil_time.h>
+#include <absl/time/time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <system_error>
+
+namespace ratelimit {
+namespace {
+
+using std::chrono::seconds;
+
+class SystemZone final : public Zone {
+ public:
+  explicit SystemZone(const absl::TimeZone& rules) : rules_(rules) {}
+
+  [[nodiscard]] Span offset_at(Instant instant) const override {
+    const seconds since_epoch = std::chrono::floor<seconds>(instant.time_since_epoch());
+    return seconds{rules_.At(absl::FromUnixSeconds(since_epoch.count())).offset};
+  }
+
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
+    const absl::CivilDay civil_day = absl::CivilDay(1970, 1, 1) + day.time_since_epoch().count();
+    const absl::TimeZone::TimeInfo midnight = rules_.At(absl::CivilSecond(civil_day));
+    const bool skipped = midnight.kind == absl::TimeZone::TimeInfo::SKIPPED;
+    return Instant{seconds{absl::ToUnixSeconds(skipped ? midnight.trans : midnight.pre)}};
+  }
+
+ private:
+  absl::TimeZone rules_;
+};
+
+using Zones = std::map<std::string, SystemZone, std::less<>>;
+
+/// The zones found so far. Made when first needed, since nothing may be allocated before the module is loaded, and
+/// never destroyed: limits point into it.
+Zones& known_zones() {
+  static auto* const zones = new Zones;
+  return *zones;
+}
+
+constexpr bool is_upper(char c) { return 'A' <= c && c <= 'Z'; }
+constexpr bool is_in_names(char c) {
+  return is_upper(c) || ('a' <= c && c <= 'z') || ('0' <= c && c <= '9') || c == '_' || c == '+' || c == '-' ||
+         c == '/';
+}
+
+/// Whether a zone could have that name. All of IANA's begin with a capital; what else lies in the folder does not:
+/// lists, the zone of this machine, and copies of the zones that count leap seconds.
+bool is_well_formed(std::string_view name) {
+  constexpr std::size_t kMaxBytes = 64;
+  if (name.empty() || name.size() > kMaxBytes || !is_upper(name.front()) || name.back() == '/') return false;
+  return std::all_of(name.begin(), name.end(), is_in_names) && name.find("//") == std::string_view::npos;
+}
+
+/// Whether the folder where Abseil will look has a file of that name.
+bool has_file(std::string_view name) {
+  const char* chosen = std::getenv("TZDIR");
+  std::string path = chosen != nullptr && *chosen != '\0' ? chosen : "/usr/share/zoneinfo";
+  path.append("/").append(name);
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error);
+}
+
+}  // namespace
+
+bool is_utc(std::string_view name) { return name == "UTC" || name == "Etc/UTC"; }
+
+const Zone* find_zone(std::string_view name) {
+  Zones& zones = known_zones();
+  if (const auto known = zones.find(name); known != zones.end()) return &known->second;
+  if (is_utc(name) || !is_well_formed(name) || !has_file(name)) return nullptr;
+  absl::TimeZone rules;
+  if (!absl::LoadTimeZone(std::string(name), &rules)) return nullptr;
+  return &zones.try_emplace(std::string(name), rules).first->second;
+}
+
+}  // namespace ratelimit

@@ -1,0 +1,22 @@
+// This is all that is used of libsodium. It does without sodium_init, which opens the source of randomness and chooses
+// among functions by the processor: there is one of this, and it keeps nothing.
+#include "storage/keyed_hash.h"
+
+#include <sodium/crypto_shorthash_siphash24.h>
+
+#include <cstddef>
+
+namespace ratelimit {
+
+static_assert(crypto_shorthash_siphash24_KEYBYTES == std::tuple_size_v<HashSecret>);
+
+std::uint64_t keyed_hash(const HashSecret& secret, std::string_view bytes) {
+  std::array<std::uint8_t, crypto_shorthash_siphash24_BYTES> output;
+  crypto_shorthash_siphash24(output.data(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(),
+                             secret.data());
+  std::uint64_t hash = 0;
+  for (std::size_t i = output.size(); i > 0; --i) hash = hash << 8U | output[i - 1];
+  return hash;
+}
+
+}  // namespace ratelimit

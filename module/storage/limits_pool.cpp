@@ -1,0 +1,66 @@
+#include "storage/limits_pool.h"
+
+#include <functional>
+#include <numeric>
+#include <optional>
+#include <string_view>
+
+namespace ratelimit {
+namespace {
+
+/// Mixes `value` into `hash`: a multiplication by a large odd number, and its high bits folded down.
+std::size_t mix(std::size_t hash, std::uint64_t value) {
+  constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15U;  // 2^64 divided by the golden ratio
+  const std::uint64_t product = (hash ^ value) * kOdd;
+  return product ^ (product >> 32U);
+}
+
+std::size_t hash_of(std::span<const LimitSpec> specs) {
+  std::size_t hash = specs.size();
+  for (const LimitSpec& spec : specs) {
+    const unsigned flags = (spec.aligned ? 1U : 0U) | (spec.per_request ? 2U : 0U);
+    hash = mix(hash,
+               static_cast<std::uint64_t>(spec.unit) << 16U | static_cast<std::uint64_t>(spec.algorithm) << 8U | flags);
+    hash = mix(hash,
+               static_cast<std::uint64_t>(spec.size.count()) << 32U | static_cast<std::uint64_t>(spec.refill.count()));
+    hash = mix(hash, static_cast<std::uint64_t>(spec.span.count()));
+    if (!spec.zone.empty()) hash = mix(hash, std::hash<std::string_view>{}(spec.zone));
+    if (!spec.label.empty()) hash = mix(hash, std::hash<std::string_view>{}(spec.label));
+  }
+  return hash;
+}
+
+}  // namespace
+
+LimitsPool::LimitsPool() : free_(kMostShared) {
+  std::iota(free_.rbegin(), free_.rend(), LimitsNumber{0});  // the smallest first
+}
+
+SharedLimits LimitsPool::get(std::span<const LimitSpec> specs) {
+  const std::size_t hash = hash_of(specs);
+  for (auto [it, end] = numbers_.equal_range(hash); it != end; ++it) {
+    if (shared_[it->second]->are(specs)) return shared_[it->second];
+  }
+  std::optional<Limits> limits = Limits::make(specs);
+  if (!limits) return {};
+  SharedLimits shared(std::move(*limits));
+  if (misses_until_cleanup_-- == 0) forget_unused();
+  if (free_.empty()) return shared;
+  shared.counted_->number = free_.back();
+  free_.pop_back();
+  numbers_.emplace(hash, shared.counted_->number);
+  return shared_[shared.counted_->number] = shared;
+}
+
+void LimitsPool::forget_unused() {
+  std::erase_if(numbers_, [this](const auto& entry) {
+    SharedLimits& shared = shared_[entry.second];
+    if (!shared.is_last()) return false;
+    shared = {};
+    free_.push_back(entry.second);
+    return true;
+  });
+  misses_until_cleanup_ = kMostShared;
+}
+
+}  // namespace ratelimit

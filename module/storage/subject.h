@@ -1,0 +1,97 @@
+// One subject, wherever it is kept: a view of its limits, its states and what it has reserved.
+//
+// Views are small and passed by value. They are borrowed: whatever adds, moves or removes subjects makes them void.
+#ifndef RATELIMIT_MODULE_STORAGE_SUBJECT_H
+#define RATELIMIT_MODULE_STORAGE_SUBJECT_H
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+#include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
+#include "ratelimit/reservations.h"
+#include "storage/limits_pool.h"
+
+namespace ratelimit {
+
+/// When all states are idle, all holds have ended, and nobody waits. `reservations` may be null.
+[[nodiscard]] inline Instant idle_at(const Limits& limits, std::span<const Cell> cells,
+                                     const Reservations* reservations) {
+  const Instant states = idle_at(limits, cells);
+  return reservations != nullptr ? std::max(states, reservations->idle_at()) : states;
+}
+
+/// Bytes and allocations of what states and reservations, which may be null, keep elsewhere.
+[[nodiscard]] std::size_t bytes_behind(const Limits& limits, std::span<const Cell> cells,
+                                       const Reservations* reservations);
+[[nodiscard]] std::size_t pieces_behind(const Limits& limits, std::span<const Cell> cells,
+                                        const Reservations* reservations);
+
+class Subject {
+ public:
+  /// `reservations` is null if there is no room for any where the subject is kept.
+  Subject(const SharedLimits& limits, std::span<Cell> cells, Reservations* reservations)
+      : limits_(&limits), cells_(cells), reservations_(reservations) {}
+
+  [[nodiscard]] const Limits& limits() const { return **limits_; }
+  [[nodiscard]] const SharedLimits& shared_limits() const { return *limits_; }
+  [[nodiscard]] std::span<Cell> cells() const { return cells_; }
+  [[nodiscard]] Reservations* reservations() const { return reservations_; }
+  /// Whether something is reserved.
+  [[nodiscard]] bool is_reserved() const { return reservations_ != nullptr && !reservations_->empty(); }
+
+  /// The turn of who waits, if somebody does.
+  [[nodiscard]] Turn turn() const { return reservations_ != nullptr ? reservations_->turn : Turn{}; }
+
+  /// Whether a hold has ended and its units are not given back yet.
+  [[nodiscard]] bool any_hold_ended(Instant now) const {
+    return reservations_ != nullptr && reservations_->any_hold_ended(now);
+  }
+
+  /// Brings what is ahead of `now` back to it. Whether anything is, `is_ahead` says.
+  [[nodiscard]] bool is_ahead(Instant now) const {
+    return turn().is_ahead(now) || any_is_ahead(limits(), cells_, turn().or_later(now));
+  }
+  void clamp(Instant now) const {
+    if (reservations_ != nullptr) reservations_->turn.clamp(now);
+    ratelimit::clamp(limits(), cells_, turn().or_later(now));
+  }
+
+  /// Does an operation, for which there must be room if it reserves. Returns what Account::perform does.
+  bool perform(const Operation& operation) const {
+    Reservations none;
+    return Account(limits(), cells_, reservations_ != nullptr ? *reservations_ : none).perform(operation);
+  }
+
+  /// When all states are idle, all holds have ended, and nobody waits.
+  [[nodiscard]] Instant idle_at() const { return ratelimit::idle_at(limits(), cells_, reservations_); }
+
+  /// Offers piece `i` of the memory behind the states to `move` (see EventLog::relocate_piece). False, with `i` lowered
+  /// by the number of pieces, if there is no such piece.
+  template <class Move>
+  bool relocate_piece(std::size_t& i, Move move) const {
+    for (std::size_t limit = 0; limit < limits().size(); ++limit) {
+      const bool moved = limits()[limit].visit([&](const auto& algorithm) {
+        auto& state = state_in(cells_[limit], algorithm);
+        if constexpr (requires { state.relocate_piece(i, move); }) {
+          const std::size_t pieces = state.heap_pieces();
+          if (i < pieces) return state.relocate_piece(i, move), true;
+          i -= pieces;
+        }
+        return false;
+      });
+      if (moved) return true;
+    }
+    return false;
+  }
+
+ private:
+  const SharedLimits* limits_;
+  std::span<Cell> cells_;
+  Reservations* reservations_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_STORAGE_SUBJECT_H

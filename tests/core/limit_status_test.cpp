@@ -1,0 +1,281 @@
+#include "ratelimit/http/limit_status.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oracle.h"
+#include "random.h"
+#include "subject.h"
+
+namespace ratelimit::tests {
+namespace {
+
+constexpr Algorithm kAlgorithms[] = {Algorithm::token_bucket,  Algorithm::fixed_window, Algorithm::sliding_log,
+                                     Algorithm::leaky_bucket,  Algorithm::quota,        Algorithm::concurrent,
+                                     Algorithm::sliding_window};
+
+std::optional<Span> window_of(const LimitSpec& spec) { return ratelimit::window_of(Limit::make(spec).value()); }
+
+/// A call, and how the limits stand after it.
+struct After {
+  Decision decision;
+  std::vector<LimitStanding> standings;
+};
+
+After check(Subject& subject, const Request& request, Instant now) {
+  subject.collect(now);
+  const Verdict verdict = subject.verdict(request, now);
+  if (verdict.decision.outcome == Outcome::granted) subject.commit(verdict, now);
+  return {verdict.decision, standings_after(subject.limits(), subject.cells(), subject.turn(), request, verdict, now)};
+}
+After check(Subject& subject, std::int64_t cost, Instant now) { return check(subject, {.cost = Units(cost)}, now); }
+
+/// Whether one limit alone would grant so many units, if nothing else happens until then.
+bool grants(const Subject& subject, std::size_t i, const Ask& ask, Instant at) {
+  return subject.limits()[i].visit([&](const auto& algorithm) {
+    return algorithm.decide(state_in(subject.cells()[i], algorithm), ask, at).decision.outcome == Outcome::granted;
+  });
+}
+
+TEST(WindowOf, IsTheLengthOfAWindow) {
+  EXPECT_EQ(window_of(fixed(5, 60s)), Span{60s});
+  EXPECT_EQ(window_of(aligned(5, 24h)), Span{24h});
+  EXPECT_EQ(window_of(sliding(5, 1h)), Span{1h});
+  EXPECT_EQ(window_of(approx(5, 90s)), Span{90s});
+}
+
+TEST(WindowOf, IsWhatAnEmptyBucketTakesToBeFull) {
+  EXPECT_EQ(window_of(bucket(20, 10, 1s)), Span{2s});
+  EXPECT_EQ(window_of(leaky(1, 10, 1s)), Span{100ms});
+  EXPECT_EQ(window_of(bucket(1, 7, 60s)), Span{8'571'428'572}) << "rounded up";
+  const std::uint64_t seed = test_seed();
+  Random random(seed);
+  for (int i = 0; i < 1000; ++i) {
+    const LimitSpec spec = random_spec(random, random.one_of({Algorithm::token_bucket, Algorithm::leaky_bucket}));
+    const oracle::Exact parts = oracle::Exact(spec.size.count()) * spec.span.count();
+    ASSERT_EQ(window_of(spec), oracle::to_span(oracle::ceil_of(parts, oracle::Exact(spec.refill.count()))))
+        << "RATELIMIT_TEST_SEED=" << seed << ' ' << ::testing::PrintToString(spec);
+  }
+}
+
+TEST(WindowOf, IsTheLengthThatACalendarWindowHasAsARule) {
+  EXPECT_EQ(window_of(quota(5, CalendarUnit::hour)), Span{1h});
+  EXPECT_EQ(window_of(quota(5, CalendarUnit::day)), Span{24h});
+  EXPECT_EQ(window_of(quota(5, CalendarUnit::week)), Span{7 * 24h});
+  EXPECT_EQ(window_of(quota(5, CalendarUnit::month)), Span{30 * 24h});
+  EXPECT_EQ(window_of(in_zone(quota(5, CalendarUnit::year), kKathmandu)), Span{365 * 24h});
+}
+
+TEST(WindowOf, IsNoneWhereUnitsAreHeld) { EXPECT_EQ(window_of(concurrent(5, 30s)), std::nullopt); }
+
+TEST(Standings, NameEachLimitAndItsSize) {
+  Subject subject({bucket(20, 10, 1s), fixed(100, 60s, "minute"), concurrent(5, 30s)});
+  const std::vector<LimitStanding> standings = check(subject, 3, kToday).standings;
+  ASSERT_EQ(standings.size(), 3U);
+  EXPECT_EQ(standings[0].label, "tokenbucket");
+  EXPECT_EQ(standings[0].quota, Units(20));
+  EXPECT_EQ(standings[0].window, Span{2s});
+  EXPECT_EQ(standings[1].label, "minute");
+  EXPECT_EQ(standings[1].quota, Units(100));
+  EXPECT_EQ(standings[2].label, "concurrent");
+  EXPECT_EQ(standings[2].window, std::nullopt);
+}
+
+TEST(Standings, OfAGrantTellWhatIsLeftAndWhenThereIsMore) {
+  Subject subject({bucket(20, 10, 1s), fixed(100, 60s), sliding(50, 1h), quota(9, CalendarUnit::day)});
+  const After after = check(subject, 3, kToday);
+  ASSERT_EQ(after.decision.outcome, Outcome::granted);
+  EXPECT_EQ(after.standings[0].remaining, Units(17));
+  EXPECT_EQ(after.standings[0].more, Span{100ms}) << "the next unit, not all of them";
+  EXPECT_EQ(after.standings[1].remaining, Units(97));
+  EXPECT_EQ(after.standings[1].more, Span{60s});
+  EXPECT_EQ(after.standings[2].remaining, Units(47));
+  EXPECT_EQ(after.standings[2].more, Span{1h});
+  EXPECT_EQ(after.standings[3].remaining, Units(6));
+  EXPECT_EQ(after.standings[3].more, Span{24h});
+  for (const LimitStanding& standing : after.standings) EXPECT_EQ(standing.wait, std::nullopt);
+}
+
+TEST(Standings, HaveNothingMoreToTellOfALimitThatIsFull) {
+  Subject subject({fixed(5, 60s), sliding(100, 1h)});
+  const After never = check(subject, 6, kToday);
+  ASSERT_EQ(never.decision.outcome, Outcome::never);
+  for (const LimitStanding& standing : never.standings) {
+    EXPECT_EQ(standing.remaining, standing.quota);
+    EXPECT_EQ(standing.more, Span{});
+    EXPECT_EQ(standing.wait, std::nullopt) << "nobody need come again";
+  }
+}
+
+TEST(Standings, OfADenialTellWhoDeniesAndForHowLong) {
+  Subject subject({bucket(10, 10, 1s), fixed(8, 60s), sliding(100, 1h)});
+  check(subject, 7, kToday);
+  const After after = check(subject, 5, kToday);
+  ASSERT_EQ(after.decision.outcome, Outcome::denied);
+  EXPECT_EQ(after.standings[0].wait, Span{200ms});
+  EXPECT_EQ(after.standings[0].remaining, Units(3));
+  EXPECT_EQ(after.standings[1].wait, Span{60s});
+  EXPECT_EQ(after.standings[1].wait, after.decision.wait) << "the longest is what the caller is told";
+  EXPECT_EQ(after.standings[2].wait, std::nullopt) << "this one has enough";
+}
+
+TEST(Standings, CountARequestAsOneWhateverItCosts) {
+  Subject subject({per_request(fixed(2, 60s)), fixed(100, 60s)});
+  const After after = check(subject, 50, kToday);
+  EXPECT_EQ(after.standings[0].remaining, Units(1));
+  EXPECT_EQ(after.standings[1].remaining, Units(50));
+  check(subject, 1, kToday);
+  const After denied = check(subject, 49, kToday);
+  EXPECT_EQ(denied.standings[0].wait, Span{60s});
+  EXPECT_EQ(denied.standings[1].wait, std::nullopt);
+}
+
+TEST(Standings, OfACallThatTakesAPartAskForOneUnit) {
+  Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
+  check(subject, 10, kToday);
+  const After after = check(subject, {.cost = Units(7), .mode = Mode::partial}, kToday);
+  ASSERT_EQ(after.decision.outcome, Outcome::denied);
+  EXPECT_EQ(after.standings[0].wait, Span{100ms}) << "not the 700 ms of all seven";
+  EXPECT_EQ(after.standings[1].wait, std::nullopt);
+}
+
+TEST(Standings, InDebtTellWhenItIsOver) {
+  Subject subject(bucket(10, 10, 1s));
+  const After after = check(subject, {.cost = Units(15), .mode = Mode::force}, kToday);
+  EXPECT_EQ(after.standings[0].remaining, kNoUnits);
+  EXPECT_EQ(after.standings[0].more, Span{600ms}) << "five units of debt, and one to be taken";
+}
+
+TEST(Standings, HaveNothingLeftUntilTheTurnOfWhoWaits) {
+  Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
+  check(subject, 10, kToday);
+  const Request waiting{.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s};
+  const After granted = check(subject, waiting, kToday);
+  ASSERT_EQ(granted.decision.outcome, Outcome::granted);
+  EXPECT_EQ(granted.standings[0].remaining, kNoUnits);
+  EXPECT_EQ(granted.standings[0].more, Span{600ms});
+  EXPECT_EQ(granted.standings[1].remaining, kNoUnits) << "nobody overtakes";
+  EXPECT_EQ(granted.standings[0].wait, std::nullopt);
+
+  const After denied = check(subject, 1, kToday);
+  ASSERT_EQ(denied.decision.outcome, Outcome::denied);
+  EXPECT_EQ(denied.standings[0].wait, Span{600ms});
+  EXPECT_EQ(denied.standings[1].wait, Span{500ms}) << "it lets nobody pass before the turn either";
+}
+
+TEST(Standings, OfACallThatMayWaitTellHowMuchTooLongItWouldBe) {
+  Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
+  check(subject, 10, kToday);
+  const Request waiting{.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 300ms};
+  const After after = check(subject, waiting, kToday);
+  ASSERT_EQ(after.decision.outcome, Outcome::denied);
+  EXPECT_EQ(after.decision.wait, Span{200ms});
+  EXPECT_EQ(after.standings[0].wait, Span{200ms});
+  EXPECT_EQ(after.standings[1].wait, std::nullopt);
+}
+
+TEST(Standings, OfACallThatMayWaitTakeWhatItMayWaitOffEachThatDenies) {
+  Subject subject({bucket(10, 10, 1s), fixed(10, 2s), fixed(100, 60s)});
+  check(subject, 10, kToday);
+  const Request waiting{.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 300ms};
+  const After after = check(subject, waiting, kToday);
+  ASSERT_EQ(after.decision.outcome, Outcome::denied);
+  EXPECT_EQ(after.standings[0].wait, Span{200ms}) << "500 ms, of which it may wait for 300";
+  EXPECT_EQ(after.standings[1].wait, Span{1700ms});
+  EXPECT_EQ(after.standings[2].wait, std::nullopt);
+}
+
+// Behind a turn that is 500 ms away, a call that may wait for 550 ms would be told to wait for 600: all that keeps it is
+// 50 ms. Whoever comes again then is granted, so nobody may be told a later time.
+TEST(Standings, OfACallThatMayWaitBehindATurnDenyForNoLongerThanTheAnswerSays) {
+  Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
+  check(subject, 10, kToday);
+  check(subject, {.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s}, kToday);
+  const Request waiting{.cost = Units(1), .mode = Mode::may_wait, .longest_wait = 550ms};
+  const After after = check(subject, waiting, kToday);
+  ASSERT_EQ(after.decision.outcome, Outcome::denied);
+  EXPECT_EQ(after.decision.wait, Span{50ms});
+  for (const LimitStanding& standing : after.standings) {
+    EXPECT_LE(standing.wait.value_or(Span{}), after.decision.wait) << standing.label;
+  }
+}
+
+LimitSpec random_limit(Random& random) {
+  LimitSpec spec = random_spec(random, kAlgorithms[random.below(std::size(kAlgorithms))]);
+  spec.per_request = random.one_in(4);
+  return spec;
+}
+
+/// What must hold of each limit after any call, whatever it was.
+void expect_true(const Subject& subject, const After& after, const Request& request, Instant now) {
+  const bool is_denied = after.decision.outcome == Outcome::denied;
+  const Instant at = subject.turn().or_later(now);
+  Span longest{};
+  for (std::size_t i = 0; i < after.standings.size(); ++i) {
+    const LimitStanding& standing = after.standings[i];
+    ASSERT_EQ(standing.label, subject.limits().label(i));
+    ASSERT_EQ(standing.quota, subject.limits()[i].size());
+    ASSERT_TRUE(kNoUnits <= standing.remaining && standing.remaining <= standing.quota);
+    ASSERT_GE(standing.more, Span{});
+    if (at == now) {
+      ASSERT_EQ(standing.remaining, std::max(standing.quota - subject.used(i, now), kNoUnits));
+    } else {
+      ASSERT_EQ(standing.remaining, kNoUnits) << "somebody waits for a turn";
+    }
+    // One unit more than remains: not a nanosecond before `more` is over, and then.
+    if (at == now && standing.remaining < standing.quota && now + standing.more <= kLatest) {
+      const Ask more{standing.remaining + kMinUnits, "somebody else"};
+      ASSERT_GT(standing.more, Span{});
+      ASSERT_FALSE(grants(subject, i, more, now + standing.more - 1ns)) << "limit " << i;
+      ASSERT_TRUE(grants(subject, i, more, now + standing.more)) << "limit " << i;
+    }
+    ASSERT_TRUE(standing.remaining < standing.quota || standing.more == Span{});
+    ASSERT_TRUE(is_denied || !standing.wait) << "who is not denied is denied by nobody";
+    if (!standing.wait) continue;
+    ASSERT_GT(*standing.wait, Span{});
+    longest = std::max(longest, *standing.wait);
+    const Ask asked{subject.limits()[i].cost_of(request.mode == Mode::partial ? kMinUnits : request.cost), request.id};
+    if (at == now && request.mode != Mode::may_wait && now + *standing.wait <= kLatest) {
+      ASSERT_FALSE(grants(subject, i, asked, now + *standing.wait - 1ns)) << "limit " << i;
+      ASSERT_TRUE(grants(subject, i, asked, now + *standing.wait)) << "limit " << i;
+    }
+  }
+  // A call that may wait behind a turn has a test of its own.
+  if (is_denied && (at == now || request.mode != Mode::may_wait)) {
+    ASSERT_EQ(longest, after.decision.wait) << "the answer is the longest of those that deny";
+  }
+}
+
+TEST(Standings, AreTrueOfAnyLimitsAfterAnyCall) {
+  const std::uint64_t seed = test_seed();
+  Random random(seed);
+  for (std::uint64_t i = 0; i < test_steps() / 200; ++i) {
+    SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", subject " << i);
+    std::vector<LimitSpec> specs;
+    for (std::uint64_t n = 1 + random.below(3); n > 0; --n) specs.push_back(random_limit(random));
+    Subject subject(specs);
+    Instant now = kToday;
+    Decision last;
+    for (int call = 0; call < 20; ++call) {
+      const auto [gap, cost] = random_call(random, specs[0], last, {random.one_of<std::int64_t>({0, 100})});
+      if (now + gap > kLatest) break;
+      now += gap;
+      Request request = random_request(random, specs[0], cost, last);
+      if (request.id.empty()) request.id = "nobody";
+      if (request.mode == Mode::force) request.mode = Mode::whole;
+      const After after = check(subject, request, now);
+      last = after.decision;
+      ASSERT_NO_FATAL_FAILURE(expect_true(subject, after, request, now)) << ::testing::PrintToString(request);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ratelimit::tests

@@ -1,0 +1,888 @@
+// The dense form, against a map of values that do the same one by one.
+#include "storage/hash_table.h"
+
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "../core/random.h"
+#include "ratelimit/codec/codec.h"
+
+namespace ratelimit {
+namespace {
+
+using tests::Random;
+using namespace std::chrono_literals;
+
+constexpr Instant kNow = tests::kToday;
+
+const LimitSpec kBucket = tests::bucket(10, 7, 60s);
+const LimitSpec kSmallBucket = tests::bucket(5, 7, 60s);
+const LimitSpec kWindow = tests::fixed(10, 60s);
+const LimitSpec kLog = tests::sliding(10, 60s);
+
+/// Numbers that are spread evenly, another one for each number.
+std::uint64_t scrambled(std::uint64_t number) {
+  number = (number ^ (number >> 30U)) * 0xBF58476D1CE4E5B9U;
+  number = (number ^ (number >> 27U)) * 0x94D049BB133111EBU;
+  return number ^ (number >> 31U);
+}
+SubjectHash spread(std::uint64_t number) { return SubjectHash::of(scrambled(number + 1)); }
+
+constexpr HashRange kAll{SubjectHash::smallest(), SubjectHash::largest()};
+
+std::string encoded(const Subject& subject) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_subject(out, subject.limits(), subject.cells(), subject.reservations());
+  return bytes;
+}
+
+using Contents = std::map<SubjectHash, std::string>;
+
+Contents contents_of(Table& table) {
+  Contents contents;
+  SubjectHash last = SubjectHash::smallest();
+  table.for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
+    EXPECT_TRUE(contents.empty() || last < hash) << "out of order";
+    last = hash;
+    contents[hash] = encoded(subject);
+    return true;
+  });
+  return contents;
+}
+
+void charge(const Subject& subject, Units cost, Instant now) {
+  apply(subject.limits(), subject.cells(), decide(subject.limits(), subject.cells(), Ask{cost, "id", true}, now));
+}
+
+/// So many subjects with these limits, each of which has used something.
+void fill(Table& table, const SharedLimits& limits, std::uint64_t first, std::uint64_t count) {
+  for (std::uint64_t i = first; i < first + count; ++i) {
+    charge(table.insert(spread(i), limits), Units(1 + static_cast<std::int64_t>(i % 10)), kNow);
+  }
+}
+
+/// Sweeps all, some subjects at a time, as housekeeping does.
+std::size_t sweep_in_steps(Table& table, std::optional<Instant> forget_idle_at, std::size_t subjects = 1000) {
+  std::size_t forgotten = 0;
+  for (SubjectHash from = SubjectHash::smallest();;) {
+    const HashRange range = table.range_from(from, subjects);
+    EXPECT_EQ(range.first, from);
+    forgotten += table.sweep(range, forget_idle_at);
+    if (range.last == SubjectHash::largest()) return forgotten;
+    from = range.last.next();
+  }
+}
+
+/// Forgets one subject, whenever it is idle.
+void forget(Table& table, SubjectHash hash) { table.sweep({hash, hash}, kLatest + 3 * kMaxSpan); }
+
+/// Moves each segment as the server does it: by a copy of its bytes.
+std::size_t move_all(Table& table) {
+  std::size_t moved = 0;
+  for (std::size_t i = 0; table.relocate_piece(i,
+                                               [&](void* memory) {
+                                                 const std::size_t bytes = malloc_usable_size(memory);
+                                                 void* place = ::operator new(bytes);
+                                                 std::memcpy(place, memory, bytes);
+                                                 ::operator delete(memory);
+                                                 ++moved;
+                                                 return place;
+                                               });
+       ++i) {
+  }
+  return moved;
+}
+
+// ---- Hashes
+
+TEST(SubjectHash, LeavesItsLowestBitToTheTableAndIsNeverNothing) {
+  EXPECT_EQ(SubjectHash::of(7).word(), 6U);
+  EXPECT_EQ(SubjectHash::of(8).word(), 8U);
+  EXPECT_EQ(SubjectHash::of(0).word(), 2U);
+  EXPECT_EQ(SubjectHash::of(1).word(), 2U);
+  EXPECT_EQ(SubjectHash::smallest().word(), 2U);
+  EXPECT_EQ(SubjectHash::largest().word(), ~std::uint64_t{1});
+  EXPECT_EQ(SubjectHash::of(8).next(), SubjectHash::of(10));
+  EXPECT_EQ(SubjectHash::largest().next(), SubjectHash::largest());
+}
+
+// ---- Against a map
+
+/// A table and a map of values, to which the same is done.
+class Pair {
+ public:
+  enum class Hashes : std::uint8_t { spread, ascending, one_place, two_places };
+
+  Pair(Random& random, LimitsPool& pool, Hashes hashes, std::size_t most_limits, std::uint64_t subjects)
+      : random_(random), pool_(pool), hashes_(hashes), subjects_(subjects), table_(std::make_unique<Table>()) {
+    for (SharedLimits& limits : palette_) limits = random_limits(most_limits);
+  }
+
+  void step() {
+    now_ += Span{random_.one_in(3) ? random_.magnitude_between(1, Span{1h}.count()) : 0};
+    switch (random_.below(40)) {
+      case 0: return sweep(random_range());
+      case 1: return random_.one_in(30) ? sweep(kAll) : sweep(table_->range_from(random_hash(), random_.below(1000)));
+      case 2: return random_.one_in(20) ? redefine() : check();
+      case 3: return random_.one_in(100) ? copy() : check();
+      case 4: return random_.one_in(100) ? void(move_all(*table_)) : check();
+      case 5:
+      case 6: return follow();
+      case 7: return put();
+      case 8:
+      case 9: return reserve();
+      case 10:
+      case 11: return forget_one();
+      case 12: return look_for_room();
+      case 13: return compare(random_hash());
+      default: return check();
+    }
+  }
+
+  void compare_all() {
+    ASSERT_EQ(table_->size(), values_.size());
+    Contents expected;
+    for (const auto& [hash, value] : values_) expected[hash] = value->encoded();
+    ASSERT_EQ(contents_of(*table_), expected);
+    ASSERT_TRUE(table_->is_valid());
+  }
+
+  [[nodiscard]] const Table& table() const { return *table_; }
+  [[nodiscard]] std::size_t redefinitions() const { return redefinitions_; }
+  [[nodiscard]] std::size_t forgotten() const { return forgotten_; }
+
+ private:
+  SharedLimits random_limits(std::size_t most) {
+    for (;;) {
+      std::vector<LimitSpec> specs;
+      const std::size_t count = 1 + random_.below(most);
+      for (std::size_t i = 0; i < count; ++i) {
+        specs.push_back(tests::random_spec(random_, static_cast<Algorithm>(random_.between(1, 7))));
+      }
+      if (SharedLimits limits = pool_.get(specs)) return limits;
+    }
+  }
+
+  SubjectHash random_hash() {
+    const std::uint64_t number = random_.below(subjects_);
+    switch (hashes_) {
+      case Hashes::spread: return spread(number);
+      case Hashes::ascending: return SubjectHash::of(number << 40U);
+      case Hashes::one_place: return SubjectHash::of(0xABCDEF0000000000U + 2 * number);
+      case Hashes::two_places: return SubjectHash::of((number % 2 != 0 ? ~std::uint64_t{0} << 32U : 0) + 2 * number);
+    }
+    return SubjectHash::smallest();
+  }
+
+  HashRange random_range() {
+    const SubjectHash other = random_.one_in(2) ? random_hash() : SubjectHash::of(scrambled(random_.below(~0U)));
+    const auto [first, last] = std::minmax({random_hash(), other});
+    return {first, last};
+  }
+
+  /// Those of most calls: one list for a long time, so that it is that of most subjects, then another one.
+  const SharedLimits& usual_limits() {
+    if (random_.one_in(1000)) usual_ = random_.below(palette_.size());
+    return palette_[random_.one_in(20) ? random_.below(palette_.size()) : usual_];
+  }
+
+  void check() {
+    const SubjectHash hash = random_hash();
+    std::optional<Subject> found = table_->find(hash);
+    Value::Pointer& value = values_[hash];
+    ASSERT_EQ(found.has_value(), value != nullptr);
+    if (!found) {
+      const SharedLimits& limits = usual_limits();
+      const std::size_t size = table_->size();
+      found = table_->insert(hash, limits);
+      ASSERT_EQ(table_->size(), size + 1);
+      value = Value::create(limits);
+    }
+    const Units cost(random_.between(1, 10));
+    for (const Subject& subject : {*found, value->subject()}) {
+      if (subject.reservations() != nullptr) {
+        subject.perform({.kind = Operation::Kind::charge, .at = now_, .units = cost, .id = "id"});
+      } else {
+        charge(subject, cost, now_);
+      }
+    }
+    ASSERT_EQ(encoded(*found), value->encoded());
+  }
+
+  void follow() {
+    const SubjectHash hash = random_hash();
+    const std::optional<Subject> found = table_->find(hash);
+    if (!found) return;
+    const SharedLimits& limits = usual_limits();
+    Value::Pointer& value = values_[hash];
+    const Subject put = table_->put(hash, carry_over(*found, limits, now_));
+    value = carry_over(value->subject(), limits, now_);
+    ASSERT_EQ(encoded(put), value->encoded());
+  }
+
+  void put() {
+    const SubjectHash hash = random_hash();
+    Value::Pointer value = Value::create(usual_limits());
+    charge(value->subject(), Units(random_.between(1, 10)), now_);
+    ASSERT_EQ(encoded(table_->put(hash, Value::copy(value->subject()))), value->encoded());
+    values_[hash] = std::move(value);
+  }
+
+  void reserve() {
+    const SubjectHash hash = random_hash();
+    std::optional<Subject> found = table_->find(hash);
+    if (!found) return;
+    if (found->reservations() == nullptr) found = table_->put(hash, Value::take(*found));
+    ASSERT_NE(found->reservations(), nullptr) << "there must be room now";
+    Value::Pointer& value = values_[hash];
+    if (value->reservations() == nullptr) value = value->move_to_more_room();
+    const Span span{random_.magnitude_between(kMinSpan.count(), Span{10h}.count())};
+    const Operation::Kind kind =
+        random_.one_of({Operation::Kind::reserve, Operation::Kind::charge, Operation::Kind::settle});
+    const Operation operation{
+        .kind = kind, .at = now_, .units = Units(2), .span = span, .id = random_.one_in(2) ? "a" : "b"};
+    found->perform(operation);
+    value->subject().perform(operation);
+    ASSERT_EQ(encoded(*found), value->encoded());
+  }
+
+  void forget_one() {
+    const SubjectHash hash = random_hash();
+    forget(*table_, hash);
+    values_.erase(hash);
+    ASSERT_FALSE(table_->find(hash));
+  }
+
+  void redefine() {
+    ++redefinitions_;
+    const SharedLimits& limits = palette_[random_.below(palette_.size())];
+    table_->redefine(limits, now_);
+    for (auto& [hash, value] : values_) {
+      if (value->subject().any_hold_ended(now_)) value->subject().perform({.at = now_});
+      value = carry_over(value->subject(), limits, now_);
+    }
+  }
+
+  void sweep(const HashRange& range) {
+    const std::optional<Instant> at =
+        random_.one_in(3) ? std::nullopt : std::optional(now_ - Span{random_.magnitude_between(1, Span{24h}.count())});
+    const std::size_t forgotten = table_->sweep(range, at);
+    const std::size_t expected = std::erase_if(values_, [&](const auto& entry) {
+      return at && range.contains(entry.first) && entry.second->idle_at() <= *at;
+    });
+    ASSERT_EQ(forgotten, expected);
+    forgotten_ += forgotten;
+    ASSERT_EQ(table_->size(), values_.size());
+  }
+
+  void copy() {
+    table_ = std::make_unique<Table>(*table_);
+    ASSERT_TRUE(table_->is_valid());
+  }
+
+  void look_for_room() {
+    const SubjectHash hash = random_hash();
+    const std::optional<HashRange> range = table_->crowded(hash);
+    ASSERT_TRUE(!range || range->contains(hash));
+    if (values_.contains(hash)) return;
+    const SharedLimits& limits = usual_limits();
+    table_->insert(hash, limits);
+    values_[hash] = Value::create(limits);
+  }
+
+  void compare(SubjectHash hash) {
+    const auto value = values_.find(hash);
+    const std::optional<Subject> subject = table_->find(hash);
+    ASSERT_EQ(subject.has_value(), value != values_.end());
+    ASSERT_TRUE(!subject || encoded(*subject) == value->second->encoded());
+  }
+
+  Random& random_;
+  LimitsPool& pool_;
+  Hashes hashes_;
+  std::uint64_t subjects_;
+  std::unique_ptr<Table> table_;
+  std::map<SubjectHash, Value::Pointer> values_;
+  std::array<SharedLimits, 4> palette_;
+  std::size_t usual_ = 0;
+  std::size_t redefinitions_ = 0;
+  std::size_t forgotten_ = 0;
+  Instant now_ = kNow;
+};
+
+void walk(Pair::Hashes hashes, std::size_t most_limits, std::uint64_t subjects) {
+  const std::uint64_t seed = tests::test_seed();
+  Random random(seed);
+  LimitsPool pool;
+  const std::uint64_t steps = std::max<std::uint64_t>(tests::test_steps() / 20, 10'000);
+  std::size_t largest = 0;
+  for (std::uint64_t round = 0; round < 4; ++round) {
+    Pair pair(random, pool, hashes, most_limits, subjects);
+    SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", round " << round);
+    for (std::uint64_t step = 0; step < steps; ++step) {
+      SCOPED_TRACE(::testing::Message() << "step " << step);
+      ASSERT_NO_FATAL_FAILURE(pair.step());
+      ASSERT_TRUE(step % 1024 != 0 || pair.table().is_valid());
+      if (step % 8192 == 0) {
+        ASSERT_NO_FATAL_FAILURE(pair.compare_all());
+      }
+      largest = std::max(largest, pair.table().size());
+    }
+    ASSERT_NO_FATAL_FAILURE(pair.compare_all());
+    EXPECT_GT(pair.redefinitions(), 0U);
+    EXPECT_GT(pair.forgotten(), 0U);
+  }
+  EXPECT_GT(largest, subjects / 4) << "the walk is to be among many";
+}
+
+TEST(Table, DoesWhatAMapOfValuesDoes) { walk(Pair::Hashes::spread, 1, 2'000); }
+TEST(Table, DoesSoWithListsOfLimits) { walk(Pair::Hashes::spread, 8, 1'000); }
+TEST(Table, DoesSoWithFewSubjects) { walk(Pair::Hashes::spread, 3, 12); }
+TEST(Table, DoesSoWithHashesInARow) { walk(Pair::Hashes::ascending, 2, 1'000); }
+TEST(Table, DoesSoWithHashesInOnePlace) { walk(Pair::Hashes::one_place, 2, 1'000); }
+TEST(Table, DoesSoWithHashesInTwoPlaces) { walk(Pair::Hashes::two_places, 2, 1'000); }
+
+// ---- Memory
+
+TEST(Table, GrowsAndShrinksBackToWhereItBegan) {
+  LimitsPool pool;
+  Table table;
+  const std::size_t bytes = table.bytes();
+  const std::size_t pieces = table.pieces();
+  fill(table, pool.get({&kBucket, 1}), 0, 100'000);
+  EXPECT_EQ(table.size(), 100'000U);
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_GT(table.entries(), 256U);
+  for (std::uint64_t i = 0; i < 100'000; ++i) forget(table, spread(i));
+  EXPECT_EQ(table.size(), 0U);
+  EXPECT_EQ(sweep_in_steps(table, std::nullopt), 0U);
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_EQ(table.bytes(), bytes);
+  EXPECT_EQ(table.pieces(), pieces);
+  EXPECT_EQ(table.entries(), 1U);
+}
+
+TEST(Table, ShrinksAsItsSubjectsAreForgotten) {
+  LimitsPool pool;
+  Table table;
+  const std::size_t bytes = table.bytes();
+  fill(table, pool.get({&kBucket, 1}), 0, 100'000);
+  const std::size_t most = table.bytes();
+  for (std::uint64_t i = 0; i < 100'000; ++i) {
+    if (i % 10 == 0) charge(*table.find(spread(i)), Units(10), kNow + 30s);
+  }
+  EXPECT_EQ(sweep_in_steps(table, kNow + 86s), 90'000U);
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_LT(table.bytes(), most / 6);
+  EXPECT_EQ(sweep_in_steps(table, kNow + 1h), 10'000U);
+  EXPECT_EQ(table.bytes(), bytes);
+}
+
+TEST(Table, ShrinksWhereThereIsNothingToBeMerged) {
+  LimitsPool pool;
+  Table table;
+  fill(table, pool.get({&kBucket, 1}), 0, 200);
+  EXPECT_EQ(table.entries(), 1U);
+  const std::size_t most = table.bytes();
+  for (std::uint64_t i = 0; i < 150; ++i) forget(table, spread(i));
+  EXPECT_LT(table.bytes(), most / 3);
+  EXPECT_TRUE(table.is_valid());
+}
+
+TEST(Table, KeepsASubjectInLessThanThirtyBytes) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kBucket, 1});
+  Table table;
+  std::uint64_t subjects = 0;
+  std::size_t bytes_each = 0;  // in hundredths
+  std::size_t samples = 0;
+  for (std::uint64_t next = 100'000; next <= 1'000'000; next += next / 64, ++samples) {
+    for (; subjects < next; ++subjects) table.insert(spread(subjects), limits);
+    bytes_each += 100 * table.bytes() / table.size();
+  }
+  EXPECT_LE(bytes_each / samples, 2'800U) << "on average over the growth";
+  EXPECT_GE(bytes_each / samples, 2'400U) << "nothing is left out";
+  EXPECT_TRUE(table.is_valid());
+}
+
+TEST(Table, OfAFewSubjectsIsSmall) {
+  LimitsPool pool;
+  Table table;
+  EXPECT_LE(table.bytes(), 160U);
+  fill(table, pool.get({&kBucket, 1}), 0, 10);
+  EXPECT_LE(table.bytes(), 10U * 50);
+}
+
+TEST(Table, KeepsItsDirectorySmallWhateverTheHashes) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kBucket, 1});
+  constexpr std::uint64_t kSubjects = 20'000;
+  const auto entries_with = [&](auto hash_of) {
+    Table table;
+    for (std::uint64_t i = 0; i < kSubjects; ++i) table.insert(hash_of(i), limits);
+    EXPECT_TRUE(table.is_valid());
+    for (std::uint64_t i = 0; i < kSubjects; ++i) EXPECT_TRUE(table.find(hash_of(i)));
+    EXPECT_FALSE(table.find(SubjectHash::largest()));
+    EXPECT_FALSE(table.find(SubjectHash::smallest()));
+    EXPECT_LE(table.bytes(), kSubjects * 50);
+    return table.entries();
+  };
+  EXPECT_LE(entries_with([](std::uint64_t i) { return spread(i); }), kSubjects / 64);
+  EXPECT_LE(entries_with([](std::uint64_t i) { return SubjectHash::of(4 + 2 * i); }), kSubjects / 4);
+  EXPECT_LE(entries_with([](std::uint64_t i) { return SubjectHash::of(0x8000'0000'0000'0000U - 2 * i); }),
+            kSubjects / 4);
+  EXPECT_LE(entries_with(
+                [](std::uint64_t i) { return SubjectHash::of(0x1234'5678'9ABC'0000U | (2 * i * 0x9E37U & 0xFFFEU)); }),
+            kSubjects / 4);
+  EXPECT_LE(entries_with([](std::uint64_t i) {
+              return SubjectHash::of((i % 2 == 0 ? 0x1234'5678'9ABC'0000U : 0xFFFF'FFFF'FFFF'0000U) + 2 * (i / 2));
+            }),
+            kSubjects / 4);
+}
+
+/// Adds new subjects, a chunk at a time, as a file brings them. False as soon as the table refuses some.
+bool load(Table& table, const SharedLimits& limits, std::span<const SubjectHash> hashes) {
+  constexpr std::size_t kChunk = 3000;
+  for (std::size_t begin = 0; begin < hashes.size(); begin += kChunk) {
+    std::vector<Newcomer> newcomers;
+    for (const SubjectHash hash : hashes.subspan(begin, std::min(kChunk, hashes.size() - begin))) {
+      newcomers.push_back({hash, Value::create(limits)});
+      charge(newcomers.back().value->subject(), Units(1 + static_cast<std::int64_t>(hash.word() % 9)), kNow);
+    }
+    if (!table.put_new(newcomers)) return false;
+  }
+  return table.spread();
+}
+
+std::vector<SubjectHash> in_a_row(std::size_t count) {
+  std::vector<SubjectHash> hashes{SubjectHash::smallest()};
+  while (hashes.size() < count) hashes.push_back(hashes.back().next());
+  return hashes;
+}
+
+TEST(Table, IsTheSameIfItsSubjectsComeInOrderAndManyAtATime) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get(std::array{kBucket, kLog});
+  std::vector<SubjectHash> hashes;
+  for (std::uint64_t i = 0; i < 50'000; ++i) hashes.push_back(spread(i));
+  std::sort(hashes.begin(), hashes.end());
+  Table one_by_one;
+  for (const SubjectHash hash : hashes) {
+    charge(one_by_one.insert(hash, limits), Units(1 + static_cast<std::int64_t>(hash.word() % 9)), kNow);
+  }
+  Table at_a_time;
+  ASSERT_TRUE(load(at_a_time, limits, hashes));
+  EXPECT_TRUE(at_a_time.is_valid());
+  EXPECT_EQ(contents_of(at_a_time), contents_of(one_by_one));
+  EXPECT_LE(at_a_time.bytes(), one_by_one.bytes() * 11 / 10);
+}
+
+TEST(Table, TakesNewSubjectsBetweenThoseThatAreThere) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get(std::array{kBucket});
+  Table table;
+  fill(table, limits, 0, 2'000);
+  Value::Pointer other = Value::create(pool.get(std::array{kWindow}));
+  table.put(spread(2'000), std::move(other));
+  std::vector<SubjectHash> hashes;
+  for (std::uint64_t i = 3'000; i < 9'000; ++i) hashes.push_back(spread(i));
+  std::sort(hashes.begin(), hashes.end());
+  Contents before = contents_of(table);
+  ASSERT_TRUE(load(table, limits, hashes));
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_EQ(table.size(), 8'001U);
+  Contents after = contents_of(table);
+  for (const auto& [hash, bytes] : before) EXPECT_EQ(after[hash], bytes);
+}
+
+TEST(Table, TakesSomeHashesThatAreAlikeFromAFileAndRefusesMany) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get(std::array{kBucket});
+  Table some;
+  EXPECT_TRUE(load(some, limits, in_a_row(8'000)));
+  EXPECT_TRUE(some.is_valid());
+  Table many;
+  EXPECT_FALSE(load(many, limits, in_a_row(100'000)));
+  EXPECT_TRUE(many.is_valid());
+  // A million would take minutes if nobody stopped them.
+  Table very_many;
+  EXPECT_FALSE(load(very_many, limits, in_a_row(1'000'000)));
+  EXPECT_LT(very_many.size(), 500'000U);
+}
+
+TEST(Table, KnowsWhatItsSubjectsKeepElsewhere) {
+  LimitsPool pool;
+  const SharedLimits logs = pool.get({&kLog, 1});
+  Table table;
+  EXPECT_EQ(table.bytes_behind_sampled(), 0U);
+  fill(table, pool.get({&kBucket, 1}), 0, 10);
+  EXPECT_EQ(table.bytes_behind_sampled(), 0U) << "a bucket is all in its cell";
+  EXPECT_EQ(table.pieces(), 2U) << "directory and segment";
+
+  std::size_t bytes = 0;
+  std::size_t pieces = 2;
+  for (std::uint64_t i = 10; i < 20; ++i) {
+    Value::Pointer value = Value::create(logs);
+    charge(value->subject(), Units(1), kNow);
+    pieces += value->memory_pieces();
+    bytes += sizeof(Value) + sizeof(Cell) + value->bytes_behind();
+    table.put(spread(i), std::move(value));
+  }
+  EXPECT_EQ(table.bytes_behind_sampled(), bytes);
+  EXPECT_EQ(table.pieces(), pieces);
+
+  Table large;
+  fill(large, logs, 0, 20'000);
+  const std::size_t each = large.find(spread(0))->cells()[0].as<SlidingLog::State>().heap_bytes();
+  EXPECT_NEAR(static_cast<double>(large.bytes_behind_sampled()), 20'000.0 * static_cast<double>(each),
+              0.01 * 20'000.0 * static_cast<double>(each));
+  EXPECT_GT(large.pieces(), 40'000U);
+}
+
+TEST(Table, SurvivesThatItsMemoryIsMoved) {
+  LimitsPool pool;
+  Table table;
+  fill(table, pool.get({&kWindow, 1}), 0, 5'000);
+  const Contents before = contents_of(table);
+  EXPECT_EQ(move_all(table), table.pieces() - 1) << "each segment once, not the directory";
+  EXPECT_LT(table.pieces() - 1, table.entries()) << "several entries lead to some";
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_EQ(contents_of(table), before);
+  EXPECT_FALSE(table.relocate_piece(table.entries(), [](void*) -> void* { return nullptr; }));
+  EXPECT_TRUE(table.relocate_piece(0, [](void*) -> void* { return nullptr; })) << "it may stay where it is";
+  EXPECT_EQ(contents_of(table), before);
+}
+
+TEST(Table, IsCopiedWithAllThatIsStillToBeDone) {
+  LimitsPool pool;
+  Table table;
+  fill(table, pool.get({&kLog, 1}), 0, 3'000);
+  table.put(spread(7), Value::take(*table.find(spread(7))))
+      .perform({.kind = Operation::Kind::reserve, .at = kNow, .units = Units(1), .span = 100s, .id = "hold"});
+  table.redefine(pool.get({&kSmallBucket, 1}), kNow + 1s);
+  const auto copy = std::make_unique<Table>(table);
+  EXPECT_TRUE(copy->has_pending_changes());
+  EXPECT_EQ(copy->size(), table.size());
+  const Contents before = contents_of(table);
+  EXPECT_EQ(contents_of(*copy), before);
+  EXPECT_TRUE(copy->is_valid());
+  copy->for_each(SubjectHash::smallest(), [](SubjectHash, const Subject& subject) {
+    charge(subject, Units(3), kNow + 2s);
+    return true;
+  });
+  EXPECT_EQ(contents_of(table), before) << "a copy shares nothing that changes";
+}
+
+TEST(Table, MayEndInAnotherThread) {
+  LimitsPool pool;
+  auto table = std::make_unique<Table>();
+  fill(*table, pool.get({&kLog, 1}), 0, 1'000);
+  std::thread([&table] { table.reset(); }).join();
+  EXPECT_EQ(table, nullptr);
+}
+
+// ---- Who is kept apart
+
+TEST(Table, TakesInWhoNeedNotBeKeptApart) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kBucket, 1});
+  Table table;
+  fill(table, limits, 0, 10);
+  const Contents before = contents_of(table);
+  const Subject roomy = table.put(spread(3), Value::take(*table.find(spread(3))));
+  ASSERT_NE(roomy.reservations(), nullptr) << "room that was asked for is there";
+  EXPECT_EQ(table.find(spread(3))->reservations(), roomy.reservations());
+  table.sweep(kAll, std::nullopt);
+  EXPECT_EQ(table.find(spread(3))->reservations(), nullptr) << "it was not used";
+  EXPECT_EQ(table.pieces(), 2U);
+  EXPECT_EQ(contents_of(table), before);
+}
+
+TEST(Table, KeepsApartWhoHasReserved) {
+  LimitsPool pool;
+  Table table;
+  fill(table, pool.get({&kBucket, 1}), 0, 10);
+  table.put(spread(3), Value::take(*table.find(spread(3))))
+      .perform({.kind = Operation::Kind::reserve, .at = kNow, .units = Units(1), .span = 100s, .id = "hold"});
+  const Contents before = contents_of(table);
+  table.sweep(kAll, std::nullopt);
+  ASSERT_NE(table.find(spread(3))->reservations(), nullptr);
+  EXPECT_EQ(contents_of(table), before);
+  EXPECT_EQ(table.sweep(kAll, kNow + 99s), 9U) << "a hold is not idle";
+  EXPECT_EQ(table.sweep(kAll, kNow + 100s), 1U);
+}
+
+TEST(Table, HasTheLimitsOfMost) {
+  LimitsPool pool;
+  const SharedLimits old_limits = pool.get({&kBucket, 1});
+  const SharedLimits new_limits = pool.get(std::array{kWindow, kBucket});
+  Table table;
+  fill(table, old_limits, 0, 20);
+  const auto follow = [&](std::uint64_t first, std::uint64_t last) {
+    for (std::uint64_t i = first; i < last; ++i) {
+      table.put(spread(i), carry_over(*table.find(spread(i)), new_limits, kNow));
+    }
+    const Contents before = contents_of(table);
+    table.sweep(kAll, std::nullopt);
+    EXPECT_EQ(contents_of(table), before);
+    EXPECT_TRUE(table.is_valid());
+    return table.pieces() - 2;
+  };
+  EXPECT_EQ(follow(0, 9), 9U) << "who is kept apart: those who are fewer";
+  EXPECT_EQ(follow(9, 12), 8U) << "now these are the others";
+  EXPECT_EQ(follow(12, 20), 0U);
+}
+
+TEST(Table, TakesTheLimitsOfTheNextWhenNobodyIsLeft) {
+  LimitsPool pool;
+  const SharedLimits one = pool.get({&kBucket, 1});
+  const SharedLimits three = pool.get(std::array{kWindow, kBucket, kLog});
+  Table table;
+  for (const SharedLimits& limits : {one, three, one}) {
+    charge(table.insert(spread(1), limits), Units(1), kNow);
+    EXPECT_EQ(table.pieces(), limits->size() == 1 ? 2U : 2U + 2U) << "nobody is kept apart, though a log is";
+    EXPECT_TRUE(table.is_valid());
+    forget(table, spread(1));
+  }
+}
+
+// ---- Limits that change
+
+/// A table with subjects of all kinds, to which the same is done each time.
+std::unique_ptr<Table> mixture(LimitsPool& pool, std::uint64_t subjects) {
+  auto table = std::make_unique<Table>();
+  const std::array specs = {kBucket, kLog, kWindow, tests::concurrent(20, 60s), tests::approx(10, 60s)};
+  for (std::uint64_t i = 0; i < subjects; ++i) {
+    const Subject subject = table->insert(spread(i), pool.get({&specs.at(i % 8 == 0 ? i / 8 % 5 : 0), 1}));
+    charge(subject, Units(1 + static_cast<std::int64_t>(i % 10)), kNow + std::chrono::milliseconds(i));
+    if (i % 16 != 0) continue;
+    table->put(spread(i), Value::take(*table->find(spread(i))))
+        .perform({.kind = Operation::Kind::reserve,
+                  .at = kNow,
+                  .units = Units(1),
+                  .span = std::chrono::seconds(1 + i % 100),
+                  .id = "hold"});
+  }
+  return table;
+}
+
+TEST(Table, ChangesLimitsTheSameWheneverItIsDone) {
+  LimitsPool pool;
+  const std::array lists = {pool.get(std::array{tests::bucket(5, 1, 30s)}),
+                            pool.get(std::array{tests::sliding(100, 90s), kWindow}),
+                            pool.get(std::array{tests::leaky(8, 2, 30s), tests::quota(5, CalendarUnit::hour)}),
+                            pool.get(std::array{kBucket})};
+  const auto run = [&](auto in_between) {
+    std::unique_ptr<Table> table = mixture(pool, 2'000);
+    for (std::uint64_t i = 0; i < 9; ++i) {
+      table->redefine(lists.at(i % lists.size()), kNow + std::chrono::seconds(7 * i));
+      in_between(*table, i);
+      EXPECT_TRUE(table->is_valid());
+    }
+    return table;
+  };
+  const auto eager = run([](Table& table, std::uint64_t) {
+    table.sweep(kAll, std::nullopt);
+    EXPECT_FALSE(table.has_pending_changes());
+  });
+  const auto late = run([](Table& table, std::uint64_t) { EXPECT_TRUE(table.has_pending_changes()); });
+  const auto mixed = run([](Table& table, std::uint64_t i) {
+    EXPECT_TRUE(table.find(spread(i)));
+    table.sweep(table.range_from(spread(i * 31), 300), std::nullopt);
+    if (i == 4) move_all(table);
+  });
+  const Contents expected = contents_of(*eager);
+  EXPECT_EQ(expected.size(), 2'000U);
+  EXPECT_EQ(contents_of(*late), expected);
+  EXPECT_EQ(contents_of(*mixed), expected);
+  for (const auto& table : {&eager, &late, &mixed}) EXPECT_FALSE((*table)->has_pending_changes());
+}
+
+TEST(Table, KeepsWhatIsUsedWhenLimitsChange) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kWindow, 1});
+  const LimitSpec larger = tests::fixed(12, 60s);
+  Table table;
+  charge(table.insert(spread(1), limits), Units(4), kNow);
+  table.redefine(pool.get({&larger, 1}), kNow + 1s);
+  const Subject subject = *table.find(spread(1));
+  EXPECT_EQ(subject.limits()[0].size(), Units(12));
+  EXPECT_EQ(decide(subject.limits(), subject.cells(), Ask{Units(1), ""}, kNow + 2s).decision.remaining, Units(7));
+}
+
+TEST(Table, HasNoEndlessListOfChanges) {
+  LimitsPool pool;
+  const std::array lists = {pool.get({&kBucket, 1}), pool.get({&kSmallBucket, 1})};
+  Table table;
+  fill(table, lists[0], 0, 30'000);
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    table.redefine(lists.at(i % 2), kNow + std::chrono::seconds(i));
+    ASSERT_TRUE(table.is_valid()) << "redefinition " << i;
+    table.insert(spread(100'000 + i), lists.at(i % 2));
+  }
+  EXPECT_TRUE(table.has_pending_changes());
+  sweep_in_steps(table, std::nullopt);
+  EXPECT_FALSE(table.has_pending_changes());
+  EXPECT_EQ(table.pieces(), 1 + move_all(table)) << "all are under the same limits, and nobody is kept apart";
+}
+
+TEST(Table, OfManyLimitsTakesOthersOfFew) {
+  LimitsPool pool;
+  std::vector<LimitSpec> many;
+  for (int i = 0; i < 8; ++i) many.push_back(tests::fixed(10 + i, 60s));
+  const SharedLimits eight = pool.get(many);
+  const SharedLimits one = pool.get({&kWindow, 1});
+  Table table;
+  fill(table, one, 0, 10'000);
+  const std::size_t small = table.bytes();
+  table.redefine(eight, kNow + 1s);
+  sweep_in_steps(table, std::nullopt);
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_GT(table.bytes(), 10'000U * 136);
+  EXPECT_LT(table.bytes(), 10'000U * 180);
+  table.redefine(one, kNow + 2s);
+  sweep_in_steps(table, std::nullopt);
+  sweep_in_steps(table, std::nullopt);
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_LT(table.bytes(), small * 5 / 4);
+}
+
+// ---- Ranges
+
+TEST(Table, ForgetsThoseInTheRangeWhoAreIdleAndNobodyElse) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kWindow, 1});
+  Table table;
+  for (std::uint64_t i = 0; i < 5'000; ++i) {
+    charge(table.insert(spread(i), limits), Units(1), kNow + std::chrono::seconds(i % 2));
+  }
+  const auto [first, last] = std::minmax({spread(17), spread(18)});
+  const HashRange part{first, last};
+  const auto in_part = [&](std::uint64_t i) { return part.contains(spread(i)) && i % 2 == 0; };
+  std::size_t expected = 0;
+  for (std::uint64_t i = 0; i < 5'000; ++i) expected += in_part(i) ? 1 : 0;
+  ASSERT_GT(expected, 100U);
+  EXPECT_EQ(table.sweep(part, kNow + 60s - 1ns), 0U);
+  EXPECT_EQ(table.sweep(part, kNow + 60s), expected);
+  for (std::uint64_t i = 0; i < 5'000; ++i) EXPECT_EQ(table.find(spread(i)).has_value(), !in_part(i));
+  EXPECT_TRUE(table.is_valid());
+  const auto forgotten_alone = [&](std::uint64_t i) { return table.sweep({spread(i), spread(i)}, kNow + 61s); };
+  EXPECT_EQ(forgotten_alone(18), 0U) << "it was the last of the range, or the first";
+  EXPECT_EQ(forgotten_alone(17), 1U);
+  EXPECT_EQ(forgotten_alone(17), 0U);
+}
+
+TEST(Table, TakesLimitsFromOneOfItsOwnSubjects) {
+  LimitsPool pool;
+  Table table;
+  {
+    const SharedLimits limits(*Limits::make({&kBucket, 1}));  // nobody else has them
+    table.insert(spread(0), limits);
+  }
+  for (std::uint64_t i = 1; i < 1'000; ++i) table.insert(spread(i), table.find(spread(i - 1))->shared_limits());
+  EXPECT_EQ(table.size(), 1'000U);
+  for (std::uint64_t i = 0; i < 30; ++i) table.redefine(table.find(spread(i))->shared_limits(), kNow);
+  EXPECT_TRUE(table.is_valid());
+  table.sweep(kAll, std::nullopt);
+  EXPECT_EQ(table.pieces(), 1 + move_all(table)) << "nobody is kept apart";
+}
+
+TEST(Table, IsDividedIntoRangesOfAboutTheSameSize) {
+  LimitsPool pool;
+  Table table;
+  EXPECT_EQ(table.range_from(SubjectHash::smallest(), 1), kAll);
+  fill(table, pool.get({&kBucket, 1}), 0, 50'000);
+  std::size_t ranges = 0;
+  for (SubjectHash from = SubjectHash::smallest();; ++ranges) {
+    const HashRange range = table.range_from(from, 1'000);
+    std::size_t subjects = 0;
+    table.for_each(range.first, [&](SubjectHash hash, const Subject&) {
+      if (hash > range.last) return false;
+      ++subjects;
+      return true;
+    });
+    if (range.last == SubjectHash::largest()) break;
+    EXPECT_GE(subjects, 1'000U);
+    EXPECT_LT(subjects, 1'000U + 340);
+    from = range.last.next();
+  }
+  EXPECT_GT(ranges, 50'000U / 1'340);
+}
+
+TEST(Table, IsVisitedFromAnywhereUntilItIsEnough) {
+  LimitsPool pool;
+  Table table;
+  fill(table, pool.get({&kBucket, 1}), 0, 3'000);
+  std::vector<SubjectHash> hashes;
+  for (std::uint64_t i = 0; i < 3'000; ++i) hashes.push_back(spread(i));
+  std::sort(hashes.begin(), hashes.end());
+  for (const std::size_t first : {std::size_t{0}, std::size_t{1'234}, std::size_t{2'999}}) {
+    for (const SubjectHash from : {hashes[first], SubjectHash::of(hashes[first].word() - 2)}) {
+      std::vector<SubjectHash> visited;
+      table.for_each(from, [&](SubjectHash hash, const Subject&) {
+        visited.push_back(hash);
+        return visited.size() < 500;
+      });
+      const std::size_t count = std::min<std::size_t>(500, hashes.size() - first);
+      ASSERT_EQ(visited.size(), count);
+      EXPECT_TRUE(std::equal(visited.begin(), visited.end(), hashes.begin() + static_cast<std::ptrdiff_t>(first)));
+    }
+  }
+}
+
+TEST(Table, GrowsWhereItIsCrowdedAndNowhereElse) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kWindow, 1});
+  Table table;
+  std::size_t times = 0;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    const std::size_t bytes = table.bytes();
+    const std::optional<HashRange> range = table.crowded(spread(i));
+    table.insert(spread(i), limits);
+    ASSERT_EQ(table.bytes() > bytes, range.has_value());
+    times += range ? 1 : 0;
+  }
+  EXPECT_GT(times, 200U);
+}
+
+TEST(Table, SaysWhereIdleSubjectsWouldMakeRoom) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kWindow, 1});
+  Table table;
+  std::size_t times = 0;
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    if (const auto range = table.crowded(spread(i))) {
+      ASSERT_TRUE(range->contains(spread(i)));
+      ++times;
+      const std::size_t forgotten = table.sweep(*range, kNow + std::chrono::seconds(i / 100));
+      EXPECT_TRUE(forgotten == 0 || !table.crowded(spread(i))) << "room was made";
+    }
+    charge(table.insert(spread(i), limits), Units(1), kNow + std::chrono::seconds(i / 100));
+  }
+  EXPECT_GT(times, 30U);
+  EXPECT_LT(times, 2'000U) << "a look for idle ones makes room for a while";
+  EXPECT_LT(table.size(), 13'000U) << "6,000 are not idle, and who is hinders nobody";
+  EXPECT_LT(table.bytes(), 13'000U * 30);
+  EXPECT_TRUE(table.is_valid());
+}
+
+}  // namespace
+}  // namespace ratelimit
