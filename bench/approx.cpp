@@ -23,8 +23,8 @@ using namespace std::chrono_literals;
 using ratelimit::Ask;
 using ratelimit::Instant;
 using ratelimit::Outcome;
-using ratelimit::SlidingLog;
-using ratelimit::SlidingWindow;
+using ratelimit::SlidingWindowCounter;
+using ratelimit::SlidingWindowLog;
 using ratelimit::Span;
 using ratelimit::Units;
 using Instants = std::vector<Instant>;
@@ -115,8 +115,8 @@ double compare(const char* name, const CallsOf& calls_of) {
   for (std::size_t i = 0; i < kLimits.size(); ++i) {
     const Instants calls = calls_of(kLimits[i]);
     const auto limit = static_cast<double>(kLimits[i]);
-    const Instants exact = granted(SlidingLog::make(Units(kLimits[i]), kWindow).value(), calls);
-    const Instants approximate = granted(SlidingWindow::make(Units(kLimits[i]), kWindow).value(), calls);
+    const Instants exact = granted(SlidingWindowLog::make(Units(kLimits[i]), kWindow).value(), calls);
+    const Instants approximate = granted(SlidingWindowCounter::make(Units(kLimits[i]), kWindow).value(), calls);
     totals[i] = static_cast<double>(approximate.size()) / static_cast<double>(exact.size());
     most[i] = static_cast<double>(most_in_a_window(approximate)) / limit;
     most_of_log = std::max(most_of_log, static_cast<double>(most_in_a_window(exact)) / limit);
@@ -151,7 +151,7 @@ void compare_all() {
 class SmallWorld {
  public:
   explicit SmallWorld(std::int64_t limit)
-      : limit_(limit), approximate_(SlidingWindow::make(Units(limit), kWindow).value()) {
+      : limit_(limit), approximate_(SlidingWindowCounter::make(Units(limit), kWindow).value()) {
     constexpr std::array<Span, 4> kOffsets{0s, kWindow / 2, kWindow - 2ns, kWindow - 1ns};
     for (int i = 0; i < 3; ++i) {
       for (const Span offset : kOffsets) instants_.push_back(window(i) + offset);
@@ -167,7 +167,7 @@ class SmallWorld {
  private:
   struct History {
     std::size_t length = 0;
-    SlidingWindow::State state{};
+    SlidingWindowCounter::State state{};
     std::array<std::int64_t, 12> exact{};
     std::array<std::int64_t, 12> approximate{};
     std::int64_t total_exact = 0;
@@ -210,7 +210,7 @@ class SmallWorld {
   }
 
   std::int64_t limit_;
-  SlidingWindow approximate_;
+  SlidingWindowCounter approximate_;
   Instants instants_;
   std::int64_t histories_ = 0;
   std::int64_t most_ = 0;

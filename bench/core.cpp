@@ -45,7 +45,7 @@ constexpr Units kFew{7};
 
 // Calls that are `apart`, each of one unit; stops the benchmark if one has another outcome than `expected`.
 template <class Algorithm>
-void decide_and_apply(benchmark::State& state, Algorithm limit, Span apart, Outcome expected) {
+void decide_and_apply(benchmark::State& state, Algorithm limit, Span out_of_line, Outcome expected) {
   benchmark::DoNotOptimize(limit);  // its numbers come from a command: the compiler must not divide by constants
   typename Algorithm::State memory{};
   Instant now = kStart;
@@ -54,7 +54,7 @@ void decide_and_apply(benchmark::State& state, Algorithm limit, Span apart, Outc
     if (const auto step = limit.decide(memory, Ask{Units(1)}, now); step.decision.outcome == Outcome::granted) {
       limit.apply(memory, step.change);
     }
-    now += apart;
+    now += out_of_line;
   }
   for (auto _ : state) {
     const auto step = limit.decide(memory, Ask{Units(1)}, now);
@@ -64,7 +64,7 @@ void decide_and_apply(benchmark::State& state, Algorithm limit, Span apart, Outc
     }
     if (expected == Outcome::granted) limit.apply(memory, step.change);
     benchmark::DoNotOptimize(step.decision);
-    now += apart;
+    now += out_of_line;
   }
 }
 
@@ -134,12 +134,14 @@ void fixed_window_denied(benchmark::State& state) {
 }
 BENCHMARK(fixed_window_denied);
 
-void sliding_window(benchmark::State& state) {
-  decide_and_apply(state, ratelimit::SlidingWindow::make(kPlenty, 1s).value(), 2us, Outcome::granted);
+void sliding_window_counter(benchmark::State& state) {
+  decide_and_apply(state, ratelimit::SlidingWindowCounter::make(kPlenty, 1s).value(), 2us, Outcome::granted);
 }
-BENCHMARK(sliding_window);
+BENCHMARK(sliding_window_counter);
 
-void sliding_window_denied(benchmark::State& state) { deny(state, ratelimit::SlidingWindow::make(kFew, 1h).value()); }
+void sliding_window_denied(benchmark::State& state) {
+  deny(state, ratelimit::SlidingWindowCounter::make(kFew, 1h).value());
+}
 BENCHMARK(sliding_window_denied);
 
 /// An hour ahead of UTC, all year round: what a zone costs without its rules.
@@ -153,8 +155,8 @@ class Lagos final : public ratelimit::Zone {
 
 // Calls that are so far apart that nine tenths of a quota are used when its window ends.
 void quota(benchmark::State& state, ratelimit::CalendarUnit unit, Span window, const ratelimit::Zone* zone) {
-  const Span apart = window / (kPlenty.count() - kPlenty.count() / 10);
-  decide_and_apply(state, ratelimit::Quota::make(kPlenty, unit, zone).value(), apart, Outcome::granted);
+  const Span out_of_line = window / (kPlenty.count() - kPlenty.count() / 10);
+  decide_and_apply(state, ratelimit::Quota::make(kPlenty, unit, zone).value(), out_of_line, Outcome::granted);
 }
 
 void quota_hour(benchmark::State& state) { quota(state, ratelimit::CalendarUnit::hour, 1h, nullptr); }
@@ -175,14 +177,14 @@ void quota_denied(benchmark::State& state) {
 BENCHMARK(quota_denied);
 
 // A log that is full but for a tenth, one entry leaving for each that comes.
-void sliding_log(benchmark::State& state) {
+void sliding_window_log(benchmark::State& state) {
   const Units limit{state.range(0)};
-  const Span apart = Span{1min} / (limit.count() - limit.count() / 10);
-  decide_and_apply(state, ratelimit::SlidingLog::make(limit, 1min).value(), apart, Outcome::granted);
+  const Span out_of_line = Span{1min} / (limit.count() - limit.count() / 10);
+  decide_and_apply(state, ratelimit::SlidingWindowLog::make(limit, 1min).value(), out_of_line, Outcome::granted);
 }
-BENCHMARK(sliding_log)->Arg(100)->Arg(10'000)->Arg(1'000'000);
+BENCHMARK(sliding_window_log)->Arg(100)->Arg(10'000)->Arg(1'000'000);
 
-void sliding_log_denied(benchmark::State& state) { deny(state, ratelimit::SlidingLog::make(kFew, 1h).value()); }
+void sliding_log_denied(benchmark::State& state) { deny(state, ratelimit::SlidingWindowLog::make(kFew, 1h).value()); }
 BENCHMARK(sliding_log_denied);
 
 /// Names of holders: in a circle, so that none is taken again before its lease has ended.
@@ -196,7 +198,7 @@ std::vector<std::string> names(std::int64_t count) {
 void concurrent(benchmark::State& state) {
   auto limit = ratelimit::Concurrent::make(Units(state.range(0)), 1min).value();
   benchmark::DoNotOptimize(limit);
-  const Span apart = Span{1min} / (state.range(0) - state.range(0) / 10);
+  const Span out_of_line = Span{1min} / (state.range(0) - state.range(0) / 10);
   const std::vector<std::string> holders = names(2 * state.range(0));
   ratelimit::Concurrent::State memory;
   Instant now = kStart;
@@ -207,7 +209,7 @@ void concurrent(benchmark::State& state) {
     const bool is_granted = step.decision.outcome == Outcome::granted;
     if (is_granted) limit.apply(memory, step.change, id);
     benchmark::DoNotOptimize(step.decision);
-    now += apart;
+    now += out_of_line;
     return is_granted;
   };
   while (next < holders.size()) call();
@@ -265,7 +267,7 @@ void limits(benchmark::State& state) {
   const std::array<ratelimit::LimitSpec, 3> specs{{
       {.algorithm = Algorithm::token_bucket, .size = kPlenty, .refill = Units(999'999'937), .span = 1000s},
       {.algorithm = Algorithm::fixed_window, .size = kPlenty, .span = 1s},
-      {.algorithm = Algorithm::sliding_log, .size = Units(100), .span = 1800us},
+      {.algorithm = Algorithm::sliding_window_log, .size = Units(100), .span = 1800us},
   }};
   const auto count = static_cast<std::size_t>(state.range(0));
   const auto list = ratelimit::Limits::make(std::span(specs).first(count)).value();
@@ -329,15 +331,15 @@ void dense_hash(benchmark::State& state) {
 BENCHMARK(dense_hash);
 
 /// A table of so many subjects with one token bucket each, and their hashes in an order of their own.
-class Dense {
+class SubjectTable {
  public:
-  explicit Dense(std::int64_t subjects) {
+  explicit SubjectTable(std::int64_t subjects) {
     const std::array<ratelimit::LimitSpec, 1> specs{
         {{.algorithm = ratelimit::Algorithm::token_bucket, .size = kPlenty, .refill = Units(97), .span = 1h}}};
     const ratelimit::SharedLimits limits{ratelimit::Limits::make(specs).value()};
     for (const std::string& name : names(subjects)) {
       hashes_.push_back(ratelimit::SubjectHash::of(ratelimit::keyed_hash(kSecret, name)));
-      table_.insert(hashes_.back(), limits);
+      hash_table_.insert(hashes_.back(), limits);
     }
     std::shuffle(hashes_.begin(), hashes_.end(), std::mt19937_64{1});
   }
@@ -345,26 +347,26 @@ class Dense {
   /// Another one with each call.
   ratelimit::Subject next() {
     if (next_ == hashes_.size()) next_ = 0;
-    return table_.find(hashes_[next_++]).value();
+    return hash_table_.find(hashes_[next_++]).value();
   }
 
  private:
-  ratelimit::Table table_;
+  ratelimit::HashTable hash_table_;
   std::vector<ratelimit::SubjectHash> hashes_;
   std::size_t next_ = 0;
 };
 
 void dense_find(benchmark::State& state) {
-  Dense dense(state.range(0));
-  for (auto _ : state) benchmark::DoNotOptimize(dense.next().cells().front());
+  SubjectTable subject_table(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(subject_table.next().cells().front());
 }
 BENCHMARK(dense_find)->RangeMultiplier(10)->Range(1'000, 1'000'000);
 
 void dense_find_decide_and_apply(benchmark::State& state) {
-  Dense dense(state.range(0));
+  SubjectTable subject_table(state.range(0));
   Instant now = kStart;
   for (auto _ : state) {
-    const ratelimit::Subject subject = dense.next();
+    const ratelimit::Subject subject = subject_table.next();
     const auto verdict =
         ratelimit::decide(subject.limits(), subject.cells(), ratelimit::Turn{}, {.cost = Units(1)}, now);
     if (verdict.decision.outcome != Outcome::granted) {

@@ -98,7 +98,7 @@ int main() {
   std::printf("|---|---|---|---|\n");
   for (const std::size_t at_a_time : {1, 4, 16, 64}) {
     compare("`FIXED 2000000000 1d`", limit(Algorithm::fixed_window, 2'000'000'000, 0, 24h), at_a_time);
-    compare("`SLIDING 2000000000 1d`", limit(Algorithm::sliding_log, 2'000'000'000, 0, 24h), at_a_time);
+    compare("`SLIDING 2000000000 1d`", limit(Algorithm::sliding_window_log, 2'000'000'000, 0, 24h), at_a_time);
     compare("`TOKENBUCKET 100000 300 1s`", limit(Algorithm::token_bucket, 100'000, 300, 1s), at_a_time);
   }
 }

@@ -30,12 +30,12 @@ bool parse_module_arguments(std::span<RedisModuleString* const> words, bool& deb
 void write_info(RedisModuleInfoCtx* info, int) {
   const server::InfoSection section(info);
   section.add("different_limits", module().limits.size());
-  section.add("states_kept_after_early_expiry", module().early_expiries.size());
-  section.add("dense_keys", module().housekeeping.size());
-  section.add("keys_with_pending_changes", module().housekeeping.keys_with_pending_changes());
+  section.add("states_kept_after_early_expiry", module().premature_expiries.size());
+  section.add("dense_keys", module().background_sweep.size());
+  section.add("keys_with_pending_changes", module().background_sweep.keys_with_pending_changes());
   section.add("longest_housekeeping_step_us",
-              static_cast<std::uint64_t>(module().housekeeping.longest_step() / std::chrono::microseconds{1}));
-  section.add("effects_are_written", module().followers.may_exist() ? 1 : 0);
+              static_cast<std::uint64_t>(module().background_sweep.longest_step() / std::chrono::microseconds{1}));
+  section.add("effects_are_written", module().propagation_switch.is_on() ? 1 : 0);
 }
 
 bool load(server::Context context, std::span<RedisModuleString* const> words) {
@@ -47,8 +47,8 @@ bool load(server::Context context, std::span<RedisModuleString* const> words) {
   }
   create_module();
   module().data_type = register_data_type(context);
-  return module().data_type != nullptr && watch_for_followers(context) && server::register_info(context, write_info) &&
-         register_commands(context, debug);
+  return module().data_type != nullptr && watch_for_readers_of_effects(context) &&
+         server::register_info(context, write_info) && register_commands(context, debug);
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ void write_page(std::ostream& out, const Command& command) {
 }
 
 void write_index(std::ostream& out) {
-  out << "# Commands\n\nGenerated from the command table, `module/commands/command_table.cpp`; `scripts/check` compares them.\n"
+  out << "# Commands\n\nGenerated from the command table, `module/commands/command_table.cpp`; `scripts/check` "
+         "compares them.\n"
       << "`DEL key` is the reset: there is no second way.\n\n| command | what it does |\n|---|---|\n";
   for (const Command& command : ratelimit::command_table()) {
     out << "| [`" << command.name << "`](" << file_name(command) << ") | " << command.summary << " |\n";

@@ -42,8 +42,8 @@ using ratelimit::Instant;
 using ratelimit::LeakyBucket;
 using ratelimit::Outcome;
 using ratelimit::Quota;
-using ratelimit::SlidingLog;
-using ratelimit::SlidingWindow;
+using ratelimit::SlidingWindowLog;
+using ratelimit::SlidingWindowCounter;
 using ratelimit::Span;
 using ratelimit::TokenBucket;
 using ratelimit::Units;
@@ -191,8 +191,8 @@ int main() {
   trace(LeakyBucket::make(kLimit, kLimit, kWindow).value());
   trace(FixedWindow::make(kLimit, kWindow, FixedWindow::Start::first_call).value());
   trace(FixedWindow::make(kLimit, kWindow, FixedWindow::Start::aligned).value());
-  trace(SlidingLog::make(kLimit, kWindow).value());
-  trace(SlidingWindow::make(kLimit, kWindow).value());
+  trace(SlidingWindowLog::make(kLimit, kWindow).value());
+  trace(SlidingWindowCounter::make(kLimit, kWindow).value());
   trace(Quota::make(kLimit, CalendarUnit::day, &berlin).value(), kDays);
   trace(Concurrent::make(kLimit, kWindow).value());
 }

@@ -39,9 +39,9 @@ namespace ratelimit {
 enum class Algorithm : std::uint8_t {
   token_bucket = 1,
   fixed_window = 2,
-  sliding_log = 3,
+  sliding_window_log = 3,
   leaky_bucket = 4,
-  sliding_window = 5,
+  sliding_window_counter = 5,
   quota = 6,
   concurrent = 7,
 };
@@ -55,8 +55,8 @@ enum class Algorithm : std::uint8_t {
   switch (algorithm) {
     case Algorithm::token_bucket: return "TOKENBUCKET";
     case Algorithm::fixed_window: return "FIXED";
-    case Algorithm::sliding_log:
-    case Algorithm::sliding_window: return "SLIDING";
+    case Algorithm::sliding_window_log:
+    case Algorithm::sliding_window_counter: return "SLIDING";
     case Algorithm::leaky_bucket: return "LEAKYBUCKET";
     case Algorithm::quota: return "QUOTA";
     case Algorithm::concurrent: return "CONCURRENT";
@@ -109,7 +109,7 @@ class Limit {
   }
 
   /// Whether it was written like `spec`. Asked at every call: nothing is copied.
-  [[nodiscard]] bool is(const LimitSpec& spec) const {
+  [[nodiscard]] bool matches(const LimitSpec& spec) const {
     return spec_.size == spec.size && spec_.span == spec.span && spec_.refill == spec.refill &&
            spec_.algorithm == spec.algorithm && spec_.aligned == spec.aligned &&
            spec_.per_request == spec.per_request && spec_.unit == spec.unit && spec_.rules == spec.rules &&
@@ -126,7 +126,7 @@ class Limit {
   [[nodiscard]] Span slack() const {
     if (is_bucket(spec_.algorithm))
       return spec_.span * std::min<std::int64_t>(16, size().count() / 4) / spec_.refill.count();
-    const bool moves = spec_.algorithm == Algorithm::sliding_log || spec_.algorithm == Algorithm::concurrent;
+    const bool moves = spec_.algorithm == Algorithm::sliding_window_log || spec_.algorithm == Algorithm::concurrent;
     return moves ? spec_.span / 16 : Span{};
   }
   /// What a call costs here that asks for so many units; nothing costs nothing.
@@ -150,7 +150,7 @@ class Limit {
 
  private:
   using AnyAlgorithm =
-      std::variant<TokenBucket, FixedWindow, SlidingLog, LeakyBucket, SlidingWindow, Quota, Concurrent>;
+      std::variant<TokenBucket, FixedWindow, SlidingWindowLog, LeakyBucket, SlidingWindowCounter, Quota, Concurrent>;
 
   Limit(const LimitSpec& spec, const AnyAlgorithm& algorithm)
       : algorithm_(algorithm), spec_(spec), label_(spec.label), zone_(spec.zone) {
@@ -175,9 +175,9 @@ class Limit {
         const auto start = spec.aligned ? FixedWindow::Start::aligned : FixedWindow::Start::first_call;
         return any(FixedWindow::make(spec.size, spec.span, start));
       }
-      case Algorithm::sliding_log: return any(SlidingLog::make(spec.size, spec.span));
+      case Algorithm::sliding_window_log: return any(SlidingWindowLog::make(spec.size, spec.span));
       case Algorithm::leaky_bucket: return any(LeakyBucket::make(spec.size, spec.refill, spec.span));
-      case Algorithm::sliding_window: return any(SlidingWindow::make(spec.size, spec.span));
+      case Algorithm::sliding_window_counter: return any(SlidingWindowCounter::make(spec.size, spec.span));
       case Algorithm::quota: return any(Quota::make(spec.size, spec.unit, spec.rules));
       case Algorithm::concurrent: return any(Concurrent::make(spec.size, spec.span));
     }
@@ -244,13 +244,13 @@ class Limits {
   /// Whether both were written alike.
   friend bool operator==(const Limits& a, const Limits& b) {
     return &a == &b || std::equal(a.limits_.begin(), a.limits_.end(), b.limits_.begin(), b.limits_.end(),
-                                  [](const Limit& x, const Limit& y) { return x.is(y.spec()); });
+                                  [](const Limit& x, const Limit& y) { return x.matches(y.spec()); });
   }
 
   /// Whether the limits were written like `specs`.
-  [[nodiscard]] bool are(std::span<const LimitSpec> specs) const {
+  [[nodiscard]] bool matches(std::span<const LimitSpec> specs) const {
     return std::equal(limits_.begin(), limits_.end(), specs.begin(), specs.end(),
-                      [](const Limit& limit, const LimitSpec& spec) { return limit.is(spec); });
+                      [](const Limit& limit, const LimitSpec& spec) { return limit.matches(spec); });
   }
 
  private:

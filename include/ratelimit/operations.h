@@ -38,7 +38,7 @@ struct Request {
 
 /// How the limits stand at `at`: a call that takes nothing. Its wait is how long a debt lasts.
 template <class Cells>
-[[nodiscard]] Verdict standing(const Limits& limits, const Cells& cells, Instant at, std::string_view id = {}) {
+[[nodiscard]] Verdict status(const Limits& limits, const Cells& cells, Instant at, std::string_view id = {}) {
   return decide(limits, cells, Ask{kNoUnits, id, true}, at);
 }
 
@@ -61,7 +61,7 @@ template <class Cells>
 /// A denial that is not due to what is left: the limits as they stand, and a wait.
 template <class Cells>
 [[nodiscard]] Verdict held_back(const Limits& limits, const Cells& cells, Instant at, Span wait, std::string_view id) {
-  Verdict verdict = standing(limits, cells, at, id);
+  Verdict verdict = status(limits, cells, at, id);
   verdict.decision.outcome = Outcome::denied;
   verdict.decision.wait = wait;
   return verdict;
@@ -191,7 +191,7 @@ class Account {
     collect(operation.at);
     const bool found = dispatch(operation);
     reservations_.as_of = operation.at;
-    reservations_.tidy();
+    reservations_.compact();
     return found;
   }
 
@@ -216,7 +216,7 @@ class Account {
   void collect(Instant now) {
     const Instant last = std::min(reservations_.as_of, now);
     for (int i = 0; i < kCollectedAtOnce && reservations_.any_hold_ended(now); ++i) {
-      const Roster::Member hold = reservations_.holds.first();
+      const LeaseSet::Holder hold = reservations_.holds.first();
       give_back(hold.units, reservations_.charged_after(hold), std::max(hold.end, last));
       reservations_.holds.forget_ended(hold.end, 1);
       reservations_.forget_charged(hold, hold.units);
@@ -234,16 +234,16 @@ class Account {
 
   /// A hold that is there already lasts anew, and so does the lease of its call, if that has not ended.
   bool reserve(const Operation& operation) {
-    const std::optional<Roster::Member> hold = live_hold(operation.id, operation.at);
-    Roster::Member member{.end = operation.at + operation.span, .units = operation.units};
+    const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
+    LeaseSet::Holder holder{.end = operation.at + operation.span, .units = operation.units};
     if (hold) {
-      member = {.end = member.end, .units = hold->units, .mark = hold->mark};
+      holder = {.end = holder.end, .units = hold->units, .mark = hold->mark};
       renew_leases(hold->units, operation.id, reservations_.turn.or_later(operation.at));
     } else {
       charge_units(operation.units, operation.id, operation.at);
-      member.mark = reservations_.charged;
+      holder.mark = reservations_.charged;
     }
-    reservations_.holds.put(operation.id, member);
+    reservations_.holds.put(operation.id, holder);
     return hold.has_value();
   }
 
@@ -273,7 +273,7 @@ class Account {
 
   /// The request has been counted when its hold was taken, if there was one; the lease of the call, if it had one, ends.
   bool settle(const Operation& operation) {
-    const std::optional<Roster::Member> hold = live_hold(operation.id, operation.at);
+    const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
     release(operation.id, operation.at);
     const Instant at = reservations_.turn.or_later(operation.at);
     if (!hold) {
@@ -305,8 +305,8 @@ class Account {
     return found;
   }
 
-  [[nodiscard]] std::optional<Roster::Member> live_hold(std::string_view id, Instant now) const {
-    const std::optional<Roster::Member> hold = reservations_.holds.find(id);
+  [[nodiscard]] std::optional<LeaseSet::Holder> live_hold(std::string_view id, Instant now) const {
+    const std::optional<LeaseSet::Holder> hold = reservations_.holds.find(id);
     return hold && hold->end > now ? hold : std::nullopt;
   }
 
@@ -366,9 +366,9 @@ class Account {
 
 /// How the limits stand at `now`, or as of the turn of who waits.
 template <class Cells>
-[[nodiscard]] Verdict standing_at_turn(const Limits& limits, const Cells& cells, const Turn& turn, Instant now) {
+[[nodiscard]] Verdict status_at_turn(const Limits& limits, const Cells& cells, const Turn& turn, Instant now) {
   const Instant at = turn.or_later(now);
-  Verdict verdict = standing(limits, cells, at);
+  Verdict verdict = status(limits, cells, at);
   if (at > now) detail::move_back(verdict, at - now);
   return verdict;
 }
@@ -427,9 +427,9 @@ inline void grant_on_trial(Verdict& verdict, Units cost) {
 template <class Cells>
 [[nodiscard]] Verdict decide_reservation(const Limits& limits, const Cells& cells, const Reservations& reservations,
                                          const Request& request, Instant now) {
-  const std::optional<Roster::Member> hold = reservations.holds.find(request.id);
+  const std::optional<LeaseSet::Holder> hold = reservations.holds.find(request.id);
   if (!request.id.empty() && hold && hold->end > now) {
-    Verdict verdict = standing_at_turn(limits, cells, reservations.turn, now);
+    Verdict verdict = status_at_turn(limits, cells, reservations.turn, now);
     verdict.decision.granted = hold->units;
     verdict.decision.wait = Span{};
     verdict.id = request.id;

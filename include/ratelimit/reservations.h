@@ -1,7 +1,7 @@
 // What a subject has promised beyond its states: the turn of a call that waits, and the holds of calls whose cost is not
 // known yet.
 //
-// Depends on units and the roster.
+// Depends on units and the lease set.
 #ifndef RATELIMIT_RESERVATIONS_H
 #define RATELIMIT_RESERVATIONS_H
 
@@ -39,7 +39,7 @@ struct Turn {
 struct Reservations {
   Turn turn;
   /// The holds by their ids: what was charged, and in `mark` what `charged` was right after.
-  Roster holds;
+  LeaseSet holds;
   /// Units charged since there are holds. It wraps around: only differences mean something.
   std::uint64_t charged = 0;
   /// When something was done last, since there are holds.
@@ -48,14 +48,14 @@ struct Reservations {
   [[nodiscard]] bool empty() const { return holds.empty() && turn == Turn{}; }
 
   /// Units that were charged after those of a hold.
-  [[nodiscard]] Units charged_after(const Roster::Member& hold) const {
+  [[nodiscard]] Units charged_after(const LeaseSet::Holder& hold) const {
     constexpr std::uint64_t kMost = std::uint64_t{1} << 62U;
     return Units(static_cast<std::int64_t>(std::min(charged - hold.mark, kMost)));
   }
 
   /// A hold that is gone turned out to cost `units` less: to those before it, that much less was charged after them. Quick
   /// if there are none, as when holds end in the order in which they were taken.
-  void forget_charged(const Roster::Member& gone, Units units) {
+  void forget_charged(const LeaseSet::Holder& gone, Units units) {
     const std::uint64_t since = charged - gone.mark;
     const auto less = static_cast<std::uint64_t>(units.count());
     holds.change_low_marks([&](std::uint64_t& mark) {
@@ -80,7 +80,7 @@ struct Reservations {
   [[nodiscard]] Instant idle_at() const { return std::max(turn.at, holds.last_end()); }
 
   /// Forgets what only holds need, when there are none.
-  void tidy() {
+  void compact() {
     if (!holds.empty()) return;
     charged = 0;
     as_of = {};

@@ -77,7 +77,7 @@ constexpr std::array<Grammar, 6> kGrammars{{
     {Algorithm::token_bucket, Argument::capacity, Argument::refill, Argument::period},
     {Algorithm::leaky_bucket, Argument::capacity, Argument::leak, Argument::period},
     {Algorithm::fixed_window, Argument::limit, Argument::none, Argument::window},
-    {Algorithm::sliding_log, Argument::limit, Argument::none, Argument::window},
+    {Algorithm::sliding_window_log, Argument::limit, Argument::none, Argument::window},
     {Algorithm::quota, Argument::limit, Argument::none, Argument::unit},
     {Algorithm::concurrent, Argument::limit, Argument::none, Argument::lease},
 }};
@@ -135,11 +135,11 @@ bool take_algorithm_option(Arguments& arguments, OpenLimit& limit) {
     if (std::exchange(spec.aligned, true)) arguments.fail({Fault::Kind::repeated, Argument::aligned});
     return true;
   }
-  if (spec.algorithm == Algorithm::sliding_log && arguments.take("APPROX")) {
-    spec.algorithm = Algorithm::sliding_window;
+  if (spec.algorithm == Algorithm::sliding_window_log && arguments.take("APPROX")) {
+    spec.algorithm = Algorithm::sliding_window_counter;
     return true;
   }
-  if (spec.algorithm == Algorithm::sliding_window && arguments.take("APPROX")) {
+  if (spec.algorithm == Algorithm::sliding_window_counter && arguments.take("APPROX")) {
     arguments.fail({Fault::Kind::repeated, Argument::approximate});
     return true;
   }

@@ -37,15 +37,15 @@ template <class Cells>
 void reply_in_full(const Check& check, const OpenKey& key, const Limits& limits, const Cells& cells, Verdict& verdict,
                    CheckReply form) {
   std::vector<HttpField> fields;
-  std::vector<LimitStanding> standings;
+  std::vector<LimitStatus> statuses;
   if (check.request.headers) {
     const Turn turn = key.subject() ? key.subject()->turn() : Turn{};
-    standings = standings_after(limits, cells, turn, check.request.call, verdict, check.now);
+    statuses = limit_statuses_after(limits, cells, turn, check.request.call, verdict, check.now);
   }
   const bool is_denied = verdict.decision.outcome == Outcome::denied;
   if (is_denied && check.request.jitter > Span{}) verdict.decision.wait += server::random_span(check.request.jitter);
   if (check.request.headers) {
-    fields = http_fields(standings, verdict.binding, verdict.decision.outcome, verdict.decision.wait);
+    fields = http_fields(statuses, verdict.binding, verdict.decision.outcome, verdict.decision.wait);
     form.fields = &fields;
   }
   reply_check(check.call.context(), verdict.decision, form);
@@ -132,7 +132,7 @@ std::optional<Fault> check(const Call& call) {
 std::optional<Fault> token_bucket(const Call& call) { return shorthand(call, Algorithm::token_bucket); }
 std::optional<Fault> leaky_bucket(const Call& call) { return shorthand(call, Algorithm::leaky_bucket); }
 std::optional<Fault> fixed(const Call& call) { return shorthand(call, Algorithm::fixed_window); }
-std::optional<Fault> sliding(const Call& call) { return shorthand(call, Algorithm::sliding_log); }
+std::optional<Fault> sliding(const Call& call) { return shorthand(call, Algorithm::sliding_window_log); }
 std::optional<Fault> quota(const Call& call) { return shorthand(call, Algorithm::quota); }
 std::optional<Fault> concurrent(const Call& call) { return shorthand(call, Algorithm::concurrent); }
 

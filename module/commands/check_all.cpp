@@ -78,7 +78,7 @@ class CheckAll {
     const Entry* before = last_of_the_same(i);
     const bool is_repeated = before != nullptr || is_followed_by_the_same(i);
     if (!is_repeated) {
-      entry.verdict = key.foresee(limits, asked_, now_);
+      entry.verdict = key.peek(limits, asked_, now_);
       return std::nullopt;
     }
     entry.charged = copy_before(before, key, entry.limits);
@@ -96,7 +96,7 @@ class CheckAll {
 
   /// The subject under these limits as the entries before leave it.
   [[nodiscard]] Value::Pointer copy_before(const Entry* before, const OpenKey& key, const SharedLimits& limits) const {
-    if (before == nullptr && !key.subject()) return Value::create(limits, Value::Room::for_more);
+    if (before == nullptr && !key.subject()) return Value::create(limits, Value::Room::for_extra);
     const Value::Pointer copy = Value::copy(before != nullptr ? before->charged->subject() : *key.subject());
     return Value::take(carry_over(copy->subject(), limits, now_)->subject());
   }
@@ -134,7 +134,7 @@ class CheckAll {
       if (outcome == Outcome::granted) {
         key.charge(asked_, now_);
       } else {
-        key.bring_to(now_);
+        key.clamp_and_store(now_);
       }
     }
     key.count_call(outcome);
@@ -154,14 +154,14 @@ class CheckAll {
     const std::size_t position = position_of(binding);
     CheckReply form{.label = labels[position]};
     if (!id_.empty()) form.note = is_granted ? id_ : std::string_view{};
-    std::vector<LimitStanding> standings;
-    if (request_.headers) standings = standings_after_call(labels);
+    std::vector<LimitStatus> statuses;
+    if (request_.headers) statuses = statuses_after_call(labels);
     if (decision.outcome == Outcome::denied && request_.jitter > Span{}) {
       decision.wait += server::random_span(request_.jitter);
     }
     std::vector<HttpField> fields;
     if (request_.headers) {
-      fields = http_fields(standings, position, decision.outcome, decision.wait);
+      fields = http_fields(statuses, position, decision.outcome, decision.wait);
       form.fields = &fields;
     }
     reply_check(call_.context(), decision, form);
@@ -196,16 +196,16 @@ class CheckAll {
     return labels;
   }
 
-  [[nodiscard]] std::vector<LimitStanding> standings_after_call(const std::vector<std::string>& labels) const {
-    std::vector<LimitStanding> all;
+  [[nodiscard]] std::vector<LimitStatus> statuses_after_call(const std::vector<std::string>& labels) const {
+    std::vector<LimitStatus> all;
     for (const Entry& entry : entries_) {
       const OpenKey key(call_.context(), entry.key, server::Key::Access::read, entry.subject);
       const bool has_them = key.subject() && key.subject()->limits() == *entry.limits;
       const Value::Pointer copy = has_them ? nullptr : copy_before(nullptr, key, entry.limits);
       const Subject subject = has_them ? *key.subject() : copy->subject();
-      for (const LimitStanding& standing :
-           standings_after(*entry.limits, subject.cells(), subject.turn(), asked_, entry.verdict, now_)) {
-        all.push_back(standing);
+      for (const LimitStatus& status :
+           limit_statuses_after(*entry.limits, subject.cells(), subject.turn(), asked_, entry.verdict, now_)) {
+        all.push_back(status);
         all.back().label = labels[all.size() - 1];
       }
     }

@@ -14,7 +14,7 @@ namespace ratelimit::commands {
 namespace {
 
 /// How a limit stands: the answer to a call that takes nothing.
-Decision standing_of(const Limit& limit, const Cell& cell, Instant at) {
+Decision status_of(const Limit& limit, const Cell& cell, Instant at) {
   return limit.visit([&](const auto& algorithm) {
     return algorithm.decide(state_in(cell, algorithm), Ask{kNoUnits, {}, true}, at).decision;
   });
@@ -27,7 +27,7 @@ Units used_of(const Limit& limit, const Cell& cell, Instant at) {
 /// Limit `i` as of `at`, which is `ahead` of now if somebody waits for that turn.
 void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell, Instant at,
                  Span ahead) {
-  const Decision decision = standing_of(limits[i], cell, at);
+  const Decision decision = status_of(limits[i], cell, at);
   context.reply_map(6);
   context.reply("label");
   context.reply(limits.label(i));
@@ -57,8 +57,8 @@ void reply_holds_and_limits(const server::Context& context, const Subject& subje
 
 void reply_key(const server::Context& context, const OpenKey& key, Instant now) {
   const AsValue value = key.value();
-  const Dense* dense = key.dense();
-  const std::size_t subjects = dense != nullptr ? dense->table().size() : 0;
+  const SubjectTable* subject_table = key.subject_table();
+  const std::size_t subjects = subject_table != nullptr ? subject_table->hash_table().size() : 0;
   context.reply_map(9);
   context.reply("form");
   context.reply(subjects > 0 ? "dense" : "single");

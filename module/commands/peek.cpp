@@ -32,7 +32,7 @@ std::optional<Fault> peek(const Call& call) {
     return std::nullopt;
   }
   const Limits& binding = limits ? *limits : key.subject()->limits();
-  reply(call, key, request, binding, key.foresee(limits, request.call, now));
+  reply(call, key, request, binding, key.peek(limits, request.call, now));
   return std::nullopt;
 }
 

@@ -1,4 +1,4 @@
-// RL._STORE, RL._APPLY, RL._PERFORM, RL._DEFINE, RL._SWEEP and RL._FILL: how the effect of a call, of housekeeping, or a key
+// RL._STORE, RL._APPLY, RL._PERFORM, RL._DEFINE, RL._SWEEP and RL._FILL: how the effect of a call, of the background sweep, or a key
 // as it is reaches replicas and the append-only file. The primary has decided; here nothing is decided again.
 #include <chrono>
 #include <limits>
@@ -54,6 +54,6 @@ std::optional<Fault> carry_definition(const Call& call) {
   return carry_out(call, &OpenKey::define_encoded, Scope::key);
 }
 std::optional<Fault> sweep(const Call& call) { return carry_out(call, &OpenKey::sweep_encoded, Scope::key); }
-std::optional<Fault> fill(const Call& call) { return carry_out(call, &OpenKey::take_in, Scope::key); }
+std::optional<Fault> fill(const Call& call) { return carry_out(call, &OpenKey::load_chunk, Scope::key); }
 
 }  // namespace ratelimit::commands

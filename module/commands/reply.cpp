@@ -72,7 +72,7 @@ std::string text_of(const Limit& limit) {
   if (is_bucket(spec.algorithm)) text += ' ' + std::to_string(spec.refill.count());
   text.append(1, ' ').append(spec.algorithm == Algorithm::quota ? std::string(keyword(spec.unit)) : text_of(spec.span));
   if (spec.aligned) text += " ALIGNED";
-  if (spec.algorithm == Algorithm::sliding_window) text += " APPROX";
+  if (spec.algorithm == Algorithm::sliding_window_counter) text += " APPROX";
   if (!spec.zone.empty()) text.append(" TZ ").append(spec.zone);
   if (!spec.label.empty()) text.append(" AS ").append(spec.label);
   if (spec.per_request) text += " PER REQUEST";

@@ -24,9 +24,9 @@ std::optional<Fault> follow_limits(OpenKey& key, const CheckRequest& request, In
 }
 
 /// How the limits stand now, at the turn of who waits if somebody does; with what a call got.
-Verdict standing_after(const OpenKey& key, const Limits& limits, Units granted, Instant now) {
+Verdict status_after(const OpenKey& key, const Limits& limits, Units granted, Instant now) {
   const std::optional<Subject>& subject = key.subject();
-  Verdict verdict = subject ? standing_at_turn(limits, subject->cells(), subject->turn(), now)
+  Verdict verdict = subject ? status_at_turn(limits, subject->cells(), subject->turn(), now)
                             : decide_idle(limits, {.cost = kNoUnits, .mode = Mode::force}, now);
   verdict.decision.granted = granted;
   if (key.is_shadow()) grant_on_trial(verdict, granted);
@@ -53,7 +53,7 @@ void reserve_under_limits_of_subject(OpenKey& key, const Call& call, const Reque
       decide_reservation(limits, subject.cells(), reservations != nullptr ? *reservations : nothing, request, now);
   const Decision& decision = verdict.decision;
   if (decision.outcome != Outcome::granted) {
-    key.bring_to(now);
+    key.clamp_and_store(now);
     key.count_call(decision.outcome);
     return reply_denied(call, key, limits, request, verdict);
   }
@@ -62,7 +62,7 @@ void reserve_under_limits_of_subject(OpenKey& key, const Call& call, const Reque
       key.perform({.kind = Operation::Kind::reserve, .at = now, .units = decision.granted, .span = ttl, .id = id});
   key.count_call(decision.outcome);
   if (was_held) {
-    verdict = standing_after(key, limits, decision.granted, now);
+    verdict = status_after(key, limits, decision.granted, now);
     verdict.decision.wait = Span{};
   }
   if (key.is_shadow()) grant_on_trial(verdict, decision.granted);
@@ -104,11 +104,11 @@ std::optional<Fault> settle(const Call& call) {
   if (settles(*limits, subject.cells(), subject.reservations(), settled, now)) {
     is_known = key.perform({.kind = Operation::Kind::settle, .at = now, .units = settled.cost, .id = settled.id});
   } else {
-    key.bring_to(now);
+    key.clamp_and_store(now);
   }
-  const Verdict standing = standing_after(key, *limits, request.call.cost, now);
-  reply_check(call.context(), standing.decision,
-              {.label = limits->label(standing.binding), .note = is_known ? "settled" : "unknown"});
+  const Verdict status = status_after(key, *limits, request.call.cost, now);
+  reply_check(call.context(), status.decision,
+              {.label = limits->label(status.binding), .note = is_known ? "settled" : "unknown"});
   return std::nullopt;
 }
 

@@ -16,7 +16,7 @@ namespace {
 Verdict decide_and_charge(OpenKey& key, const SharedLimits& limits, const Request& request, Instant now) {
   const bool only_asks = request.cost == kNoUnits;
   if (only_asks || is_never(limits ? *limits : key.subject()->limits(), request)) {
-    Verdict verdict = key.foresee(limits, request, now);
+    Verdict verdict = key.peek(limits, request, now);
     if (only_asks) grant_on_trial(verdict, kNoUnits);  // also in debt: nothing can be taken at any time
     return verdict;
   }
@@ -38,7 +38,7 @@ std::optional<Fault> throttle(const Call& call) {
   }
   SharedLimits limits;
   if (const auto fault = key.find_limits(request.limits.span(), limits)) return fault;
-  if (left_behind) key.go_on_from(*left_behind, std::exchange(limits, {}));
+  if (left_behind) key.adopt(*left_behind, std::exchange(limits, {}));
   key.collect(now);
   // What was held may have been all that there was.
   if (!key.subject() && !limits) limits = module().limits.get(request.limits.span());

@@ -17,7 +17,7 @@ std::optional<Fault> top(const Call& call) {
   if (const auto fault = parse_top(call.words(), count)) return fault;
   const OpenKey key(call.context(), call.key(), server::Key::Access::read);
   if (const auto fault = key.fault()) return fault;
-  const HeavyHitters* denied = key.dense() != nullptr ? key.dense()->most_denied() : nullptr;
+  const HeavyHitters* denied = key.subject_table() != nullptr ? key.subject_table()->most_denied() : nullptr;
   std::vector<HeavyHitters::Entry> entries;
   if (denied != nullptr) entries = denied->top(count);
   call.context().reply_list(entries.size());

@@ -17,7 +17,7 @@
 
 namespace ratelimit {
 
-class Housekeeping {
+class BackgroundSweep {
  public:
   /// There is a table in this key.
   void note(server::Context context, const server::KeyName& key);

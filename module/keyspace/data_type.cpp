@@ -21,14 +21,14 @@ AsValue value_of(const void* stored) { return {stored, module().limits}; }
 
 /// Reads the subjects of a table, chunk by chunk, up to one that is empty.
 bool load_subjects(RedisModuleIO* io, const Value& value) {
-  Dense& dense = *dense_of(value);
-  const SharedLimits stored = dense.is_stored() ? value.shared_limits() : SharedLimits{};
+  SubjectTable& subject_table = *subject_table_of(value);
+  const SharedLimits stored = subject_table.is_stored() ? value.shared_limits() : SharedLimits{};
   std::optional<SubjectHash> last;
   while (true) {
     const std::optional<std::string> chunk = server::read_bytes(io);
     if (!chunk) return false;
-    if (chunk->empty()) return dense.table().spread();
-    if (!dense.take_in(*chunk, stored, module().limits, last)) return false;
+    if (chunk->empty()) return subject_table.hash_table().spread();
+    if (!subject_table.load_chunk(*chunk, stored, module().limits, last)) return false;
   }
 }
 
@@ -42,22 +42,22 @@ void* load(RedisModuleIO* io, int encoding_version) {
   const std::optional<std::string> bytes = server::read_bytes(io);
   if (!bytes) return nullptr;
   Value::Pointer value = decode_value(*bytes, module().limits);
-  if (!value || (dense_of(*value) != nullptr && !load_subjects(io, *value))) {
+  if (!value || (subject_table_of(*value) != nullptr && !load_subjects(io, *value))) {
     server::log_warning(io, "a key of the ratelimit module does not hold a valid state");
     return nullptr;
   }
-  if (dense_of(*value) != nullptr) module().housekeeping.note(server::context_of(io), server::name_of(io));
+  if (subject_table_of(*value) != nullptr) module().background_sweep.note(server::context_of(io), server::name_of(io));
   return stored_form(std::move(value));
 }
 
 void save(RedisModuleIO* io, void* stored) {
   const AsValue value = value_of(stored);
   server::write_bytes(io, encode_value(*value));
-  Dense* dense = dense_of(*value);
-  if (dense == nullptr) return;
+  SubjectTable* subject_table = subject_table_of(*value);
+  if (subject_table == nullptr) return;
   std::optional<SubjectHash> from = SubjectHash::smallest();
   while (from) {
-    const std::string chunk = dense->encoded_chunk(from);
+    const std::string chunk = subject_table->encoded_chunk(from);
     if (!chunk.empty()) server::write_bytes(io, chunk);
   }
   server::write_bytes(io, {});
@@ -67,11 +67,11 @@ void save(RedisModuleIO* io, void* stored) {
 void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* stored) {
   const AsValue value = value_of(stored);
   server::write_command(aof, kStoreCommand, server::Text(key), 0, encode_value(*value));
-  Dense* dense = dense_of(*value);
+  SubjectTable* subject_table = subject_table_of(*value);
   std::optional<SubjectHash> from;
-  if (dense != nullptr) from = SubjectHash::smallest();
+  if (subject_table != nullptr) from = SubjectHash::smallest();
   while (from) {
-    const std::string chunk = dense->encoded_chunk(from);
+    const std::string chunk = subject_table->encoded_chunk(from);
     if (!chunk.empty()) server::write_command(aof, kFillCommand, server::Text(key), 0, chunk);
   }
 }
@@ -79,7 +79,7 @@ void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* stored) {
 void digest(RedisModuleDigest* digest, void* stored) {
   const AsValue value = value_of(stored);
   std::string bytes = encode_value(*value);
-  if (Dense* dense = dense_of(*value)) Writer(bytes).fixed(dense->digest());
+  if (SubjectTable* subject_table = subject_table_of(*value)) Writer(bytes).fixed(subject_table->digest());
   server::add_to_digest(digest, bytes);
 }
 
@@ -87,18 +87,18 @@ void free_value(void* stored) { destroy_stored(stored, module().limits); }
 
 std::size_t free_effort(RedisModuleString*, const void* stored) {
   const AsValue value = value_of(stored);
-  const Dense* dense = dense_of(*value);
-  return value->memory_pieces() + (dense != nullptr ? dense->pieces() : 0);
+  const SubjectTable* subject_table = subject_table_of(*value);
+  return value->memory_pieces() + (subject_table != nullptr ? subject_table->pieces() : 0);
 }
 
 void* copy(RedisModuleString*, RedisModuleString*, const void* stored) {
-  if (SmallValue::is(stored)) return static_cast<const SmallValue*>(stored)->copy(module().limits);
+  if (CompactValue::is(stored)) return static_cast<const CompactValue*>(stored)->copy(module().limits);
   // The server hands over as constant what it owns, and what a view of which may bring up to date.
   Value& original = *static_cast<Value*>(const_cast<void*>(stored));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   Value::Pointer copy = Value::copy(original.subject());
-  if (Dense* dense = dense_of(original)) {
-    if (copy->object_of_more() == nullptr) copy = copy->move_to_more_room();
-    copy->set_annex(dense->copy());
+  if (SubjectTable* subject_table = subject_table_of(original)) {
+    if (copy->extra_object() == nullptr) copy = copy->move_to_extra();
+    copy->set_subjects(subject_table->copy());
   }
   return copy.release();
 }
@@ -112,33 +112,33 @@ void unlink(RedisModuleKeyOptCtx* key, const void* stored) {
   const Clock& clock = module().clock;
   if (clock.is_held() || wall_clock_lead(clock.now()) < kNoticeableLead) return;
   const AsValue leaving = value_of(stored);
-  if (dense_of(*leaving) == nullptr && leaving->idle_at() > clock.now()) {
-    module().early_expiries.note_removed(server::name_of(key), leaving->encoded(), leaving->idle_at());
+  if (subject_table_of(*leaving) == nullptr && leaving->idle_at() > clock.now()) {
+    module().premature_expiries.note_removed(server::name_of(key), leaving->encoded(), leaving->idle_at());
   }
 }
 
 int note_expired(RedisModuleCtx* context, int, const char*, RedisModuleString* key) {
-  if (module().early_expiries.empty()) return 0;
+  if (module().premature_expiries.empty()) return 0;
   const server::KeyName name{server::Context(context).database(), server::Text(key).view()};
-  module().early_expiries.note_expired(name, module().clock.now());
+  module().premature_expiries.note_expired(name, module().clock.now());
   return 0;
 }
 
-void note_flush() { module().early_expiries.clear(); }
+void note_flush() { module().premature_expiries.clear(); }
 
 void note_swap(int first, int second) {
-  module().early_expiries.clear();
-  module().housekeeping.note_swap(first, second);
+  module().premature_expiries.clear();
+  module().background_sweep.note_swap(first, second);
 }
 
-/// A key has been renamed, moved or copied: housekeeping knows tables by the names of their keys.
+/// A key has been renamed, moved or copied: the background sweep knows tables by the names of their keys.
 int note_new_name(RedisModuleCtx* handle, int, const char*, RedisModuleString* name) {
   const server::Context context(handle);
   const server::Text text(name);
   const server::Key key(context, text, server::Key::Access::read);
   const void* stored = key.value(module().data_type);
-  if (stored != nullptr && dense_of(*value_of(stored)) != nullptr) {
-    module().housekeeping.note(context, {context.database(), text.view()});
+  if (stored != nullptr && subject_table_of(*value_of(stored)) != nullptr) {
+    module().background_sweep.note(context, {context.database(), text.view()});
   }
   return 0;
 }
@@ -147,8 +147,8 @@ int note_new_name(RedisModuleCtx* handle, int, const char*, RedisModuleString* n
 template <class Move>
 bool relocate_piece(Value& value, std::size_t i, Move move) {
   if (value.subject().relocate_piece(i, move)) return true;
-  Dense* dense = dense_of(value);
-  return dense != nullptr && dense->table().relocate_piece(i, move);
+  SubjectTable* subject_table = subject_table_of(value);
+  return subject_table != nullptr && subject_table->hash_table().relocate_piece(i, move);
 }
 
 /// Moves the pieces of a value, a large one over several steps. Returns whether something is left to do.
@@ -159,7 +159,7 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** stored) 
   if (position == 0) {
     if (void* place = move(*stored)) *stored = place;
   }
-  if (SmallValue::is(*stored)) return 0;
+  if (CompactValue::is(*stored)) return 0;
   while (relocate_piece(*static_cast<Value*>(*stored), position, move)) {
     ++position;
     if (!step.is_over()) continue;
@@ -173,12 +173,12 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** stored) 
 
 std::size_t memory_of(const void* stored) {
   const std::size_t itself = server::allocated_bytes(stored);
-  if (SmallValue::is(stored)) return itself;
+  if (CompactValue::is(stored)) return itself;
   const Value& value = *static_cast<const Value*>(stored);
-  const void* more = value.object_of_more();
-  const Dense* dense = dense_of(value);
+  const void* more = value.extra_object();
+  const SubjectTable* subject_table = subject_table_of(value);
   return itself + (more != nullptr ? server::allocated_bytes(more) : 0) + value.bytes_behind() +
-         (dense != nullptr ? dense->memory() : 0);
+         (subject_table != nullptr ? subject_table->memory() : 0);
 }
 
 Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }

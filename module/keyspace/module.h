@@ -17,9 +17,9 @@ namespace ratelimit {
 struct Module {
   Clock clock;
   LimitsPool limits;
-  EarlyExpiries early_expiries;
-  Followers followers;
-  Housekeeping housekeeping;
+  PrematureExpiries premature_expiries;
+  PropagationSwitch propagation_switch;
+  BackgroundSweep background_sweep;
   server::DataType data_type = nullptr;
 };
 

@@ -23,8 +23,8 @@ OpenKey::OpenKey(server::Context context, server::Text key, server::Key::Access 
                  std::string_view name_of_subject)
     : context_(context), name_(key), access_(access), key_(context_, name_, access), name_of_subject_(name_of_subject) {
   find_value(key_.value(module().data_type));
-  const bool may_have_ended_early = access_ != server::Key::Access::quiet_write && !module().early_expiries.empty();
-  if (!exists() && may_have_ended_early && key_.is_absent()) bring_back();
+  const bool may_have_ended_early = access_ != server::Key::Access::quiet_write && !module().premature_expiries.empty();
+  if (!exists() && may_have_ended_early && key_.is_absent()) restore();
   find_subject();
 }
 
@@ -39,11 +39,11 @@ OpenKey::OpenKey(server::Context context, server::Text key, std::optional<Subjec
 }
 
 void OpenKey::find_value(void* stored) {
-  small_ = nullptr;
+  compact_ = nullptr;
   value_ = nullptr;
   if (stored == nullptr) return;
-  if (SmallValue::is(stored)) {
-    small_ = static_cast<SmallValue*>(stored);
+  if (CompactValue::is(stored)) {
+    compact_ = static_cast<CompactValue*>(stored);
   } else {
     value_ = static_cast<Value*>(stored);
   }
@@ -52,35 +52,35 @@ void OpenKey::find_value(void* stored) {
 void OpenKey::find_subject() {
   subject_.reset();
   if (is_key_itself()) {
-    if (small_ != nullptr) {
-      loose_[0].emplace(small_->state());
-      subject_.emplace(small_->limits(module().limits), std::span(loose_).first(1), nullptr);
+    if (compact_ != nullptr) {
+      loose_[0].emplace(compact_->state());
+      subject_.emplace(compact_->limits(module().limits), std::span(loose_).first(1), nullptr);
     } else if (value_ != nullptr) {
       subject_ = value_->subject();
     }
-  } else if (Dense* table = dense()) {
+  } else if (SubjectTable* table = subject_table()) {
     if (!hash_) hash_ = table->hash_of(name_of_subject_);
-    subject_ = table->table().find(*hash_);
+    subject_ = table->hash_table().find(*hash_);
   }
 }
 
-void OpenKey::bring_back() {
+void OpenKey::restore() {
   const Instant now = module().clock.now();
   const server::KeyName name{context_.database(), name_.view()};
-  const std::optional<std::string> encoded = module().early_expiries.find(name, now);
+  const std::optional<std::string> encoded = module().premature_expiries.find(name, now);
   if (!encoded) return;
   Value::Pointer value = Value::decode(*encoded, module().limits);
   if (access_ == server::Key::Access::read) {
-    brought_back_ = std::move(value);
-    value_ = brought_back_.get();
+    restored_ = std::move(value);
+    value_ = restored_.get();
     return;
   }
-  module().early_expiries.forget(name);
+  module().premature_expiries.forget(name);
   const std::chrono::milliseconds end = end_of(value->limits(), value->idle_at(), now);
   put(std::move(value));
   key_.expire_at(end);
   // Whoever is asked for, it is the key that is back.
-  if (module().followers.may_exist()) {
+  if (module().propagation_switch.is_on()) {
     tell_key(end);
   } else {
     context_.replicate_call();
@@ -94,16 +94,16 @@ std::optional<Fault> OpenKey::fault() const {
 }
 
 SharedLimits OpenKey::stored_limits() const {
-  return dense() != nullptr && dense()->is_stored() ? value_->shared_limits() : SharedLimits{};
+  return subject_table() != nullptr && subject_table()->is_stored() ? value_->shared_limits() : SharedLimits{};
 }
 
 std::optional<Fault> OpenKey::find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const {
   if (is_stored()) {
-    if (!specs.empty() && !value_->limits().are(specs)) return Fault{Fault::Kind::other_limits, Argument::limits};
+    if (!specs.empty() && !value_->limits().matches(specs)) return Fault{Fault::Kind::other_limits, Argument::limits};
     if (!subject_) limits = value_->shared_limits();
     return std::nullopt;
   }
-  if (specs.empty() || (subject_ && subject_->limits().are(specs))) return std::nullopt;
+  if (specs.empty() || (subject_ && subject_->limits().matches(specs))) return std::nullopt;
   limits = module().limits.get(specs);
   if (!limits) return Fault{Fault::Kind::repeated_label, Argument::label};
   return std::nullopt;
@@ -111,8 +111,8 @@ std::optional<Fault> OpenKey::find_limits(std::span<const LimitSpec> specs, Shar
 
 void OpenKey::put(Value::Pointer value) {
   std::optional<std::chrono::milliseconds> end;
-  if (dense() != nullptr) {
-    value->set_annex(value_->take_annex());
+  if (subject_table() != nullptr) {
+    value->set_subjects(value_->take_subjects());
     end = key_.end();
   }
   put_stored(stored_form(std::move(value)));
@@ -130,18 +130,18 @@ void OpenKey::hand_on_counters(Value& value) const {
   value.set_counters(before->granted_calls(), before->denied_calls());
 }
 
-void OpenKey::grow() {
-  Value::Pointer value = small_->grown(module().limits);
+void OpenKey::promote() {
+  Value::Pointer value = compact_->promoted(module().limits);
   if (is_key_itself()) value->cells()[0] = loose_[0];
   put_stored(value.release());
   find_subject();
 }
 
 void OpenKey::write_back() {
-  if (small_ == nullptr) return;
+  if (compact_ == nullptr) return;
   const auto& state = loose_[0].as<TokenBucket::State>();
-  if (!SmallValue::fits(state)) return grow();
-  small_->set_state(state);
+  if (!CompactValue::fits(state)) return promote();
+  compact_->set_state(state);
 }
 
 std::size_t OpenKey::memory() const {
@@ -182,13 +182,13 @@ std::optional<TokenBucket::State> OpenKey::state_of_redis_cell() const {
   return text ? state_at_arrival_time(*text) : std::nullopt;
 }
 
-void OpenKey::go_on_from(const TokenBucket::State& state, SharedLimits limits) {
+void OpenKey::adopt(const TokenBucket::State& state, SharedLimits limits) {
   own_ = Value::create(std::move(limits));
   subject_ = own_->subject();
   subject_->cells()[0].as<TokenBucket::State>() = state;
 }
 
-Verdict OpenKey::foresee(const SharedLimits& limits, const Request& call, Instant now) const {
+Verdict OpenKey::peek(const SharedLimits& limits, const Request& call, Instant now) const {
   if (!subject_) return decide_idle(*limits, call, now);
   const Turn turn = subject_->turn();
   if (!limits) return decide(subject_->limits(), subject_->cells(), turn, call, now);
@@ -197,59 +197,60 @@ Verdict OpenKey::foresee(const SharedLimits& limits, const Request& call, Instan
 }
 
 void OpenKey::count_call(Outcome outcome) {
-  if (small_ != nullptr) return small_->count_call(outcome);
+  if (compact_ != nullptr) return compact_->count_call(outcome);
   if (value_ == nullptr) return;
   value_->count_call(outcome);
-  if (outcome != Outcome::granted && !is_key_itself() && dense() != nullptr) {
-    dense()->note_denial(*hash_, name_of_subject_);
+  if (outcome != Outcome::granted && !is_key_itself() && subject_table() != nullptr) {
+    subject_table()->note_denial(*hash_, name_of_subject_);
   }
 }
 
-void OpenKey::settle_in(Instant now) {
-  if (!is_key_itself()) return settle_in_table(now);
+void OpenKey::store_subject(Instant now) {
+  if (!is_key_itself()) return store_subject_in_table(now);
   if (!own_) return;
   if (exists()) hand_on_counters(*own_);
-  if (dense() != nullptr && own_->object_of_more() == nullptr) own_ = own_->move_to_more_room();
+  if (subject_table() != nullptr && own_->extra_object() == nullptr) own_ = own_->move_to_extra();
   put(std::move(own_));
   find_subject();
 }
 
-void OpenKey::settle_in_table(Instant now) {
+void OpenKey::store_subject_in_table(Instant now) {
   const bool is_in_place = !own_ && !limits_of_idle_;
   if (is_in_place) return;
-  if (dense() == nullptr) {
-    make_dense({.secret = server::random_secret()}, subject_->shared_limits());
-    hash_ = dense()->hash_of(name_of_subject_);
+  if (subject_table() == nullptr) {
+    make_subject_table({.secret = server::random_secret()}, subject_->shared_limits());
+    hash_ = subject_table()->hash_of(name_of_subject_);
   }
-  Table& table = dense()->table();
+  HashTable& table = subject_table()->hash_table();
   if (const auto range = table.crowded(*hash_)) sweep(*range, true, now);
   subject_ = own_ ? table.put(*hash_, std::move(own_)) : table.insert(*hash_, limits_of_idle_);
   limits_of_idle_ = {};
   is_new_ = true;
 }
 
-void OpenKey::make_dense(const DenseHead& head, const SharedLimits& limits) {
-  if (small_ != nullptr) grow();
+void OpenKey::make_subject_table(const SubjectTableHead& head, const SharedLimits& limits) {
+  if (compact_ != nullptr) promote();
   if (value_ == nullptr) {
-    put(Value::create(limits, Value::Room::for_more));
-  } else if (value_->object_of_more() == nullptr) {
-    put(value_->move_to_more_room());
+    put(Value::create(limits, Value::Room::for_extra));
+  } else if (value_->extra_object() == nullptr) {
+    put(value_->move_to_extra());
   }
-  value_->set_annex(std::make_unique<Dense>(head));
+  value_->set_subjects(std::make_unique<SubjectTable>(head));
   key_.persist();
-  module().housekeeping.note(context_, {context_.database(), name_.view()});
-  if (!head.is_stored && module().followers.may_exist()) tell_key(kNoEnd);
+  module().background_sweep.note(context_, {context_.database(), name_.view()});
+  if (!head.is_stored && module().propagation_switch.is_on()) tell_key(kNoEnd);
 }
 
 Verdict OpenKey::charge(const Request& call, Instant now) {
   // When a turn comes is found by asking as of later: what is ahead of now must have been brought back before.
-  if (call.mode == Mode::may_wait && subject_->is_ahead(now) && !is_never(subject_->limits(), call)) bring_to(now);
+  if (call.mode == Mode::may_wait && subject_->is_ahead(now) && !is_never(subject_->limits(), call))
+    clamp_and_store(now);
   Verdict verdict = decide(subject_->limits(), subject_->cells(), subject_->turn(), call, now);
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.id.empty() && subject_->limits().have_leases()) verdict.id = id_ = server::random_id();
     commit(verdict, now);
   } else if (verdict.decision.outcome == Outcome::denied) {
-    bring_to(now);
+    clamp_and_store(now);
   }
   return verdict;
 }
@@ -263,9 +264,9 @@ void OpenKey::commit(const Verdict& verdict, Instant now) {
              .id = verdict.id});
     return;
   }
-  settle_in(now);
+  store_subject(now);
   std::optional<Instant> idle_before;
-  const bool has_end = small_ != nullptr ? small_->has_end() : value_->has_end();
+  const bool has_end = compact_ != nullptr ? compact_->has_end() : value_->has_end();
   if (has_end && is_key_itself()) idle_before = subject_->idle_at();
   ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
   write_back();
@@ -274,52 +275,52 @@ void OpenKey::commit(const Verdict& verdict, Instant now) {
 }
 
 bool OpenKey::perform(const Operation& operation) {
-  settle_in(operation.at);
+  store_subject(operation.at);
   const bool found = perform_on_subject(operation);
   publish(subject_->idle_at(), operation.at, {.operation = &operation});
   return found;
 }
 
 bool OpenKey::perform_on_subject(const Operation& operation) {
-  if (small_ != nullptr) grow();
+  if (compact_ != nullptr) promote();
   const bool reserves = operation.kind == Operation::Kind::reserve ||
                         (operation.kind == Operation::Kind::charge && operation.span > Span{});
   if (reserves && subject_->reservations() == nullptr) {
     if (is_key_itself()) {
-      put(value_->move_to_more_room());
+      put(value_->move_to_extra());
       subject_ = value_->subject();
     } else {
-      subject_ = dense()->table().put(*hash_, Value::take(*subject_));
+      subject_ = subject_table()->hash_table().put(*hash_, Value::take(*subject_));
       is_new_ = true;
     }
   }
   return subject_->perform(operation);
 }
 
-void OpenKey::bring_to(Instant now) {
+void OpenKey::clamp_and_store(Instant now) {
   if (!is_changed_ && !subject_->is_ahead(now)) return;
-  settle_in(now);
+  store_subject(now);
   subject_->clamp(now);
   write_back();
   publish(subject_->idle_at(), now, {});
 }
 
 void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
-  const bool has_followers = module().followers.may_exist();
+  const bool is_propagated = module().propagation_switch.is_on();
   std::chrono::milliseconds end = kNoEnd;
-  if (dense() == nullptr) {
+  if (subject_table() == nullptr) {
     if (idle_at <= now) return remove();
     const Limits& limits = subject_->limits();
-    if (has_followers || !effect.idle_before || limits.kept_until(*effect.idle_before) != limits.kept_until(idle_at)) {
+    if (is_propagated || !effect.idle_before || limits.kept_until(*effect.idle_before) != limits.kept_until(idle_at)) {
       end = end_of(limits, idle_at, now);
       key_.expire_at(end);
-      if (small_ != nullptr)
-        small_->note_end();
+      if (compact_ != nullptr)
+        compact_->note_end();
       else
         value_->note_end();
     }
   }
-  if (has_followers) {
+  if (is_propagated) {
     replicate(end, effect);
   } else {
     context_.replicate_call();  // reaches nobody, but counts as a change to be saved
@@ -357,7 +358,7 @@ void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) 
     if (is_key_itself()) return tell_key(expiry);
     bytes.reserve(64);
     encode_subject(out, subject_->limits(), subject_->cells(), subject_->reservations(),
-                   dense()->is_stored() ? LimitsForm::known : LimitsForm::written);
+                   subject_table()->is_stored() ? LimitsForm::known : LimitsForm::written);
     tell(kStoreCommand, expiry, bytes);
   } else if (effect.operation != nullptr) {
     encode_operation(out, *effect.operation);
@@ -373,7 +374,7 @@ void OpenKey::remove() {
   key_.remove();
   find_value(nullptr);
   subject_.reset();
-  if (module().followers.may_exist()) {
+  if (module().propagation_switch.is_on()) {
     context_.replicate_removal(name_);
   } else {
     context_.replicate_call();
@@ -383,12 +384,15 @@ void OpenKey::remove() {
 
 void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
   collect(now);
-  const bool is_dense = dense() != nullptr;
-  if (is_dense && dense()->is_stored() && *limits == value_->limits() && is_shadow == dense()->is_shadow()) return;
-  const DenseHead head{
-      .is_stored = true, .is_shadow = is_shadow, .secret = is_dense ? dense()->head().secret : server::random_secret()};
+  const bool has_subject_table = subject_table() != nullptr;
+  if (has_subject_table && subject_table()->is_stored() && *limits == value_->limits() &&
+      is_shadow == subject_table()->is_shadow())
+    return;
+  const SubjectTableHead head{.is_stored = true,
+                              .is_shadow = is_shadow,
+                              .secret = has_subject_table ? subject_table()->head().secret : server::random_secret()};
   define_as_of(limits, head, now);
-  if (module().followers.may_exist()) {
+  if (module().propagation_switch.is_on()) {
     std::string bytes;
     Writer out(bytes);
     encode_definition(out, *limits, {head, now});
@@ -399,23 +403,24 @@ void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
   key_.signal_modified();
 }
 
-void OpenKey::define_as_of(const SharedLimits& limits, const DenseHead& head, Instant at) {
-  const bool had_them = dense() != nullptr && dense()->is_stored() && *limits == value_->limits();
+void OpenKey::define_as_of(const SharedLimits& limits, const SubjectTableHead& head, Instant at) {
+  const bool had_them = subject_table() != nullptr && subject_table()->is_stored() && *limits == value_->limits();
   if (subject_ && !had_them) {
     own_ = carry_over(*subject_, limits, at);
-    settle_in(at);
+    store_subject(at);
   }
-  if (dense() == nullptr) {
-    make_dense(head, limits);
+  if (subject_table() == nullptr) {
+    make_subject_table(head, limits);
   } else if (!had_them) {
-    dense()->table().redefine(limits, at);
+    subject_table()->hash_table().redefine(limits, at);
   }
-  dense()->store(head.is_shadow);
+  subject_table()->store(head.is_shadow);
 }
 
 void OpenKey::sweep(const HashRange& range, bool may_forget, Instant now) {
-  const std::size_t forgotten = dense()->table().sweep(range, may_forget ? std::optional(now) : std::nullopt);
-  if (forgotten == 0 || !module().followers.may_exist()) return;
+  const std::size_t forgotten =
+      subject_table()->hash_table().sweep(range, may_forget ? std::optional(now) : std::nullopt);
+  if (forgotten == 0 || !module().propagation_switch.is_on()) return;
   std::string bytes;
   Writer out(bytes);
   encode_sweep(out, {range.first.word(), range.last.word(), now});
@@ -423,27 +428,27 @@ void OpenKey::sweep(const HashRange& range, bool may_forget, Instant now) {
 }
 
 void OpenKey::remove_if_idle(Instant now) {
-  if (dense()->is_stored() || dense()->table().size() > 0 || value_->idle_at() > now) return;
+  if (subject_table()->is_stored() || subject_table()->hash_table().size() > 0 || value_->idle_at() > now) return;
   remove();
 }
 
 // What is stored in a key that is more than itself says nothing of the others in it, unless it is of another life.
 bool OpenKey::store(std::string_view encoded, std::chrono::milliseconds expiry) {
   if (!is_key_itself()) {
-    if (dense() == nullptr) return false;
+    if (subject_table() == nullptr) return false;
     const SharedLimits stored = stored_limits();
     Value::Pointer value = Value::decode(encoded, module().limits, stored);
     if (!value || (stored && !(value->limits() == *stored))) return false;
-    dense()->table().put(*hash_, std::move(value));
+    subject_table()->hash_table().put(*hash_, std::move(value));
   } else {
     Value::Pointer value = decode_value(encoded, module().limits);
     if (!value) return false;
-    Dense* const before = dense();
-    Dense* const after = dense_of(*value);
+    SubjectTable* const before = subject_table();
+    SubjectTable* const after = subject_table_of(*value);
     if (exists()) hand_on_counters(*value);
-    if (before != nullptr && (after == nullptr || !(after->head() == before->head()))) value_->set_annex(nullptr);
+    if (before != nullptr && (after == nullptr || !(after->head() == before->head()))) value_->set_subjects(nullptr);
     put(std::move(value));
-    if (dense() != nullptr) module().housekeeping.note(context_, {context_.database(), name_.view()});
+    if (subject_table() != nullptr) module().background_sweep.note(context_, {context_.database(), name_.view()});
   }
   set_expiry(expiry);
   return true;
@@ -486,17 +491,18 @@ bool OpenKey::define_encoded(std::string_view definition, std::chrono::milliseco
 bool OpenKey::sweep_encoded(std::string_view sweep, std::chrono::milliseconds expiry) {
   Reader in(sweep);
   Sweep decoded;
-  if (!decode_sweep(in, decoded) || dense() == nullptr) return false;
+  if (!decode_sweep(in, decoded) || subject_table() == nullptr) return false;
   const HashRange range{SubjectHash::of(decoded.first), SubjectHash::of(decoded.last)};
   if (range.first.word() != decoded.first || range.last.word() != decoded.last) return false;
-  dense()->table().sweep(range, decoded.at);
+  subject_table()->hash_table().sweep(range, decoded.at);
   set_expiry(expiry);
   return true;
 }
 
-bool OpenKey::take_in(std::string_view chunk, std::chrono::milliseconds expiry) {
+bool OpenKey::load_chunk(std::string_view chunk, std::chrono::milliseconds expiry) {
   std::optional<SubjectHash> last;
-  if (dense() == nullptr || !dense()->take_in(chunk, stored_limits(), module().limits, last)) return false;
+  if (subject_table() == nullptr || !subject_table()->load_chunk(chunk, stored_limits(), module().limits, last))
+    return false;
   set_expiry(expiry);
   return true;
 }

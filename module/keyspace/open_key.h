@@ -38,17 +38,17 @@ class OpenKey {
   [[nodiscard]] std::optional<Fault> fault() const;
 
   /// Whether the key is there. A key that the server ended too early still is.
-  [[nodiscard]] bool exists() const { return value_ != nullptr || small_ != nullptr; }
+  [[nodiscard]] bool exists() const { return value_ != nullptr || compact_ != nullptr; }
   /// What it holds, whatever the form.
   [[nodiscard]] AsValue value() const { return {stored(), module().limits}; }
   /// Bytes that it takes in memory.
   [[nodiscard]] std::size_t memory() const;
   /// What it is besides one subject; null if nothing.
-  [[nodiscard]] Dense* dense() const { return value_ != nullptr ? dense_of(*value_) : nullptr; }
+  [[nodiscard]] SubjectTable* subject_table() const { return value_ != nullptr ? subject_table_of(*value_) : nullptr; }
   /// The limits that are stored in the key; null if none are.
   [[nodiscard]] SharedLimits stored_limits() const;
-  [[nodiscard]] bool is_stored() const { return dense() != nullptr && dense()->is_stored(); }
-  [[nodiscard]] bool is_shadow() const { return dense() != nullptr && dense()->is_shadow(); }
+  [[nodiscard]] bool is_stored() const { return subject_table() != nullptr && subject_table()->is_stored(); }
+  [[nodiscard]] bool is_shadow() const { return subject_table() != nullptr && subject_table()->is_shadow(); }
 
   /// Finds the limits that a call goes by which names `specs`, or names none. Null: those that the subject has.
   [[nodiscard]] std::optional<Fault> find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const;
@@ -57,7 +57,7 @@ class OpenKey {
   [[nodiscard]] std::optional<TokenBucket::State> state_of_redis_cell() const;
   /// Lets the subject, which is the key itself, go on from that under `limits`, a single bucket. The key stays as it is until
   /// something is granted or done.
-  void go_on_from(const TokenBucket::State& state, SharedLimits limits);
+  void adopt(const TokenBucket::State& state, SharedLimits limits);
 
   /// None if it was never seen. Void after whatever changes it below.
   [[nodiscard]] const std::optional<Subject>& subject() const { return subject_; }
@@ -67,7 +67,7 @@ class OpenKey {
   void collect(Instant now);
 
   /// What a call would be told under these limits or, if they are null, those of the subject. Changes nothing.
-  [[nodiscard]] Verdict foresee(const SharedLimits& limits, const Request& call, Instant now) const;
+  [[nodiscard]] Verdict peek(const SharedLimits& limits, const Request& call, Instant now) const;
 
   /// Lets the subject follow these limits from now on, keeping what is used. The key stays as it is until something is
   /// granted or done.
@@ -77,7 +77,7 @@ class OpenKey {
   void count_call(Outcome outcome);
 
   /// Decides a call under the limits that the subject follows, and carries it out if it is granted; a denial does what
-  /// `bring_to` does. A lease that is granted without an id gets one. What the verdict borrows, lives as long as this.
+  /// `clamp_and_store` does. A lease that is granted without an id gets one. What the verdict borrows, lives as long as this.
   Verdict charge(const Request& call, Instant now);
 
   /// Does an operation on the subject, and publishes it. A key that is one subject, and idle then, is removed. Returns what
@@ -86,7 +86,7 @@ class OpenKey {
 
   /// Stores limits that have changed, and brings back to `now` what is of a clock that was ahead or of a larger limit. A
   /// denial does no more than that: without it, the wait that it tells would not come true.
-  void bring_to(Instant now);
+  void clamp_and_store(Instant now);
 
   /// Stores limits in the key: everyone in it goes over to them.
   void define(const SharedLimits& limits, bool is_shadow, Instant now);
@@ -102,7 +102,7 @@ class OpenKey {
   [[nodiscard]] bool perform_encoded(std::string_view operation, std::chrono::milliseconds expiry);
   [[nodiscard]] bool define_encoded(std::string_view definition, std::chrono::milliseconds expiry);
   [[nodiscard]] bool sweep_encoded(std::string_view sweep, std::chrono::milliseconds expiry);
-  [[nodiscard]] bool take_in(std::string_view chunk, std::chrono::milliseconds expiry);
+  [[nodiscard]] bool load_chunk(std::string_view chunk, std::chrono::milliseconds expiry);
 
  private:
   /// Carries out a granted verdict on the subject, and publishes it.
@@ -117,31 +117,31 @@ class OpenKey {
   };
 
   /// Goes on from the state of a key that is absent only because the server ended it too early.
-  void bring_back();
+  void restore();
   /// Finds what the key holds: `stored`, or nothing.
   void find_value(void* stored);
   /// Finds the subject in it.
   void find_subject();
-  [[nodiscard]] const void* stored() const { return small_ != nullptr ? static_cast<const void*>(small_) : value_; }
+  [[nodiscard]] const void* stored() const { return compact_ != nullptr ? static_cast<const void*>(compact_) : value_; }
   [[nodiscard]] bool is_key_itself() const { return !hash_ && name_of_subject_.empty(); }
 
-  /// Puts a value into the key, in place of the one it has. It takes over the annex; a key that has one keeps the time to
+  /// Puts a value into the key, in place of the one it has. It takes over the subject table; a key that has one keeps the time to
   /// live that somebody may have given it.
   void put(Value::Pointer value);
   void put_stored(void* stored);
   /// Lets a value that takes the place of what the key holds count on from there.
   void hand_on_counters(Value& value) const;
   /// Makes a value of what is in the small form, for what only a value can do.
-  void grow();
+  void promote();
   /// Puts the subject's state into the small form, if the key has that, or makes a value of it if it does not fit.
   void write_back();
   /// Makes the key one that holds more than itself, with these limits if it is new.
-  void make_dense(const DenseHead& head, const SharedLimits& limits);
+  void make_subject_table(const SubjectTableHead& head, const SharedLimits& limits);
   /// Puts the subject as it is by now where it belongs, if it is not there yet.
-  void settle_in(Instant now);
-  void settle_in_table(Instant now);
+  void store_subject(Instant now);
+  void store_subject_in_table(Instant now);
   bool perform_on_subject(const Operation& operation);
-  void define_as_of(const SharedLimits& limits, const DenseHead& head, Instant at);
+  void define_as_of(const SharedLimits& limits, const SubjectTableHead& head, Instant at);
 
   /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file, and those
   /// who watch the key.
@@ -159,14 +159,14 @@ class OpenKey {
   server::Text name_;
   server::Key::Access access_;
   server::Key key_;
-  Value* value_ = nullptr;       ///< what the key holds,
-  SmallValue* small_ = nullptr;  ///< or else that; then the subject is a view of `loose_`
+  Value* value_ = nullptr;           ///< what the key holds,
+  CompactValue* compact_ = nullptr;  ///< or else that; then the subject is a view of `loose_`
   std::string_view name_of_subject_;
   std::optional<SubjectHash> hash_;  ///< once there is a table with a secret
   std::optional<Subject> subject_;
 
-  Value::Pointer brought_back_;  ///< what `value_` points to, if the server ended the key and it is only read
-  Value::Pointer own_;           ///< what `subject_` is a view of, if that is not what the keyspace has
+  Value::Pointer restored_;  ///< what `value_` points to, if the server ended the key and it is only read
+  Value::Pointer own_;       ///< what `subject_` is a view of, if that is not what the keyspace has
   SharedLimits limits_of_idle_;
   std::array<Cell, kMaxLimits> loose_;  ///< or else that, if the subject is new in a table, or in the small form
   std::string id_;                      ///< of a lease that was granted without one

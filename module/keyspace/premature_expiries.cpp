@@ -2,15 +2,15 @@
 
 namespace ratelimit {
 
-EarlyExpiries::Key EarlyExpiries::key_of(const server::KeyName& name) {
+PrematureExpiries::Key PrematureExpiries::key_of(const server::KeyName& name) {
   return std::to_string(name.database).append(1, ' ').append(name.name);
 }
 
-void EarlyExpiries::note_removed(const server::KeyName& key, std::string encoded, Instant idle_at) {
+void PrematureExpiries::note_removed(const server::KeyName& key, std::string encoded, Instant idle_at) {
   removed_last_.emplace(key_of(key), State{std::move(encoded), idle_at});
 }
 
-void EarlyExpiries::note_expired(const server::KeyName& key, Instant now) {
+void PrematureExpiries::note_expired(const server::KeyName& key, Instant now) {
   forget_idle(now);
   if (!removed_last_ || removed_last_->first != key_of(key)) return;
   if (states_.size() < kMostStates) {
@@ -20,14 +20,14 @@ void EarlyExpiries::note_expired(const server::KeyName& key, Instant now) {
   removed_last_.reset();
 }
 
-std::optional<std::string> EarlyExpiries::find(const server::KeyName& key, Instant now) const {
+std::optional<std::string> PrematureExpiries::find(const server::KeyName& key, Instant now) const {
   const auto found = states_.find(key_of(key));
   if (found == states_.end() || found->second.idle_at <= now) return std::nullopt;
   return found->second.encoded;
 }
 
 // Two a call are enough to keep up with one that comes in. A name whose state was taken has left the map already.
-void EarlyExpiries::forget_idle(Instant now) {
+void PrematureExpiries::forget_idle(Instant now) {
   for (int i = 0; i < 2 && !oldest_first_.empty(); ++i) {
     const auto found = states_.find(oldest_first_.front());
     if (found != states_.end()) {

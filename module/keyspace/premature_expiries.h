@@ -19,7 +19,7 @@
 
 namespace ratelimit {
 
-class EarlyExpiries {
+class PrematureExpiries {
  public:
   /// The server takes a value out of its keyspace, for a reason that it does not tell yet: it may be expiry.
   void note_removed(const server::KeyName& key, std::string encoded, Instant idle_at);
@@ -30,7 +30,7 @@ class EarlyExpiries {
   /// What the key held, if it was ended too early and still counts.
   [[nodiscard]] std::optional<std::string> find(const server::KeyName& key, Instant now) const;
   void forget(const server::KeyName& key) { states_.erase(key_of(key)); }
-  void clear() { *this = EarlyExpiries(); }
+  void clear() { *this = PrematureExpiries(); }
 
   [[nodiscard]] std::size_t size() const { return states_.size(); }
 

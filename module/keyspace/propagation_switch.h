@@ -17,10 +17,10 @@
 
 namespace ratelimit {
 
-class Followers {
+class PropagationSwitch {
  public:
   /// Whether effects must be written.
-  [[nodiscard]] bool may_exist() const { return may_exist_; }
+  [[nodiscard]] bool is_on() const { return is_on_; }
 
   /// Something happened after which there may be a follower: looks again after a while.
   void expect_one(server::Context context);
@@ -28,12 +28,12 @@ class Followers {
  private:
   static void look(RedisModuleCtx* handle, void* data);
 
-  bool may_exist_ = true;
+  bool is_on_ = true;
   bool look_is_due_ = false;
 };
 
 /// Registers for what the server tells. False if it refuses.
-[[nodiscard]] bool watch_for_followers(server::Context context);
+[[nodiscard]] bool watch_for_readers_of_effects(server::Context context);
 
 }  // namespace ratelimit
 

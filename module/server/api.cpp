@@ -123,7 +123,7 @@ class ServerInfo {
 
 }  // namespace
 
-bool Context::may_have_followers() const {
+bool Context::may_need_propagation() const {
   constexpr int kNeverAlone =
       REDISMODULE_CTX_FLAGS_CLUSTER | REDISMODULE_CTX_FLAGS_SLAVE | REDISMODULE_CTX_FLAGS_LOADING;
   if ((RedisModule_GetContextFlags(handle_) & kNeverAlone) != 0) return true;

@@ -100,7 +100,7 @@ class Context {
   void replicate_call() const;
 
   /// Whether there is, or may soon be, a replica, an append-only file, or anyone else who needs to hear of changes.
-  [[nodiscard]] bool may_have_followers() const;
+  [[nodiscard]] bool may_need_propagation() const;
 
   /// Calls `function(context, data)` once, after `span`.
   void call_after(std::chrono::milliseconds span, void (*function)(RedisModuleCtx*, void*), void* data) const;

@@ -16,43 +16,43 @@ constexpr std::uint64_t kMost = (std::uint64_t{1} << Bits) - 1;
 
 }  // namespace
 
-bool SmallValue::is(const void* stored) { return (*static_cast<const unsigned char*>(stored) & 1U) != 0; }
+bool CompactValue::is(const void* stored) { return (*static_cast<const unsigned char*>(stored) & 1U) != 0; }
 
-SmallValue* SmallValue::make(const Value& value) {
+CompactValue* CompactValue::make(const Value& value) {
   const std::optional<LimitsNumber> number = value.shared_limits().number();
-  if (!number || value.limits().size() != 1 || value.object_of_more() != nullptr) return nullptr;
-  return value.limits()[0].visit([&]<class A>(const A& algorithm) -> SmallValue* {
+  if (!number || value.limits().size() != 1 || value.extra_object() != nullptr) return nullptr;
+  return value.limits()[0].visit([&]<class A>(const A& algorithm) -> CompactValue* {
     if constexpr (std::is_same_v<A, TokenBucket>) {
       const TokenBucket::State& state = state_in(value.cells()[0], algorithm);
       if (algorithm.parts_of_a_nanosecond() > kMost<kFractionBits> + 1 || !fits(state)) return nullptr;
       value.shared_limits().keep();
-      return new SmallValue(*number, value, state);
+      return new CompactValue(*number, value, state);
     } else {
       return nullptr;
     }
   });
 }
 
-SmallValue::SmallValue(LimitsNumber limits, const Value& value, const TokenBucket::State& state)
+CompactValue::CompactValue(LimitsNumber limits, const Value& value, const TokenBucket::State& state)
     : limits_(limits & kMost<kLimitsBits>),
       fraction_(state.fraction & kMost<kFractionBits>),
       granted_calls_(std::min<std::uint64_t>(value.granted_calls(), kMost<kGrantedBits>) & kMost<kGrantedBits>),
       denied_calls_(std::min<std::uint64_t>(value.denied_calls(), kMost<kDeniedBits>) & kMost<kDeniedBits>),
       full_at_(state.full_at) {}
 
-SmallValue* SmallValue::copy(const LimitsPool& pool) const { return make(*grown(pool)); }
+CompactValue* CompactValue::copy(const LimitsPool& pool) const { return make(*promoted(pool)); }
 
-void SmallValue::destroy(SmallValue* value, const LimitsPool& pool) {
+void CompactValue::destroy(CompactValue* value, const LimitsPool& pool) {
   value->limits(pool).give_back();
   delete value;
 }
 
-void SmallValue::set_state(const TokenBucket::State& state) {
+void CompactValue::set_state(const TokenBucket::State& state) {
   full_at_ = state.full_at;
   fraction_ = state.fraction & kMost<kFractionBits>;
 }
 
-void SmallValue::count_call(Outcome outcome) {
+void CompactValue::count_call(Outcome outcome) {
   if (outcome == Outcome::granted) {
     if (granted_calls_ < kMost<kGrantedBits>) granted_calls_ = (granted_calls_ + 1) & kMost<kGrantedBits>;
   } else if (denied_calls_ < kMost<kDeniedBits>) {
@@ -60,7 +60,7 @@ void SmallValue::count_call(Outcome outcome) {
   }
 }
 
-Value::Pointer SmallValue::grown(const LimitsPool& pool) const {
+Value::Pointer CompactValue::promoted(const LimitsPool& pool) const {
   Value::Pointer value = Value::create(limits(pool));
   value->cells()[0].as<TokenBucket::State>() = state();
   value->set_counters(static_cast<std::uint32_t>(granted_calls_), static_cast<std::uint32_t>(denied_calls_));
@@ -68,13 +68,13 @@ Value::Pointer SmallValue::grown(const LimitsPool& pool) const {
 }
 
 void* stored_form(Value::Pointer value) {
-  if (SmallValue* small = SmallValue::make(*value)) return small;
+  if (CompactValue* small = CompactValue::make(*value)) return small;
   return value.release();
 }
 
 void destroy_stored(void* stored, const LimitsPool& pool) {
-  if (SmallValue::is(stored)) {
-    SmallValue::destroy(static_cast<SmallValue*>(stored), pool);
+  if (CompactValue::is(stored)) {
+    CompactValue::destroy(static_cast<CompactValue*>(stored), pool);
   } else {
     Value::destroy(static_cast<Value*>(stored));
   }

@@ -14,20 +14,20 @@
 
 namespace ratelimit {
 
-class SmallValue {
+class CompactValue {
  public:
   /// Whether `stored`, which the server holds for a key, is a small value; else it is a value.
   [[nodiscard]] static bool is(const void* stored);
 
   /// The same as `value` in the small form, on its own; null if it does not fit.
-  [[nodiscard]] static SmallValue* make(const Value& value);
+  [[nodiscard]] static CompactValue* make(const Value& value);
   /// The same once more.
-  [[nodiscard]] SmallValue* copy(const LimitsPool& pool) const;
+  [[nodiscard]] CompactValue* copy(const LimitsPool& pool) const;
   /// Ends one. Callable from any thread.
-  static void destroy(SmallValue* value, const LimitsPool& pool);
+  static void destroy(CompactValue* value, const LimitsPool& pool);
 
-  SmallValue(const SmallValue&) = delete;
-  SmallValue& operator=(const SmallValue&) = delete;
+  CompactValue(const CompactValue&) = delete;
+  CompactValue& operator=(const CompactValue&) = delete;
 
   [[nodiscard]] const SharedLimits& limits(const LimitsPool& pool) const {
     return pool[static_cast<LimitsNumber>(limits_)];
@@ -42,7 +42,7 @@ class SmallValue {
   void note_end() { has_end_ = 1; }
 
   /// The same as a value.
-  [[nodiscard]] Value::Pointer grown(const LimitsPool& pool) const;
+  [[nodiscard]] Value::Pointer promoted(const LimitsPool& pool) const;
 
  private:
   static constexpr int kFractionBits = 12;
@@ -51,11 +51,11 @@ class SmallValue {
   static constexpr int kDeniedBits = 20;
   static_assert(LimitsPool::kMostShared == 1U << kLimitsBits);
 
-  SmallValue(LimitsNumber limits, const Value& value, const TokenBucket::State& state);
-  ~SmallValue() = default;
+  CompactValue(LimitsNumber limits, const Value& value, const TokenBucket::State& state);
+  ~CompactValue() = default;
 
   // A value begins with a pointer, which is even. Never read by its name, but as the first bit.
-  [[maybe_unused]] std::uint64_t is_small_ : 1 = 1;
+  [[maybe_unused]] std::uint64_t is_compact_ : 1 = 1;
   std::uint64_t has_end_ : 1 = 0;
   std::uint64_t limits_ : kLimitsBits;
   std::uint64_t fraction_ : kFractionBits;
@@ -64,7 +64,7 @@ class SmallValue {
   Instant full_at_;
 };
 
-static_assert(sizeof(SmallValue) == 16);
+static_assert(sizeof(CompactValue) == 16);
 
 /// A value as the server is to hold it: in the small form, if it fits.
 [[nodiscard]] void* stored_form(Value::Pointer value);
@@ -75,14 +75,14 @@ void destroy_stored(void* stored, const LimitsPool& pool);
 class AsValue {
  public:
   AsValue(const void* stored, const LimitsPool& pool)
-      : grown_(SmallValue::is(stored) ? static_cast<const SmallValue*>(stored)->grown(pool) : nullptr),
-        value_(grown_ ? grown_.get() : static_cast<const Value*>(stored)) {}
+      : promoted_(CompactValue::is(stored) ? static_cast<const CompactValue*>(stored)->promoted(pool) : nullptr),
+        value_(promoted_ ? promoted_.get() : static_cast<const Value*>(stored)) {}
 
   [[nodiscard]] const Value& operator*() const { return *value_; }
   [[nodiscard]] const Value* operator->() const { return value_; }
 
  private:
-  Value::Pointer grown_;
+  Value::Pointer promoted_;
   const Value* value_;
 };
 

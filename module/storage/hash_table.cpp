@@ -23,25 +23,26 @@ Value::Pointer taken_out(const SharedLimits& limits, std::span<const Cell> cells
 std::size_t bytes_outside(const Segment& segment, std::size_t at) {
   const Subject subject = segment.subject(at);
   const std::size_t behind = bytes_behind(subject.limits(), subject.cells(), subject.reservations());
-  if (!segment.is_apart(at)) return behind;
+  if (!segment.is_out_of_line(at)) return behind;
   // A pointer in the value, and another one beside the reservations.
   const std::size_t more = subject.reservations() != nullptr ? sizeof(Reservations) + 2 * sizeof(void*) : 0;
   return sizeof(Value) + subject.cells().size_bytes() + more + behind;
 }
 
 std::size_t pieces_outside(const Segment& segment, std::size_t at) {
-  if (segment.is_apart(at)) return segment.value(at)->memory_pieces();
+  if (segment.is_out_of_line(at)) return segment.value(at)->memory_pieces();
   const Subject subject = segment.subject(at);
   return pieces_behind(subject.limits(), subject.cells(), nullptr);
 }
 
-/// Calls `visit(limits, count)` for the limits of the subjects that need not be kept apart.
+/// Calls `visit(limits, count)` for the limits of the subjects that need not be kept out of line.
 template <class Visit>
 void for_each_limits(std::span<const Segment> segments, Visit visit) {
   for (const Segment& segment : segments) {
-    if (segment.size() > segment.apart()) visit(segment.limits(), segment.size() - segment.apart());
-    for (std::size_t at = 0; segment.apart() > 0 && at < segment.slots(); ++at) {
-      if (segment.is_apart(at) && !segment.subject(at).is_reserved()) visit(segment.value(at)->shared_limits(), 1);
+    if (segment.size() > segment.out_of_line()) visit(segment.limits(), segment.size() - segment.out_of_line());
+    for (std::size_t at = 0; segment.out_of_line() > 0 && at < segment.slots(); ++at) {
+      if (segment.is_out_of_line(at) && !segment.subject(at).is_reserved())
+        visit(segment.value(at)->shared_limits(), 1);
     }
   }
 }
@@ -57,13 +58,13 @@ std::size_t count_with(std::span<const Segment> segments, const SharedLimits& li
 
 }  // namespace
 
-Table::Table()
-    : directory_(1, Segment::create(Row({}, 0), 0, 0, 0, 0)),
+HashTable::HashTable()
+    : directory_(1, Segment::create(SortedRun({}, 0), 0, 0, 0, 0)),
       segments_(1),
       deepest_(1),
       bytes_(directory_.front().bytes()) {}
 
-Table::Table(const Table& other)
+HashTable::HashTable(const HashTable& other)
     : depth_(other.depth_),
       version_(other.version_),
       size_(other.size_),
@@ -78,7 +79,7 @@ Table::Table(const Table& other)
   }
 }
 
-Table::~Table() {
+HashTable::~HashTable() {
   for (std::size_t i = 0; i < directory_.size();) {
     const Segment segment = directory_[i];
     i += entries_of(segment.depth());
@@ -86,7 +87,7 @@ Table::~Table() {
   }
 }
 
-HashRange Table::range_at(SubjectHash hash) const {
+HashRange HashTable::range_at(SubjectHash hash) const {
   const unsigned depth = segment_at(hash).depth();
   const std::uint64_t rest = ~std::uint64_t{0} >> depth;
   return {SubjectHash::of(hash.word() & ~rest), SubjectHash::of(hash.word() | rest)};
@@ -94,12 +95,12 @@ HashRange Table::range_at(SubjectHash hash) const {
 
 // ---- Subjects
 
-Segment Table::with_room(SubjectHash hash, const SharedLimits& limits) {
+Segment HashTable::with_room(SubjectHash hash, const SharedLimits& limits) {
   const Segment segment = up_to_date(hash);
   if (segment.size() == 0 && (!segment.limits() || &*segment.limits() != &*limits)) {
     const unsigned depth = segment.depth();
     discard(segment);
-    place(Row(limits, 0), 0, 0, hash, depth);
+    place(SortedRun(limits, 0), 0, 0, hash, depth);
   } else if (segment.is_full()) {
     rebuild(hash, segment.depth());
   }
@@ -107,7 +108,7 @@ Segment Table::with_room(SubjectHash hash, const SharedLimits& limits) {
 }
 
 // By value: those of a subject of the table would be gone when its segment is.
-Subject Table::insert(SubjectHash hash, SharedLimits limits) {
+Subject HashTable::insert(SubjectHash hash, SharedLimits limits) {
   const Segment segment = with_room(hash, limits);
   const std::size_t at = segment.open(hash);
   if (&*segment.limits() == &*limits) {
@@ -119,7 +120,7 @@ Subject Table::insert(SubjectHash hash, SharedLimits limits) {
   return segment.subject(at);
 }
 
-Subject Table::put(SubjectHash hash, Value::Pointer value) {
+Subject HashTable::put(SubjectHash hash, Value::Pointer value) {
   Segment segment = up_to_date(hash);
   std::optional<std::size_t> at = segment.find(hash);
   if (at) {
@@ -133,48 +134,48 @@ Subject Table::put(SubjectHash hash, Value::Pointer value) {
   return segment.subject(*at);
 }
 
-bool Table::put_new(std::span<Newcomer> newcomers) {
+bool HashTable::put_new(std::span<Entry> entries) {
   // In an ascending order the first few of many stand close together: a segment may be some megabytes large until those
   // have come that let it be split.
   constexpr std::size_t kMostBytes = 1024 * Segment::kLargestBytes;
-  while (!newcomers.empty()) {
-    const HashRange range = range_at(newcomers.front().hash);
-    const auto end = std::find_if(newcomers.begin(), newcomers.end(),
-                                  [&range](const Newcomer& newcomer) { return newcomer.hash > range.last; });
-    const auto count = static_cast<std::size_t>(end - newcomers.begin());
-    add_to_segment(newcomers.first(count));
+  while (!entries.empty()) {
+    const HashRange range = range_at(entries.front().hash);
+    const auto end =
+        std::find_if(entries.begin(), entries.end(), [&range](const Entry& entry) { return entry.hash > range.last; });
+    const auto count = static_cast<std::size_t>(end - entries.begin());
+    add_to_segment(entries.first(count));
     if (segment_at(range.first).bytes() > kMostBytes) return false;
-    newcomers = newcomers.subspan(count);
+    entries = entries.subspan(count);
   }
   return true;
 }
 
 /// Makes a segment anew with subjects who are not in it.
-void Table::add_to_segment(std::span<Newcomer> newcomers) {
-  const SubjectHash hash = newcomers.front().hash;
+void HashTable::add_to_segment(std::span<Entry> entries) {
+  const SubjectHash hash = entries.front().hash;
   const Segment segment = up_to_date(hash);
   const unsigned depth = segment.depth();
-  Row row(segment.size() > 0 ? segment.limits() : newcomers.front().value->shared_limits(),
-          segment.size() + newcomers.size());
-  auto next = newcomers.begin();
+  SortedRun run(segment.size() > 0 ? segment.limits() : entries.front().value->shared_limits(),
+                segment.size() + entries.size());
+  auto next = entries.begin();
   for (std::size_t at = 0; at < segment.slots(); ++at) {
     if (!segment.is_taken(at)) continue;
-    for (; next != newcomers.end() && next->hash < segment.hash(at); ++next) {
-      row.add(next->hash, std::move(next->value));
+    for (; next != entries.end() && next->hash < segment.hash(at); ++next) {
+      run.add(next->hash, std::move(next->value));
     }
-    if (segment.is_apart(at)) {
-      row.add(segment.hash(at), Value::Pointer(segment.value(at)));
+    if (segment.is_out_of_line(at)) {
+      run.add(segment.hash(at), Value::Pointer(segment.value(at)));
     } else {
-      row.add(segment.hash(at), segment.cells(at));
+      run.add(segment.hash(at), segment.cells(at));
     }
   }
-  for (; next != newcomers.end(); ++next) row.add(next->hash, std::move(next->value));
+  for (; next != entries.end(); ++next) run.add(next->hash, std::move(next->value));
   discard(segment);
-  size_ += newcomers.size();
-  place(row, 0, row.size(), hash, depth);
+  size_ += entries.size();
+  place(run, 0, run.size(), hash, depth);
 }
 
-bool Table::spread() {
+bool HashTable::spread() {
   constexpr std::size_t kMostBytes = 64 * Segment::kLargestBytes;
   for (SubjectHash from = SubjectHash::smallest();; from = range_at(from).last.next()) {
     if (segment_at(from).bytes() > Segment::kLargestBytes) rebuild(from, segment_at(from).depth());
@@ -183,7 +184,7 @@ bool Table::spread() {
   }
 }
 
-std::optional<HashRange> Table::crowded(SubjectHash hash) const {
+std::optional<HashRange> HashTable::crowded(SubjectHash hash) const {
   if (!segment_at(hash).is_full()) return std::nullopt;
   return range_at(hash);
 }
@@ -192,21 +193,21 @@ std::optional<HashRange> Table::crowded(SubjectHash hash) const {
 
 /// Makes new segments of those whose subjects share the first `depth` bits of `hash`, with all that is to be done: up
 /// to date, of the right sizes, with the limits of most.
-void Table::rebuild(SubjectHash hash, unsigned depth) {
+void HashTable::rebuild(SubjectHash hash, unsigned depth) {
   const std::uint64_t rest = ~std::uint64_t{0} >> depth;
   const std::vector<Segment> segments =
       segments_in({SubjectHash::of(hash.word() & ~rest), SubjectHash::of(hash.word() | rest)});
   std::size_t subjects = 0;
   for (const Segment& segment : segments) subjects += segment.size();
-  Row row(limits_for(segments), subjects);
+  SortedRun run(limits_for(segments), subjects);
   for (const Segment& segment : segments) {
-    move_into(row, segment);
+    move_into(run, segment);
     discard(segment);
   }
-  place(row, 0, row.size(), hash, depth);
+  place(run, 0, run.size(), hash, depth);
 }
 
-std::vector<Segment> Table::segments_in(const HashRange& range) const {
+std::vector<Segment> HashTable::segments_in(const HashRange& range) const {
   std::vector<Segment> segments;
   for (std::size_t i = entry_of(range.first); i <= entry_of(range.last); i += entries_of(segments.back().depth())) {
     segments.push_back(directory_[i]);
@@ -214,15 +215,15 @@ std::vector<Segment> Table::segments_in(const HashRange& range) const {
   return segments;
 }
 
-/// The limits that most subjects have who need not be kept apart.
-SharedLimits Table::limits_for(std::span<const Segment> segments) const {
+/// The limits that most subjects have who need not be kept out of line.
+SharedLimits HashTable::limits_for(std::span<const Segment> segments) const {
   const bool is_behind =
       std::any_of(segments.begin(), segments.end(), [this](const auto& s) { return s.version() != version_; });
   if (is_behind) return pending_.back().limits;
 
   const Segment* largest = &segments.front();
   for (const Segment& segment : segments) {
-    if (segment.size() - segment.apart() > largest->size() - largest->apart()) largest = &segment;
+    if (segment.size() - segment.out_of_line() > largest->size() - largest->out_of_line()) largest = &segment;
   }
   // The majority vote of Boyer and Moore: whoever is left is the only one that can have it. If nobody has, nothing
   // changes, so that limits do not go to and fro.
@@ -241,8 +242,8 @@ SharedLimits Table::limits_for(std::span<const Segment> segments) const {
   return count_with(segments, *chosen) > count_with(segments, largest->limits()) ? *chosen : largest->limits();
 }
 
-/// A subject that is kept apart, after all that it has missed.
-Value::Pointer Table::redefined(Value::Pointer value, std::span<const Redefinition> missed) {
+/// A subject that is kept out of line, after all that it has missed.
+Value::Pointer HashTable::redefined(Value::Pointer value, std::span<const Redefinition> missed) {
   for (const Redefinition& redefinition : missed) {
     const Subject subject = value->subject();
     if (subject.any_hold_ended(redefinition.at)) {
@@ -254,7 +255,8 @@ Value::Pointer Table::redefined(Value::Pointer value, std::span<const Redefiniti
 }
 
 /// The states in a slot, after all that they have missed; nothing is in the slot then.
-void Table::add_redefined(Row& row, const Segment& segment, std::size_t at, std::span<const Redefinition> missed) {
+void HashTable::add_redefined(SortedRun& run, const Segment& segment, std::size_t at,
+                              std::span<const Redefinition> missed) {
   const Limits* limits = &*segment.limits();
   std::span<Cell> cells = segment.cells(at);
   std::array<std::array<Cell, kMaxLimits>, 2> made;
@@ -267,30 +269,30 @@ void Table::add_redefined(Row& row, const Segment& segment, std::size_t at, std:
     limits = &*redefinition.limits;
     cells = next;
   }
-  row.add(segment.hash(at), cells);
+  run.add(segment.hash(at), cells);
 }
 
-void Table::move_into(Row& row, const Segment& segment) const {
+void HashTable::move_into(SortedRun& run, const Segment& segment) const {
   const std::span<const Redefinition> missed = missed_by(segment);
   if (segment.size() == 0) return;
-  const bool are_alike = segment.apart() == 0 && &*segment.limits() == &*row.limits();
-  if (missed.empty() && are_alike) return segment.move_all_into(row);
+  const bool are_alike = segment.out_of_line() == 0 && &*segment.limits() == &*run.limits();
+  if (missed.empty() && are_alike) return segment.move_all_into(run);
   for (std::size_t at = 0; at < segment.slots(); ++at) {
     if (!segment.is_taken(at)) continue;
-    if (segment.is_apart(at)) {
-      row.add(segment.hash(at), redefined(Value::Pointer(segment.value(at)), missed));
+    if (segment.is_out_of_line(at)) {
+      run.add(segment.hash(at), redefined(Value::Pointer(segment.value(at)), missed));
     } else if (!missed.empty()) {
-      add_redefined(row, segment, at, missed);
-    } else if (&*segment.limits() == &*row.limits()) {
-      row.add(segment.hash(at), segment.cells(at));
+      add_redefined(run, segment, at, missed);
+    } else if (&*segment.limits() == &*run.limits()) {
+      run.add(segment.hash(at), segment.cells(at));
     } else {
-      row.add(segment.hash(at), taken_out(segment.limits(), segment.cells(at)));
+      run.add(segment.hash(at), taken_out(segment.limits(), segment.cells(at)));
     }
   }
 }
 
 /// Frees a segment whose subjects were moved out of it. The directory leads to it until another one is placed.
-void Table::discard(const Segment& segment) {
+void HashTable::discard(const Segment& segment) {
   bytes_ -= segment.bytes();
   --segments_;
   if (segment.depth() == depth_) --deepest_;
@@ -303,21 +305,21 @@ void Table::discard(const Segment& segment) {
   pending_.erase(pending_.begin(), first);
 }
 
-/// Makes segments of a part of a row, whose subjects share the first `depth` bits of `hash`, and lets the directory
+/// Makes segments of a part of a run, whose subjects share the first `depth` bits of `hash`, and lets the directory
 /// lead to them.
-void Table::place(const Row& row, std::size_t first, std::size_t last, SubjectHash hash, unsigned depth) {
-  const std::size_t cells = row.limits() ? row.limits()->size() : 1;
+void HashTable::place(const SortedRun& run, std::size_t first, std::size_t last, SubjectHash hash, unsigned depth) {
+  const std::size_t cells = run.limits() ? run.limits()->size() : 1;
   if (Segment::bytes_for(last - first, cells) > Segment::kLargestBytes && depth < most_depth()) {
     const std::uint64_t bit = std::uint64_t{1} << (63 - depth);
     const std::uint64_t prefix = hash.word() & ~(bit - 1);
     const SubjectHash right = SubjectHash::of(prefix | bit);
-    const std::size_t middle = std::clamp(row.find(right), first, last);
-    place(row, first, middle, SubjectHash::of(prefix & ~bit), depth + 1);
-    place(row, middle, last, right, depth + 1);
+    const std::size_t middle = std::clamp(run.find(right), first, last);
+    place(run, first, middle, SubjectHash::of(prefix & ~bit), depth + 1);
+    place(run, middle, last, right, depth + 1);
     return;
   }
   while (depth_ < depth) double_directory();
-  const Segment segment = Segment::create(row, first, last, depth, version_);
+  const Segment segment = Segment::create(run, first, last, depth, version_);
   bytes_ += segment.bytes();
   ++segments_;
   if (depth == depth_) ++deepest_;
@@ -326,17 +328,17 @@ void Table::place(const Row& row, std::size_t first, std::size_t last, SubjectHa
 
 /// How many bits of a hash it makes sense to tell apart: two more than it takes for segments of 32 subjects, which are
 /// about the smallest that a split makes if hashes are spread evenly.
-unsigned Table::most_depth() const { return static_cast<unsigned>(std::bit_width(size_ / 32)) + 2; }
+unsigned HashTable::most_depth() const { return static_cast<unsigned>(std::bit_width(size_ / 32)) + 2; }
 
 // ---- The directory
 
 /// Lets all entries that must lead to a segment do so; `entry` is one of them.
-void Table::lead_to(std::size_t entry, const Segment& segment) {
+void HashTable::lead_to(std::size_t entry, const Segment& segment) {
   const std::size_t count = entries_of(segment.depth());
   std::fill_n(directory_.begin() + static_cast<std::ptrdiff_t>(entry & ~(count - 1)), count, segment);
 }
 
-void Table::double_directory() {
+void HashTable::double_directory() {
   std::vector<Segment> doubled;
   doubled.reserve(2 * directory_.size());
   for (const Segment& segment : directory_) {
@@ -348,7 +350,7 @@ void Table::double_directory() {
   deepest_ = 0;
 }
 
-void Table::halve_directory() {
+void HashTable::halve_directory() {
   std::vector<Segment> halved;
   halved.reserve(directory_.size() / 2);
   for (std::size_t i = 0; i < directory_.size(); i += 2) halved.push_back(directory_[i]);
@@ -360,7 +362,7 @@ void Table::halve_directory() {
 
 // ---- Limits that change
 
-void Table::redefine(SharedLimits limits, Instant at) {
+void HashTable::redefine(SharedLimits limits, Instant at) {
   redefine_some();
   std::size_t up_to_date = segments_;
   for (const Redefinition& before : pending_) up_to_date -= before.behind;
@@ -370,7 +372,7 @@ void Table::redefine(SharedLimits limits, Instant at) {
 
 // The more is pending, the larger a part of all segments, by its third power: the first few redefinitions cost nearly
 // nothing, and if they never cease there are some twenty that some segment has not seen.
-void Table::redefine_some() {
+void HashTable::redefine_some() {
   constexpr std::size_t kParts = 1U << 16U;
   const std::size_t pending = pending_.size();
   const std::size_t count = (segments_ * pending * pending * pending + kParts - 1) / kParts;
@@ -381,9 +383,9 @@ void Table::redefine_some() {
   }
 }
 
-// ---- Housekeeping
+// ---- BackgroundSweep
 
-HashRange Table::range_from(SubjectHash first, std::size_t subjects) const {
+HashRange HashTable::range_from(SubjectHash first, std::size_t subjects) const {
   // A segment is some work in itself.
   constexpr std::size_t kLeast = 64;
   SubjectHash last = first;
@@ -394,13 +396,13 @@ HashRange Table::range_from(SubjectHash first, std::size_t subjects) const {
   }
 }
 
-std::size_t Table::sweep(const HashRange& range, std::optional<Instant> forget_idle_at) {
+std::size_t HashTable::sweep(const HashRange& range, std::optional<Instant> forget_idle_at) {
   std::size_t forgotten = 0;
   for (SubjectHash from = range.first;; from = from.next()) {
     up_to_date(from);
     const HashRange part{from, std::min(range_at(from).last, range.last)};
     if (forget_idle_at) forgotten += forget_idle(part, *forget_idle_at);
-    tidy(from);
+    compact(from);
     from = part.last;
     if (from >= range.last) break;
   }
@@ -409,7 +411,7 @@ std::size_t Table::sweep(const HashRange& range, std::optional<Instant> forget_i
 }
 
 /// Forgets those of a part of one segment who are idle.
-std::size_t Table::forget_idle(const HashRange& part, Instant at) {
+std::size_t HashTable::forget_idle(const HashRange& part, Instant at) {
   const Segment segment = segment_at(part.first);
   std::size_t forgotten = 0;
   for (std::size_t i = 0; i < segment.slots(); ++i) {
@@ -423,23 +425,23 @@ std::size_t Table::forget_idle(const HashRange& part, Instant at) {
   return forgotten;
 }
 
-void Table::tidy(SubjectHash hash) {
+void HashTable::compact(SubjectHash hash) {
   const Segment& segment = segment_at(hash);
-  if (segment.is_too_large() || is_untidy(segment)) rebuild(hash, segment.depth());
+  if (segment.is_too_large() || needs_compaction(segment)) rebuild(hash, segment.depth());
   while (merge(hash)) {
   }
 }
 
-/// Whether somebody is kept apart who need not be, or would not have to be if the segment had other limits.
-bool Table::is_untidy(const Segment& segment) const {
-  if (segment.apart() == 0) return false;
+/// Whether somebody is kept out of line who need not be, or would not have to be if the segment had other limits.
+bool HashTable::needs_compaction(const Segment& segment) const {
+  if (segment.out_of_line() == 0) return false;
   const SharedLimits limits = limits_for({&segment, 1});
-  return count_with({&segment, 1}, limits) > segment.size() - segment.apart();
+  return count_with({&segment, 1}, limits) > segment.size() - segment.out_of_line();
 }
 
 /// Makes one segment of two that were split, if it is far from being split again. Asked of the second of them: a sweep
 /// has seen the first then.
-bool Table::merge(SubjectHash hash) {
+bool HashTable::merge(SubjectHash hash) {
   constexpr std::size_t kLargestBytes = Segment::kLargestBytes / 8 * 5;
   const unsigned depth = segment_at(hash).depth();
   if (depth == 0) return false;
@@ -455,13 +457,13 @@ bool Table::merge(SubjectHash hash) {
 
 // ---- Numbers
 
-std::size_t Table::bytes() const {
+std::size_t HashTable::bytes() const {
   return bytes_ + directory_.capacity() * sizeof(Segment) + pending_.capacity() * sizeof(Redefinition);
 }
 
 /// What `measure(segment, slot)` says of some subjects, extrapolated to all.
 template <class Measure>
-std::size_t Table::sampled(Measure measure) const {
+std::size_t HashTable::sampled(Measure measure) const {
   constexpr std::size_t kEntries = 16;
   constexpr std::size_t kSlots = 32;
   std::size_t sum = 0;
@@ -479,11 +481,11 @@ std::size_t Table::sampled(Measure measure) const {
   return subjects == 0 ? 0 : sum * size_ / subjects;
 }
 
-std::size_t Table::bytes_behind_sampled() const { return sampled(bytes_outside); }
+std::size_t HashTable::bytes_behind_sampled() const { return sampled(bytes_outside); }
 
-std::size_t Table::pieces() const { return 1 + segments_ + sampled(pieces_outside); }
+std::size_t HashTable::pieces() const { return 1 + segments_ + sampled(pieces_outside); }
 
-bool Table::is_valid() const {
+bool HashTable::is_valid() const {
   std::size_t subjects = 0;
   std::size_t segments = 0;
   std::size_t deepest = 0;

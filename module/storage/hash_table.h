@@ -31,19 +31,19 @@
 namespace ratelimit {
 
 /// A subject that comes into a table.
-struct Newcomer {
+struct Entry {
   SubjectHash hash;
   Value::Pointer value;
 };
 
-class Table {
+class HashTable {
  public:
-  Table();
-  Table& operator=(const Table&) = delete;
-  ~Table();
+  HashTable();
+  HashTable& operator=(const HashTable&) = delete;
+  ~HashTable();
 
   /// The same subjects once more. O(n).
-  Table(const Table& other);
+  HashTable(const HashTable& other);
 
   /// Subjects, idle ones that are not forgotten included.
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -63,7 +63,7 @@ class Table {
   Subject put(SubjectHash hash, Value::Pointer value);
   /// Adds subjects in ascending order of whom none is there: quicker than one by one. False, with some of them added, if
   /// more hashes are alike than any that were drawn. O(n).
-  [[nodiscard]] bool put_new(std::span<Newcomer> newcomers);
+  [[nodiscard]] bool put_new(std::span<Entry> entries);
   /// Splits what grew too large while most were not there yet. False if more hashes are alike than any that were drawn.
   [[nodiscard]] bool spread();
 
@@ -100,7 +100,7 @@ class Table {
 
   /// Bytes of segments and directory.
   [[nodiscard]] std::size_t bytes() const;
-  /// About how many bytes states and subjects kept apart have elsewhere: from a sample. Exact while there are fewer
+  /// About how many bytes states and subjects kept out of line have elsewhere: from a sample. Exact while there are fewer
   /// than 64 slots. O(1).
   [[nodiscard]] std::size_t bytes_behind_sampled() const;
   /// About how many allocations there are. O(1).
@@ -108,7 +108,7 @@ class Table {
 
   /// Offers the segment of entry `i` of the directory to `move`, which returns the memory that is to be used instead,
   /// having copied the bytes and freed the old, or null to leave it. False if there is no such entry. What states keep
-  /// elsewhere, subjects kept apart and the directory stay where they are: most have nothing elsewhere.
+  /// elsewhere, subjects kept out of line and the directory stay where they are: most have nothing elsewhere.
   template <class Move>
   bool relocate_piece(std::size_t i, Move move) {
     if (i >= directory_.size()) return false;
@@ -121,7 +121,7 @@ class Table {
   /// Whether everything is as it must be. For tests.
   [[nodiscard]] bool is_valid() const;
   /// Entries of the directory. For tests.
-  [[nodiscard]] std::size_t entries() const { return directory_.size(); }
+  [[nodiscard]] std::size_t directory_size() const { return directory_.size(); }
 
  private:
   /// That all went over to new limits, and how many segments have seen all redefinitions before it, but not this one.
@@ -158,15 +158,16 @@ class Table {
   /// The segment of that hash, up to date and with room for a new subject; if nobody is in it, it has these limits.
   Segment with_room(SubjectHash hash, const SharedLimits& limits);
 
-  void add_to_segment(std::span<Newcomer> newcomers);
+  void add_to_segment(std::span<Entry> entries);
   [[nodiscard]] std::vector<Segment> segments_in(const HashRange& range) const;
   void rebuild(SubjectHash hash, unsigned depth);
   [[nodiscard]] SharedLimits limits_for(std::span<const Segment> segments) const;
   [[nodiscard]] static Value::Pointer redefined(Value::Pointer value, std::span<const Redefinition> missed);
-  static void add_redefined(Row& row, const Segment& segment, std::size_t at, std::span<const Redefinition> missed);
-  void move_into(Row& row, const Segment& segment) const;
+  static void add_redefined(SortedRun& run, const Segment& segment, std::size_t at,
+                            std::span<const Redefinition> missed);
+  void move_into(SortedRun& run, const Segment& segment) const;
   void discard(const Segment& segment);
-  void place(const Row& row, std::size_t first, std::size_t last, SubjectHash hash, unsigned depth);
+  void place(const SortedRun& run, std::size_t first, std::size_t last, SubjectHash hash, unsigned depth);
   [[nodiscard]] unsigned most_depth() const;
 
   void lead_to(std::size_t entry, const Segment& segment);
@@ -174,8 +175,8 @@ class Table {
   void halve_directory();
 
   [[nodiscard]] std::size_t forget_idle(const HashRange& part_of_segment, Instant at);
-  void tidy(SubjectHash hash);
-  [[nodiscard]] bool is_untidy(const Segment& segment) const;
+  void compact(SubjectHash hash);
+  [[nodiscard]] bool needs_compaction(const Segment& segment) const;
   bool merge(SubjectHash hash);
   void redefine_some();
 

@@ -39,7 +39,7 @@ LimitsPool::LimitsPool() : free_(kMostShared) {
 SharedLimits LimitsPool::get(std::span<const LimitSpec> specs) {
   const std::size_t hash = hash_of(specs);
   for (auto [it, end] = numbers_.equal_range(hash); it != end; ++it) {
-    if (shared_[it->second]->are(specs)) return shared_[it->second];
+    if (shared_[it->second]->matches(specs)) return shared_[it->second];
   }
   std::optional<Limits> limits = Limits::make(specs);
   if (!limits) return {};

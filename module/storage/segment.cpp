@@ -48,12 +48,12 @@ void move_states_out(Value& value, void* to) {
 
 }  // namespace
 
-Row::Row(SharedLimits limits, std::size_t most)
+SortedRun::SortedRun(SharedLimits limits, std::size_t most)
     : limits_(std::move(limits)),
       stride_(stride_of(cells_for(limits_))),
       slots_(std::make_unique_for_overwrite<std::byte[]>(most * stride_)) {}
 
-std::size_t Row::find(SubjectHash hash) const {
+std::size_t SortedRun::find(SubjectHash hash) const {
   std::size_t low = 0;
   for (std::size_t high = size_; low < high;) {
     const std::size_t middle = low + (high - low) / 2;
@@ -68,20 +68,20 @@ std::size_t Row::find(SubjectHash hash) const {
   return low;
 }
 
-std::byte* Row::append(std::uint64_t word) {
+std::byte* SortedRun::append(std::uint64_t word) {
   std::byte* const slot = slots_.get() + size_++ * stride_;
   std::memcpy(slot, &word, sizeof(word));
   return slot + sizeof(word);
 }
 
-void Row::add(SubjectHash hash, std::span<const Cell> cells) { move_bytes(cells, append(hash.word())); }
+void SortedRun::add(SubjectHash hash, std::span<const Cell> cells) { move_bytes(cells, append(hash.word())); }
 
-void Row::add(SubjectHash hash, Value::Pointer value) {
+void SortedRun::add(SubjectHash hash, Value::Pointer value) {
   if (&value->limits() == &*limits_ && !value->subject().is_reserved()) {
     move_states_out(*value, append(hash.word()));
   } else {
-    const Segment::Apart apart{value.release()};
-    std::memcpy(append(hash.word() | Segment::kApart), &apart, sizeof(apart));
+    const Segment::OutOfLine out_of_line{value.release()};
+    std::memcpy(append(hash.word() | Segment::kOutOfLine), &out_of_line, sizeof(out_of_line));
   }
 }
 
@@ -96,24 +96,25 @@ Segment Segment::allocate(std::size_t bytes, std::size_t limits, unsigned depth,
   return {block, slots, limits, depth, version};
 }
 
-Segment Segment::create(const Row& row, std::size_t first, std::size_t last, unsigned depth, std::uint16_t version) {
-  const std::size_t limits = cells_for(row.limits_);
+Segment Segment::create(const SortedRun& run, std::size_t first, std::size_t last, unsigned depth,
+                        std::uint16_t version) {
+  const std::size_t limits = cells_for(run.limits_);
   const Segment segment = allocate(bytes_for(last - first, limits), limits, depth, version);
-  segment.block_->limits = row.limits_;
-  segment.fill(row, first, last);
+  segment.block_->limits = run.limits_;
+  segment.fill(run, first, last);
   return segment;
 }
 
 /// Each at its home, or behind the one before; but so that the rest have room.
-void Segment::fill(const Row& row, std::size_t first, std::size_t last) const {
-  const std::byte* source = row.slots_.get() + first * row.stride_;
+void Segment::fill(const SortedRun& run, std::size_t first, std::size_t last) const {
+  const std::byte* source = run.slots_.get() + first * run.stride_;
   std::size_t next = 0;
-  for (std::size_t i = first; i < last; ++i, source += row.stride_) {
+  for (std::size_t i = first; i < last; ++i, source += run.stride_) {
     std::uint64_t from = 0;
     std::memcpy(&from, source, sizeof(from));
     const std::size_t at = std::min(std::max(next, home(from)), slots_ - (last - i));
-    std::memcpy(slot(at), source, row.stride_);
-    if ((from & kApart) != 0) ++block_->apart;
+    std::memcpy(slot(at), source, run.stride_);
+    if ((from & kOutOfLine) != 0) ++block_->out_of_line;
     next = at + 1;
   }
   block_->used = static_cast<std::uint32_t>(last - first);
@@ -123,11 +124,11 @@ Segment Segment::clone() const {
   const Segment copy = allocate(bytes(), limits_, depth_, version_);
   *copy.block_ = *block_;
   std::memcpy(copy.slot(0), slot(0), slots_ * stride());
-  if (block_->used == 0 || (block_->apart == 0 && !own_memory(*limits()))) return copy;
+  if (block_->used == 0 || (block_->out_of_line == 0 && !own_memory(*limits()))) return copy;
   for (std::size_t at = 0; at < slots_; ++at) {
     if (!is_taken(at)) continue;
-    if (is_apart(at)) {
-      copy.cells(at)[0].emplace(Apart{Value::copy(subject(at)).release()});
+    if (is_out_of_line(at)) {
+      copy.cells(at)[0].emplace(OutOfLine{Value::copy(subject(at)).release()});
     } else {
       copy_states(at, copy);
     }
@@ -146,7 +147,7 @@ void Segment::copy_states(std::size_t at, const Segment& copy) const {
 }
 
 void Segment::destroy() const {
-  if (block_->used > 0 && (block_->apart > 0 || own_memory(*limits()))) {
+  if (block_->used > 0 && (block_->out_of_line > 0 || own_memory(*limits()))) {
     for (std::size_t at = 0; at < slots_; ++at) {
       if (is_taken(at)) end(at);
     }
@@ -218,17 +219,17 @@ void Segment::put(std::size_t at, Value::Pointer value) const {
   if (&value->limits() == &*limits() && value->reservations() == nullptr) {
     move_states_out(*value, cells(at).data());
   } else {
-    cells(at)[0].emplace(Apart{value.release()});
-    word(at) |= kApart;
-    ++block_->apart;
+    cells(at)[0].emplace(OutOfLine{value.release()});
+    word(at) |= kOutOfLine;
+    ++block_->out_of_line;
   }
 }
 
 void Segment::end(std::size_t at) const {
-  if (is_apart(at)) {
+  if (is_out_of_line(at)) {
     Value::destroy(value(at));
-    word(at) &= ~kApart;
-    --block_->apart;
+    word(at) &= ~kOutOfLine;
+    --block_->out_of_line;
   } else {
     ratelimit::destroy(*limits(), cells(at));
   }
@@ -239,12 +240,12 @@ void Segment::leave(std::size_t at) const {
   --block_->used;
 }
 
-void Segment::move_all_into(Row& row) const {
-  assert(block_->apart == 0 && stride() == row.stride_);
+void Segment::move_all_into(SortedRun& run) const {
+  assert(block_->out_of_line == 0 && stride() == run.stride_);
   const std::byte* source = slot(0);
-  for (std::size_t at = 0; at < slots_; ++at, source += row.stride_) {
+  for (std::size_t at = 0; at < slots_; ++at, source += run.stride_) {
     if (!is_taken(at)) continue;
-    std::memcpy(row.slots_.get() + row.size_++ * row.stride_, source, row.stride_);
+    std::memcpy(run.slots_.get() + run.size_++ * run.stride_, source, run.stride_);
   }
 }
 
@@ -256,7 +257,7 @@ Segment Segment::moved_to(void* place) const {
 
 bool Segment::is_valid(const HashRange& range) const {
   std::size_t used = 0;
-  std::size_t apart = 0;
+  std::size_t out_of_line = 0;
   std::uint64_t before = 0;
   for (std::size_t at = 0; at < slots_; ++at) {
     if (!is_taken(at)) continue;
@@ -265,12 +266,12 @@ bool Segment::is_valid(const HashRange& range) const {
     for (std::size_t between = low; between <= high; ++between) {
       if (!is_taken(between)) return false;
     }
-    if (!is_in_order || (is_apart(at) && value(at) == nullptr)) return false;
+    if (!is_in_order || (is_out_of_line(at) && value(at) == nullptr)) return false;
     before = key(at);
     ++used;
-    if (is_apart(at)) ++apart;
+    if (is_out_of_line(at)) ++out_of_line;
   }
-  return used == size() && apart == this->apart() && (used == 0 || cells_for(limits()) == limits_);
+  return used == size() && out_of_line == this->out_of_line() && (used == 0 || cells_for(limits()) == limits_);
 }
 
 }  // namespace ratelimit

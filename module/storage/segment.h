@@ -10,7 +10,7 @@
 // full, and one walk still touches one or two lines of the cache.
 //
 // Most subjects of a segment have the same limits, which are kept once, and their states stand in the slot. Others are
-// kept apart, as values: the first cell of their slot holds a pointer.
+// kept out of line, as values: the first cell of their slot holds a pointer.
 //
 // States are moved by copies of their bytes, as defragmentation does it: what they own they own by plain pointers, and
 // nothing points to them. Knows hashes, limits and values, but no table.
@@ -70,19 +70,19 @@ struct HashRange {
 
 /// Subjects on their way into segments: their slots, in ascending order and without gaps. What is in it when it ends is
 /// forgotten, not ended: whoever takes it out owns it.
-class Row {
+class SortedRun {
  public:
   /// Room for so many subjects. Limits may be null if nobody is added.
-  Row(SharedLimits limits, std::size_t most);
+  SortedRun(SharedLimits limits, std::size_t most);
 
   [[nodiscard]] const SharedLimits& limits() const { return limits_; }
   [[nodiscard]] std::size_t size() const { return size_; }
   /// The place of the first subject that does not stand before `hash`. O(log n).
   [[nodiscard]] std::size_t find(SubjectHash hash) const;
 
-  /// Adds a subject with the limits of the row, whose states are moved out of `cells`.
+  /// Adds a subject with the limits of the run, whose states are moved out of `cells`.
   void add(SubjectHash hash, std::span<const Cell> cells);
-  /// Adds a subject: its states, if it has the limits of the row and nothing reserved, and otherwise as it is.
+  /// Adds a subject: its states, if it has the limits of the run and nothing reserved, and otherwise as it is.
   void add(SubjectHash hash, Value::Pointer value);
 
  private:
@@ -106,9 +106,9 @@ class Segment {
   /// Bytes of a segment that is to hold so many subjects, and some more, until it is full; with `limits` limits each.
   [[nodiscard]] static std::size_t bytes_for(std::size_t subjects, std::size_t limits);
 
-  /// A segment with the subjects from `first` up to and without `last` of `row`, and its limits. `depth` is how many
+  /// A segment with the subjects from `first` up to and without `last` of `run`, and its limits. `depth` is how many
   /// bits their hashes have in common, and `version` how often limits were redefined before.
-  [[nodiscard]] static Segment create(const Row& row, std::size_t first, std::size_t last, unsigned depth,
+  [[nodiscard]] static Segment create(const SortedRun& run, std::size_t first, std::size_t last, unsigned depth,
                                       std::uint16_t version);
   /// The same subjects once more.
   [[nodiscard]] Segment clone() const;
@@ -122,10 +122,10 @@ class Segment {
   [[nodiscard]] std::size_t slots() const { return slots_; }
   [[nodiscard]] std::size_t cells_per_slot() const { return limits_; }
   [[nodiscard]] std::size_t bytes() const;
-  /// Subjects, and how many of them are kept apart.
+  /// Subjects, and how many of them are kept out of line.
   [[nodiscard]] std::size_t size() const { return block_->used; }
-  [[nodiscard]] std::size_t apart() const { return block_->apart; }
-  /// Those of the subjects that are not kept apart. Null if there never was a subject.
+  [[nodiscard]] std::size_t out_of_line() const { return block_->out_of_line; }
+  /// Those of the subjects that are not kept out of line. Null if there never was a subject.
   [[nodiscard]] const SharedLimits& limits() const { return block_->limits; }
 
   /// Whether another subject would have too few gaps near.
@@ -146,13 +146,13 @@ class Segment {
   [[nodiscard]] bool is_taken(std::size_t at) const { return word(at) != 0; }
   /// Of the subject in a slot that is taken.
   [[nodiscard]] SubjectHash hash(std::size_t at) const { return SubjectHash::of(word(at)); }
-  [[nodiscard]] bool is_apart(std::size_t at) const { return (word(at) & kApart) != 0; }
-  [[nodiscard]] Value* value(std::size_t at) const { return cells(at)[0].as<Apart>().value; }
+  [[nodiscard]] bool is_out_of_line(std::size_t at) const { return (word(at) & kOutOfLine) != 0; }
+  [[nodiscard]] Value* value(std::size_t at) const { return cells(at)[0].as<OutOfLine>().value; }
   [[nodiscard]] Subject subject(std::size_t at) const {
-    if (is_apart(at)) return value(at)->subject();
+    if (is_out_of_line(at)) return value(at)->subject();
     return {block_->limits, cells(at), nullptr};
   }
-  /// The cells of a slot: the states of a subject that is not kept apart.
+  /// The cells of a slot: the states of a subject that is not kept out of line.
   [[nodiscard]] std::span<Cell> cells(std::size_t at) const {
     return {std::launder(reinterpret_cast<Cell*>(slot(at) + sizeof(std::uint64_t))), limits_};
   }
@@ -167,11 +167,11 @@ class Segment {
   void put(std::size_t at, Value::Pointer value) const;
   /// Ends what is in a slot, which must be put into or left at once.
   void end(std::size_t at) const;
-  /// Gives a slot back in which nothing is. No one is found from then on, but all can be moved into a row.
+  /// Gives a slot back in which nothing is. No one is found from then on, but all can be moved into a run.
   void leave(std::size_t at) const;
 
-  /// Moves all subjects into a row that has the limits of the segment; none may be kept apart. As quick as a copy.
-  void move_all_into(Row& row) const;
+  /// Moves all subjects into a run that has the limits of the segment; none may be kept out of line. As quick as a copy.
+  void move_all_into(SortedRun& run) const;
 
   /// The memory, which may be copied to another place and freed.
   [[nodiscard]] void* memory() const { return block_; }
@@ -184,22 +184,22 @@ class Segment {
   friend bool operator==(const Segment& a, const Segment& b) { return a.block_ == b.block_; }
 
  private:
-  friend class Row;
+  friend class SortedRun;
 
   struct Block {
     SharedLimits limits;
     std::uint32_t used = 0;
-    std::uint32_t apart = 0;
+    std::uint32_t out_of_line = 0;
   };
   static_assert(sizeof(Block) == 16);
 
-  /// What the first cell holds of a subject that is kept apart.
-  struct Apart {
+  /// What the first cell holds of a subject that is kept out of line.
+  struct OutOfLine {
     Value* value;
   };
 
-  // The lowest bit of a word says that the subject is kept apart. The others are its hash; none: the slot is free.
-  static constexpr std::uint64_t kApart = 1;
+  // The lowest bit of a word says that the subject is kept out of line. The others are its hash; none: the slot is free.
+  static constexpr std::uint64_t kOutOfLine = 1;
 
   // So many steps a walk takes at most for hashes that are not made up; then it pays to halve what is left.
   static constexpr std::size_t kLongWalk = 32;
@@ -212,7 +212,7 @@ class Segment {
         limits_(static_cast<std::uint8_t>(limits)) {}
 
   [[nodiscard]] static Segment allocate(std::size_t bytes, std::size_t limits, unsigned depth, std::uint16_t version);
-  void fill(const Row& row, std::size_t first, std::size_t last) const;
+  void fill(const SortedRun& run, std::size_t first, std::size_t last) const;
   void copy_states(std::size_t at, const Segment& copy) const;
 
   /// Where a subject stands if hashes are spread evenly.
@@ -227,7 +227,7 @@ class Segment {
   [[nodiscard]] std::uint64_t& word(std::size_t at) const {
     return *std::launder(reinterpret_cast<std::uint64_t*>(slot(at)));
   }
-  [[nodiscard]] std::uint64_t key(std::size_t at) const { return word(at) & ~kApart; }
+  [[nodiscard]] std::uint64_t key(std::size_t at) const { return word(at) & ~kOutOfLine; }
   [[nodiscard]] bool is_before(std::size_t at, std::uint64_t other) const {
     // What is free is not before anything: 0 - 1 is the largest number.
     return key(at) - 1 < other - 1;

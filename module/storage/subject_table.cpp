@@ -19,23 +19,25 @@ void encode_record(Writer& out, SubjectHash hash, const Subject& subject, Limits
 
 }  // namespace
 
-SubjectHash Dense::hash_of(std::string_view name) const { return SubjectHash::of(keyed_hash(head_.secret, name)); }
+SubjectHash SubjectTable::hash_of(std::string_view name) const {
+  return SubjectHash::of(keyed_hash(head_.secret, name));
+}
 
-void Dense::note_denial(SubjectHash hash, std::string_view name) {
+void SubjectTable::note_denial(SubjectHash hash, std::string_view name) {
   if (!most_denied_) most_denied_ = std::make_unique<HeavyHitters>();
   most_denied_->note(hash.word(), name);
 }
 
-std::unique_ptr<Dense> Dense::copy() const { return std::make_unique<Dense>(head_, table_); }
+std::unique_ptr<SubjectTable> SubjectTable::copy() const { return std::make_unique<SubjectTable>(head_, hash_table_); }
 
-std::string Dense::encoded_chunk(std::optional<SubjectHash>& from) {
+std::string SubjectTable::encoded_chunk(std::optional<SubjectHash>& from) {
   std::string bytes;
   if (!from) return bytes;
   Writer out(bytes);
   const Limits* known = nullptr;
   const SubjectHash first = *from;
   from.reset();
-  table_.for_each(first, [&](SubjectHash hash, const Subject& subject) {
+  hash_table_.for_each(first, [&](SubjectHash hash, const Subject& subject) {
     if (bytes.size() >= kChunkBytes) {
       from = hash;
       return false;
@@ -49,32 +51,32 @@ std::string Dense::encoded_chunk(std::optional<SubjectHash>& from) {
   return bytes;
 }
 
-bool Dense::take_in(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool,
-                    std::optional<SubjectHash>& last) {
+bool SubjectTable::load_chunk(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool,
+                              std::optional<SubjectHash>& last) {
   Reader in(chunk);
   in.require(in.fixed<std::uint8_t>() == kFormatVersion);
   SharedLimits known = stored;
-  std::vector<Newcomer> newcomers;
+  std::vector<Entry> entries;
   do {
     const auto word = in.fixed<std::uint64_t>();
     const SubjectHash hash = SubjectHash::of(word);
-    if (!in.require(hash.word() == word && !(last && hash <= *last) && !table_.find(hash))) return false;
+    if (!in.require(hash.word() == word && !(last && hash <= *last) && !hash_table_.find(hash))) return false;
     const bool has_limits = has_written_limits(in);
     Value::Pointer value = Value::decode_body(in, pool, known);
     // What is known is not written once more.
     if (!value || (has_limits && (stored || (known && value->limits() == *known)))) return false;
     known = value->shared_limits();
-    newcomers.push_back({hash, std::move(value)});
+    entries.push_back({hash, std::move(value)});
     last = hash;
   } while (!in.done() && in.ok());
-  return in.done() && table_.put_new(newcomers);
+  return in.done() && hash_table_.put_new(entries);
 }
 
-std::uint64_t Dense::digest() {
+std::uint64_t SubjectTable::digest() {
   constexpr std::array<std::uint8_t, 16> kNoSecret{};
   std::uint64_t sum = 0;
   std::string bytes;
-  table_.for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
+  hash_table_.for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
     bytes.clear();
     Writer out(bytes);
     encode_record(out, hash, subject, LimitsForm::written);
@@ -84,25 +86,25 @@ std::uint64_t Dense::digest() {
   return sum;
 }
 
-std::size_t Dense::memory() const {
+std::size_t SubjectTable::memory() const {
   const std::size_t denied = most_denied_ ? sizeof(HeavyHitters) + most_denied_->heap_bytes() : 0;
-  return sizeof(Dense) + denied + table_.bytes() + table_.bytes_behind_sampled();
+  return sizeof(SubjectTable) + denied + hash_table_.bytes() + hash_table_.bytes_behind_sampled();
 }
 
 Value::Pointer decode_value(std::string_view bytes, LimitsPool& pool) {
-  std::optional<DenseHead> head;
+  std::optional<SubjectTableHead> head;
   Value::Pointer value = Value::decode(bytes, pool, {}, &head);
-  if (value && head) value->set_annex(std::make_unique<Dense>(*head));
+  if (value && head) value->set_subjects(std::make_unique<SubjectTable>(*head));
   return value;
 }
 
 std::string encode_value(const Value& value) {
-  const Dense* dense = dense_of(value);
+  const SubjectTable* subject_table = subject_table_of(value);
   std::string bytes;
   bytes.reserve(64);  // enough for most: one limit and a small state
   Writer out(bytes);
   encode_subject(out, value.limits(), value.cells(), value.reservations(), LimitsForm::written,
-                 dense != nullptr ? &dense->head() : nullptr);
+                 subject_table != nullptr ? &subject_table->head() : nullptr);
   return bytes;
 }
 

@@ -18,12 +18,12 @@
 
 namespace ratelimit {
 
-class Dense final : public Annex {
+class SubjectTable final : public Subjects {
  public:
-  explicit Dense(const DenseHead& head) : head_(head) {}
-  Dense(const DenseHead& head, const Table& table) : head_(head), table_(table) {}
+  explicit SubjectTable(const SubjectTableHead& head) : head_(head) {}
+  SubjectTable(const SubjectTableHead& head, const HashTable& table) : head_(head), hash_table_(table) {}
 
-  [[nodiscard]] const DenseHead& head() const { return head_; }
+  [[nodiscard]] const SubjectTableHead& head() const { return head_; }
   /// Whether limits are stored: then they are those of the value, and all subjects have them.
   [[nodiscard]] bool is_stored() const { return head_.is_stored; }
   /// Whether calls are decided and counted, but granted all the same.
@@ -37,15 +37,15 @@ class Dense final : public Annex {
   /// By which a subject is known. Nobody who does not know the secret can find two names with the same one.
   [[nodiscard]] SubjectHash hash_of(std::string_view name) const;
 
-  [[nodiscard]] Table& table() { return table_; }
-  [[nodiscard]] const Table& table() const { return table_; }
+  [[nodiscard]] HashTable& hash_table() { return hash_table_; }
+  [[nodiscard]] const HashTable& hash_table() const { return hash_table_; }
 
   void note_denial(SubjectHash hash, std::string_view name);
   /// Null if nobody was denied.
   [[nodiscard]] const HeavyHitters* most_denied() const { return most_denied_.get(); }
 
   /// The same subjects under the same secret; who was denied is counted anew.
-  [[nodiscard]] std::unique_ptr<Dense> copy() const;
+  [[nodiscard]] std::unique_ptr<SubjectTable> copy() const;
 
   /// The subjects in their binary form, a chunk at a time: begins with that at `from`, and leaves there where the next chunk
   /// begins; none after the last. Limits are written unless they are stored. Equal subjects give equal chunks.
@@ -53,8 +53,8 @@ class Dense final : public Annex {
   /// Takes in the subjects of a chunk. `stored` are the limits of all, null if each has its own. `last` is the last subject
   /// of the chunk before, none if there is none, and becomes that of this one. False, perhaps with some of them taken in, if
   /// the bytes are anything else, or a subject is there already or does not stand behind the one before.
-  [[nodiscard]] bool take_in(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool,
-                             std::optional<SubjectHash>& last);
+  [[nodiscard]] bool load_chunk(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool,
+                                std::optional<SubjectHash>& last);
 
   /// Of all subjects, whatever their order.
   [[nodiscard]] std::uint64_t digest();
@@ -62,19 +62,21 @@ class Dense final : public Annex {
   /// Bytes of everything, what is kept behind cells estimated from a sample of them.
   [[nodiscard]] std::size_t memory() const;
   /// Allocations.
-  [[nodiscard]] std::size_t pieces() const { return 1 + table_.pieces(); }
+  [[nodiscard]] std::size_t pieces() const { return 1 + hash_table_.pieces(); }
 
-  /// Where housekeeping goes on.
-  SubjectHash next_to_tend = SubjectHash::smallest();
+  /// Where the background sweep goes on.
+  SubjectHash next_to_sweep = SubjectHash::smallest();
 
  private:
-  DenseHead head_;
-  Table table_;
+  SubjectTableHead head_;
+  HashTable hash_table_;
   std::unique_ptr<HeavyHitters> most_denied_;
 };
 
 /// What a value is besides one subject; null if it is nothing more.
-[[nodiscard]] inline Dense* dense_of(const Value& value) { return static_cast<Dense*>(value.annex()); }
+[[nodiscard]] inline SubjectTable* subject_table_of(const Value& value) {
+  return static_cast<SubjectTable*>(value.subjects());
+}
 
 /// Reads a value, and what it is besides one subject, but for the subjects of its table. Null if the bytes are anything else.
 [[nodiscard]] Value::Pointer decode_value(std::string_view bytes, LimitsPool& pool);

@@ -1,8 +1,8 @@
 // What a key of the data type holds: its limits and, for each of them, the state; what it has reserved, if it ever did;
-// and an annex, if it is more than one subject.
+// and an subject table, if it is more than one subject.
 //
 // One allocation: a header of 16 bytes and the cells behind it. A key with one small limit is thus 32 bytes. Values that
-// reserve, or have an annex, have a pointer more, before the cells.
+// reserve, or have an subject table, have a pointer more, before the cells.
 #ifndef RATELIMIT_MODULE_STORAGE_VALUE_H
 #define RATELIMIT_MODULE_STORAGE_VALUE_H
 
@@ -24,12 +24,12 @@
 namespace ratelimit {
 
 /// What a key has besides the subject that it is itself.
-class Annex {
+class Subjects {
  public:
-  Annex() = default;
-  Annex(const Annex&) = delete;
-  Annex& operator=(const Annex&) = delete;
-  virtual ~Annex() = default;
+  Subjects() = default;
+  Subjects(const Subjects&) = delete;
+  Subjects& operator=(const Subjects&) = delete;
+  virtual ~Subjects() = default;
 };
 
 class Value {
@@ -39,8 +39,8 @@ class Value {
   };
   using Pointer = std::unique_ptr<Value, Deleter>;
 
-  /// Whether a value can reserve, and have an annex.
-  enum class Room : bool { for_states, for_more };
+  /// Whether a value can reserve, and have an subject table.
+  enum class Room : bool { for_states, for_extra };
 
   /// An idle value with these limits.
   [[nodiscard]] static Pointer create(SharedLimits limits, Room room = Room::for_states);
@@ -50,16 +50,16 @@ class Value {
   /// Reads what `encoded` wrote; null if the bytes are anything else. Limits that are not written are `known`, if these are
   /// not null. What the key is besides is put into `dense`; null if it is not to be more than one subject.
   [[nodiscard]] static Pointer decode(std::string_view bytes, LimitsPool& pool, const SharedLimits& known = {},
-                                      std::optional<DenseHead>* dense = nullptr);
+                                      std::optional<SubjectTableHead>* subject_table = nullptr);
   /// The same, from where a version would be behind one; more may follow.
   [[nodiscard]] static Pointer decode_body(Reader& in, LimitsPool& pool, const SharedLimits& known,
-                                           std::optional<DenseHead>* dense = nullptr);
+                                           std::optional<SubjectTableHead>* subject_table = nullptr);
   /// Limits, states and reservations, in the one binary form.
   [[nodiscard]] std::string encoded() const;
   /// The limits, states and reservations of a subject once more.
   [[nodiscard]] static Pointer copy(const Subject& subject);
   /// A value with room for more that takes over everything of this one, which is left as good as idle.
-  [[nodiscard]] Pointer move_to_more_room();
+  [[nodiscard]] Pointer move_to_extra();
   /// A value with room for more that takes over all of a subject, which is left as good as idle.
   [[nodiscard]] static Pointer take(const Subject& subject);
 
@@ -72,16 +72,14 @@ class Value {
   [[nodiscard]] std::span<const Cell> cells() const;
 
   /// What was reserved; null if there is no room for it.
-  [[nodiscard]] Reservations* reservations() { return has_more_room_ != 0 ? &more()->reservations : nullptr; }
-  [[nodiscard]] const Reservations* reservations() const {
-    return has_more_room_ != 0 ? &more()->reservations : nullptr;
-  }
+  [[nodiscard]] Reservations* reservations() { return has_extra_ != 0 ? &extra()->reservations : nullptr; }
+  [[nodiscard]] const Reservations* reservations() const { return has_extra_ != 0 ? &extra()->reservations : nullptr; }
 
   /// Null if there is none.
-  [[nodiscard]] Annex* annex() const { return has_more_room_ != 0 ? more()->annex.get() : nullptr; }
+  [[nodiscard]] Subjects* subjects() const { return has_extra_ != 0 ? extra()->subjects.get() : nullptr; }
   /// For which there must be room.
-  void set_annex(std::unique_ptr<Annex> annex) { more()->annex = std::move(annex); }
-  [[nodiscard]] std::unique_ptr<Annex> take_annex() { return std::move(more()->annex); }
+  void set_subjects(std::unique_ptr<Subjects> subjects) { extra()->subjects = std::move(subjects); }
+  [[nodiscard]] std::unique_ptr<Subjects> take_subjects() { return std::move(extra()->subjects); }
 
   /// The subject that the key is itself.
   [[nodiscard]] Subject subject() { return {limits_, cells(), reservations()}; }
@@ -99,19 +97,19 @@ class Value {
   /// When all states are idle, all holds have ended, and nobody waits.
   [[nodiscard]] Instant idle_at() const;
 
-  /// Bytes that states and reservations occupy beyond the value and the object of more; without the annex.
+  /// Bytes that states and reservations occupy beyond the value and the object of more; without the subject table.
   [[nodiscard]] std::size_t bytes_behind() const;
-  /// Allocations of the value and of what is behind it; without the annex.
+  /// Allocations of the value and of what is behind it; without the subject table.
   [[nodiscard]] std::size_t memory_pieces() const;
-  /// The object of its reservations and its annex; null if there is no room for them.
-  [[nodiscard]] const void* object_of_more() const { return has_more_room_ != 0 ? more() : nullptr; }
+  /// The object of its reservations and its subject table; null if there is no room for them.
+  [[nodiscard]] const void* extra_object() const { return has_extra_ != 0 ? extra() : nullptr; }
 
  private:
-  struct More {
+  struct Extra {
     Reservations reservations;
-    std::unique_ptr<Annex> annex;
+    std::unique_ptr<Subjects> subjects;
   };
-  using Slot = std::unique_ptr<More>;
+  using Slot = std::unique_ptr<Extra>;
 
   Value(SharedLimits limits, Room room);
   ~Value();
@@ -119,14 +117,14 @@ class Value {
   /// Where more is, in a value that has room for it, and otherwise the cells.
   [[nodiscard]] Slot* slot();
   [[nodiscard]] const Slot* slot() const;
-  [[nodiscard]] More* more() { return slot()->get(); }
-  [[nodiscard]] More* more() const { return slot()->get(); }
+  [[nodiscard]] Extra* extra() { return slot()->get(); }
+  [[nodiscard]] Extra* extra() const { return slot()->get(); }
 
   SharedLimits limits_;
   std::uint32_t granted_calls_ = 0;
   std::uint32_t denied_calls_ : 30 = 0;
   std::uint32_t has_end_ : 1 = 0;
-  std::uint32_t has_more_room_ : 1 = 0;
+  std::uint32_t has_extra_ : 1 = 0;
 };
 
 /// The subject as it goes on under other limits from `now` on: what was used stays used, what was reserved stays reserved.

@@ -100,7 +100,7 @@ std::string encode(const Stored& stored) {
 std::unique_ptr<Stored> decode(std::string_view bytes) {
   Reader in(bytes);
   SubjectHead head;
-  if (!decode_head(in, find_zone, head) || head.is_dense) return nullptr;
+  if (!decode_head(in, find_zone, head) || head.has_subject_table) return nullptr;
   std::optional<Limits> limits = Limits::make(head.specs.span());
   if (!limits) return nullptr;
   auto stored = std::make_unique<Stored>(std::move(*limits));
@@ -125,8 +125,8 @@ Span longest(const Stored& stored, std::size_t i) {
       const Units debt(stored.cells()[i].as<TokenBucket::State>().debt);
       return flow(spec, spec.size) + flow(spec, debt);
     }
-    case Algorithm::sliding_log: return spec.span + spec.span / (1 << 24);
-    case Algorithm::sliding_window: return 2 * spec.span;
+    case Algorithm::sliding_window_log: return spec.span + spec.span / (1 << 24);
+    case Algorithm::sliding_window_counter: return 2 * spec.span;
     case Algorithm::quota: return kLongestCalendarWindow;
     case Algorithm::fixed_window:
     case Algorithm::concurrent: return spec.span;
@@ -309,7 +309,7 @@ TEST_P(GoldenVector, IsReadAndContinues) {
   for (const Call& call : GetParam().calls) call.make(stored);
   const auto read = decode(from_hex(GetParam().hex));
   ASSERT_NE(read, nullptr);
-  EXPECT_TRUE(read->limits().are(GetParam().limits));
+  EXPECT_TRUE(read->limits().matches(GetParam().limits));
   const Request request{.id = "later"};
   for (const Span later : {Span{4s}, Span{8s}, Span{30s}, Span{1h}, Span{6h}}) {
     EXPECT_EQ(read->check(request, kToday + later), stored.check(request, kToday + later));
@@ -355,9 +355,9 @@ TEST_P(GoldenVector, IsSafeWithAnyOneByteChanged) {
 INSTANTIATE_TEST_SUITE_P(Version1, GoldenVector, ::testing::ValuesIn(kGolden),
                          [](const auto& golden) { return golden.param.name; });
 
-constexpr Algorithm kAlgorithms[] = {Algorithm::token_bucket,   Algorithm::fixed_window, Algorithm::sliding_log,
-                                     Algorithm::leaky_bucket,   Algorithm::quota,        Algorithm::concurrent,
-                                     Algorithm::sliding_window, Algorithm::sliding_log};
+constexpr Algorithm kAlgorithms[] = {
+    Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_window_log,     Algorithm::leaky_bucket,
+    Algorithm::quota,        Algorithm::concurrent,   Algorithm::sliding_window_counter, Algorithm::sliding_window_log};
 
 /// A request in any mode, and within the bounds of its arguments.
 Request random_asked(Random& random, const LimitSpec& spec, Units cost, const Decision& last) {
@@ -975,24 +975,24 @@ TEST(Codec, IsSafeWithAnyByteOfAnOperationChanged) {
 }
 
 /// Secrets as no server makes them, so that they can be recognised.
-DenseHead head_of(bool is_stored, bool is_shadow) {
-  DenseHead head{.is_stored = is_stored, .is_shadow = is_shadow};
+SubjectTableHead head_of(bool is_stored, bool is_shadow) {
+  SubjectTableHead head{.is_stored = is_stored, .is_shadow = is_shadow};
   for (std::size_t i = 0; i < head.secret.size(); ++i) head.secret[i] = static_cast<std::uint8_t>(i);
   return head;
 }
 const std::string kSecret = "000102030405060708090a0b0c0d0e0f";
 
-std::string encode(const Stored& stored, LimitsForm form, const DenseHead* dense) {
+std::string encode(const Stored& stored, LimitsForm form, const SubjectTableHead* subject_table) {
   std::string bytes;
   Writer out(bytes);
-  encode_subject(out, stored.limits(), stored.cells(), &stored.reservations(), form, dense);
+  encode_subject(out, stored.limits(), stored.cells(), &stored.reservations(), form, subject_table);
   return bytes;
 }
 
 /// What was read of a subject, and what its key is besides.
 struct ReadBack {
   std::unique_ptr<Stored> stored;
-  std::optional<DenseHead> dense{};
+  std::optional<SubjectTableHead> subject_table{};
 };
 
 /// Reads a subject, whose limits are `known` if it names none, and what its key is besides. Null if the bytes do not go
@@ -1005,7 +1005,7 @@ ReadBack read_subject(Reader& in, const std::vector<LimitSpec>& known = {}) {
   ReadBack read{std::make_unique<Stored>(std::move(*limits))};
   Reservations* reservations = head.has_reservations ? &read.stored->reservations() : nullptr;
   if (!decode_states(in, read.stored->limits(), read.stored->cells(), reservations)) return {};
-  if (head.is_dense && !decode_dense_head(in, read.dense.emplace())) return {};
+  if (head.has_subject_table && !decode_subject_table_head(in, read.subject_table.emplace())) return {};
   return read;
 }
 ReadBack read_all(std::string_view bytes, const std::vector<LimitSpec>& known = {}) {
@@ -1022,7 +1022,7 @@ struct GoldenKey {
   LimitSpec limit;
   std::vector<Call> calls;
   LimitsForm form;
-  std::optional<DenseHead> dense;
+  std::optional<SubjectTableHead> subject_table;
   std::string hex;
 };
 void PrintTo(const GoldenKey& golden, std::ostream* out) { *out << golden.name; }
@@ -1075,15 +1075,16 @@ class GoldenKeyVector : public ::testing::TestWithParam<GoldenKey> {
     return GetParam().form == LimitsForm::known ? std::vector{GetParam().limit} : std::vector<LimitSpec>{};
   }
   [[nodiscard]] static std::string encode_again(const ReadBack& read) {
-    return encode(*read.stored, GetParam().form, read.dense ? &*read.dense : nullptr);
+    return encode(*read.stored, GetParam().form, read.subject_table ? &*read.subject_table : nullptr);
   }
 };
 
 TEST_P(GoldenKeyVector, IsWhatIsWritten) {
   Stored stored(GetParam().limit);
   for (const Call& call : GetParam().calls) call.make(stored);
-  const std::optional<DenseHead>& dense = GetParam().dense;
-  EXPECT_EQ(to_hex(encode(stored, GetParam().form, dense ? &*dense : nullptr)), to_hex(from_hex(GetParam().hex)));
+  const std::optional<SubjectTableHead>& subject_table = GetParam().subject_table;
+  EXPECT_EQ(to_hex(encode(stored, GetParam().form, subject_table ? &*subject_table : nullptr)),
+            to_hex(from_hex(GetParam().hex)));
 }
 
 TEST_P(GoldenKeyVector, IsReadAndContinues) {
@@ -1091,7 +1092,7 @@ TEST_P(GoldenKeyVector, IsReadAndContinues) {
   for (const Call& call : GetParam().calls) call.make(stored);
   const ReadBack read = read_all(from_hex(GetParam().hex), known());
   ASSERT_NE(read.stored, nullptr);
-  EXPECT_EQ(read.dense, GetParam().dense);
+  EXPECT_EQ(read.subject_table, GetParam().subject_table);
   EXPECT_EQ(to_hex(encode(*read.stored)), to_hex(encode(stored)));
   EXPECT_EQ(read.stored->check(1, kToday + 30s), stored.check(1, kToday + 30s));
 }
@@ -1145,7 +1146,7 @@ TEST(Codec, ReadsTheNumberOfLimitsBetweenTheBitsBesideIt) {
     SubjectHead head;
     if (!decode_head(in, find_zone, head)) return -1;
     EXPECT_EQ(head.has_reservations, (count & 0x80U) != 0);
-    EXPECT_EQ(head.is_dense, (count & 0x40U) != 0);
+    EXPECT_EQ(head.has_subject_table, (count & 0x40U) != 0);
     return static_cast<int>(head.specs.size());
   };
   for (unsigned count = 0; count < 256; ++count) {
@@ -1165,9 +1166,9 @@ TEST(Codec, ReadsNothingButWhatWasWritten) {
       specs.push_back(stored->limits()[limit].spec());
     }
     const LimitsForm form = random.one_in(2) ? LimitsForm::known : LimitsForm::written;
-    const DenseHead head = head_of(random.one_in(2), false);
-    const DenseHead* const dense = random.one_in(2) ? &head : nullptr;
-    const std::string bytes = encode(*stored, form, dense);
+    const SubjectTableHead head = head_of(random.one_in(2), false);
+    const SubjectTableHead* const subject_table = random.one_in(2) ? &head : nullptr;
+    const std::string bytes = encode(*stored, form, subject_table);
     const std::string more = bytes + "whatever follows";
 
     Reader in(more);
@@ -1176,7 +1177,7 @@ TEST(Codec, ReadsNothingButWhatWasWritten) {
     ASSERT_FALSE(in.done());
     for (const char c : std::string_view("whatever follows")) ASSERT_EQ(in.fixed<char>(), c);
     ASSERT_TRUE(in.done());
-    ASSERT_EQ(to_hex(encode(*read.stored, form, read.dense ? &*read.dense : nullptr)), to_hex(bytes));
+    ASSERT_EQ(to_hex(encode(*read.stored, form, read.subject_table ? &*read.subject_table : nullptr)), to_hex(bytes));
     if (form == LimitsForm::known) {
       ASSERT_EQ(read_all(bytes).stored, nullptr) << "of what limits?";
     }
@@ -1186,13 +1187,13 @@ TEST(Codec, ReadsNothingButWhatWasWritten) {
 TEST(Codec, WritesABodyLikeASubjectWithoutItsVersion) {
   Stored stored(std::vector{bucket(20, 7, 60s), sliding(1000, 60s)});
   stored.check(3, kToday);
-  const DenseHead head = head_of(true, true);
+  const SubjectTableHead head = head_of(true, true);
   for (const LimitsForm form : {LimitsForm::known, LimitsForm::written}) {
-    for (const DenseHead* dense : {static_cast<const DenseHead*>(nullptr), &head}) {
+    for (const SubjectTableHead* subject_table : {static_cast<const SubjectTableHead*>(nullptr), &head}) {
       std::string body;
       Writer out(body);
-      encode_body(out, stored.limits(), stored.cells(), &stored.reservations(), form, dense);
-      EXPECT_EQ(to_hex("\1" + body), to_hex(encode(stored, form, dense)));
+      encode_body(out, stored.limits(), stored.cells(), &stored.reservations(), form, subject_table);
+      EXPECT_EQ(to_hex("\1" + body), to_hex(encode(stored, form, subject_table)));
       Reader in(body);
       SubjectHead read;
       EXPECT_TRUE(decode_body_head(in, find_zone, read));
@@ -1254,7 +1255,7 @@ TEST(Codec, ReadsDefinitionsAndNothingLessOrMore) {
     const std::string bytes = from_hex(hex);
     const auto read = read_definition(bytes);
     ASSERT_TRUE(read) << hex;
-    EXPECT_TRUE(read->limits->are(limits));
+    EXPECT_TRUE(read->limits->matches(limits));
     EXPECT_EQ(read->definition.head, definition.head);
     EXPECT_EQ(read->definition.at, definition.at);
     for (std::size_t size = 0; size < bytes.size(); ++size) {

@@ -162,7 +162,7 @@ TEST(Concurrent, OfTheMostLeasesDeniesUntilOneEnds) {
     EXPECT_EQ(denied.remaining, kNoUnits);
     EXPECT_EQ(kFullAt + denied.wait, kToday + 1h) << "when the first ends";
   }
-  EXPECT_EQ(caller.standing(kFullAt).remaining, kNoUnits);
+  EXPECT_EQ(caller.status(kFullAt).remaining, kNoUnits);
   EXPECT_EQ(caller.check(take(numbered(7)), kFullAt).outcome, Outcome::granted) << "a renewal needs no room";
   EXPECT_EQ(caller.check(take("one more"), kToday + 1h - 1ns).outcome, Outcome::denied);
   EXPECT_EQ(caller.check(take("one more"), kToday + 1h).outcome, Outcome::granted);

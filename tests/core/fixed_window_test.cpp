@@ -111,8 +111,8 @@ TEST(FixedWindow, CountsWhatExceedsALoweredLimitAsADebtThatEndsWithTheWindow) {
   caller.check(8, kToday);
   caller.change({fixed(3, 60s)}, kToday + 20s);
   EXPECT_EQ(caller.used(0, kToday + 20s), Units(8));
-  EXPECT_EQ(caller.standing(kToday + 20s).wait, 40s);
-  EXPECT_EQ(caller.standing(kToday + 20s).remaining, kNoUnits);
+  EXPECT_EQ(caller.status(kToday + 20s).wait, 40s);
+  EXPECT_EQ(caller.status(kToday + 20s).remaining, kNoUnits);
   EXPECT_EQ(caller.refund(6, kToday + 20s), Units(6));
   EXPECT_EQ(caller.check(1, kToday + 20s).outcome, Outcome::granted);
   EXPECT_EQ(caller.check(3, kToday + 60s).outcome, Outcome::granted);

@@ -19,7 +19,7 @@
 namespace ratelimit::tests {
 namespace {
 
-using Standings = std::vector<LimitStanding>;
+using LimitStatuses = std::vector<LimitStatus>;
 
 // The longest span that a limit ever answers: in use, and in debt, for a full span each.
 constexpr Span kLongest = 2 * kMaxSpan;
@@ -125,11 +125,11 @@ std::vector<Item> items(const std::vector<HttpField>& fields, std::string_view n
   return list.value_or(std::vector<Item>());
 }
 
-std::vector<HttpField> fields_of(const LimitStanding& limit, Outcome outcome = Outcome::granted, Span wait = {}) {
+std::vector<HttpField> fields_of(const LimitStatus& limit, Outcome outcome = Outcome::granted, Span wait = {}) {
   return http_fields(std::array{limit}, 0, outcome, wait);
 }
 
-LimitStanding minute() {
+LimitStatus minute() {
   return {.label = "minute", .quota = Units(100), .window = 60s, .remaining = Units(99), .more = 50s};
 }
 
@@ -142,7 +142,7 @@ TEST(HttpFields, TellPolicyAndStandingOfAGrantedCall) {
 }
 
 TEST(HttpFields, TellADeniedCallWhenToComeAgain) {
-  LimitStanding limit = minute();
+  LimitStatus limit = minute();
   limit.remaining = kNoUnits;
   limit.wait = 50s;
   EXPECT_EQ(fields_of(limit, Outcome::denied, 50s),
@@ -155,7 +155,7 @@ TEST(HttpFields, TellADeniedCallWhenToComeAgain) {
 }
 
 TEST(HttpFields, HaveAnItemForEachLimitAndTheBindingOneOnceMore) {
-  const LimitStanding day{.label = "day", .quota = Units(5000), .window = 24h, .remaining = Units(100), .more = 10h};
+  const LimitStatus day{.label = "day", .quota = Units(5000), .window = 24h, .remaining = Units(100), .more = 10h};
   const auto fields = http_fields(std::array{minute(), day}, 1, Outcome::granted, {});
   EXPECT_EQ(field(fields, "RateLimit-Policy"), R"("minute";q=100;w=60, "day";q=5000;w=86400)");
   EXPECT_EQ(field(fields, "RateLimit"), R"("minute";r=99;t=50, "day";r=100;t=36000)");
@@ -165,7 +165,7 @@ TEST(HttpFields, HaveAnItemForEachLimitAndTheBindingOneOnceMore) {
 }
 
 TEST(HttpFields, SayThatLeasesAreHeldAtATime) {
-  const LimitStanding leases{.label = "concurrent", .quota = Units(3), .remaining = Units(1), .more = 10s};
+  const LimitStatus leases{.label = "concurrent", .quota = Units(3), .remaining = Units(1), .more = 10s};
   const auto fields = fields_of(leases);
   EXPECT_EQ(field(fields, "RateLimit-Policy"), R"("concurrent";q=3;qu="concurrent-requests")");
   EXPECT_EQ(items(fields, "RateLimit-Policy"),
@@ -183,7 +183,7 @@ TEST(HttpFields, HaveNoRetryAfterForACallThatIsHeldBack) {
 
 TEST(HttpFields, DoNotLetABucketsCallerWaitUntilItIsFull) {
   // 10 units a minute, of which 3 are left, and the call asks for 5.
-  const LimitStanding bucket{
+  const LimitStatus bucket{
       .label = "tokenbucket", .quota = Units(10), .window = 60s, .remaining = Units(3), .more = 6s, .wait = 12s};
   const auto fields = fields_of(bucket, Outcome::denied, 12s);
   EXPECT_EQ(field(fields, "RateLimit"), R"("tokenbucket";r=3;t=12)") << "one more unit would not help it";
@@ -192,14 +192,14 @@ TEST(HttpFields, DoNotLetABucketsCallerWaitUntilItIsFull) {
 }
 
 TEST(HttpFields, LetALimitThatDoesNotDenyComeAfterRetryAfter) {
-  const LimitStanding burst{.label = "burst", .quota = Units(10), .window = 1s, .remaining = kNoUnits, .wait = 1s};
+  const LimitStatus burst{.label = "burst", .quota = Units(10), .window = 1s, .remaining = kNoUnits, .wait = 1s};
   const auto fields = http_fields(std::array{burst, minute()}, 0, Outcome::denied, 1s);
   EXPECT_EQ(field(fields, "RateLimit"), R"("burst";r=0;t=1, "minute";r=99;t=50)");
   EXPECT_EQ(field(fields, "Retry-After"), "1");
 }
 
 TEST(HttpFields, LetRetryAfterComeLaterThanTheLimitsDemand) {
-  LimitStanding limit = minute();
+  LimitStatus limit = minute();
   limit.wait = 50s;
   const auto fields = fields_of(limit, Outcome::denied, 50s + 7s);
   EXPECT_EQ(items(fields, "RateLimit")[0].integers.at("t"), 50);
@@ -208,7 +208,7 @@ TEST(HttpFields, LetRetryAfterComeLaterThanTheLimitsDemand) {
 
 TEST(HttpFields, RoundSecondsUp) {
   const auto t = [](Span more) {
-    LimitStanding limit = minute();
+    LimitStatus limit = minute();
     limit.more = more;
     return field(fields_of(limit), "RateLimit-Reset");
   };
@@ -221,7 +221,7 @@ TEST(HttpFields, RoundSecondsUp) {
 
 TEST(HttpFields, RoundRetryAfterUpToASecondAtLeast) {
   const auto retry_after = [](Span wait) {
-    LimitStanding limit = minute();
+    LimitStatus limit = minute();
     limit.wait = wait;
     return field(fields_of(limit, Outcome::denied, wait), "Retry-After");
   };
@@ -233,7 +233,7 @@ TEST(HttpFields, RoundRetryAfterUpToASecondAtLeast) {
 
 TEST(HttpFields, RoundWindowsUpToASecondAtLeast) {
   const auto w = [](Span window) {
-    LimitStanding limit = minute();
+    LimitStatus limit = minute();
     limit.window = window;
     return items(fields_of(limit), "RateLimit-Policy")[0].integers.at("w");
   };
@@ -245,7 +245,7 @@ TEST(HttpFields, RoundWindowsUpToASecondAtLeast) {
 }
 
 TEST(HttpFields, WriteTheLargestNumbers) {
-  const LimitStanding largest{
+  const LimitStatus largest{
       .label = "most", .quota = kMaxUnits, .window = kMaxSpan, .remaining = kMaxUnits, .wait = kLongest};
   const auto fields = fields_of(largest, Outcome::denied, kLongest);
   EXPECT_EQ(items(fields, "RateLimit-Policy"),
@@ -257,33 +257,33 @@ TEST(HttpFields, WriteTheLargestNumbers) {
 TEST(HttpFields, HoldEveryCharacterThatALabelMayHave) {
   for (int c = 0; c < 256; ++c) {
     const std::string label(1, static_cast<char>(c));
-    LimitStanding limit = minute();
+    LimitStatus limit = minute();
     limit.label = label;
     if (!is_valid_label(label)) continue;
     EXPECT_EQ(items(fields_of(limit), "RateLimit"), (std::vector<Item>{{label, {{"r", 99}, {"t", 50}}}})) << c;
   }
-  LimitStanding limit = minute();
+  LimitStatus limit = minute();
   limit.label = R"(a,b;q=1;c=?1:"x":)";
   EXPECT_FALSE(is_valid_label(limit.label)) << "a quote is what would end a string";
 }
 
-/// Standings as any call may leave them behind.
-Standings random_standings(Random& random, Outcome outcome) {
+/// LimitStatuses as any call may leave them behind.
+LimitStatuses random_standings(Random& random, Outcome outcome) {
   static constexpr std::array<std::string_view, kMaxLimits> kLabels{"tokenbucket", "fixed", "day,1", "w=1;q=2",
                                                                     "sliding-2",   "x",     "(~)",   "concurrent"};
   const auto any_span = [&random] { return Span{random.between(0, random.magnitude_between(1, kLongest.count()))}; };
-  Standings standings;
+  LimitStatuses statuses;
   for (std::size_t i = 0; i <= random.below(kMaxLimits); ++i) {
-    LimitStanding limit{.label = kLabels[i], .quota = random_count(random), .remaining = kNoUnits, .more = any_span()};
+    LimitStatus limit{.label = kLabels[i], .quota = random_count(random), .remaining = kNoUnits, .more = any_span()};
     if (!random.one_in(4)) limit.window = random_span(random);
     limit.remaining = Units(random.between(0, limit.quota.count()));
     if (outcome == Outcome::denied && random.one_in(2)) limit.wait = any_span();
-    standings.push_back(limit);
+    statuses.push_back(limit);
   }
-  return standings;
+  return statuses;
 }
 
-void expect_same(const Item& policy, const Item& standing, const LimitStanding& limit) {
+void expect_same(const Item& policy, const Item& status, const LimitStatus& limit) {
   const auto covers = [](std::int64_t seconds, Span span) {
     return Span{std::chrono::seconds{seconds}} >= span && Span{std::chrono::seconds{seconds - 1}} < span;
   };
@@ -291,9 +291,9 @@ void expect_same(const Item& policy, const Item& standing, const LimitStanding& 
   ASSERT_EQ(policy.integers.at("q"), limit.quota.count());
   ASSERT_EQ(policy.integers.contains("w"), limit.window.has_value());
   ASSERT_TRUE(!limit.window || covers(policy.integers.at("w"), *limit.window));
-  ASSERT_EQ(standing.value, limit.label);
-  ASSERT_EQ(standing.integers.at("r"), limit.remaining.count());
-  ASSERT_TRUE(covers(standing.integers.at("t"), limit.wait.value_or(limit.more)));
+  ASSERT_EQ(status.value, limit.label);
+  ASSERT_EQ(status.integers.at("r"), limit.remaining.count());
+  ASSERT_TRUE(covers(status.integers.at("t"), limit.wait.value_or(limit.more)));
 }
 
 TEST(HttpFields, CanBeReadBackWhateverTheLimitsAre) {
@@ -301,21 +301,21 @@ TEST(HttpFields, CanBeReadBackWhateverTheLimitsAre) {
   SCOPED_TRACE(test_seed());
   for (std::uint64_t step = 0; step < test_steps() / 100; ++step) {
     const Outcome outcome = random.one_of({Outcome::granted, Outcome::denied, Outcome::never});
-    const Standings limits = random_standings(random, outcome);
+    const LimitStatuses limits = random_standings(random, outcome);
     const std::size_t binding = random.below(limits.size());
     Span wait{};
-    for (const LimitStanding& limit : limits) wait = std::max(wait, limit.wait.value_or(0s));
+    for (const LimitStatus& limit : limits) wait = std::max(wait, limit.wait.value_or(0s));
     const auto fields = http_fields(limits, binding, outcome, wait);
     const std::vector<Item> policies = items(fields, "RateLimit-Policy");
-    const std::vector<Item> standings = items(fields, "RateLimit");
+    const std::vector<Item> statuses = items(fields, "RateLimit");
     ASSERT_EQ(policies.size(), limits.size());
-    ASSERT_EQ(standings.size(), limits.size());
+    ASSERT_EQ(statuses.size(), limits.size());
     for (std::size_t i = 0; i < limits.size(); ++i) {
-      ASSERT_NO_FATAL_FAILURE(expect_same(policies[i], standings[i], limits[i])) << "step " << step;
+      ASSERT_NO_FATAL_FAILURE(expect_same(policies[i], statuses[i], limits[i])) << "step " << step;
     }
     ASSERT_EQ(seconds_of(fields, "RateLimit-Limit"), policies[binding].integers.at("q"));
-    ASSERT_EQ(seconds_of(fields, "RateLimit-Remaining"), standings[binding].integers.at("r"));
-    ASSERT_EQ(seconds_of(fields, "RateLimit-Reset"), standings[binding].integers.at("t"));
+    ASSERT_EQ(seconds_of(fields, "RateLimit-Remaining"), statuses[binding].integers.at("r"));
+    ASSERT_EQ(seconds_of(fields, "RateLimit-Reset"), statuses[binding].integers.at("t"));
     ASSERT_EQ(by_name(fields).contains("Retry-After"), outcome == Outcome::denied);
   }
 }
@@ -324,15 +324,15 @@ TEST(HttpFields, NeverTellToComeBeforeALimitThatDenies) {
   Random random(test_seed());
   SCOPED_TRACE(test_seed());
   for (std::uint64_t step = 0; step < test_steps() / 100; ++step) {
-    const Standings limits = random_standings(random, Outcome::denied);
+    const LimitStatuses limits = random_standings(random, Outcome::denied);
     const Span wait{random.magnitude_between(1, kLongest.count())};
     const auto fields = http_fields(limits, 0, Outcome::denied, wait);
     const std::int64_t retry_after = seconds_of(fields, "Retry-After");
-    const std::vector<Item> standings = items(fields, "RateLimit");
+    const std::vector<Item> statuses = items(fields, "RateLimit");
     ASSERT_GE(retry_after, 1);
     ASSERT_GE(Span{std::chrono::seconds{retry_after}}, wait);
     for (std::size_t i = 0; i < limits.size(); ++i) {
-      ASSERT_TRUE(!limits[i].wait || retry_after >= standings[i].integers.at("t")) << "step " << step;
+      ASSERT_TRUE(!limits[i].wait || retry_after >= statuses[i].integers.at("t")) << "step " << step;
     }
   }
 }

@@ -75,7 +75,7 @@ TEST(LeakyBucket, AdmitsWhomATokenBucketAdmits) {
     for (const std::uint64_t end = step + 200; step < end; ++step) {
       const auto [gap, cost] = random_call(random, spec, last, {});
       now = random_next(random, now, gap, spec.span);
-      const Span queued = queue_caller.standing(now).reset;
+      const Span queued = queue_caller.status(now).reset;
       last = bucket_caller.check(cost, now);
       Decision queue_says = queue_caller.check(cost, now);
       if (queue_says.outcome == Outcome::granted) {
@@ -91,7 +91,7 @@ TEST(LeakyBucket, MakesAForcedCallWaitForItsTurnOrForTheEndOfItsDebt) {
   Subject caller(leaky(10, 10, 10s));
   EXPECT_EQ(caller.check({.cost = Units(12), .mode = Mode::force}, kToday).wait, 2s) << "the debt";
   EXPECT_EQ(caller.check({.cost = Units(1), .mode = Mode::force}, kToday).wait, 12s) << "the turn";
-  EXPECT_EQ(caller.standing(kToday).wait, 3s) << "who takes nothing has no turn";
+  EXPECT_EQ(caller.status(kToday).wait, 3s) << "who takes nothing has no turn";
 }
 
 TEST(LeakyBucket, CountsItsQueueAgainstHowLongACallMayWait) {

@@ -18,8 +18,8 @@
 
 namespace ratelimit {
 
-inline void PrintTo(const Roster::Member& member, std::ostream* out) {
-  *out << member.units.count() << " until " << member.end.time_since_epoch().count() << " (" << member.mark << ')';
+inline void PrintTo(const LeaseSet::Holder& holder, std::ostream* out) {
+  *out << holder.units.count() << " until " << holder.end.time_since_epoch().count() << " (" << holder.mark << ')';
 }
 
 }  // namespace ratelimit
@@ -27,65 +27,65 @@ inline void PrintTo(const Roster::Member& member, std::ostream* out) {
 namespace ratelimit::tests {
 namespace {
 
-using Member = Roster::Member;
-using Named = std::pair<std::string, Member>;
+using Holder = LeaseSet::Holder;
+using Named = std::pair<std::string, Holder>;
 using namespace std::string_view_literals;
 
-static_assert(std::is_nothrow_move_constructible_v<Roster> && std::is_nothrow_move_assignable_v<Roster>);
+static_assert(std::is_nothrow_move_constructible_v<LeaseSet> && std::is_nothrow_move_assignable_v<LeaseSet>);
 
 constexpr Instant at(std::int64_t tick) { return Instant{Span{tick}}; }
-constexpr Member until(std::int64_t tick, std::int64_t units = 1, std::uint64_t mark = 0) {
+constexpr Holder until(std::int64_t tick, std::int64_t units = 1, std::uint64_t mark = 0) {
   return {at(tick), Units(units), mark};
 }
 
-std::vector<Named> members_of(const Roster& roster) {
-  std::vector<Named> members;
-  roster.for_each([&members](std::string_view id, const Member& member) { members.emplace_back(id, member); });
-  return members;
+std::vector<Named> holders_of(const LeaseSet& lease_set) {
+  std::vector<Named> holders;
+  lease_set.for_each([&holders](std::string_view id, const Holder& holder) { holders.emplace_back(id, holder); });
+  return holders;
 }
 
-std::vector<std::string> ids_of(const Roster& roster) {
+std::vector<std::string> ids_of(const LeaseSet& lease_set) {
   std::vector<std::string> ids;
-  roster.for_each([&ids](std::string_view id, const Member&) { ids.emplace_back(id); });
+  lease_set.for_each([&ids](std::string_view id, const Holder&) { ids.emplace_back(id); });
   return ids;
 }
 
-/// What a roster is, in the most obvious way: a list that is sorted after every change.
+/// What a lease set is, in the most obvious way: a list that is sorted after every change.
 class Model {
  public:
-  [[nodiscard]] const std::vector<Named>& members() const { return members_; }
+  [[nodiscard]] const std::vector<Named>& holders() const { return holders_; }
 
-  [[nodiscard]] std::optional<Member> find(std::string_view id) const {
-    for (const auto& [name, member] : members_) {
-      if (name == id) return member;
+  [[nodiscard]] std::optional<Holder> find(std::string_view id) const {
+    for (const auto& [name, holder] : holders_) {
+      if (name == id) return holder;
     }
     return std::nullopt;
   }
 
-  void put(std::string_view id, const Member& member) {
+  void put(std::string_view id, const Holder& holder) {
     erase(id);
-    members_.emplace_back(id, member);
+    holders_.emplace_back(id, holder);
     sort();
   }
 
   bool erase(std::string_view id) {
-    return std::erase_if(members_, [id](const Named& named) { return named.first == id; }) > 0;
+    return std::erase_if(holders_, [id](const Named& named) { return named.first == id; }) > 0;
   }
 
   void forget_ended(Instant now, std::size_t at_most) {
-    for (; at_most > 0 && !members_.empty() && members_.front().second.end <= now; --at_most) {
-      members_.erase(members_.begin());
+    for (; at_most > 0 && !holders_.empty() && holders_.front().second.end <= now; --at_most) {
+      holders_.erase(holders_.begin());
     }
   }
 
   void clamp_ends(Instant latest) {
-    for (auto& [id, member] : members_) member.end = std::min(member.end, latest);
+    for (auto& [id, holder] : holders_) holder.end = std::min(holder.end, latest);
     sort();
   }
 
   [[nodiscard]] std::vector<Named> after(Instant instant) const {
     std::vector<Named> later;
-    for (const Named& named : members_) {
+    for (const Named& named : holders_) {
       if (named.second.end > instant) later.push_back(named);
     }
     return later;
@@ -93,78 +93,78 @@ class Model {
 
  private:
   void sort() {
-    std::sort(members_.begin(), members_.end(), [](const Named& a, const Named& b) {
+    std::sort(holders_.begin(), holders_.end(), [](const Named& a, const Named& b) {
       return std::tie(a.second.end, a.first) < std::tie(b.second.end, b.first);
     });
   }
 
-  std::vector<Named> members_;
+  std::vector<Named> holders_;
 };
 
-Units sum_of(const std::vector<Named>& members) {
+Units sum_of(const std::vector<Named>& holders) {
   Units units;
-  for (const auto& [id, member] : members) units += member.units;
+  for (const auto& [id, holder] : holders) units += holder.units;
   return units;
 }
 
-/// The roster and its model, which must hold and answer the same.
+/// The lease set and its model, which must hold and answer the same.
 class Pair {
  public:
-  [[nodiscard]] const Roster& roster() const { return roster_; }
+  [[nodiscard]] const LeaseSet& lease_set() const { return lease_set_; }
   [[nodiscard]] const Model& model() const { return model_; }
 
-  void put(std::string_view id, const Member& member) {
-    roster_.put(id, member);
-    model_.put(id, member);
+  void put(std::string_view id, const Holder& holder) {
+    lease_set_.put(id, holder);
+    model_.put(id, holder);
   }
-  void erase(std::string_view id) { EXPECT_EQ(roster_.erase(id), model_.erase(id)); }
+  void erase(std::string_view id) { EXPECT_EQ(lease_set_.erase(id), model_.erase(id)); }
   void forget_ended(Instant now, std::size_t at_most) {
-    roster_.forget_ended(now, at_most);
+    lease_set_.forget_ended(now, at_most);
     model_.forget_ended(now, at_most);
   }
   void clamp_ends(Instant latest) {
-    roster_.clamp_ends(latest);
+    lease_set_.clamp_ends(latest);
     model_.clamp_ends(latest);
   }
   void copy() {
-    const Roster copied(roster_);
+    const LeaseSet copied(lease_set_);
     // The original goes through a change and ends: whatever of the copy refers to it shows.
-    roster_.put("of the original", until(1));
-    roster_ = copied;
+    lease_set_.put("of the original", until(1));
+    lease_set_ = copied;
   }
   void move() {
-    Roster other(std::move(roster_));
-    roster_ = std::move(other);
+    LeaseSet other(std::move(lease_set_));
+    lease_set_ = std::move(other);
   }
 
   void expect_the_same() const {
-    const std::vector<Named>& members = model_.members();
-    ASSERT_EQ(members_of(roster_), members);
-    ASSERT_EQ(roster_.size(), members.size());
-    ASSERT_EQ(roster_.empty(), members.empty());
-    ASSERT_EQ(roster_.units(), sum_of(members));
-    ASSERT_EQ(roster_.last_end(), members.empty() ? Instant{} : members.back().second.end);
-    if (members.empty()) return;
-    ASSERT_EQ(roster_.first_id(), members.front().first);
-    ASSERT_EQ(roster_.first(), members.front().second);
+    const std::vector<Named>& holders = model_.holders();
+    ASSERT_EQ(holders_of(lease_set_), holders);
+    ASSERT_EQ(lease_set_.size(), holders.size());
+    ASSERT_EQ(lease_set_.empty(), holders.empty());
+    ASSERT_EQ(lease_set_.units(), sum_of(holders));
+    ASSERT_EQ(lease_set_.last_end(), holders.empty() ? Instant{} : holders.back().second.end);
+    if (holders.empty()) return;
+    ASSERT_EQ(lease_set_.first_id(), holders.front().first);
+    ASSERT_EQ(lease_set_.first(), holders.front().second);
   }
 
   /// Asks for what lasts after `instant`, and when the units from there on reach `share` thousandths of their sum.
   void expect_the_same_after(Instant instant, std::int64_t share) const {
     const std::vector<Named> later = model_.after(instant);
     const Units units = sum_of(later);
-    ASSERT_EQ(roster_.units_after(instant), units);
-    ASSERT_EQ(roster_.count_after(instant), later.size());
-    ASSERT_EQ(roster_.any_ends_after(instant), !later.empty());
+    ASSERT_EQ(lease_set_.units_after(instant), units);
+    ASSERT_EQ(lease_set_.count_after(instant), later.size());
+    ASSERT_EQ(lease_set_.any_ends_after(instant), !later.empty());
     if (later.empty()) return;
     const Units goal(1 + (units.count() - 1) * share / 1000);
-    auto member = later.begin();
-    for (Units reached = member->second.units; reached < goal; reached += member->second.units) ++member;
-    ASSERT_EQ(roster_.end_reaching(goal, instant), member->second.end);
+    auto holder = later.begin();
+    for (Units reached = holder->second.units; reached < goal; reached += holder->second.units) ++holder;
+    ASSERT_EQ(lease_set_.end_reaching(goal, instant), holder->second.end);
   }
 
  private:
-  Roster roster_;
+  LeaseSet lease_set_;
   Model model_;
 };
 
@@ -176,21 +176,21 @@ std::string random_id(Random& random, std::uint64_t different) {
   return id;
 }
 
-/// How the callers of one roster are: how many ids they have, and how far apart their members end.
+/// How the callers of one lease set are: how many ids they have, and how far apart their holders end.
 struct Habit {
   std::uint64_t ids = 1;
   std::int64_t spread = 1;
 };
 
-/// An instant that is, or nearly is, the end of some member; sometimes far outside.
+/// An instant that is, or nearly is, the end of some holder; sometimes far outside.
 Instant random_instant_near(Random& random, const Model& model, Habit habit) {
-  const auto& members = model.members();
-  if (members.empty() || random.one_in(20)) return at(random.between(0, 2 * habit.spread));
-  return members[random.below(members.size())].second.end + Span{random.between(-1, 1)};
+  const auto& holders = model.holders();
+  if (holders.empty() || random.one_in(20)) return at(random.between(0, 2 * habit.spread));
+  return holders[random.below(holders.size())].second.end + Span{random.between(-1, 1)};
 }
 
-Member random_member(Random& random, const Model& model, Habit habit) {
-  const Instant last = model.members().empty() ? at(1) : model.members().back().second.end;
+Holder random_holder(Random& random, const Model& model, Habit habit) {
+  const Instant last = model.holders().empty() ? at(1) : model.holders().back().second.end;
   const Instant end = random.one_in(2) ? last + Span{random.between(0, habit.spread)}
                                        : std::max(at(1), last - Span{random.between(0, habit.spread)});
   return {end, Units(random.magnitude_between(1, kMaxUnits.count())), random.below(1000)};
@@ -204,214 +204,214 @@ void change(Random& random, Pair& pair, Habit habit) {
     case 1:
     case 2:
     case 3: return pair.forget_ended(near(), random.below(4));
-    case 4: return random.one_in(4) ? pair.clamp_ends(near()) : pair.clamp_ends(pair.roster().last_end() - Span{1});
+    case 4: return random.one_in(4) ? pair.clamp_ends(near()) : pair.clamp_ends(pair.lease_set().last_end() - Span{1});
     case 5: return pair.copy();
     case 6: return pair.move();
     case 7:
-    case 8: return pair.roster().empty() ? void() : pair.erase(std::string(pair.roster().first_id()));
+    case 8: return pair.lease_set().empty() ? void() : pair.erase(std::string(pair.lease_set().first_id()));
     case 9:
     case 10:
     case 11:
     case 12:
     case 13: return pair.erase(random_id(random, habit.ids));
-    default: return pair.put(random_id(random, habit.ids), random_member(random, pair.model(), habit));
+    default: return pair.put(random_id(random, habit.ids), random_holder(random, pair.model(), habit));
   }
 }
 
-TEST(Roster, IsEmptyAtFirst) {
-  const Roster roster;
-  EXPECT_TRUE(roster.empty());
-  EXPECT_EQ(roster.size(), 0U);
-  EXPECT_EQ(roster.find(""), std::nullopt);
-  EXPECT_EQ(roster.units(), kNoUnits);
-  EXPECT_EQ(roster.units_after(kEarliest), kNoUnits);
-  EXPECT_EQ(roster.count_after(kEarliest), 0U);
-  EXPECT_EQ(roster.last_end(), Instant{});
-  EXPECT_FALSE(roster.any_ends_after(Instant::min()));
-  EXPECT_TRUE(members_of(roster).empty());
-  EXPECT_EQ(roster.heap_bytes(), 0U);
+TEST(LeaseSet, IsEmptyAtFirst) {
+  const LeaseSet lease_set;
+  EXPECT_TRUE(lease_set.empty());
+  EXPECT_EQ(lease_set.size(), 0U);
+  EXPECT_EQ(lease_set.find(""), std::nullopt);
+  EXPECT_EQ(lease_set.units(), kNoUnits);
+  EXPECT_EQ(lease_set.units_after(kEarliest), kNoUnits);
+  EXPECT_EQ(lease_set.count_after(kEarliest), 0U);
+  EXPECT_EQ(lease_set.last_end(), Instant{});
+  EXPECT_FALSE(lease_set.any_ends_after(Instant::min()));
+  EXPECT_TRUE(holders_of(lease_set).empty());
+  EXPECT_EQ(lease_set.heap_bytes(), 0U);
 }
 
-TEST(Roster, KeepsWhatTheOwnerNotes) {
-  Roster roster;
-  roster.put("a", until(10, 2, 77));
-  EXPECT_EQ(roster.find("a"), until(10, 2, 77));
-  EXPECT_EQ(roster.first(), until(10, 2, 77));
+TEST(LeaseSet, KeepsWhatTheOwnerNotes) {
+  LeaseSet lease_set;
+  lease_set.put("a", until(10, 2, 77));
+  EXPECT_EQ(lease_set.find("a"), until(10, 2, 77));
+  EXPECT_EQ(lease_set.first(), until(10, 2, 77));
 }
 
-TEST(Roster, HoldsOneMemberOfAnId) {
-  Roster roster;
-  roster.put("a", until(10, 2));
-  roster.put("b", until(20, 3));
-  roster.put("a", until(30, 5, 1));
-  EXPECT_EQ(members_of(roster), (std::vector<Named>{{"b", until(20, 3)}, {"a", until(30, 5, 1)}}));
-  EXPECT_EQ(roster.units(), Units(8));
+TEST(LeaseSet, HoldsOneHolderOfAnId) {
+  LeaseSet lease_set;
+  lease_set.put("a", until(10, 2));
+  lease_set.put("b", until(20, 3));
+  lease_set.put("a", until(30, 5, 1));
+  EXPECT_EQ(holders_of(lease_set), (std::vector<Named>{{"b", until(20, 3)}, {"a", until(30, 5, 1)}}));
+  EXPECT_EQ(lease_set.units(), Units(8));
 }
 
-TEST(Roster, HoldsOneMemberWithoutAName) {
-  Roster roster;
-  roster.put("", until(10, 2));
-  roster.put("a", until(10, 1));
-  roster.put("", until(10, 3));
-  EXPECT_EQ(members_of(roster), (std::vector<Named>{{"", until(10, 3)}, {"a", until(10, 1)}}));
-  EXPECT_TRUE(roster.erase(""));
-  EXPECT_FALSE(roster.erase(""));
-  EXPECT_EQ(ids_of(roster), (std::vector<std::string>{"a"}));
+TEST(LeaseSet, HoldsOneHolderWithoutAName) {
+  LeaseSet lease_set;
+  lease_set.put("", until(10, 2));
+  lease_set.put("a", until(10, 1));
+  lease_set.put("", until(10, 3));
+  EXPECT_EQ(holders_of(lease_set), (std::vector<Named>{{"", until(10, 3)}, {"a", until(10, 1)}}));
+  EXPECT_TRUE(lease_set.erase(""));
+  EXPECT_FALSE(lease_set.erase(""));
+  EXPECT_EQ(ids_of(lease_set), (std::vector<std::string>{"a"}));
 }
 
-TEST(Roster, TellsIdsApartByAnyByte) {
+TEST(LeaseSet, TellsIdsApartByAnyByte) {
   const std::string longest(kMaxIdBytes, '\xff');
   const std::string other = longest.substr(1) + '\xfe';
   const std::vector<std::string_view> ids{""sv,        "\0"sv, "\0\0"sv, "\0a"sv,  "a"sv, "a\0"sv,
                                           "a\0\x80"sv, "ab"sv, "\x80"sv, "\xff"sv, other, longest};
-  Roster roster;
-  for (auto id = ids.rbegin(); id != ids.rend(); ++id) roster.put(*id, until(10, 1, id->size()));
-  EXPECT_EQ(ids_of(roster), std::vector<std::string>(ids.begin(), ids.end()));
-  for (const std::string_view id : ids) EXPECT_EQ(roster.find(id), until(10, 1, id.size()));
+  LeaseSet lease_set;
+  for (auto id = ids.rbegin(); id != ids.rend(); ++id) lease_set.put(*id, until(10, 1, id->size()));
+  EXPECT_EQ(ids_of(lease_set), std::vector<std::string>(ids.begin(), ids.end()));
+  for (const std::string_view id : ids) EXPECT_EQ(lease_set.find(id), until(10, 1, id.size()));
 }
 
-TEST(Roster, OrdersThoseThatEndTogetherByTheirIds) {
-  Roster roster;
-  for (const auto* id : {"c", "a", "d", "b"}) roster.put(id, until(10));
-  roster.put("z", until(9));
-  EXPECT_EQ(ids_of(roster), (std::vector<std::string>{"z", "a", "b", "c", "d"}));
-  EXPECT_EQ(roster.first_id(), "z");
+TEST(LeaseSet, OrdersThoseThatEndTogetherByTheirIds) {
+  LeaseSet lease_set;
+  for (const auto* id : {"c", "a", "d", "b"}) lease_set.put(id, until(10));
+  lease_set.put("z", until(9));
+  EXPECT_EQ(ids_of(lease_set), (std::vector<std::string>{"z", "a", "b", "c", "d"}));
+  EXPECT_EQ(lease_set.first_id(), "z");
 }
 
-TEST(Roster, ShowsNothingOfItsPast) {
-  Roster straight;
+TEST(LeaseSet, ShowsNothingOfItsPast) {
+  LeaseSet straight;
   for (const auto* id : {"a", "b", "c", "d"}) straight.put(id, until(10));
-  Roster crooked;
+  LeaseSet crooked;
   for (const auto* id : {"d", "x", "b"}) crooked.put(id, until(5));
   for (const auto* id : {"c", "b", "a"}) crooked.put(id, until(12));
   crooked.put("d", until(99));
   crooked.forget_ended(at(5), 9);
   crooked.clamp_ends(at(10));
-  EXPECT_EQ(members_of(crooked), members_of(straight));
+  EXPECT_EQ(holders_of(crooked), holders_of(straight));
 }
 
-TEST(Roster, ForgetsTheFirstEndingFirst) {
-  Roster roster;
-  for (const auto* id : {"c", "b", "a"}) roster.put(id, until(10));
-  roster.put("d", until(9));
-  roster.put("e", until(11));
-  roster.forget_ended(at(10), 2);
-  EXPECT_EQ(ids_of(roster), (std::vector<std::string>{"b", "c", "e"}));
-  EXPECT_EQ(roster.find("a"), std::nullopt);
+TEST(LeaseSet, ForgetsTheFirstEndingFirst) {
+  LeaseSet lease_set;
+  for (const auto* id : {"c", "b", "a"}) lease_set.put(id, until(10));
+  lease_set.put("d", until(9));
+  lease_set.put("e", until(11));
+  lease_set.forget_ended(at(10), 2);
+  EXPECT_EQ(ids_of(lease_set), (std::vector<std::string>{"b", "c", "e"}));
+  EXPECT_EQ(lease_set.find("a"), std::nullopt);
 }
 
-TEST(Roster, ForgetsWhatEndsNowButNothingThatLasts) {
-  Roster roster;
-  roster.put("a", until(10, 2));
-  roster.put("b", until(11, 3));
-  roster.forget_ended(at(9), 9);
-  EXPECT_EQ(roster.size(), 2U);
-  roster.forget_ended(at(10), 0);
-  EXPECT_EQ(roster.size(), 2U);
-  roster.forget_ended(at(10), 9);
-  EXPECT_EQ(ids_of(roster), (std::vector<std::string>{"b"}));
-  EXPECT_EQ(roster.units(), Units(3));
+TEST(LeaseSet, ForgetsWhatEndsNowButNothingThatLasts) {
+  LeaseSet lease_set;
+  lease_set.put("a", until(10, 2));
+  lease_set.put("b", until(11, 3));
+  lease_set.forget_ended(at(9), 9);
+  EXPECT_EQ(lease_set.size(), 2U);
+  lease_set.forget_ended(at(10), 0);
+  EXPECT_EQ(lease_set.size(), 2U);
+  lease_set.forget_ended(at(10), 9);
+  EXPECT_EQ(ids_of(lease_set), (std::vector<std::string>{"b"}));
+  EXPECT_EQ(lease_set.units(), Units(3));
 }
 
-TEST(Roster, CountsThoseThatHaveEndedUntilTheyAreForgotten) {
-  Roster roster;
-  roster.put("a", until(10, 2));
-  roster.put("b", until(20, 3));
-  EXPECT_EQ(roster.size(), 2U);
-  EXPECT_EQ(roster.units(), Units(5));
-  EXPECT_EQ(roster.units_after(at(9)), Units(5));
-  EXPECT_EQ(roster.units_after(at(10)), Units(3));
-  EXPECT_EQ(roster.count_after(at(10)), 1U);
-  EXPECT_EQ(roster.units_after(at(20)), kNoUnits);
-  EXPECT_TRUE(roster.any_ends_after(at(19)));
-  EXPECT_FALSE(roster.any_ends_after(at(20)));
+TEST(LeaseSet, CountsThoseThatHaveEndedUntilTheyAreForgotten) {
+  LeaseSet lease_set;
+  lease_set.put("a", until(10, 2));
+  lease_set.put("b", until(20, 3));
+  EXPECT_EQ(lease_set.size(), 2U);
+  EXPECT_EQ(lease_set.units(), Units(5));
+  EXPECT_EQ(lease_set.units_after(at(9)), Units(5));
+  EXPECT_EQ(lease_set.units_after(at(10)), Units(3));
+  EXPECT_EQ(lease_set.count_after(at(10)), 1U);
+  EXPECT_EQ(lease_set.units_after(at(20)), kNoUnits);
+  EXPECT_TRUE(lease_set.any_ends_after(at(19)));
+  EXPECT_FALSE(lease_set.any_ends_after(at(20)));
 }
 
-TEST(Roster, ReachesUnitsWithTheMemberThatHoldsTheLastOfThem) {
-  Roster roster;
-  roster.put("a", until(10, 2));
-  roster.put("b", until(20, 3));
-  roster.put("c", until(30, 1));
-  EXPECT_EQ(roster.end_reaching(Units(1), at(0)), at(10));
-  EXPECT_EQ(roster.end_reaching(Units(2), at(0)), at(10));
-  EXPECT_EQ(roster.end_reaching(Units(3), at(0)), at(20));
-  EXPECT_EQ(roster.end_reaching(Units(5), at(0)), at(20));
-  EXPECT_EQ(roster.end_reaching(Units(6), at(0)), at(30));
-  EXPECT_EQ(roster.end_reaching(Units(3), at(10)), at(20));
-  EXPECT_EQ(roster.end_reaching(Units(4), at(10)), at(30));
+TEST(LeaseSet, ReachesUnitsWithTheHolderThatHoldsTheLastOfThem) {
+  LeaseSet lease_set;
+  lease_set.put("a", until(10, 2));
+  lease_set.put("b", until(20, 3));
+  lease_set.put("c", until(30, 1));
+  EXPECT_EQ(lease_set.end_reaching(Units(1), at(0)), at(10));
+  EXPECT_EQ(lease_set.end_reaching(Units(2), at(0)), at(10));
+  EXPECT_EQ(lease_set.end_reaching(Units(3), at(0)), at(20));
+  EXPECT_EQ(lease_set.end_reaching(Units(5), at(0)), at(20));
+  EXPECT_EQ(lease_set.end_reaching(Units(6), at(0)), at(30));
+  EXPECT_EQ(lease_set.end_reaching(Units(3), at(10)), at(20));
+  EXPECT_EQ(lease_set.end_reaching(Units(4), at(10)), at(30));
 }
 
-TEST(Roster, EndsNobodyLaterThanTheLatest) {
-  Roster roster;
-  roster.put("c", until(10));
-  roster.put("b", until(20));
-  roster.put("a", until(30, 4, 5));
-  roster.clamp_ends(at(30));
-  EXPECT_EQ(ids_of(roster), (std::vector<std::string>{"c", "b", "a"}));
-  roster.clamp_ends(at(15));
-  EXPECT_EQ(members_of(roster), (std::vector<Named>{{"c", until(10)}, {"a", until(15, 4, 5)}, {"b", until(15)}}));
-  EXPECT_EQ(roster.last_end(), at(15));
-  EXPECT_TRUE(roster.erase("b"));
-  EXPECT_EQ(roster.find("a"), until(15, 4, 5));
+TEST(LeaseSet, EndsNobodyLaterThanTheLatest) {
+  LeaseSet lease_set;
+  lease_set.put("c", until(10));
+  lease_set.put("b", until(20));
+  lease_set.put("a", until(30, 4, 5));
+  lease_set.clamp_ends(at(30));
+  EXPECT_EQ(ids_of(lease_set), (std::vector<std::string>{"c", "b", "a"}));
+  lease_set.clamp_ends(at(15));
+  EXPECT_EQ(holders_of(lease_set), (std::vector<Named>{{"c", until(10)}, {"a", until(15, 4, 5)}, {"b", until(15)}}));
+  EXPECT_EQ(lease_set.last_end(), at(15));
+  EXPECT_TRUE(lease_set.erase("b"));
+  EXPECT_EQ(lease_set.find("a"), until(15, 4, 5));
 }
 
-TEST(Roster, ErasesTheMemberWhoseIdItLends) {
-  Roster roster;
-  for (int i = 0; i < 40; ++i) roster.put("a member with a long name " + std::to_string(i), until(100 - i));
-  while (!roster.empty()) {
-    const Member first = roster.first();
-    EXPECT_TRUE(roster.erase(roster.first_id()));
-    EXPECT_FALSE(!roster.empty() && roster.first().end <= first.end);
+TEST(LeaseSet, ErasesTheHolderWhoseIdItLends) {
+  LeaseSet lease_set;
+  for (int i = 0; i < 40; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(100 - i));
+  while (!lease_set.empty()) {
+    const Holder first = lease_set.first();
+    EXPECT_TRUE(lease_set.erase(lease_set.first_id()));
+    EXPECT_FALSE(!lease_set.empty() && lease_set.first().end <= first.end);
   }
 }
 
-TEST(Roster, PutsTheMemberWhoseIdItLends) {
-  Roster roster;
-  for (int i = 0; i < 40; ++i) roster.put("a member with a long name " + std::to_string(i), until(i));
-  for (int i = 40; i < 400; ++i) roster.put(roster.first_id(), until(i));
-  EXPECT_EQ(roster.size(), 40U);
-  EXPECT_EQ(roster.first_id(), "a member with a long name 0");
+TEST(LeaseSet, PutsTheHolderWhoseIdItLends) {
+  LeaseSet lease_set;
+  for (int i = 0; i < 40; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(i));
+  for (int i = 40; i < 400; ++i) lease_set.put(lease_set.first_id(), until(i));
+  EXPECT_EQ(lease_set.size(), 40U);
+  EXPECT_EQ(lease_set.first_id(), "a member with a long name 0");
 }
 
-TEST(Roster, HasCopiesThatGoTheirOwnWay) {
-  std::optional<Roster> roster(std::in_place);
-  for (const auto* id : {"a", "b", "c"}) roster->put(id, until(10));
-  Roster copy(*roster);
-  Roster assigned;
+TEST(LeaseSet, HasCopiesThatGoTheirOwnWay) {
+  std::optional<LeaseSet> lease_set(std::in_place);
+  for (const auto* id : {"a", "b", "c"}) lease_set->put(id, until(10));
+  LeaseSet copy(*lease_set);
+  LeaseSet assigned;
   assigned.put("x", until(1));
-  assigned = *roster;
+  assigned = *lease_set;
   copy.put("b", until(5));
-  EXPECT_EQ(ids_of(*roster), (std::vector<std::string>{"a", "b", "c"}));
-  roster->clamp_ends(at(1));
-  EXPECT_TRUE(roster->erase("a"));
-  roster.reset();
-  EXPECT_EQ(members_of(copy), (std::vector<Named>{{"b", until(5)}, {"a", until(10)}, {"c", until(10)}}));
-  EXPECT_EQ(members_of(assigned), (std::vector<Named>{{"a", until(10)}, {"b", until(10)}, {"c", until(10)}}));
+  EXPECT_EQ(ids_of(*lease_set), (std::vector<std::string>{"a", "b", "c"}));
+  lease_set->clamp_ends(at(1));
+  EXPECT_TRUE(lease_set->erase("a"));
+  lease_set.reset();
+  EXPECT_EQ(holders_of(copy), (std::vector<Named>{{"b", until(5)}, {"a", until(10)}, {"c", until(10)}}));
+  EXPECT_EQ(holders_of(assigned), (std::vector<Named>{{"a", until(10)}, {"b", until(10)}, {"c", until(10)}}));
   copy.forget_ended(at(10), 9);
   EXPECT_TRUE(copy.empty());
 }
 
-TEST(Roster, CopiesItselfToItself) {
-  Roster roster;
-  for (const auto* id : {"b", "a"}) roster.put(id, until(10));
-  const Roster& same = roster;
-  roster = same;
-  EXPECT_EQ(ids_of(roster), (std::vector<std::string>{"a", "b"}));
+TEST(LeaseSet, CopiesItselfToItself) {
+  LeaseSet lease_set;
+  for (const auto* id : {"b", "a"}) lease_set.put(id, until(10));
+  const LeaseSet& same = lease_set;
+  lease_set = same;
+  EXPECT_EQ(ids_of(lease_set), (std::vector<std::string>{"a", "b"}));
 }
 
-TEST(Roster, IsEmptyOnceItIsMovedFrom) {
-  Roster roster;
-  for (const auto* id : {"a", "b", "c"}) roster.put(id, until(10));
-  roster.forget_ended(at(10), 1);
-  const Roster other(std::move(roster));
+TEST(LeaseSet, IsEmptyOnceItIsMovedFrom) {
+  LeaseSet lease_set;
+  for (const auto* id : {"a", "b", "c"}) lease_set.put(id, until(10));
+  lease_set.forget_ended(at(10), 1);
+  const LeaseSet other(std::move(lease_set));
   EXPECT_EQ(ids_of(other), (std::vector<std::string>{"b", "c"}));
-  roster = Roster();
-  roster.put("d", until(5, 2));
-  EXPECT_EQ(roster.units(), Units(2));
-  EXPECT_EQ(ids_of(roster), (std::vector<std::string>{"d"}));
+  lease_set = LeaseSet();
+  lease_set.put("d", until(5, 2));
+  EXPECT_EQ(lease_set.units(), Units(2));
+  EXPECT_EQ(ids_of(lease_set), (std::vector<std::string>{"d"}));
 }
 
-TEST(Roster, HoldsWhatAPlainListHolds) {
+TEST(LeaseSet, HoldsWhatAPlainListHolds) {
   const std::uint64_t seed = test_seed();
   Random random(seed);
   for (std::uint64_t step = 0; step < test_steps() / 4;) {
@@ -426,12 +426,12 @@ TEST(Roster, HoldsWhatAPlainListHolds) {
       const Instant instant = random_instant_near(random, pair.model(), habit);
       ASSERT_NO_FATAL_FAILURE(pair.expect_the_same_after(instant, random.between(0, 1000)));
       const std::string id = random_id(random, habit.ids);
-      ASSERT_EQ(pair.roster().find(id), pair.model().find(id));
+      ASSERT_EQ(pair.lease_set().find(id), pair.model().find(id));
     }
   }
 }
 
-TEST(Roster, HoldsWhatAPlainListHoldsAfterEveryShortHistory) {
+TEST(LeaseSet, HoldsWhatAPlainListHoldsAfterEveryShortHistory) {
   // Four changes, of 16: three ids are put with three ends, erased, forgotten or clamped, in every order.
   constexpr unsigned kChanges = 16;
   const std::vector<std::string> ids{"", "a", "ab"};
@@ -451,61 +451,61 @@ TEST(Roster, HoldsWhatAPlainListHoldsAfterEveryShortHistory) {
   }
 }
 
-/// As many members as there may be, roughly in the order of their ends; many end together.
-std::vector<Named> most_members(Random& random) {
-  std::vector<Named> members;
+/// As many holders as there may be, roughly in the order of their ends; many end together.
+std::vector<Named> most_holders(Random& random) {
+  std::vector<Named> holders;
   for (std::size_t i = 0; i < kMaxHolders; ++i) {
     const std::string id = std::to_string(random.below(1'000'000'000)) + " of " + std::to_string(i);
     const auto latest = static_cast<std::int64_t>(i);
-    members.emplace_back(id, Member{at(random.between(latest - latest / 16, latest)), kMaxUnits, i});
+    holders.emplace_back(id, Holder{at(random.between(latest - latest / 16, latest)), kMaxUnits, i});
   }
-  return members;
+  return holders;
 }
 
-void expect_holds(const Roster& roster, const std::vector<Named>& members) {
+void expect_holds(const LeaseSet& lease_set, const std::vector<Named>& holders) {
   std::vector<const Named*> sorted;
-  sorted.reserve(members.size());
-  for (const Named& named : members) sorted.push_back(&named);
+  sorted.reserve(holders.size());
+  for (const Named& named : holders) sorted.push_back(&named);
   std::sort(sorted.begin(), sorted.end(), [](const Named* a, const Named* b) {
     return std::tie(a->second.end, a->first) < std::tie(b->second.end, b->first);
   });
   std::size_t same = 0;
-  roster.for_each([&, i = std::size_t{0}](std::string_view id, const Member& member) mutable {
-    if (id == sorted[i]->first && member == sorted[i]->second) ++same;
+  lease_set.for_each([&, i = std::size_t{0}](std::string_view id, const Holder& holder) mutable {
+    if (id == sorted[i]->first && holder == sorted[i]->second) ++same;
     ++i;
   });
-  EXPECT_EQ(same, members.size());
-  EXPECT_EQ(roster.size(), members.size());
-  EXPECT_EQ(roster.units(), sum_of(members));
-  EXPECT_EQ(roster.units_after(at(-1)), sum_of(members));
-  EXPECT_EQ(roster.end_reaching(sum_of(members), at(-1)), sorted.back()->second.end);
-  for (std::size_t i = 0; i < members.size(); i += 97) EXPECT_EQ(roster.find(members[i].first), members[i].second);
+  EXPECT_EQ(same, holders.size());
+  EXPECT_EQ(lease_set.size(), holders.size());
+  EXPECT_EQ(lease_set.units(), sum_of(holders));
+  EXPECT_EQ(lease_set.units_after(at(-1)), sum_of(holders));
+  EXPECT_EQ(lease_set.end_reaching(sum_of(holders), at(-1)), sorted.back()->second.end);
+  for (std::size_t i = 0; i < holders.size(); i += 97) EXPECT_EQ(lease_set.find(holders[i].first), holders[i].second);
 }
 
-TEST(Roster, HoldsAsManyMembersAsThereMayBe) {
+TEST(LeaseSet, HoldsAsManyHoldersAsThereMayBe) {
   Random random(test_seed());
-  std::vector<Named> members = most_members(random);
-  Roster roster;
-  for (const auto& [id, member] : members) roster.put(id, member);
-  expect_holds(roster, members);
-  expect_holds(Roster(roster), members);
+  std::vector<Named> holders = most_holders(random);
+  LeaseSet lease_set;
+  for (const auto& [id, holder] : holders) lease_set.put(id, holder);
+  expect_holds(lease_set, holders);
+  expect_holds(LeaseSet(lease_set), holders);
 
   // Few end later, then many, then all, which end together already.
   for (const std::int64_t latest : {65'000, 20'000, 1, 0}) {
-    roster.clamp_ends(at(latest));
-    for (auto& [id, member] : members) member.end = std::min(member.end, at(latest));
-    expect_holds(roster, members);
+    lease_set.clamp_ends(at(latest));
+    for (auto& [id, holder] : holders) holder.end = std::min(holder.end, at(latest));
+    expect_holds(lease_set, holders);
   }
-  for (std::size_t i = 0; i < members.size(); i += 64) {
-    members[i].second.end = at(random.between(1, 3));
-    roster.put(members[i].first, members[i].second);
+  for (std::size_t i = 0; i < holders.size(); i += 64) {
+    holders[i].second.end = at(random.between(1, 3));
+    lease_set.put(holders[i].first, holders[i].second);
   }
-  expect_holds(roster, members);
-  for (; members.size() > 60'000; members.pop_back()) EXPECT_TRUE(roster.erase(members.back().first));
-  expect_holds(roster, members);
+  expect_holds(lease_set, holders);
+  for (; holders.size() > 60'000; holders.pop_back()) EXPECT_TRUE(lease_set.erase(holders.back().first));
+  expect_holds(lease_set, holders);
 }
 
-TEST(Roster, IsTheSameWhereverALineOfAnyLengthChanges) {
+TEST(LeaseSet, IsTheSameWhereverALineOfAnyLengthChanges) {
   for (std::int64_t length = 1; length <= 40; ++length) {
     for (std::int64_t place = 0; place <= length; ++place) {
       Pair pair;
@@ -520,64 +520,64 @@ TEST(Roster, IsTheSameWhereverALineOfAnyLengthChanges) {
   }
 }
 
-TEST(Roster, StaysSmallUnderASteadyCaller) {
-  Roster roster;
+TEST(LeaseSet, StaysSmallUnderASteadyCaller) {
+  LeaseSet lease_set;
   std::size_t most = 0;
   for (int i = 0; i < 100'000; ++i) {
-    roster.forget_ended(at(i - 100), 64);
-    roster.put(std::to_string(i), until(i));
-    most = std::max(most, roster.heap_bytes());
+    lease_set.forget_ended(at(i - 100), 64);
+    lease_set.put(std::to_string(i), until(i));
+    most = std::max(most, lease_set.heap_bytes());
   }
-  EXPECT_EQ(roster.size(), 100U);
+  EXPECT_EQ(lease_set.size(), 100U);
   EXPECT_LE(most, 100 * 250U);
 }
 
-TEST(Roster, StaysSmallWhileItsMembersAreRenewed) {
-  for (const int members : {1, 2, 3, 100}) {
-    Roster roster;
-    for (int i = 0; i < members; ++i) roster.put(std::to_string(i), until(i));
-    const std::size_t bytes = roster.heap_bytes();
+TEST(LeaseSet, StaysSmallWhileItsHoldersAreRenewed) {
+  for (const int holders : {1, 2, 3, 100}) {
+    LeaseSet lease_set;
+    for (int i = 0; i < holders; ++i) lease_set.put(std::to_string(i), until(i));
+    const std::size_t bytes = lease_set.heap_bytes();
     std::size_t most = 0;
-    for (int i = members; i < 10'000; ++i) {
-      roster.put(std::to_string(i % members), until(i));
-      most = std::max(most, roster.heap_bytes());
+    for (int i = holders; i < 10'000; ++i) {
+      lease_set.put(std::to_string(i % holders), until(i));
+      most = std::max(most, lease_set.heap_bytes());
     }
-    EXPECT_LE(most, 2 * bytes) << members;
+    EXPECT_LE(most, 2 * bytes) << holders;
   }
 }
 
-TEST(Roster, GivesItsBytesBackAsItsMembersEnd) {
-  Roster roster;
-  for (int i = 0; i < 10'000; ++i) roster.put("a member with a long name " + std::to_string(i), until(i));
-  const std::size_t full = roster.heap_bytes();
-  EXPECT_GT(full, 10'000 * (sizeof(Member) + std::string_view("a member with a long name").size()));
+TEST(LeaseSet, GivesItsBytesBackAsItsHoldersEnd) {
+  LeaseSet lease_set;
+  for (int i = 0; i < 10'000; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(i));
+  const std::size_t full = lease_set.heap_bytes();
+  EXPECT_GT(full, 10'000 * (sizeof(Holder) + std::string_view("a member with a long name").size()));
   EXPECT_LT(full, 10'000 * 250U);
-  while (roster.size() > 100) roster.forget_ended(at(10'000), 64);
-  EXPECT_LT(roster.heap_bytes(), full / 50);
-  while (roster.size() > 1) EXPECT_TRUE(roster.erase(members_of(roster).back().first));
-  EXPECT_LT(roster.heap_bytes(), 1000U);
+  while (lease_set.size() > 100) lease_set.forget_ended(at(10'000), 64);
+  EXPECT_LT(lease_set.heap_bytes(), full / 50);
+  while (lease_set.size() > 1) EXPECT_TRUE(lease_set.erase(holders_of(lease_set).back().first));
+  EXPECT_LT(lease_set.heap_bytes(), 1000U);
 }
 
-TEST(Roster, CountsItsBytesThroughCopiesAndMoves) {
-  Roster roster;
-  for (int i = 0; i < 64; ++i) roster.put("a member with a long name " + std::to_string(i), until(i));
-  const std::size_t bytes = roster.heap_bytes();
-  Roster copy(roster);
+TEST(LeaseSet, CountsItsBytesThroughCopiesAndMoves) {
+  LeaseSet lease_set;
+  for (int i = 0; i < 64; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(i));
+  const std::size_t bytes = lease_set.heap_bytes();
+  LeaseSet copy(lease_set);
   EXPECT_EQ(copy.heap_bytes(), bytes);
-  Roster moved(std::move(roster));
+  LeaseSet moved(std::move(lease_set));
   EXPECT_EQ(moved.heap_bytes(), bytes);
-  for (Roster* each : {&copy, &moved}) {
+  for (LeaseSet* each : {&copy, &moved}) {
     each->forget_ended(at(100), 64);
     EXPECT_LT(each->heap_bytes(), 1000U);
   }
 }
 
-TEST(Roster, TakesFewBytesForOneMember) {
-  Roster roster;
-  roster.put("worker-1", until(10));
-  EXPECT_LE(roster.heap_bytes(), 128U);
-  EXPECT_LE(roster.heap_pieces(), 3U);
-  EXPECT_LE(sizeof(Roster), 104U);
+TEST(LeaseSet, TakesFewBytesForOneHolder) {
+  LeaseSet lease_set;
+  lease_set.put("worker-1", until(10));
+  EXPECT_LE(lease_set.heap_bytes(), 128U);
+  EXPECT_LE(lease_set.heap_pieces(), 3U);
+  EXPECT_LE(sizeof(LeaseSet), 104U);
 }
 
 }  // namespace

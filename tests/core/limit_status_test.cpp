@@ -17,23 +17,24 @@
 namespace ratelimit::tests {
 namespace {
 
-constexpr Algorithm kAlgorithms[] = {Algorithm::token_bucket,  Algorithm::fixed_window, Algorithm::sliding_log,
-                                     Algorithm::leaky_bucket,  Algorithm::quota,        Algorithm::concurrent,
-                                     Algorithm::sliding_window};
+constexpr Algorithm kAlgorithms[] = {
+    Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_window_log,    Algorithm::leaky_bucket,
+    Algorithm::quota,        Algorithm::concurrent,   Algorithm::sliding_window_counter};
 
 std::optional<Span> window_of(const LimitSpec& spec) { return ratelimit::window_of(Limit::make(spec).value()); }
 
 /// A call, and how the limits stand after it.
 struct After {
   Decision decision;
-  std::vector<LimitStanding> standings;
+  std::vector<LimitStatus> statuses;
 };
 
 After check(Subject& subject, const Request& request, Instant now) {
   subject.collect(now);
   const Verdict verdict = subject.verdict(request, now);
   if (verdict.decision.outcome == Outcome::granted) subject.commit(verdict, now);
-  return {verdict.decision, standings_after(subject.limits(), subject.cells(), subject.turn(), request, verdict, now)};
+  return {verdict.decision,
+          limit_statuses_after(subject.limits(), subject.cells(), subject.turn(), request, verdict, now)};
 }
 After check(Subject& subject, std::int64_t cost, Instant now) { return check(subject, {.cost = Units(cost)}, now); }
 
@@ -75,126 +76,126 @@ TEST(WindowOf, IsTheLengthThatACalendarWindowHasAsARule) {
 
 TEST(WindowOf, IsNoneWhereUnitsAreHeld) { EXPECT_EQ(window_of(concurrent(5, 30s)), std::nullopt); }
 
-TEST(Standings, NameEachLimitAndItsSize) {
+TEST(LimitStatuses, NameEachLimitAndItsSize) {
   Subject subject({bucket(20, 10, 1s), fixed(100, 60s, "minute"), concurrent(5, 30s)});
-  const std::vector<LimitStanding> standings = check(subject, 3, kToday).standings;
-  ASSERT_EQ(standings.size(), 3U);
-  EXPECT_EQ(standings[0].label, "tokenbucket");
-  EXPECT_EQ(standings[0].quota, Units(20));
-  EXPECT_EQ(standings[0].window, Span{2s});
-  EXPECT_EQ(standings[1].label, "minute");
-  EXPECT_EQ(standings[1].quota, Units(100));
-  EXPECT_EQ(standings[2].label, "concurrent");
-  EXPECT_EQ(standings[2].window, std::nullopt);
+  const std::vector<LimitStatus> statuses = check(subject, 3, kToday).statuses;
+  ASSERT_EQ(statuses.size(), 3U);
+  EXPECT_EQ(statuses[0].label, "tokenbucket");
+  EXPECT_EQ(statuses[0].quota, Units(20));
+  EXPECT_EQ(statuses[0].window, Span{2s});
+  EXPECT_EQ(statuses[1].label, "minute");
+  EXPECT_EQ(statuses[1].quota, Units(100));
+  EXPECT_EQ(statuses[2].label, "concurrent");
+  EXPECT_EQ(statuses[2].window, std::nullopt);
 }
 
-TEST(Standings, OfAGrantTellWhatIsLeftAndWhenThereIsMore) {
+TEST(LimitStatuses, OfAGrantTellWhatIsLeftAndWhenThereIsMore) {
   Subject subject({bucket(20, 10, 1s), fixed(100, 60s), sliding(50, 1h), quota(9, CalendarUnit::day)});
   const After after = check(subject, 3, kToday);
   ASSERT_EQ(after.decision.outcome, Outcome::granted);
-  EXPECT_EQ(after.standings[0].remaining, Units(17));
-  EXPECT_EQ(after.standings[0].more, Span{100ms}) << "the next unit, not all of them";
-  EXPECT_EQ(after.standings[1].remaining, Units(97));
-  EXPECT_EQ(after.standings[1].more, Span{60s});
-  EXPECT_EQ(after.standings[2].remaining, Units(47));
-  EXPECT_EQ(after.standings[2].more, Span{1h});
-  EXPECT_EQ(after.standings[3].remaining, Units(6));
-  EXPECT_EQ(after.standings[3].more, Span{24h});
-  for (const LimitStanding& standing : after.standings) EXPECT_EQ(standing.wait, std::nullopt);
+  EXPECT_EQ(after.statuses[0].remaining, Units(17));
+  EXPECT_EQ(after.statuses[0].more, Span{100ms}) << "the next unit, not all of them";
+  EXPECT_EQ(after.statuses[1].remaining, Units(97));
+  EXPECT_EQ(after.statuses[1].more, Span{60s});
+  EXPECT_EQ(after.statuses[2].remaining, Units(47));
+  EXPECT_EQ(after.statuses[2].more, Span{1h});
+  EXPECT_EQ(after.statuses[3].remaining, Units(6));
+  EXPECT_EQ(after.statuses[3].more, Span{24h});
+  for (const LimitStatus& status : after.statuses) EXPECT_EQ(status.wait, std::nullopt);
 }
 
-TEST(Standings, HaveNothingMoreToTellOfALimitThatIsFull) {
+TEST(LimitStatuses, HaveNothingMoreToTellOfALimitThatIsFull) {
   Subject subject({fixed(5, 60s), sliding(100, 1h)});
   const After never = check(subject, 6, kToday);
   ASSERT_EQ(never.decision.outcome, Outcome::never);
-  for (const LimitStanding& standing : never.standings) {
-    EXPECT_EQ(standing.remaining, standing.quota);
-    EXPECT_EQ(standing.more, Span{});
-    EXPECT_EQ(standing.wait, std::nullopt) << "nobody need come again";
+  for (const LimitStatus& status : never.statuses) {
+    EXPECT_EQ(status.remaining, status.quota);
+    EXPECT_EQ(status.more, Span{});
+    EXPECT_EQ(status.wait, std::nullopt) << "nobody need come again";
   }
 }
 
-TEST(Standings, OfADenialTellWhoDeniesAndForHowLong) {
+TEST(LimitStatuses, OfADenialTellWhoDeniesAndForHowLong) {
   Subject subject({bucket(10, 10, 1s), fixed(8, 60s), sliding(100, 1h)});
   check(subject, 7, kToday);
   const After after = check(subject, 5, kToday);
   ASSERT_EQ(after.decision.outcome, Outcome::denied);
-  EXPECT_EQ(after.standings[0].wait, Span{200ms});
-  EXPECT_EQ(after.standings[0].remaining, Units(3));
-  EXPECT_EQ(after.standings[1].wait, Span{60s});
-  EXPECT_EQ(after.standings[1].wait, after.decision.wait) << "the longest is what the caller is told";
-  EXPECT_EQ(after.standings[2].wait, std::nullopt) << "this one has enough";
+  EXPECT_EQ(after.statuses[0].wait, Span{200ms});
+  EXPECT_EQ(after.statuses[0].remaining, Units(3));
+  EXPECT_EQ(after.statuses[1].wait, Span{60s});
+  EXPECT_EQ(after.statuses[1].wait, after.decision.wait) << "the longest is what the caller is told";
+  EXPECT_EQ(after.statuses[2].wait, std::nullopt) << "this one has enough";
 }
 
-TEST(Standings, CountARequestAsOneWhateverItCosts) {
+TEST(LimitStatuses, CountARequestAsOneWhateverItCosts) {
   Subject subject({per_request(fixed(2, 60s)), fixed(100, 60s)});
   const After after = check(subject, 50, kToday);
-  EXPECT_EQ(after.standings[0].remaining, Units(1));
-  EXPECT_EQ(after.standings[1].remaining, Units(50));
+  EXPECT_EQ(after.statuses[0].remaining, Units(1));
+  EXPECT_EQ(after.statuses[1].remaining, Units(50));
   check(subject, 1, kToday);
   const After denied = check(subject, 49, kToday);
-  EXPECT_EQ(denied.standings[0].wait, Span{60s});
-  EXPECT_EQ(denied.standings[1].wait, std::nullopt);
+  EXPECT_EQ(denied.statuses[0].wait, Span{60s});
+  EXPECT_EQ(denied.statuses[1].wait, std::nullopt);
 }
 
-TEST(Standings, OfACallThatTakesAPartAskForOneUnit) {
+TEST(LimitStatuses, OfACallThatTakesAPartAskForOneUnit) {
   Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
   check(subject, 10, kToday);
   const After after = check(subject, {.cost = Units(7), .mode = Mode::partial}, kToday);
   ASSERT_EQ(after.decision.outcome, Outcome::denied);
-  EXPECT_EQ(after.standings[0].wait, Span{100ms}) << "not the 700 ms of all seven";
-  EXPECT_EQ(after.standings[1].wait, std::nullopt);
+  EXPECT_EQ(after.statuses[0].wait, Span{100ms}) << "not the 700 ms of all seven";
+  EXPECT_EQ(after.statuses[1].wait, std::nullopt);
 }
 
-TEST(Standings, InDebtTellWhenItIsOver) {
+TEST(LimitStatuses, InDebtTellWhenItIsOver) {
   Subject subject(bucket(10, 10, 1s));
   const After after = check(subject, {.cost = Units(15), .mode = Mode::force}, kToday);
-  EXPECT_EQ(after.standings[0].remaining, kNoUnits);
-  EXPECT_EQ(after.standings[0].more, Span{600ms}) << "five units of debt, and one to be taken";
+  EXPECT_EQ(after.statuses[0].remaining, kNoUnits);
+  EXPECT_EQ(after.statuses[0].more, Span{600ms}) << "five units of debt, and one to be taken";
 }
 
-TEST(Standings, HaveNothingLeftUntilTheTurnOfWhoWaits) {
+TEST(LimitStatuses, HaveNothingLeftUntilTheTurnOfWhoWaits) {
   Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
   check(subject, 10, kToday);
   const Request waiting{.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s};
   const After granted = check(subject, waiting, kToday);
   ASSERT_EQ(granted.decision.outcome, Outcome::granted);
-  EXPECT_EQ(granted.standings[0].remaining, kNoUnits);
-  EXPECT_EQ(granted.standings[0].more, Span{600ms});
-  EXPECT_EQ(granted.standings[1].remaining, kNoUnits) << "nobody overtakes";
-  EXPECT_EQ(granted.standings[0].wait, std::nullopt);
+  EXPECT_EQ(granted.statuses[0].remaining, kNoUnits);
+  EXPECT_EQ(granted.statuses[0].more, Span{600ms});
+  EXPECT_EQ(granted.statuses[1].remaining, kNoUnits) << "nobody overtakes";
+  EXPECT_EQ(granted.statuses[0].wait, std::nullopt);
 
   const After denied = check(subject, 1, kToday);
   ASSERT_EQ(denied.decision.outcome, Outcome::denied);
-  EXPECT_EQ(denied.standings[0].wait, Span{600ms});
-  EXPECT_EQ(denied.standings[1].wait, Span{500ms}) << "it lets nobody pass before the turn either";
+  EXPECT_EQ(denied.statuses[0].wait, Span{600ms});
+  EXPECT_EQ(denied.statuses[1].wait, Span{500ms}) << "it lets nobody pass before the turn either";
 }
 
-TEST(Standings, OfACallThatMayWaitTellHowMuchTooLongItWouldBe) {
+TEST(LimitStatuses, OfACallThatMayWaitTellHowMuchTooLongItWouldBe) {
   Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
   check(subject, 10, kToday);
   const Request waiting{.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 300ms};
   const After after = check(subject, waiting, kToday);
   ASSERT_EQ(after.decision.outcome, Outcome::denied);
   EXPECT_EQ(after.decision.wait, Span{200ms});
-  EXPECT_EQ(after.standings[0].wait, Span{200ms});
-  EXPECT_EQ(after.standings[1].wait, std::nullopt);
+  EXPECT_EQ(after.statuses[0].wait, Span{200ms});
+  EXPECT_EQ(after.statuses[1].wait, std::nullopt);
 }
 
-TEST(Standings, OfACallThatMayWaitTakeWhatItMayWaitOffEachThatDenies) {
+TEST(LimitStatuses, OfACallThatMayWaitTakeWhatItMayWaitOffEachThatDenies) {
   Subject subject({bucket(10, 10, 1s), fixed(10, 2s), fixed(100, 60s)});
   check(subject, 10, kToday);
   const Request waiting{.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 300ms};
   const After after = check(subject, waiting, kToday);
   ASSERT_EQ(after.decision.outcome, Outcome::denied);
-  EXPECT_EQ(after.standings[0].wait, Span{200ms}) << "500 ms, of which it may wait for 300";
-  EXPECT_EQ(after.standings[1].wait, Span{1700ms});
-  EXPECT_EQ(after.standings[2].wait, std::nullopt);
+  EXPECT_EQ(after.statuses[0].wait, Span{200ms}) << "500 ms, of which it may wait for 300";
+  EXPECT_EQ(after.statuses[1].wait, Span{1700ms});
+  EXPECT_EQ(after.statuses[2].wait, std::nullopt);
 }
 
 // Behind a turn that is 500 ms away, a call that may wait for 550 ms would be told to wait for 600: all that keeps it is
 // 50 ms. Whoever comes again then is granted, so nobody may be told a later time.
-TEST(Standings, OfACallThatMayWaitBehindATurnDenyForNoLongerThanTheAnswerSays) {
+TEST(LimitStatuses, OfACallThatMayWaitBehindATurnDenyForNoLongerThanTheAnswerSays) {
   Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
   check(subject, 10, kToday);
   check(subject, {.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s}, kToday);
@@ -202,8 +203,8 @@ TEST(Standings, OfACallThatMayWaitBehindATurnDenyForNoLongerThanTheAnswerSays) {
   const After after = check(subject, waiting, kToday);
   ASSERT_EQ(after.decision.outcome, Outcome::denied);
   EXPECT_EQ(after.decision.wait, Span{50ms});
-  for (const LimitStanding& standing : after.standings) {
-    EXPECT_LE(standing.wait.value_or(Span{}), after.decision.wait) << standing.label;
+  for (const LimitStatus& status : after.statuses) {
+    EXPECT_LE(status.wait.value_or(Span{}), after.decision.wait) << status.label;
   }
 }
 
@@ -218,33 +219,33 @@ void expect_true(const Subject& subject, const After& after, const Request& requ
   const bool is_denied = after.decision.outcome == Outcome::denied;
   const Instant at = subject.turn().or_later(now);
   Span longest{};
-  for (std::size_t i = 0; i < after.standings.size(); ++i) {
-    const LimitStanding& standing = after.standings[i];
-    ASSERT_EQ(standing.label, subject.limits().label(i));
-    ASSERT_EQ(standing.quota, subject.limits()[i].size());
-    ASSERT_TRUE(kNoUnits <= standing.remaining && standing.remaining <= standing.quota);
-    ASSERT_GE(standing.more, Span{});
+  for (std::size_t i = 0; i < after.statuses.size(); ++i) {
+    const LimitStatus& status = after.statuses[i];
+    ASSERT_EQ(status.label, subject.limits().label(i));
+    ASSERT_EQ(status.quota, subject.limits()[i].size());
+    ASSERT_TRUE(kNoUnits <= status.remaining && status.remaining <= status.quota);
+    ASSERT_GE(status.more, Span{});
     if (at == now) {
-      ASSERT_EQ(standing.remaining, std::max(standing.quota - subject.used(i, now), kNoUnits));
+      ASSERT_EQ(status.remaining, std::max(status.quota - subject.used(i, now), kNoUnits));
     } else {
-      ASSERT_EQ(standing.remaining, kNoUnits) << "somebody waits for a turn";
+      ASSERT_EQ(status.remaining, kNoUnits) << "somebody waits for a turn";
     }
     // One unit more than remains: not a nanosecond before `more` is over, and then.
-    if (at == now && standing.remaining < standing.quota && now + standing.more <= kLatest) {
-      const Ask more{standing.remaining + kMinUnits, "somebody else"};
-      ASSERT_GT(standing.more, Span{});
-      ASSERT_FALSE(grants(subject, i, more, now + standing.more - 1ns)) << "limit " << i;
-      ASSERT_TRUE(grants(subject, i, more, now + standing.more)) << "limit " << i;
+    if (at == now && status.remaining < status.quota && now + status.more <= kLatest) {
+      const Ask more{status.remaining + kMinUnits, "somebody else"};
+      ASSERT_GT(status.more, Span{});
+      ASSERT_FALSE(grants(subject, i, more, now + status.more - 1ns)) << "limit " << i;
+      ASSERT_TRUE(grants(subject, i, more, now + status.more)) << "limit " << i;
     }
-    ASSERT_TRUE(standing.remaining < standing.quota || standing.more == Span{});
-    ASSERT_TRUE(is_denied || !standing.wait) << "who is not denied is denied by nobody";
-    if (!standing.wait) continue;
-    ASSERT_GT(*standing.wait, Span{});
-    longest = std::max(longest, *standing.wait);
+    ASSERT_TRUE(status.remaining < status.quota || status.more == Span{});
+    ASSERT_TRUE(is_denied || !status.wait) << "who is not denied is denied by nobody";
+    if (!status.wait) continue;
+    ASSERT_GT(*status.wait, Span{});
+    longest = std::max(longest, *status.wait);
     const Ask asked{subject.limits()[i].cost_of(request.mode == Mode::partial ? kMinUnits : request.cost), request.id};
-    if (at == now && request.mode != Mode::may_wait && now + *standing.wait <= kLatest) {
-      ASSERT_FALSE(grants(subject, i, asked, now + *standing.wait - 1ns)) << "limit " << i;
-      ASSERT_TRUE(grants(subject, i, asked, now + *standing.wait)) << "limit " << i;
+    if (at == now && request.mode != Mode::may_wait && now + *status.wait <= kLatest) {
+      ASSERT_FALSE(grants(subject, i, asked, now + *status.wait - 1ns)) << "limit " << i;
+      ASSERT_TRUE(grants(subject, i, asked, now + *status.wait)) << "limit " << i;
     }
   }
   // A call that may wait behind a turn has a test of its own.
@@ -253,7 +254,7 @@ void expect_true(const Subject& subject, const After& after, const Request& requ
   }
 }
 
-TEST(Standings, AreTrueOfAnyLimitsAfterAnyCall) {
+TEST(LimitStatuses, AreTrueOfAnyLimitsAfterAnyCall) {
   const std::uint64_t seed = test_seed();
   Random random(seed);
   for (std::uint64_t i = 0; i < test_steps() / 200; ++i) {

@@ -123,7 +123,7 @@ TEST(Limits, HaveTheNameOfAZoneAndItsRulesOrNeither) {
 TEST(Limits, AreWhatTheyWereMadeOf) {
   const std::vector specs = {bucket(20, 10, 1s, "burst"), per_request(aligned(5, 1h)), sliding(7, 1min)};
   const Limits limits = Limits::make(specs).value();
-  EXPECT_TRUE(limits.are(specs));
+  EXPECT_TRUE(limits.matches(specs));
   for (std::size_t i = 0; i < specs.size(); ++i) EXPECT_EQ(limits[i].spec(), specs[i]);
   EXPECT_EQ(limits.find("burst"), 0U);
   EXPECT_EQ(limits.find("fixed"), 1U);
@@ -133,15 +133,15 @@ TEST(Limits, AreWhatTheyWereMadeOf) {
 TEST(Limits, AreNotWhatDiffersInAnyPart) {
   const std::vector specs = {bucket(20, 10, 1s, "burst"), fixed(5, 1h)};
   const Limits limits = Limits::make(specs).value();
-  EXPECT_FALSE(limits.are(std::vector{specs[0]}));
-  EXPECT_FALSE(limits.are(std::vector{specs[1], specs[0]}));
-  EXPECT_FALSE(limits.are(std::vector{specs[0], specs[1], sliding(1, 1s)}));
+  EXPECT_FALSE(limits.matches(std::vector{specs[0]}));
+  EXPECT_FALSE(limits.matches(std::vector{specs[1], specs[0]}));
+  EXPECT_FALSE(limits.matches(std::vector{specs[0], specs[1], sliding(1, 1s)}));
   for (const LimitSpec& other : {bucket(21, 10, 1s, "burst"), bucket(20, 11, 1s, "burst"), bucket(20, 10, 2s, "burst"),
                                  bucket(20, 10, 1s), per_request(bucket(20, 10, 1s, "burst"))}) {
-    EXPECT_FALSE(limits.are(std::vector{other, specs[1]}));
+    EXPECT_FALSE(limits.matches(std::vector{other, specs[1]}));
   }
-  EXPECT_FALSE(limits.are(std::vector{specs[0], aligned(5, 1h)}));
-  EXPECT_FALSE(limits.are(std::vector{specs[0], sliding(5, 1h)}));
+  EXPECT_FALSE(limits.matches(std::vector{specs[0], aligned(5, 1h)}));
+  EXPECT_FALSE(limits.matches(std::vector{specs[0], sliding(5, 1h)}));
 }
 
 TEST(Limits, OutliveTheLabelsTheyWereMadeOf) {
@@ -352,9 +352,9 @@ TEST(CarriedStates, ChangeNothingUntilTheyAreMoved) {
   EXPECT_EQ(caller.check(3, kToday).outcome, Outcome::granted);
 }
 
-constexpr std::array kAlgorithms = {Algorithm::token_bucket, Algorithm::fixed_window,   Algorithm::sliding_log,
-                                    Algorithm::leaky_bucket, Algorithm::sliding_window, Algorithm::quota,
-                                    Algorithm::concurrent};
+constexpr std::array kAlgorithms = {
+    Algorithm::token_bucket,           Algorithm::fixed_window, Algorithm::sliding_window_log, Algorithm::leaky_bucket,
+    Algorithm::sliding_window_counter, Algorithm::quota,        Algorithm::concurrent};
 constexpr std::array<std::string_view, 5> kLabels = {"", "", "a", "b", "c"};
 
 LimitSpec random_limit(Random& random) {

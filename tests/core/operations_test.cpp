@@ -319,7 +319,7 @@ TEST(ARefund, PaysADebtFirst) {
   Subject caller(bucket(5, 5, 5s));
   caller.check(forced(9), kToday);
   EXPECT_EQ(caller.refund(3, kToday), Units(3));
-  EXPECT_EQ(caller.standing(kToday).wait, 1s);
+  EXPECT_EQ(caller.status(kToday).wait, 1s);
 }
 
 TEST(ARefund, SaysWhatOneLimitGotAtMost) {
@@ -378,8 +378,8 @@ TEST_P(AHold, ChargesWhatWasMissing) {
   caller_.reserve("a", 60, 1min, kToday);
   EXPECT_TRUE(caller_.settle("a", 130, kToday + 10s));
   EXPECT_EQ(used(10s), 130) << "into debt";
-  EXPECT_EQ(caller_.standing(kToday + 10s).remaining, kNoUnits);
-  EXPECT_GT(caller_.standing(kToday + 10s).wait, Span{});
+  EXPECT_EQ(caller_.status(kToday + 10s).remaining, kNoUnits);
+  EXPECT_GT(caller_.status(kToday + 10s).wait, Span{});
 }
 
 TEST_P(AHold, CanBeSettledOnlyOnce) {

@@ -646,9 +646,9 @@ inline std::unique_ptr<Model> model_of(const LimitSpec& spec) {
   switch (spec.algorithm) {
     case Algorithm::token_bucket: return std::make_unique<Bucket>(spec.size, spec.refill, spec.span, false);
     case Algorithm::fixed_window: return std::make_unique<Window>(spec.size, spec.span, spec.aligned);
-    case Algorithm::sliding_log: return std::make_unique<Log>(spec.size, spec.span);
+    case Algorithm::sliding_window_log: return std::make_unique<Log>(spec.size, spec.span);
     case Algorithm::leaky_bucket: return std::make_unique<Bucket>(spec.size, spec.refill, spec.span, true);
-    case Algorithm::sliding_window: return std::make_unique<TwoWindows>(spec.size, spec.span);
+    case Algorithm::sliding_window_counter: return std::make_unique<TwoWindows>(spec.size, spec.span);
     case Algorithm::quota: return std::make_unique<Calendar>(spec.size, spec.unit, spec.rules);
     case Algorithm::concurrent: return std::make_unique<Leases>(spec.size, spec.span);
   }
@@ -663,9 +663,9 @@ inline std::string name_of(Algorithm algorithm) {
   switch (algorithm) {
     case Algorithm::token_bucket: return "tokenbucket";
     case Algorithm::fixed_window: return "fixed";
-    case Algorithm::sliding_log: return "sliding";
+    case Algorithm::sliding_window_log: return "sliding";
     case Algorithm::leaky_bucket: return "leakybucket";
-    case Algorithm::sliding_window: return "sliding";
+    case Algorithm::sliding_window_counter: return "sliding";
     case Algorithm::quota: return "quota";
     case Algorithm::concurrent: return "concurrent";
   }
@@ -731,14 +731,14 @@ class Subject {
   }
 
   /// How the limits stand.
-  [[nodiscard]] Answer standing(Instant now) const {
+  [[nodiscard]] Answer status(Instant now) const {
     return seen_from(now, ask_all({kNoUnits, {}, true}, turn_after(now)));
   }
 
   /// A reservation of as much of an estimate as the limits can ever hold. If there is such a hold, it is that one.
   [[nodiscard]] Answer ask_to_reserve(const Request& request, Instant now) const {
     if (const Hold* hold = live_hold(request.id, now)) {
-      Answer answer = standing(now);
+      Answer answer = status(now);
       answer.decision.granted = hold->units;
       answer.decision.wait = Span{};
       return answer;

@@ -77,8 +77,8 @@ class SideBySide {
     expect(core_.perform(operation), oracle_.perform(operation), "found", moment);
     expect_refundable(moment);
     compare_memory(moment);
-    compare_verdict(standing_at_turn(core_.limits(), std::as_const(core_).cells(), core_.turn(), operation.at),
-                    oracle_.standing(operation.at), moment);
+    compare_verdict(status_at_turn(core_.limits(), std::as_const(core_).cells(), core_.turn(), operation.at),
+                    oracle_.status(operation.at), moment);
   }
 
   /// Both bring what is ahead of the clock back to it, which changes no answer of now.
@@ -151,7 +151,7 @@ class SideBySide {
   void compare_holds(const Moment& moment) {
     expect(core_.reservations().holds.size(), oracle_.holds().size(), "number of holds", moment);
     if (!agree_) return;
-    core_.reservations().holds.for_each([&](std::string_view id, const Roster::Member& hold) {
+    core_.reservations().holds.for_each([&](std::string_view id, const LeaseSet::Holder& hold) {
       const auto other = oracle_.holds().find(id);
       if (other == oracle_.holds().end()) return expect(true, false, "a hold", moment);
       expect(oracle::unix_ns(hold.end), oracle::unix_ns(other->second.end), "end of a hold", moment);
@@ -308,7 +308,7 @@ inline void expect_debt_ends(Subject& subject, Units cost, Instant now) {
   if (forced.outcome == Outcome::denied) return;  // there was no room
   ASSERT_EQ(forced.outcome, Outcome::granted);
   ASSERT_EQ(forced.granted, cost);
-  const Span debt = subject.standing(now).wait;
+  const Span debt = subject.status(now).wait;
   ASSERT_GE(forced.wait, debt) << "in a queue it may be more";
   ASSERT_LE(subject.used(0, now + debt), size) << "after the debt";
   ASSERT_EQ(debt > Span{}, subject.used(0, now) > size);

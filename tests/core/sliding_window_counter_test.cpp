@@ -17,11 +17,11 @@ namespace ratelimit::tests {
 namespace {
 
 // The counters are decided at compile time as well as at any other.
-constexpr SlidingWindow kTenPerMinute = *SlidingWindow::make(Units(10), 1min);
+constexpr SlidingWindowCounter kTenPerMinute = *SlidingWindowCounter::make(Units(10), 1min);
 
 constexpr auto with_ten_at(Instant now) {
-  SlidingWindow::State state;
-  SlidingWindow::apply(state, kTenPerMinute.decide(state, Ask{Units(10)}, now).change);
+  SlidingWindowCounter::State state;
+  SlidingWindowCounter::apply(state, kTenPerMinute.decide(state, Ask{Units(10)}, now).change);
   return state;
 }
 static_assert(kTenPerMinute.decide({}, Ask{Units(11)}, kToday).decision.outcome == Outcome::never);
@@ -29,9 +29,9 @@ static_assert(kTenPerMinute.used(with_ten_at(kToday), kToday + 1min - 1ns) == Un
 static_assert(kTenPerMinute.used(with_ten_at(kToday), kToday + 66s) == Units(9));
 static_assert(kTenPerMinute.decide(with_ten_at(kToday), Ask{}, kToday + 30s).decision.wait == 36s);
 static_assert(kTenPerMinute.idle_at(with_ten_at(kToday + 30s)) == kToday + 2min);
-static_assert(!SlidingWindow::make(Units(0), 1s));
+static_assert(!SlidingWindowCounter::make(Units(0), 1s));
 
-TEST(SlidingWindow, CountsWhatWasUsedBeforeByThePartThatItStillCovers) {
+TEST(SlidingWindowCounter, CountsWhatWasUsedBeforeByThePartThatItStillCovers) {
   Subject caller(approx(100, 60s));
   caller.check(80, kToday + 55s);
   EXPECT_EQ(caller.used(0, kToday + 60s), Units(80));
@@ -42,7 +42,7 @@ TEST(SlidingWindow, CountsWhatWasUsedBeforeByThePartThatItStillCovers) {
   EXPECT_EQ(caller.used(0, kToday + 180s), kNoUnits);
 }
 
-TEST(SlidingWindow, RoundsUpWhatCountsInPart) {
+TEST(SlidingWindowCounter, RoundsUpWhatCountsInPart) {
   Subject caller(approx(3, 60s));
   caller.check(1, kToday);
   EXPECT_EQ(caller.used(0, kToday + 120s - 1ns), Units(1));
@@ -50,7 +50,7 @@ TEST(SlidingWindow, RoundsUpWhatCountsInPart) {
   EXPECT_EQ(caller.idle_at(0), kToday + 120s);
 }
 
-TEST(SlidingWindow, SaysWhenEnoughHasSlidOutInThisWindowOrTheNext) {
+TEST(SlidingWindowCounter, SaysWhenEnoughHasSlidOutInThisWindowOrTheNext) {
   Subject caller(approx(10, 60s));
   caller.check(6, kToday);
   caller.check(6, kToday + 80s);
@@ -61,19 +61,19 @@ TEST(SlidingWindow, SaysWhenEnoughHasSlidOutInThisWindowOrTheNext) {
   EXPECT_EQ(caller.peek(Units(10), kToday + 80s).wait, 100s);
 }
 
-TEST(SlidingWindow, ForgetsWhatIsOlderThanTheWindowBefore) {
+TEST(SlidingWindowCounter, ForgetsWhatIsOlderThanTheWindowBefore) {
   Subject caller(approx(10, 60s));
   caller.check(10, kToday + 59s);
   EXPECT_EQ(caller.check(10, kToday + 120s).outcome, Outcome::granted);
 }
 
-TEST(SlidingWindow, EndsItsDebtAsItSlidesOut) {
+TEST(SlidingWindowCounter, EndsItsDebtAsItSlidesOut) {
   Subject caller(approx(10, 60s));
   EXPECT_EQ(caller.check({.cost = Units(40), .mode = Mode::force}, kToday).wait, 105s) << "three quarters of the next";
-  EXPECT_EQ(caller.standing(kToday + 90s).wait, 15s);
+  EXPECT_EQ(caller.status(kToday + 90s).wait, 15s);
 }
 
-TEST(SlidingWindow, CountsAWindowFromTheFutureInTheOneOfNow) {
+TEST(SlidingWindowCounter, CountsAWindowFromTheFutureInTheOneOfNow) {
   Subject caller(approx(10, 60s));
   caller.check(6, kToday);
   caller.check(3, kToday + 60s);
@@ -83,7 +83,7 @@ TEST(SlidingWindow, CountsAWindowFromTheFutureInTheOneOfNow) {
   EXPECT_EQ(caller.used(0, now + 90s), Units(5));
 }
 
-TEST(SlidingWindow, KeepsItsCountersWhenOnlyTheLimitChanges) {
+TEST(SlidingWindowCounter, KeepsItsCountersWhenOnlyTheLimitChanges) {
   Subject caller(approx(10, 60s));
   caller.check(10, kToday);
   caller.change({approx(4, 60s)}, kToday + 60s);
@@ -93,7 +93,7 @@ TEST(SlidingWindow, KeepsItsCountersWhenOnlyTheLimitChanges) {
   EXPECT_EQ(caller.peek(Units(10), kToday + 60s).outcome, Outcome::granted);
 }
 
-TEST(SlidingWindow, CountsWhatIsUsedAsOfNowWhenItBecomesExactOrTheOtherWayRound) {
+TEST(SlidingWindowCounter, CountsWhatIsUsedAsOfNowWhenItBecomesExactOrTheOtherWayRound) {
   Subject caller(approx(10, 60s));
   caller.check(8, kToday);
   caller.change({sliding(10, 60s)}, kToday + 75s);
@@ -102,15 +102,15 @@ TEST(SlidingWindow, CountsWhatIsUsedAsOfNowWhenItBecomesExactOrTheOtherWayRound)
   EXPECT_EQ(caller.used(0, kToday + 119s), Units(6));
 }
 
-TEST(SlidingWindow, GivesBackTheNewestUnitsButNotThoseChargedSince) {
-  const SlidingWindow limit = kTenPerMinute;
-  SlidingWindow::State state{kToday, 6, 4};
+TEST(SlidingWindowCounter, GivesBackTheNewestUnitsButNotThoseChargedSince) {
+  const SlidingWindowCounter limit = kTenPerMinute;
+  SlidingWindowCounter::State state{kToday, 6, 4};
   limit.give_back(state, Units(3), Units(2), kToday + 1s);
-  EXPECT_EQ(state, (SlidingWindow::State{kToday, 5, 2})) << "two are newer, two of this window, one of the last";
+  EXPECT_EQ(state, (SlidingWindowCounter::State{kToday, 5, 2})) << "two are newer, two of this window, one of the last";
   limit.give_back(state, Units(9), Units(4), kToday + 1s);
-  EXPECT_EQ(state, (SlidingWindow::State{kToday, 2, 2}));
+  EXPECT_EQ(state, (SlidingWindowCounter::State{kToday, 2, 2}));
   limit.give_back(state, Units(9), kNoUnits, kToday + 1s);
-  EXPECT_EQ(state, SlidingWindow::State{}) << "idle";
+  EXPECT_EQ(state, SlidingWindowCounter::State{}) << "idle";
 }
 
 // --- How far from exact it is ---
@@ -200,7 +200,7 @@ Arrivals worst(std::int64_t limit) {
   };
 }
 
-TEST(SlidingWindow, LetsLessThanTwiceTheLimitIntoAnyWindowAndNeverMoreThanTheLimitIntoItsOwn) {
+TEST(SlidingWindowCounter, LetsLessThanTwiceTheLimitIntoAnyWindowAndNeverMoreThanTheLimitIntoItsOwn) {
   // `measure` asserts it for each.
   for (const std::int64_t limit : {1, 2, 3, 10, 100, 1000}) {
     SCOPED_TRACE(limit);
@@ -216,20 +216,20 @@ TEST(SlidingWindow, LetsLessThanTwiceTheLimitIntoAnyWindowAndNeverMoreThanTheLim
   }
 }
 
-TEST(SlidingWindow, LetsOneLessThanTwiceTheLimitThroughAtWorst) {
+TEST(SlidingWindowCounter, LetsOneLessThanTwiceTheLimitThroughAtWorst) {
   for (const std::int64_t limit : {1, 2, 3, 10, 100, 1000}) {
     const Measured measured = measure(limit, kWindow, static_cast<std::size_t>(10 * limit + 100), worst(limit));
     EXPECT_EQ(measured.worst_window, Units(2 * limit - 1)) << "the bound is tight";
   }
 }
 
-TEST(SlidingWindow, LetsEvenCallsThroughThatStayBelowTheLimit) {
+TEST(SlidingWindowCounter, LetsEvenCallsThroughThatStayBelowTheLimit) {
   const Measured measured = measure(100, kWindow, 10'000, evenly(99));
   EXPECT_EQ(measured.total, Units(10'000));
   EXPECT_LE(measured.worst_window, Units(100));
 }
 
-TEST(SlidingWindow, LetsAboutAsMuchThroughAsTheExactLog) {
+TEST(SlidingWindowCounter, LetsAboutAsMuchThroughAsTheExactLog) {
   for (const std::int64_t percent : {101, 150, 200, 1000}) {
     const Measured measured = measure(100, kWindow, 20'000, evenly(percent));
     EXPECT_LE(measured.worst_window, Units(101)) << percent;
@@ -238,20 +238,20 @@ TEST(SlidingWindow, LetsAboutAsMuchThroughAsTheExactLog) {
   }
 }
 
-TEST(SlidingWindow, RefusesNumbersOutOfRange) {
-  EXPECT_TRUE(SlidingWindow::make(Units(1), 1ms));
-  EXPECT_TRUE(SlidingWindow::make(kMaxUnits, kMaxSpan));
-  EXPECT_FALSE(SlidingWindow::make(Units(0), 1s));
-  EXPECT_FALSE(SlidingWindow::make(kMaxUnits + Units(1), 1s));
-  EXPECT_FALSE(SlidingWindow::make(Units(1), 1ms - 1ns));
-  EXPECT_FALSE(SlidingWindow::make(Units(1), kMaxSpan + 1ns));
+TEST(SlidingWindowCounter, RefusesNumbersOutOfRange) {
+  EXPECT_TRUE(SlidingWindowCounter::make(Units(1), 1ms));
+  EXPECT_TRUE(SlidingWindowCounter::make(kMaxUnits, kMaxSpan));
+  EXPECT_FALSE(SlidingWindowCounter::make(Units(0), 1s));
+  EXPECT_FALSE(SlidingWindowCounter::make(kMaxUnits + Units(1), 1s));
+  EXPECT_FALSE(SlidingWindowCounter::make(Units(1), 1ms - 1ns));
+  EXPECT_FALSE(SlidingWindowCounter::make(Units(1), kMaxSpan + 1ns));
 }
 
-TEST(SlidingWindow, KeepsItsPromisesFromAnyState) { expect_promises_kept(Algorithm::sliding_window); }
+TEST(SlidingWindowCounter, KeepsItsPromisesFromAnyState) { expect_promises_kept(Algorithm::sliding_window_counter); }
 
-TEST(SlidingWindow, AgreesWithTheOracleOnARandomWalk) { walk(one_limit(Algorithm::sliding_window)); }
+TEST(SlidingWindowCounter, AgreesWithTheOracleOnARandomWalk) { walk(one_limit(Algorithm::sliding_window_counter)); }
 
-TEST(SlidingWindow, AgreesWithTheOracleInEverySmallWorld) {
+TEST(SlidingWindowCounter, AgreesWithTheOracleInEverySmallWorld) {
   for (const std::int64_t limit : {1, 2, 3}) {
     try_all(approx(limit, 1ms), {0ns, 1ns, 333'334ns, 1ms - 1ns, 1ms, -400us}, {1, 2}, 4);
   }

@@ -13,7 +13,7 @@
 namespace ratelimit::tests {
 namespace {
 
-TEST(SlidingLog, RefusesTheSixthOfFiveUntilTheFirstLeaves) {
+TEST(SlidingWindowLog, RefusesTheSixthOfFiveUntilTheFirstLeaves) {
   Subject caller(sliding(5, 64s));
   for (std::int64_t i = 0; i < 5; ++i) {
     const Decision decision = caller.check(1, kToday + i * 8s);
@@ -30,7 +30,7 @@ TEST(SlidingLog, RefusesTheSixthOfFiveUntilTheFirstLeaves) {
   EXPECT_EQ(caller.check(1, kToday + 64s).outcome, Outcome::denied);
 }
 
-TEST(SlidingLog, WaitsForAsManyGrantsAsTheCostNeeds) {
+TEST(SlidingWindowLog, WaitsForAsManyGrantsAsTheCostNeeds) {
   Subject caller(sliding(5, 64s));
   caller.check(2, kToday);
   caller.check(2, kToday + 8s);
@@ -42,7 +42,7 @@ TEST(SlidingLog, WaitsForAsManyGrantsAsTheCostNeeds) {
   EXPECT_EQ(caller.peek(Units(5), now).wait, 60s);
 }
 
-TEST(SlidingLog, RoundsTheTimeOfAGrantUpToItsGrid) {
+TEST(SlidingWindowLog, RoundsTheTimeOfAGrantUpToItsGrid) {
   // The largest of 1, 2, 5, 10, … ns up to 60 s / 2^26 = 894.07 ns.
   constexpr auto kGrid = 500ns;
   Subject caller(sliding(1, 60s));
@@ -51,7 +51,7 @@ TEST(SlidingLog, RoundsTheTimeOfAGrantUpToItsGrid) {
   EXPECT_EQ(caller.check(1, kToday + 60s + kGrid).reset, 60s);
 }
 
-TEST(SlidingLog, CountsAnEntryAtMostOne16MillionthOfItsWindowTooLong) {
+TEST(SlidingWindowLog, CountsAnEntryAtMostOne16MillionthOfItsWindowTooLong) {
   for (const Span window : {Span{1ms}, Span{1s}, Span{60s}, Span{1h}, Span{24h}, 365 * Span{24h}, kMaxSpan}) {
     for (const Span past : {0ns, 1ns, 7ns, 123'457ns}) {
       const Span counts = Subject(sliding(1, window)).check(1, kToday + past).reset;
@@ -61,21 +61,21 @@ TEST(SlidingLog, CountsAnEntryAtMostOne16MillionthOfItsWindowTooLong) {
   }
 }
 
-TEST(SlidingLog, IsExactForGrantsAtWholeMillisecondsInWindowsOfADay) {
+TEST(SlidingWindowLog, IsExactForGrantsAtWholeMillisecondsInWindowsOfADay) {
   for (const Span window : {Span{1s}, Span{60s}, Span{1h}, Span{24h}}) {
     EXPECT_EQ(Subject(sliding(1, window)).check(1, kToday + 1ms).reset, window);
   }
 }
 
-TEST(SlidingLog, HasAGridOfOneNanosecondInAWindowOfAnEighthOfASecond) {
+TEST(SlidingWindowLog, HasAGridOfOneNanosecondInAWindowOfAnEighthOfASecond) {
   // 2 * 2^26 ns are the least of which the second step of the grid is no coarser than it may be.
   EXPECT_EQ(Subject(sliding(1, Span{(1 << 27) - 1})).check(1, kToday + 1ns).reset, Span{(1 << 27) - 1});
   EXPECT_EQ(Subject(sliding(1, Span{1 << 27})).check(1, kToday + 1ns).reset, Span{(1 << 27) + 1});
 }
 
-TEST(SlidingLog, AllocatesNothingUntilItGrants) {
-  const SlidingLog limit = *SlidingLog::make(Units(5), 60s);
-  SlidingLog::State state;
+TEST(SlidingWindowLog, AllocatesNothingUntilItGrants) {
+  const SlidingWindowLog limit = *SlidingWindowLog::make(Units(5), 60s);
+  SlidingWindowLog::State state;
   EXPECT_EQ(limit.decide(state, Ask{Units(6)}, kToday).decision.outcome, Outcome::never);
   EXPECT_EQ(state.log(), nullptr);
   limit.apply(state, limit.decide(state, Ask{Units(5)}, kToday).change);
@@ -83,7 +83,7 @@ TEST(SlidingLog, AllocatesNothingUntilItGrants) {
   EXPECT_EQ(state.log()->size(), 1U) << "one entry, whatever it costs";
 }
 
-TEST(SlidingLog, CountsGrantsFromTheFutureAsOfNow) {
+TEST(SlidingWindowLog, CountsGrantsFromTheFutureAsOfNow) {
   Subject caller(sliding(5, 64s));
   caller.check(2, kToday);
   caller.check(2, kToday + 8s);
@@ -94,21 +94,21 @@ TEST(SlidingLog, CountsGrantsFromTheFutureAsOfNow) {
   EXPECT_EQ(caller.used(0, kToday - 24h + 64s), kNoUnits);
 }
 
-TEST(SlidingLog, GoesOnCountingAfterTheClockWasSteppedBack) {
+TEST(SlidingWindowLog, GoesOnCountingAfterTheClockWasSteppedBack) {
   Subject caller(sliding(10, 60s));
   for (const Span at : {100s, 50s, 60s, 61s}) caller.check(1, kToday + at);
   EXPECT_EQ(caller.used(0, kToday + 109s), Units(4));
   EXPECT_EQ(caller.used(0, kToday + 111s), Units(2));
 }
 
-TEST(SlidingLog, GoesOnCountingAfterTheClockWasSteppedBackBeyondWhatItForgot) {
+TEST(SlidingWindowLog, GoesOnCountingAfterTheClockWasSteppedBackBeyondWhatItForgot) {
   Subject caller(sliding(10, 60s));
   for (const Span at : {100s, 110s, 165s, 20s, 30s, 31s}) caller.check(1, kToday + at);
   EXPECT_EQ(caller.used(0, kToday + 79s), Units(5));
   EXPECT_EQ(caller.used(0, kToday + 81s), Units(2));
 }
 
-TEST(SlidingLog, KeepsItsGrantsWhenItsLimitChanges) {
+TEST(SlidingWindowLog, KeepsItsGrantsWhenItsLimitChanges) {
   Subject caller(sliding(5, 64s));
   for (std::int64_t i = 0; i < 5; ++i) caller.check(1, kToday + i * 8s);
   caller.change({sliding(2, 64s)}, kToday + 40s);
@@ -119,7 +119,7 @@ TEST(SlidingLog, KeepsItsGrantsWhenItsLimitChanges) {
   EXPECT_EQ(caller.peek(Units(2), kToday + 40s).wait, 24s);
 }
 
-TEST(SlidingLog, CountsWhatIsUsedAsOfNowWhenItsWindowChanges) {
+TEST(SlidingWindowLog, CountsWhatIsUsedAsOfNowWhenItsWindowChanges) {
   Subject caller(sliding(5, 64s));
   caller.check(4, kToday);
   caller.change({sliding(5, 32s)}, kToday + 16s);
@@ -141,11 +141,11 @@ Units granted_in(const std::vector<Grant>& grants, Instant from, Instant to) {
   return sum;
 }
 
-TEST(SlidingLog, NeverLetsMoreThanTheLimitIntoAnyWindowNorRefusesForLongerThanItMay) {
+TEST(SlidingWindowLog, NeverLetsMoreThanTheLimitIntoAnyWindowNorRefusesForLongerThanItMay) {
   const std::uint64_t seed = test_seed();
   Random random(seed);
   for (std::uint64_t step = 0; step < test_steps() / 4;) {
-    LimitSpec spec = random_spec(random, Algorithm::sliding_log);
+    LimitSpec spec = random_spec(random, Algorithm::sliding_window_log);
     spec.size = Units(random.between(1, 200));
     SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", from step " << step << " on, "
                                       << ::testing::PrintToString(spec));
@@ -179,7 +179,7 @@ void fill(Subject& caller) {
 }
 constexpr Span kLongWindow = 1h;
 
-TEST(SlidingLog, OfTheLargestSizeDeniesAndSaysUntilWhen) {
+TEST(SlidingWindowLog, OfTheLargestSizeDeniesAndSaysUntilWhen) {
   Subject caller(sliding(4'000'000'000, kLongWindow));
   fill(caller);
   const Instant now = kFullAt + kBetween;
@@ -193,13 +193,13 @@ TEST(SlidingLog, OfTheLargestSizeDeniesAndSaysUntilWhen) {
   EXPECT_EQ(caller.check(1, now + denied.wait + 1us).outcome, Outcome::denied) << "the next leaves a millisecond later";
 }
 
-TEST(SlidingLog, OfTheLargestSizeGrantsWhatNeedsNoEntryOfItsOwn) {
+TEST(SlidingWindowLog, OfTheLargestSizeGrantsWhatNeedsNoEntryOfItsOwn) {
   Subject caller(sliding(4'000'000'000, kLongWindow));
   fill(caller);
   EXPECT_EQ(caller.check(1000, kFullAt).outcome, Outcome::granted) << "at the time of the newest entry";
 }
 
-TEST(SlidingLog, OfTheLargestSizeHasNothingRemainingForAnyCall) {
+TEST(SlidingWindowLog, OfTheLargestSizeHasNothingRemainingForAnyCall) {
   Subject caller(sliding(4'000'000'000, kLongWindow));
   fill(caller);
   const Instant now = kFullAt + kBetween;
@@ -209,7 +209,7 @@ TEST(SlidingLog, OfTheLargestSizeHasNothingRemainingForAnyCall) {
   EXPECT_EQ(caller.peek(Units(4'000'000'001), now).remaining, kNoUnits);
 }
 
-TEST(SlidingLog, OfTheLargestSizeDeniesEvenForceUntilTheFirstEntryLeaves) {
+TEST(SlidingWindowLog, OfTheLargestSizeDeniesEvenForceUntilTheFirstEntryLeaves) {
   Subject caller(sliding(10, kLongWindow));
   for (std::uint32_t i = 0; i < kMaxLogEntries; ++i) {
     caller.check({.cost = Units(1), .mode = Mode::force}, kToday + i * kBetween);
@@ -223,7 +223,7 @@ TEST(SlidingLog, OfTheLargestSizeDeniesEvenForceUntilTheFirstEntryLeaves) {
   EXPECT_GT(caller.peek(Units(1), now).wait, denied.wait) << "who is not forced waits for the end of the debt";
 }
 
-TEST(SlidingLog, IsInDebtUntilEnoughEntriesHaveLeft) {
+TEST(SlidingWindowLog, IsInDebtUntilEnoughEntriesHaveLeft) {
   Subject caller(sliding(5, 64s));
   for (std::int64_t i = 0; i < 4; ++i) caller.check(1, kToday + i * 8s);
   const Decision decision = caller.check({.cost = Units(3), .mode = Mode::force}, kToday + 32s);
@@ -232,9 +232,9 @@ TEST(SlidingLog, IsInDebtUntilEnoughEntriesHaveLeft) {
   EXPECT_EQ(caller.check({.cost = Units(6), .mode = Mode::force}, kToday + 32s).wait, 64s) << "it is too much itself";
 }
 
-TEST(SlidingLog, GivesBackFromTheNewestEntriesOrFromThoseBeforeThem) {
-  const SlidingLog limit = *SlidingLog::make(Units(100), 64s);
-  SlidingLog::State state;
+TEST(SlidingWindowLog, GivesBackFromTheNewestEntriesOrFromThoseBeforeThem) {
+  const SlidingWindowLog limit = *SlidingWindowLog::make(Units(100), 64s);
+  SlidingWindowLog::State state;
   for (std::int64_t i = 0; i < 4; ++i) limit.apply(state, {kToday + i * 8s, Units(10)});
   const Instant now = kToday + 30s;
   limit.give_back(state, Units(5), Units(10), now);  // of the third
@@ -249,7 +249,7 @@ TEST(SlidingLog, GivesBackFromTheNewestEntriesOrFromThoseBeforeThem) {
   EXPECT_EQ(limit.idle_at(state), kEarliest) << "as if never used";
 }
 
-TEST(SlidingLog, GivesBackWhatIsOfAClockThatWasAheadAsOfNow) {
+TEST(SlidingWindowLog, GivesBackWhatIsOfAClockThatWasAheadAsOfNow) {
   Subject caller(sliding(9, 64s));
   caller.check(3, kToday);
   caller.check(4, kToday + 8s);
@@ -258,21 +258,21 @@ TEST(SlidingLog, GivesBackWhatIsOfAClockThatWasAheadAsOfNow) {
   EXPECT_EQ(caller.used(0, kToday - 24h + 64s), kNoUnits);
 }
 
-TEST(SlidingLog, RefusesNumbersOutOfRange) {
-  EXPECT_TRUE(SlidingLog::make(Units(1), 1ms));
-  EXPECT_TRUE(SlidingLog::make(Units(4'294'967'295), kMaxSpan));
-  EXPECT_FALSE(SlidingLog::make(Units(0), 1s));
-  EXPECT_FALSE(SlidingLog::make(Units(-1), 1s));
-  EXPECT_FALSE(SlidingLog::make(Units(4'294'967'296), 1s));
-  EXPECT_FALSE(SlidingLog::make(Units(1), 1ms - 1ns));
-  EXPECT_FALSE(SlidingLog::make(Units(1), kMaxSpan + 1ns));
+TEST(SlidingWindowLog, RefusesNumbersOutOfRange) {
+  EXPECT_TRUE(SlidingWindowLog::make(Units(1), 1ms));
+  EXPECT_TRUE(SlidingWindowLog::make(Units(4'294'967'295), kMaxSpan));
+  EXPECT_FALSE(SlidingWindowLog::make(Units(0), 1s));
+  EXPECT_FALSE(SlidingWindowLog::make(Units(-1), 1s));
+  EXPECT_FALSE(SlidingWindowLog::make(Units(4'294'967'296), 1s));
+  EXPECT_FALSE(SlidingWindowLog::make(Units(1), 1ms - 1ns));
+  EXPECT_FALSE(SlidingWindowLog::make(Units(1), kMaxSpan + 1ns));
 }
 
-TEST(SlidingLog, KeepsItsPromisesFromAnyState) { expect_promises_kept(Algorithm::sliding_log); }
+TEST(SlidingWindowLog, KeepsItsPromisesFromAnyState) { expect_promises_kept(Algorithm::sliding_window_log); }
 
-TEST(SlidingLog, AgreesWithTheOracleOnARandomWalk) { walk(one_limit(Algorithm::sliding_log)); }
+TEST(SlidingWindowLog, AgreesWithTheOracleOnARandomWalk) { walk(one_limit(Algorithm::sliding_window_log)); }
 
-TEST(SlidingLog, AgreesWithTheOracleInEverySmallWorld) {
+TEST(SlidingWindowLog, AgreesWithTheOracleInEverySmallWorld) {
   // A second has a grid of 5 ns, a millisecond one of 1 ns.
   constexpr Span kSecond = 1s;
   for (const std::int64_t limit : {1, 2, 3}) {

@@ -48,7 +48,7 @@ inline void PrintTo(const LimitSpec& spec, std::ostream* out) {
   } else {
     *out << spec.span.count() << "ns";
   }
-  if (spec.algorithm == Algorithm::sliding_window) *out << " APPROX";
+  if (spec.algorithm == Algorithm::sliding_window_counter) *out << " APPROX";
   *out << (spec.aligned ? " ALIGNED" : "") << (spec.per_request ? " PER REQUEST" : "");
   if (!spec.label.empty()) *out << " AS " << spec.label;
 }
@@ -102,12 +102,12 @@ inline LimitSpec aligned(std::int64_t limit, Span window, std::string_view label
 }
 inline LimitSpec sliding(std::int64_t limit, Span window, std::string_view label = {}) {
   LimitSpec spec = fixed(limit, window, label);
-  spec.algorithm = Algorithm::sliding_log;
+  spec.algorithm = Algorithm::sliding_window_log;
   return spec;
 }
 inline LimitSpec approx(std::int64_t limit, Span window, std::string_view label = {}) {
   LimitSpec spec = fixed(limit, window, label);
-  spec.algorithm = Algorithm::sliding_window;
+  spec.algorithm = Algorithm::sliding_window_counter;
   return spec;
 }
 inline LimitSpec leaky(std::int64_t capacity, std::int64_t leak, Span period, std::string_view label = {}) {
@@ -246,9 +246,7 @@ class Subject {
   bool settle(std::string_view id, std::int64_t actual, Instant now) {
     return perform({.kind = Operation::Kind::settle, .at = now, .units = Units(actual), .id = id});
   }
-  [[nodiscard]] Decision standing(Instant now) const {
-    return standing_at_turn(*limits_, cells(), turn(), now).decision;
-  }
+  [[nodiscard]] Decision status(Instant now) const { return status_at_turn(*limits_, cells(), turn(), now).decision; }
 
   /// Units that came back: the most of one limit.
   Units refund(std::int64_t units, Instant now) {

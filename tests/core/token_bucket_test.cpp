@@ -225,8 +225,8 @@ TEST(TokenBucket, IsExactInADebtOfMoreUnitsThan32BitsHold) {
     caller.check({.cost = kMaxUnits, .mode = Mode::force}, kToday);
     EXPECT_EQ(caller.used(0, kToday), kMaxUnits + kMaxUnits);
     const oracle::Exact parts = oracle::Exact(kMaxUnits.count()) * period.count();
-    EXPECT_EQ(caller.standing(kToday).wait, oracle::to_span(oracle::ceil_of(parts, refill)));
-    EXPECT_EQ(caller.standing(kToday).reset, oracle::to_span(oracle::ceil_of(2 * parts, refill)));
+    EXPECT_EQ(caller.status(kToday).wait, oracle::to_span(oracle::ceil_of(parts, refill)));
+    EXPECT_EQ(caller.status(kToday).reset, oracle::to_span(oracle::ceil_of(2 * parts, refill)));
     const Limits limits = Limits::make(std::vector{bucket(kMaxUnits.count(), refill, period)}).value();
     limits[0].visit([&caller]<class A>(const A& algorithm) {
       if constexpr (std::is_same_v<A, TokenBucket>) {

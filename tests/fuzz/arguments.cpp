@@ -97,7 +97,7 @@ constexpr Grammar kCommands[] = {
     {"RL.TOKENBUCKET", kOfShorthand, Algorithm::token_bucket},
     {"RL.LEAKYBUCKET", kOfShorthand, Algorithm::leaky_bucket},
     {"RL.FIXED", kOfShorthand, Algorithm::fixed_window},
-    {"RL.SLIDING", kOfShorthand, Algorithm::sliding_log},
+    {"RL.SLIDING", kOfShorthand, Algorithm::sliding_window_log},
     {"RL.QUOTA", kOfShorthand, Algorithm::quota},
     {"RL.CONCURRENT", kOfShorthand, Algorithm::concurrent},
 };
@@ -169,7 +169,7 @@ void require_valid_limits(const Grammar& command, const LimitSpecs& specs) {
   if (specs.empty()) return;
   const std::optional<Limits> limits = Limits::make(specs.span());
   require(limits.has_value() == labels_are_distinct(specs.span()), "only labels keep limits apart");
-  require(!limits || limits->are(specs.span()), "limits are those that were asked for");
+  require(!limits || limits->matches(specs.span()), "limits are those that were asked for");
 }
 
 const Grammar& command_of(std::string_view name) {

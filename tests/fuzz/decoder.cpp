@@ -41,7 +41,7 @@ Value::Pointer copy_of(const Value& value, LimitsPool& pool) {
 /// Does an operation as the module does it.
 void perform(Value::Pointer& value, const Operation& operation) {
   const bool reserves = operation.kind == Operation::Kind::reserve || operation.span > Span{};
-  if (reserves && value->reservations() == nullptr) value = value->move_to_more_room();
+  if (reserves && value->reservations() == nullptr) value = value->move_to_extra();
   value->subject().perform(operation);
 }
 
@@ -54,13 +54,13 @@ void require_sane_use(const Value& value, Instant now) {
       const Units used = algorithm.used(state, now);
       require(kNoUnits <= used && used <= most_used(limit, cell), "what is used is within the limit, and its debt");
       // As RL.INFO asks.
-      const Decision standing = algorithm.decide(state, Ask{kNoUnits, {}, true}, now).decision;
+      const Decision status = algorithm.decide(state, Ask{kNoUnits, {}, true}, now).decision;
       const Span longest = longest_span(limit, cell);
-      require_sane(standing, {.cost = kNoUnits, .mode = Mode::force}, longest);
-      require((standing.wait > Span{}) == (used > limit.size()), "a debt lasts, and nothing else");
-      require((standing.reset > Span{}) == (used > kNoUnits), "what is used comes back, and nothing else");
+      require_sane(status, {.cost = kNoUnits, .mode = Mode::force}, longest);
+      require((status.wait > Span{}) == (used > limit.size()), "a debt lasts, and nothing else");
+      require((status.reset > Span{}) == (used > kNoUnits), "what is used comes back, and nothing else");
       const Units left = std::max(limit.size() - used, kNoUnits);
-      require(standing.remaining == left || standing.remaining == kNoUnits, "what is not used remains, if it can be");
+      require(status.remaining == left || status.remaining == kNoUnits, "what is not used remains, if it can be");
     });
   }
 }
@@ -200,50 +200,50 @@ void try_definition(Value::Pointer value, std::string_view payload, LimitsPool& 
 }
 
 /// A table as it is: all that can be asked of it.
-void require_sound(Dense& dense, LimitsPool& pool) {
-  require(dense.table().is_valid(), "a table is in order");
+void require_sound(SubjectTable& subject_table, LimitsPool& pool) {
+  require(subject_table.hash_table().is_valid(), "a table is in order");
   std::size_t subjects = 0;
   std::optional<SubjectHash> before;
-  dense.table().for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
+  subject_table.hash_table().for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
     require(!before || *before < hash, "subjects come in the order of their hashes");
     before = hash;
     if (subjects++ < 2) require_safe(*Value::copy(subject), pool);
     return true;
   });
-  require(subjects == dense.table().size(), "and all of them come");
+  require(subjects == subject_table.hash_table().size(), "and all of them come");
 }
 
-std::string chunks_of(Dense& dense) {
+std::string chunks_of(SubjectTable& subject_table) {
   std::string all;
   std::optional<SubjectHash> from = SubjectHash::smallest();
-  while (from) all += dense.encoded_chunk(from);
+  while (from) all += subject_table.encoded_chunk(from);
   return all;
 }
 
 /// A chunk of the table of a value, read as a file is loaded; and what becomes of it under a definition and a sweep.
 void try_chunk(Value& value, std::string_view payload, LimitsPool& pool) {
-  Dense& dense = *dense_of(value);
-  const SharedLimits stored = dense.is_stored() ? value.shared_limits() : SharedLimits{};
+  SubjectTable& subject_table = *subject_table_of(value);
+  const SharedLimits stored = subject_table.is_stored() ? value.shared_limits() : SharedLimits{};
   std::optional<SubjectHash> last;
-  const bool is_read = dense.take_in(payload, stored, pool, last);
-  require_sound(dense, pool);
+  const bool is_read = subject_table.load_chunk(payload, stored, pool, last);
+  require_sound(subject_table, pool);
   if (!is_read) return;
-  const std::string chunks = chunks_of(dense);
+  const std::string chunks = chunks_of(subject_table);
   // What is longer than a chunk is written as several.
   if (chunks.size() < 65'536) require(chunks == payload, "a chunk is written to the bytes that it was read from");
 
-  const std::uint64_t digest = dense.digest();
-  const std::unique_ptr<Dense> copy = dense.copy();
+  const std::uint64_t digest = subject_table.digest();
+  const std::unique_ptr<SubjectTable> copy = subject_table.copy();
   require(copy->digest() == digest && chunks_of(*copy) == chunks, "a copy is the same");
   const Instant idle_at = kToday + std::chrono::hours{1};
-  const std::size_t before = copy->table().size();
-  const std::size_t forgotten = copy->table().sweep({SubjectHash::smallest(), SubjectHash::largest()}, idle_at);
-  require(copy->table().size() == before - forgotten, "who is idle is forgotten, and nobody else");
+  const std::size_t before = copy->hash_table().size();
+  const std::size_t forgotten = copy->hash_table().sweep({SubjectHash::smallest(), SubjectHash::largest()}, idle_at);
+  require(copy->hash_table().size() == before - forgotten, "who is idle is forgotten, and nobody else");
   require_sound(*copy, pool);
-  dense.table().redefine(value.shared_limits(), kToday);
-  dense.store(true);
-  require_sound(dense, pool);
-  require(dense.digest() == dense.copy()->digest(), "also after a definition");
+  subject_table.hash_table().redefine(value.shared_limits(), kToday);
+  subject_table.store(true);
+  require_sound(subject_table, pool);
+  require(subject_table.digest() == subject_table.copy()->digest(), "also after a definition");
 }
 
 /// What the payload may be beside a key that is one subject, and one that is more.
@@ -252,7 +252,7 @@ void try_payload(const Value& value, std::string_view bytes, std::string_view pa
   try_operation(copy_of(value, pool), payload, pool);
   try_definition(copy_of(value, pool), payload, pool);
   sweep_in(payload);
-  if (dense_of(value) == nullptr) return;
+  if (subject_table_of(value) == nullptr) return;
   const Value::Pointer again = decode_value(bytes, pool);
   require(again != nullptr, "what was read can be read again");
   try_chunk(*again, payload, pool);

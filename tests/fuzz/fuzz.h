@@ -83,9 +83,9 @@ inline Span full_span(const LimitSpec& spec) {
     case Algorithm::token_bucket:
     case Algorithm::leaky_bucket: return flow(spec, spec.size);
     // The exact log rounds times up to its grid.
-    case Algorithm::sliding_log: return spec.span + spec.span / (1 << 26);
+    case Algorithm::sliding_window_log: return spec.span + spec.span / (1 << 26);
     // What was used in one window counts up to the end of the next.
-    case Algorithm::sliding_window: return 2 * spec.span;
+    case Algorithm::sliding_window_counter: return 2 * spec.span;
     case Algorithm::quota: return kLongestCalendarWindow;
     case Algorithm::fixed_window:
     case Algorithm::concurrent: return spec.span;
@@ -100,7 +100,7 @@ inline Units most_used(const Limit& limit, const Cell& cell) {
     const auto& state = state_in(cell, algorithm);
     if constexpr (std::is_base_of_v<TokenBucket, A>) {
       return limit.size() + Units(state.debt);
-    } else if constexpr (std::is_same_v<A, SlidingWindow>) {
+    } else if constexpr (std::is_same_v<A, SlidingWindowCounter>) {
       return Units(std::int64_t{state.previous} + state.current);
     } else if constexpr (std::is_same_v<A, Concurrent>) {
       return state.leases() != nullptr ? state.leases()->units() : kNoUnits;

@@ -57,9 +57,9 @@ Span choose_span(Choices& choices) {
 
 LimitSpec choose_limit(Choices& choices) {
   LimitSpec spec;
-  spec.algorithm =
-      choices.one_of({Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_log, Algorithm::leaky_bucket,
-                      Algorithm::sliding_window, Algorithm::quota, Algorithm::concurrent});
+  spec.algorithm = choices.one_of({Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_window_log,
+                                   Algorithm::leaky_bucket, Algorithm::sliding_window_counter, Algorithm::quota,
+                                   Algorithm::concurrent});
   const std::uint8_t options = choices.byte();
   spec.per_request = (options & 1U) != 0;
   spec.aligned = (options & 2U) != 0 && spec.algorithm == Algorithm::fixed_window;
@@ -194,8 +194,8 @@ class Together {
     const Units actual = choices_.below(4) == 0 ? kNoUnits : choose_cost();
     may_be_in_debt_ = true;
     perform({.kind = Operation::Kind::settle, .at = now_, .units = actual, .id = id});
-    const Verdict standing = standing_at_turn(value_->limits(), value_->cells(), value_->subject().turn(), now_);
-    compare(standing, oracle_.standing(now_));
+    const Verdict status = status_at_turn(value_->limits(), value_->cells(), value_->subject().turn(), now_);
+    compare(status, oracle_.status(now_));
   }
 
   void give_back() {
@@ -282,13 +282,13 @@ class Together {
 
   static bool perform_on(Value::Pointer& value, const Operation& operation) {
     const bool reserves = operation.kind == Operation::Kind::reserve || operation.span > Span{};
-    if (reserves && value->reservations() == nullptr) value = value->move_to_more_room();
+    if (reserves && value->reservations() == nullptr) value = value->move_to_extra();
     return value->subject().perform(operation);
   }
 
   void follow(const SharedLimits& limits, CarriedStates& carried) {
     const bool is_reserved = value_->reservations() != nullptr && !value_->reservations()->empty();
-    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_more : Value::Room::for_states);
+    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_extra : Value::Room::for_states);
     carried.move_into(next->cells());
     if (is_reserved) *next->reservations() = std::move(*value_->reservations());
     value_ = std::move(next);
@@ -356,7 +356,7 @@ class Together {
     const Reservations* reservations = std::as_const(*value_).reservations();
     require_equal(reservations != nullptr ? reservations->holds.size() : 0, oracle_.holds().size(), "as many holds");
     if (reservations == nullptr) return;
-    reservations->holds.for_each([&](std::string_view id, const Roster::Member& hold) {
+    reservations->holds.for_each([&](std::string_view id, const LeaseSet::Holder& hold) {
       const auto other = oracle_.holds().find(id);
       require(other != oracle_.holds().end(), "the same holds");
       require_equal(oracle::unix_ns(hold.end), oracle::unix_ns(other->second.end), "until the same time");
@@ -382,7 +382,7 @@ class Together {
     // Leases that have ended are forgotten bit by bit; those that are not yet count again. And the last window of a
     // SLIDING with APPROX weighs more again, whatever was granted meanwhile.
     const bool is_approximate = std::any_of(specs_.begin(), specs_.end(), [](const LimitSpec& spec) {
-      return spec.algorithm == Algorithm::sliding_window;
+      return spec.algorithm == Algorithm::sliding_window_counter;
     });
     may_be_in_debt_ |= is_approximate || value_->limits().have_leases();
   }

@@ -240,7 +240,7 @@ TEST(Arguments, ReadEveryAlgorithm) {
   EXPECT_EQ(leaky.size, Units(20));
   EXPECT_EQ(leaky.refill, Units(7));
   EXPECT_EQ(leaky.span, seconds(60));
-  EXPECT_EQ(limit_of({"SLIDING", "5", "60s"}).algorithm, Algorithm::sliding_log);
+  EXPECT_EQ(limit_of({"SLIDING", "5", "60s"}).algorithm, Algorithm::sliding_window_log);
   const LimitSpec leases = limit_of({"concurrent", "5", "30s", "AS", "jobs", "per", "request"});
   EXPECT_EQ(leases.algorithm, Algorithm::concurrent);
   EXPECT_EQ(leases.span, seconds(30));
@@ -252,13 +252,13 @@ TEST(Arguments, ReadApproxWhereverItStandsBehindItsLimit) {
   for (const Words& words : {Words{"SLIDING", "5", "60s", "approx"}, Words{"SLIDING", "5", "60s", "AS", "a", "APPROX"},
                              Words{"SLIDING", "5", "60s", "COST", "2", "APPROX", "PER", "REQUEST"}}) {
     const LimitSpec spec = limit_of(words);
-    EXPECT_EQ(spec.algorithm, Algorithm::sliding_window);
+    EXPECT_EQ(spec.algorithm, Algorithm::sliding_window_counter);
     EXPECT_EQ(spec.span, seconds(60));
     EXPECT_TRUE(Limit::make(spec));
   }
   EXPECT_EQ(fault_of_check({"k", "SLIDING", "5", "60s", "APPROX", "APPROX"}),
             (Fault{Fault::Kind::repeated, Argument::approximate}));
-  EXPECT_EQ(fault_of(Algorithm::sliding_log, {"k", "5", "60s", "APPROX", "AS", "a", "APPROX"}),
+  EXPECT_EQ(fault_of(Algorithm::sliding_window_log, {"k", "5", "60s", "APPROX", "AS", "a", "APPROX"}),
             (Fault{Fault::Kind::repeated, Argument::approximate}));
 }
 
@@ -371,7 +371,7 @@ TEST(Arguments, KnowWhichOptionsACommandHas) {
 
 TEST(Arguments, TakeEveryOptionOfACallBehindAShorthand) {
   for (const Algorithm algorithm : {Algorithm::token_bucket, Algorithm::leaky_bucket, Algorithm::fixed_window,
-                                    Algorithm::sliding_log, Algorithm::quota, Algorithm::concurrent}) {
+                                    Algorithm::sliding_window_log, Algorithm::quota, Algorithm::concurrent}) {
     Words words{"RL.SHORTHAND", "k", "5"};
     if (is_bucket(algorithm)) words.emplace_back("5");
     words.emplace_back(algorithm == Algorithm::quota ? "DAY" : "60s");

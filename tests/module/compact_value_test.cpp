@@ -39,48 +39,48 @@ Value::Pointer charged(LimitsPool& pool, std::span<const LimitSpec> specs, Units
 /// A small value until the end of the scope; null if the value does not fit.
 class Made {
  public:
-  Made(const Value& value, const LimitsPool& pool) : pool_(pool), small_(SmallValue::make(value)) {}
+  Made(const Value& value, const LimitsPool& pool) : pool_(pool), compact_(CompactValue::make(value)) {}
   Made(const Made&) = delete;
   Made& operator=(const Made&) = delete;
   ~Made() {
-    if (small_ != nullptr) SmallValue::destroy(small_, pool_);
+    if (compact_ != nullptr) CompactValue::destroy(compact_, pool_);
   }
-  explicit operator bool() const { return small_ != nullptr; }
-  SmallValue* operator->() const { return small_; }
-  [[nodiscard]] const void* stored() const { return small_; }
+  explicit operator bool() const { return compact_ != nullptr; }
+  CompactValue* operator->() const { return compact_; }
+  [[nodiscard]] const void* stored() const { return compact_; }
 
  private:
   const LimitsPool& pool_;
-  SmallValue* small_;
+  CompactValue* compact_;
 };
 
-TEST(SmallValue, HoldsABucketAndItsCounters) {
+TEST(CompactValue, HoldsABucketAndItsCounters) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
   value->set_counters(5, 6);
   const Made small(*value, pool);
   ASSERT_TRUE(small);
-  const Value::Pointer grown = small->grown(pool);
+  const Value::Pointer grown = small->promoted(pool);
   EXPECT_EQ(grown->encoded(), value->encoded());
   EXPECT_EQ(&grown->limits(), &value->limits());
   EXPECT_EQ(grown->granted_calls(), 5U);
   EXPECT_EQ(grown->denied_calls(), 6U);
 }
 
-TEST(SmallValue, IsToldFromAValueByItsFirstByte) {
+TEST(CompactValue, IsToldFromAValueByItsFirstByte) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
   const Made small(*value, pool);
-  EXPECT_TRUE(SmallValue::is(small.stored()));
-  EXPECT_FALSE(SmallValue::is(value.get()));
+  EXPECT_TRUE(CompactValue::is(small.stored()));
+  EXPECT_FALSE(CompactValue::is(value.get()));
   EXPECT_EQ(&*AsValue(value.get(), pool), value.get());
   EXPECT_EQ(AsValue(small.stored(), pool)->encoded(), value->encoded());
 }
 
-TEST(SmallValue, IsNotMadeOfAnythingElse) {
+TEST(CompactValue, IsNotMadeOfAnythingElse) {
   LimitsPool pool;
-  for (const Algorithm algorithm :
-       {Algorithm::fixed_window, Algorithm::sliding_log, Algorithm::sliding_window, Algorithm::concurrent}) {
+  for (const Algorithm algorithm : {Algorithm::fixed_window, Algorithm::sliding_window_log,
+                                    Algorithm::sliding_window_counter, Algorithm::concurrent}) {
     EXPECT_FALSE(Made(*charged(pool, std::array{other(algorithm)}, Units(3)), pool));
   }
   LimitSpec queue = bucket(10, 7);
@@ -88,18 +88,18 @@ TEST(SmallValue, IsNotMadeOfAnythingElse) {
   EXPECT_FALSE(Made(*charged(pool, std::array{queue}, Units(3)), pool));
   EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7), other(Algorithm::fixed_window)}, Units(3)), pool));
   EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7)}, Units(13), true), pool)) << "a debt";
-  EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7)}, Units(3))->move_to_more_room(), pool)) << "may reserve";
+  EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7)}, Units(3))->move_to_extra(), pool)) << "may reserve";
 }
 
 // 4096 parts of a nanosecond fit into twelve bits. 10^9 nanoseconds and a prime have nothing in common.
-TEST(SmallValue, HasRoomForSoManyPartsOfANanosecond) {
+TEST(CompactValue, HasRoomForSoManyPartsOfANanosecond) {
   LimitsPool pool;
   EXPECT_TRUE(Made(*charged(pool, std::array{bucket(10, 4093, seconds(1))}, Units(3)), pool));
   EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 4099, seconds(1))}, Units(3)), pool));
   EXPECT_TRUE(Made(*charged(pool, std::array{bucket(10, 1'000'000, seconds(1))}, Units(3)), pool));
 }
 
-TEST(SmallValue, NeedsLimitsThatThePoolKeeps) {
+TEST(CompactValue, NeedsLimitsThatThePoolKeeps) {
   LimitsPool pool;
   std::vector<SharedLimits> held;
   for (std::int64_t capacity = 1; pool.size() < LimitsPool::kMostShared; ++capacity) {
@@ -109,26 +109,26 @@ TEST(SmallValue, NeedsLimitsThatThePoolKeeps) {
   EXPECT_FALSE(Made(*Value::create(pool.get(std::array{bucket(5'000, 1)})), pool));
 }
 
-TEST(SmallValue, KeepsItsLimitsInThePool) {
+TEST(CompactValue, KeepsItsLimitsInThePool) {
   LimitsPool pool;
   const LimitSpec spec = bucket(77, 1);
-  SmallValue* small = SmallValue::make(*charged(pool, std::array{spec}, Units(3)));
+  CompactValue* small = CompactValue::make(*charged(pool, std::array{spec}, Units(3)));
   const auto churn = [&pool] {
     for (std::int64_t capacity = 1000; capacity < 6000; ++capacity) {
       EXPECT_TRUE(pool.get(std::array{bucket(capacity, 1)}));
     }
   };
   churn();
-  EXPECT_TRUE(small->limits(pool)->are(std::array{spec}));
+  EXPECT_TRUE(small->limits(pool)->matches(std::array{spec}));
   const std::optional<LimitsNumber> number = small->limits(pool).number();
-  SmallValue::destroy(small, pool);
+  CompactValue::destroy(small, pool);
   churn();
   ASSERT_TRUE(number);
   const SharedLimits& later = pool[*number];
-  EXPECT_FALSE(later && later->are(std::array{spec})) << "nobody needs them any more";
+  EXPECT_FALSE(later && later->matches(std::array{spec})) << "nobody needs them any more";
 }
 
-TEST(SmallValue, CountsUpToItsLargestNumbers) {
+TEST(CompactValue, CountsUpToItsLargestNumbers) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
   value->set_counters((1U << 20U) - 2, (1U << 20U) - 2);
@@ -138,24 +138,24 @@ TEST(SmallValue, CountsUpToItsLargestNumbers) {
     small->count_call(Outcome::denied);
     small->count_call(Outcome::never);
   }
-  EXPECT_EQ(small->grown(pool)->granted_calls(), (1U << 20U) - 1);
-  EXPECT_EQ(small->grown(pool)->denied_calls(), (1U << 20U) - 1);
-  EXPECT_EQ(small->grown(pool)->encoded(), value->encoded()) << "counters leave the state alone";
+  EXPECT_EQ(small->promoted(pool)->granted_calls(), (1U << 20U) - 1);
+  EXPECT_EQ(small->promoted(pool)->denied_calls(), (1U << 20U) - 1);
+  EXPECT_EQ(small->promoted(pool)->encoded(), value->encoded()) << "counters leave the state alone";
   value->set_counters(std::numeric_limits<std::uint32_t>::max(), std::numeric_limits<std::uint32_t>::max());
-  EXPECT_EQ(Made(*value, pool)->grown(pool)->granted_calls(), (1U << 20U) - 1);
+  EXPECT_EQ(Made(*value, pool)->promoted(pool)->granted_calls(), (1U << 20U) - 1);
 }
 
-TEST(SmallValue, CopiesGoTheirOwnWays) {
+TEST(CompactValue, CopiesGoTheirOwnWays) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
   const Made small(*value, pool);
-  SmallValue* copy = small->copy(pool);
+  CompactValue* copy = small->copy(pool);
   small->set_state({kNow + seconds(5), 3, 0});
-  EXPECT_EQ(copy->grown(pool)->encoded(), value->encoded());
-  SmallValue::destroy(copy, pool);
+  EXPECT_EQ(copy->promoted(pool)->encoded(), value->encoded());
+  CompactValue::destroy(copy, pool);
 }
 
-TEST(SmallValue, DecidesAsAValueDoesForAsLongAsItFits) {
+TEST(CompactValue, DecidesAsAValueDoesForAsLongAsItFits) {
   LimitsPool pool;
   std::mt19937_64 random(1);
   for (const LimitSpec& spec : {bucket(10, 7), bucket(1'000'000, 97, seconds(3600)), bucket(3, 4093, seconds(1)),
@@ -176,9 +176,9 @@ TEST(SmallValue, DecidesAsAValueDoesForAsLongAsItFits) {
       apply(limits, value->cells(), expected);
       apply(limits, cell, verdict);
       const auto& state = cell[0].as<TokenBucket::State>();
-      ASSERT_TRUE(SmallValue::fits(state));
+      ASSERT_TRUE(CompactValue::fits(state));
       small->set_state(state);
-      ASSERT_EQ(small->grown(pool)->encoded(), value->encoded());
+      ASSERT_EQ(small->promoted(pool)->encoded(), value->encoded());
     }
   }
 }

@@ -56,7 +56,7 @@ std::string encoded(const Subject& subject) {
 
 using Contents = std::map<SubjectHash, std::string>;
 
-Contents contents_of(Table& table) {
+Contents contents_of(HashTable& table) {
   Contents contents;
   SubjectHash last = SubjectHash::smallest();
   table.for_each(SubjectHash::smallest(), [&](SubjectHash hash, const Subject& subject) {
@@ -73,14 +73,14 @@ void charge(const Subject& subject, Units cost, Instant now) {
 }
 
 /// So many subjects with these limits, each of which has used something.
-void fill(Table& table, const SharedLimits& limits, std::uint64_t first, std::uint64_t count) {
+void fill(HashTable& table, const SharedLimits& limits, std::uint64_t first, std::uint64_t count) {
   for (std::uint64_t i = first; i < first + count; ++i) {
     charge(table.insert(spread(i), limits), Units(1 + static_cast<std::int64_t>(i % 10)), kNow);
   }
 }
 
-/// Sweeps all, some subjects at a time, as housekeeping does.
-std::size_t sweep_in_steps(Table& table, std::optional<Instant> forget_idle_at, std::size_t subjects = 1000) {
+/// Sweeps all, some subjects at a time, as the background sweep does.
+std::size_t sweep_in_steps(HashTable& table, std::optional<Instant> forget_idle_at, std::size_t subjects = 1000) {
   std::size_t forgotten = 0;
   for (SubjectHash from = SubjectHash::smallest();;) {
     const HashRange range = table.range_from(from, subjects);
@@ -92,10 +92,10 @@ std::size_t sweep_in_steps(Table& table, std::optional<Instant> forget_idle_at, 
 }
 
 /// Forgets one subject, whenever it is idle.
-void forget(Table& table, SubjectHash hash) { table.sweep({hash, hash}, kLatest + 3 * kMaxSpan); }
+void forget(HashTable& table, SubjectHash hash) { table.sweep({hash, hash}, kLatest + 3 * kMaxSpan); }
 
 /// Moves each segment as the server does it: by a copy of its bytes.
-std::size_t move_all(Table& table) {
+std::size_t move_all(HashTable& table) {
   std::size_t moved = 0;
   for (std::size_t i = 0; table.relocate_piece(i,
                                                [&](void* memory) {
@@ -132,7 +132,7 @@ class Pair {
   enum class Hashes : std::uint8_t { spread, ascending, one_place, two_places };
 
   Pair(Random& random, LimitsPool& pool, Hashes hashes, std::size_t most_limits, std::uint64_t subjects)
-      : random_(random), pool_(pool), hashes_(hashes), subjects_(subjects), table_(std::make_unique<Table>()) {
+      : random_(random), pool_(pool), hashes_(hashes), subjects_(subjects), hash_table_(std::make_unique<HashTable>()) {
     for (SharedLimits& limits : palette_) limits = random_limits(most_limits);
   }
 
@@ -140,10 +140,11 @@ class Pair {
     now_ += Span{random_.one_in(3) ? random_.magnitude_between(1, Span{1h}.count()) : 0};
     switch (random_.below(40)) {
       case 0: return sweep(random_range());
-      case 1: return random_.one_in(30) ? sweep(kAll) : sweep(table_->range_from(random_hash(), random_.below(1000)));
+      case 1:
+        return random_.one_in(30) ? sweep(kAll) : sweep(hash_table_->range_from(random_hash(), random_.below(1000)));
       case 2: return random_.one_in(20) ? redefine() : check();
       case 3: return random_.one_in(100) ? copy() : check();
-      case 4: return random_.one_in(100) ? void(move_all(*table_)) : check();
+      case 4: return random_.one_in(100) ? void(move_all(*hash_table_)) : check();
       case 5:
       case 6: return follow();
       case 7: return put();
@@ -158,14 +159,14 @@ class Pair {
   }
 
   void compare_all() {
-    ASSERT_EQ(table_->size(), values_.size());
+    ASSERT_EQ(hash_table_->size(), values_.size());
     Contents expected;
     for (const auto& [hash, value] : values_) expected[hash] = value->encoded();
-    ASSERT_EQ(contents_of(*table_), expected);
-    ASSERT_TRUE(table_->is_valid());
+    ASSERT_EQ(contents_of(*hash_table_), expected);
+    ASSERT_TRUE(hash_table_->is_valid());
   }
 
-  [[nodiscard]] const Table& table() const { return *table_; }
+  [[nodiscard]] const HashTable& table() const { return *hash_table_; }
   [[nodiscard]] std::size_t redefinitions() const { return redefinitions_; }
   [[nodiscard]] std::size_t forgotten() const { return forgotten_; }
 
@@ -206,14 +207,14 @@ class Pair {
 
   void check() {
     const SubjectHash hash = random_hash();
-    std::optional<Subject> found = table_->find(hash);
+    std::optional<Subject> found = hash_table_->find(hash);
     Value::Pointer& value = values_[hash];
     ASSERT_EQ(found.has_value(), value != nullptr);
     if (!found) {
       const SharedLimits& limits = usual_limits();
-      const std::size_t size = table_->size();
-      found = table_->insert(hash, limits);
-      ASSERT_EQ(table_->size(), size + 1);
+      const std::size_t size = hash_table_->size();
+      found = hash_table_->insert(hash, limits);
+      ASSERT_EQ(hash_table_->size(), size + 1);
       value = Value::create(limits);
     }
     const Units cost(random_.between(1, 10));
@@ -229,11 +230,11 @@ class Pair {
 
   void follow() {
     const SubjectHash hash = random_hash();
-    const std::optional<Subject> found = table_->find(hash);
+    const std::optional<Subject> found = hash_table_->find(hash);
     if (!found) return;
     const SharedLimits& limits = usual_limits();
     Value::Pointer& value = values_[hash];
-    const Subject put = table_->put(hash, carry_over(*found, limits, now_));
+    const Subject put = hash_table_->put(hash, carry_over(*found, limits, now_));
     value = carry_over(value->subject(), limits, now_);
     ASSERT_EQ(encoded(put), value->encoded());
   }
@@ -242,18 +243,18 @@ class Pair {
     const SubjectHash hash = random_hash();
     Value::Pointer value = Value::create(usual_limits());
     charge(value->subject(), Units(random_.between(1, 10)), now_);
-    ASSERT_EQ(encoded(table_->put(hash, Value::copy(value->subject()))), value->encoded());
+    ASSERT_EQ(encoded(hash_table_->put(hash, Value::copy(value->subject()))), value->encoded());
     values_[hash] = std::move(value);
   }
 
   void reserve() {
     const SubjectHash hash = random_hash();
-    std::optional<Subject> found = table_->find(hash);
+    std::optional<Subject> found = hash_table_->find(hash);
     if (!found) return;
-    if (found->reservations() == nullptr) found = table_->put(hash, Value::take(*found));
+    if (found->reservations() == nullptr) found = hash_table_->put(hash, Value::take(*found));
     ASSERT_NE(found->reservations(), nullptr) << "there must be room now";
     Value::Pointer& value = values_[hash];
-    if (value->reservations() == nullptr) value = value->move_to_more_room();
+    if (value->reservations() == nullptr) value = value->move_to_extra();
     const Span span{random_.magnitude_between(kMinSpan.count(), Span{10h}.count())};
     const Operation::Kind kind =
         random_.one_of({Operation::Kind::reserve, Operation::Kind::charge, Operation::Kind::settle});
@@ -266,15 +267,15 @@ class Pair {
 
   void forget_one() {
     const SubjectHash hash = random_hash();
-    forget(*table_, hash);
+    forget(*hash_table_, hash);
     values_.erase(hash);
-    ASSERT_FALSE(table_->find(hash));
+    ASSERT_FALSE(hash_table_->find(hash));
   }
 
   void redefine() {
     ++redefinitions_;
     const SharedLimits& limits = palette_[random_.below(palette_.size())];
-    table_->redefine(limits, now_);
+    hash_table_->redefine(limits, now_);
     for (auto& [hash, value] : values_) {
       if (value->subject().any_hold_ended(now_)) value->subject().perform({.at = now_});
       value = carry_over(value->subject(), limits, now_);
@@ -284,33 +285,33 @@ class Pair {
   void sweep(const HashRange& range) {
     const std::optional<Instant> at =
         random_.one_in(3) ? std::nullopt : std::optional(now_ - Span{random_.magnitude_between(1, Span{24h}.count())});
-    const std::size_t forgotten = table_->sweep(range, at);
+    const std::size_t forgotten = hash_table_->sweep(range, at);
     const std::size_t expected = std::erase_if(values_, [&](const auto& entry) {
       return at && range.contains(entry.first) && entry.second->idle_at() <= *at;
     });
     ASSERT_EQ(forgotten, expected);
     forgotten_ += forgotten;
-    ASSERT_EQ(table_->size(), values_.size());
+    ASSERT_EQ(hash_table_->size(), values_.size());
   }
 
   void copy() {
-    table_ = std::make_unique<Table>(*table_);
-    ASSERT_TRUE(table_->is_valid());
+    hash_table_ = std::make_unique<HashTable>(*hash_table_);
+    ASSERT_TRUE(hash_table_->is_valid());
   }
 
   void look_for_room() {
     const SubjectHash hash = random_hash();
-    const std::optional<HashRange> range = table_->crowded(hash);
+    const std::optional<HashRange> range = hash_table_->crowded(hash);
     ASSERT_TRUE(!range || range->contains(hash));
     if (values_.contains(hash)) return;
     const SharedLimits& limits = usual_limits();
-    table_->insert(hash, limits);
+    hash_table_->insert(hash, limits);
     values_[hash] = Value::create(limits);
   }
 
   void compare(SubjectHash hash) {
     const auto value = values_.find(hash);
-    const std::optional<Subject> subject = table_->find(hash);
+    const std::optional<Subject> subject = hash_table_->find(hash);
     ASSERT_EQ(subject.has_value(), value != values_.end());
     ASSERT_TRUE(!subject || encoded(*subject) == value->second->encoded());
   }
@@ -319,7 +320,7 @@ class Pair {
   LimitsPool& pool_;
   Hashes hashes_;
   std::uint64_t subjects_;
-  std::unique_ptr<Table> table_;
+  std::unique_ptr<HashTable> hash_table_;
   std::map<SubjectHash, Value::Pointer> values_;
   std::array<SharedLimits, 4> palette_;
   std::size_t usual_ = 0;
@@ -353,36 +354,36 @@ void walk(Pair::Hashes hashes, std::size_t most_limits, std::uint64_t subjects) 
   EXPECT_GT(largest, subjects / 4) << "the walk is to be among many";
 }
 
-TEST(Table, DoesWhatAMapOfValuesDoes) { walk(Pair::Hashes::spread, 1, 2'000); }
-TEST(Table, DoesSoWithListsOfLimits) { walk(Pair::Hashes::spread, 8, 1'000); }
-TEST(Table, DoesSoWithFewSubjects) { walk(Pair::Hashes::spread, 3, 12); }
-TEST(Table, DoesSoWithHashesInARow) { walk(Pair::Hashes::ascending, 2, 1'000); }
-TEST(Table, DoesSoWithHashesInOnePlace) { walk(Pair::Hashes::one_place, 2, 1'000); }
-TEST(Table, DoesSoWithHashesInTwoPlaces) { walk(Pair::Hashes::two_places, 2, 1'000); }
+TEST(HashTable, DoesWhatAMapOfValuesDoes) { walk(Pair::Hashes::spread, 1, 2'000); }
+TEST(HashTable, DoesSoWithListsOfLimits) { walk(Pair::Hashes::spread, 8, 1'000); }
+TEST(HashTable, DoesSoWithFewSubjects) { walk(Pair::Hashes::spread, 3, 12); }
+TEST(HashTable, DoesSoWithHashesInARow) { walk(Pair::Hashes::ascending, 2, 1'000); }
+TEST(HashTable, DoesSoWithHashesInOnePlace) { walk(Pair::Hashes::one_place, 2, 1'000); }
+TEST(HashTable, DoesSoWithHashesInTwoPlaces) { walk(Pair::Hashes::two_places, 2, 1'000); }
 
 // ---- Memory
 
-TEST(Table, GrowsAndShrinksBackToWhereItBegan) {
+TEST(HashTable, GrowsAndShrinksBackToWhereItBegan) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   const std::size_t bytes = table.bytes();
   const std::size_t pieces = table.pieces();
   fill(table, pool.get({&kBucket, 1}), 0, 100'000);
   EXPECT_EQ(table.size(), 100'000U);
   EXPECT_TRUE(table.is_valid());
-  EXPECT_GT(table.entries(), 256U);
+  EXPECT_GT(table.directory_size(), 256U);
   for (std::uint64_t i = 0; i < 100'000; ++i) forget(table, spread(i));
   EXPECT_EQ(table.size(), 0U);
   EXPECT_EQ(sweep_in_steps(table, std::nullopt), 0U);
   EXPECT_TRUE(table.is_valid());
   EXPECT_EQ(table.bytes(), bytes);
   EXPECT_EQ(table.pieces(), pieces);
-  EXPECT_EQ(table.entries(), 1U);
+  EXPECT_EQ(table.directory_size(), 1U);
 }
 
-TEST(Table, ShrinksAsItsSubjectsAreForgotten) {
+TEST(HashTable, ShrinksAsItsSubjectsAreForgotten) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   const std::size_t bytes = table.bytes();
   fill(table, pool.get({&kBucket, 1}), 0, 100'000);
   const std::size_t most = table.bytes();
@@ -396,21 +397,21 @@ TEST(Table, ShrinksAsItsSubjectsAreForgotten) {
   EXPECT_EQ(table.bytes(), bytes);
 }
 
-TEST(Table, ShrinksWhereThereIsNothingToBeMerged) {
+TEST(HashTable, ShrinksWhereThereIsNothingToBeMerged) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   fill(table, pool.get({&kBucket, 1}), 0, 200);
-  EXPECT_EQ(table.entries(), 1U);
+  EXPECT_EQ(table.directory_size(), 1U);
   const std::size_t most = table.bytes();
   for (std::uint64_t i = 0; i < 150; ++i) forget(table, spread(i));
   EXPECT_LT(table.bytes(), most / 3);
   EXPECT_TRUE(table.is_valid());
 }
 
-TEST(Table, KeepsASubjectInLessThanThirtyBytes) {
+TEST(HashTable, KeepsASubjectInLessThanThirtyBytes) {
   LimitsPool pool;
   const SharedLimits limits = pool.get({&kBucket, 1});
-  Table table;
+  HashTable table;
   std::uint64_t subjects = 0;
   std::size_t bytes_each = 0;  // in hundredths
   std::size_t samples = 0;
@@ -423,27 +424,27 @@ TEST(Table, KeepsASubjectInLessThanThirtyBytes) {
   EXPECT_TRUE(table.is_valid());
 }
 
-TEST(Table, OfAFewSubjectsIsSmall) {
+TEST(HashTable, OfAFewSubjectsIsSmall) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   EXPECT_LE(table.bytes(), 160U);
   fill(table, pool.get({&kBucket, 1}), 0, 10);
   EXPECT_LE(table.bytes(), 10U * 50);
 }
 
-TEST(Table, KeepsItsDirectorySmallWhateverTheHashes) {
+TEST(HashTable, KeepsItsDirectorySmallWhateverTheHashes) {
   LimitsPool pool;
   const SharedLimits limits = pool.get({&kBucket, 1});
   constexpr std::uint64_t kSubjects = 20'000;
   const auto entries_with = [&](auto hash_of) {
-    Table table;
+    HashTable table;
     for (std::uint64_t i = 0; i < kSubjects; ++i) table.insert(hash_of(i), limits);
     EXPECT_TRUE(table.is_valid());
     for (std::uint64_t i = 0; i < kSubjects; ++i) EXPECT_TRUE(table.find(hash_of(i)));
     EXPECT_FALSE(table.find(SubjectHash::largest()));
     EXPECT_FALSE(table.find(SubjectHash::smallest()));
     EXPECT_LE(table.bytes(), kSubjects * 50);
-    return table.entries();
+    return table.directory_size();
   };
   EXPECT_LE(entries_with([](std::uint64_t i) { return spread(i); }), kSubjects / 64);
   EXPECT_LE(entries_with([](std::uint64_t i) { return SubjectHash::of(4 + 2 * i); }), kSubjects / 4);
@@ -459,15 +460,15 @@ TEST(Table, KeepsItsDirectorySmallWhateverTheHashes) {
 }
 
 /// Adds new subjects, a chunk at a time, as a file brings them. False as soon as the table refuses some.
-bool load(Table& table, const SharedLimits& limits, std::span<const SubjectHash> hashes) {
+bool load(HashTable& table, const SharedLimits& limits, std::span<const SubjectHash> hashes) {
   constexpr std::size_t kChunk = 3000;
   for (std::size_t begin = 0; begin < hashes.size(); begin += kChunk) {
-    std::vector<Newcomer> newcomers;
+    std::vector<Entry> entries;
     for (const SubjectHash hash : hashes.subspan(begin, std::min(kChunk, hashes.size() - begin))) {
-      newcomers.push_back({hash, Value::create(limits)});
-      charge(newcomers.back().value->subject(), Units(1 + static_cast<std::int64_t>(hash.word() % 9)), kNow);
+      entries.push_back({hash, Value::create(limits)});
+      charge(entries.back().value->subject(), Units(1 + static_cast<std::int64_t>(hash.word() % 9)), kNow);
     }
-    if (!table.put_new(newcomers)) return false;
+    if (!table.put_new(entries)) return false;
   }
   return table.spread();
 }
@@ -478,27 +479,27 @@ std::vector<SubjectHash> in_a_row(std::size_t count) {
   return hashes;
 }
 
-TEST(Table, IsTheSameIfItsSubjectsComeInOrderAndManyAtATime) {
+TEST(HashTable, IsTheSameIfItsSubjectsComeInOrderAndManyAtATime) {
   LimitsPool pool;
   const SharedLimits limits = pool.get(std::array{kBucket, kLog});
   std::vector<SubjectHash> hashes;
   for (std::uint64_t i = 0; i < 50'000; ++i) hashes.push_back(spread(i));
   std::sort(hashes.begin(), hashes.end());
-  Table one_by_one;
+  HashTable one_by_one;
   for (const SubjectHash hash : hashes) {
     charge(one_by_one.insert(hash, limits), Units(1 + static_cast<std::int64_t>(hash.word() % 9)), kNow);
   }
-  Table at_a_time;
+  HashTable at_a_time;
   ASSERT_TRUE(load(at_a_time, limits, hashes));
   EXPECT_TRUE(at_a_time.is_valid());
   EXPECT_EQ(contents_of(at_a_time), contents_of(one_by_one));
   EXPECT_LE(at_a_time.bytes(), one_by_one.bytes() * 11 / 10);
 }
 
-TEST(Table, TakesNewSubjectsBetweenThoseThatAreThere) {
+TEST(HashTable, TakesNewSubjectsBetweenThoseThatAreThere) {
   LimitsPool pool;
   const SharedLimits limits = pool.get(std::array{kBucket});
-  Table table;
+  HashTable table;
   fill(table, limits, 0, 2'000);
   Value::Pointer other = Value::create(pool.get(std::array{kWindow}));
   table.put(spread(2'000), std::move(other));
@@ -513,25 +514,25 @@ TEST(Table, TakesNewSubjectsBetweenThoseThatAreThere) {
   for (const auto& [hash, bytes] : before) EXPECT_EQ(after[hash], bytes);
 }
 
-TEST(Table, TakesSomeHashesThatAreAlikeFromAFileAndRefusesMany) {
+TEST(HashTable, TakesSomeHashesThatAreAlikeFromAFileAndRefusesMany) {
   LimitsPool pool;
   const SharedLimits limits = pool.get(std::array{kBucket});
-  Table some;
+  HashTable some;
   EXPECT_TRUE(load(some, limits, in_a_row(8'000)));
   EXPECT_TRUE(some.is_valid());
-  Table many;
+  HashTable many;
   EXPECT_FALSE(load(many, limits, in_a_row(100'000)));
   EXPECT_TRUE(many.is_valid());
   // A million would take minutes if nobody stopped them.
-  Table very_many;
+  HashTable very_many;
   EXPECT_FALSE(load(very_many, limits, in_a_row(1'000'000)));
   EXPECT_LT(very_many.size(), 500'000U);
 }
 
-TEST(Table, KnowsWhatItsSubjectsKeepElsewhere) {
+TEST(HashTable, KnowsWhatItsSubjectsKeepElsewhere) {
   LimitsPool pool;
   const SharedLimits logs = pool.get({&kLog, 1});
-  Table table;
+  HashTable table;
   EXPECT_EQ(table.bytes_behind_sampled(), 0U);
   fill(table, pool.get({&kBucket, 1}), 0, 10);
   EXPECT_EQ(table.bytes_behind_sampled(), 0U) << "a bucket is all in its cell";
@@ -549,36 +550,36 @@ TEST(Table, KnowsWhatItsSubjectsKeepElsewhere) {
   EXPECT_EQ(table.bytes_behind_sampled(), bytes);
   EXPECT_EQ(table.pieces(), pieces);
 
-  Table large;
+  HashTable large;
   fill(large, logs, 0, 20'000);
-  const std::size_t each = large.find(spread(0))->cells()[0].as<SlidingLog::State>().heap_bytes();
+  const std::size_t each = large.find(spread(0))->cells()[0].as<SlidingWindowLog::State>().heap_bytes();
   EXPECT_NEAR(static_cast<double>(large.bytes_behind_sampled()), 20'000.0 * static_cast<double>(each),
               0.01 * 20'000.0 * static_cast<double>(each));
   EXPECT_GT(large.pieces(), 40'000U);
 }
 
-TEST(Table, SurvivesThatItsMemoryIsMoved) {
+TEST(HashTable, SurvivesThatItsMemoryIsMoved) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   fill(table, pool.get({&kWindow, 1}), 0, 5'000);
   const Contents before = contents_of(table);
   EXPECT_EQ(move_all(table), table.pieces() - 1) << "each segment once, not the directory";
-  EXPECT_LT(table.pieces() - 1, table.entries()) << "several entries lead to some";
+  EXPECT_LT(table.pieces() - 1, table.directory_size()) << "several entries lead to some";
   EXPECT_TRUE(table.is_valid());
   EXPECT_EQ(contents_of(table), before);
-  EXPECT_FALSE(table.relocate_piece(table.entries(), [](void*) -> void* { return nullptr; }));
+  EXPECT_FALSE(table.relocate_piece(table.directory_size(), [](void*) -> void* { return nullptr; }));
   EXPECT_TRUE(table.relocate_piece(0, [](void*) -> void* { return nullptr; })) << "it may stay where it is";
   EXPECT_EQ(contents_of(table), before);
 }
 
-TEST(Table, IsCopiedWithAllThatIsStillToBeDone) {
+TEST(HashTable, IsCopiedWithAllThatIsStillToBeDone) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   fill(table, pool.get({&kLog, 1}), 0, 3'000);
   table.put(spread(7), Value::take(*table.find(spread(7))))
       .perform({.kind = Operation::Kind::reserve, .at = kNow, .units = Units(1), .span = 100s, .id = "hold"});
   table.redefine(pool.get({&kSmallBucket, 1}), kNow + 1s);
-  const auto copy = std::make_unique<Table>(table);
+  const auto copy = std::make_unique<HashTable>(table);
   EXPECT_TRUE(copy->has_pending_changes());
   EXPECT_EQ(copy->size(), table.size());
   const Contents before = contents_of(table);
@@ -591,20 +592,20 @@ TEST(Table, IsCopiedWithAllThatIsStillToBeDone) {
   EXPECT_EQ(contents_of(table), before) << "a copy shares nothing that changes";
 }
 
-TEST(Table, MayEndInAnotherThread) {
+TEST(HashTable, MayEndInAnotherThread) {
   LimitsPool pool;
-  auto table = std::make_unique<Table>();
+  auto table = std::make_unique<HashTable>();
   fill(*table, pool.get({&kLog, 1}), 0, 1'000);
   std::thread([&table] { table.reset(); }).join();
   EXPECT_EQ(table, nullptr);
 }
 
-// ---- Who is kept apart
+// ---- Who is kept out of line
 
-TEST(Table, TakesInWhoNeedNotBeKeptApart) {
+TEST(HashTable, TakesInWhoNeedNotBeKeptApart) {
   LimitsPool pool;
   const SharedLimits limits = pool.get({&kBucket, 1});
-  Table table;
+  HashTable table;
   fill(table, limits, 0, 10);
   const Contents before = contents_of(table);
   const Subject roomy = table.put(spread(3), Value::take(*table.find(spread(3))));
@@ -616,9 +617,9 @@ TEST(Table, TakesInWhoNeedNotBeKeptApart) {
   EXPECT_EQ(contents_of(table), before);
 }
 
-TEST(Table, KeepsApartWhoHasReserved) {
+TEST(HashTable, KeepsApartWhoHasReserved) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   fill(table, pool.get({&kBucket, 1}), 0, 10);
   table.put(spread(3), Value::take(*table.find(spread(3))))
       .perform({.kind = Operation::Kind::reserve, .at = kNow, .units = Units(1), .span = 100s, .id = "hold"});
@@ -630,11 +631,11 @@ TEST(Table, KeepsApartWhoHasReserved) {
   EXPECT_EQ(table.sweep(kAll, kNow + 100s), 1U);
 }
 
-TEST(Table, HasTheLimitsOfMost) {
+TEST(HashTable, HasTheLimitsOfMost) {
   LimitsPool pool;
   const SharedLimits old_limits = pool.get({&kBucket, 1});
   const SharedLimits new_limits = pool.get(std::array{kWindow, kBucket});
-  Table table;
+  HashTable table;
   fill(table, old_limits, 0, 20);
   const auto follow = [&](std::uint64_t first, std::uint64_t last) {
     for (std::uint64_t i = first; i < last; ++i) {
@@ -651,11 +652,11 @@ TEST(Table, HasTheLimitsOfMost) {
   EXPECT_EQ(follow(12, 20), 0U);
 }
 
-TEST(Table, TakesTheLimitsOfTheNextWhenNobodyIsLeft) {
+TEST(HashTable, TakesTheLimitsOfTheNextWhenNobodyIsLeft) {
   LimitsPool pool;
   const SharedLimits one = pool.get({&kBucket, 1});
   const SharedLimits three = pool.get(std::array{kWindow, kBucket, kLog});
-  Table table;
+  HashTable table;
   for (const SharedLimits& limits : {one, three, one}) {
     charge(table.insert(spread(1), limits), Units(1), kNow);
     EXPECT_EQ(table.pieces(), limits->size() == 1 ? 2U : 2U + 2U) << "nobody is kept apart, though a log is";
@@ -667,8 +668,8 @@ TEST(Table, TakesTheLimitsOfTheNextWhenNobodyIsLeft) {
 // ---- Limits that change
 
 /// A table with subjects of all kinds, to which the same is done each time.
-std::unique_ptr<Table> mixture(LimitsPool& pool, std::uint64_t subjects) {
-  auto table = std::make_unique<Table>();
+std::unique_ptr<HashTable> mixture(LimitsPool& pool, std::uint64_t subjects) {
+  auto table = std::make_unique<HashTable>();
   const std::array specs = {kBucket, kLog, kWindow, tests::concurrent(20, 60s), tests::approx(10, 60s)};
   for (std::uint64_t i = 0; i < subjects; ++i) {
     const Subject subject = table->insert(spread(i), pool.get({&specs.at(i % 8 == 0 ? i / 8 % 5 : 0), 1}));
@@ -684,14 +685,14 @@ std::unique_ptr<Table> mixture(LimitsPool& pool, std::uint64_t subjects) {
   return table;
 }
 
-TEST(Table, ChangesLimitsTheSameWheneverItIsDone) {
+TEST(HashTable, ChangesLimitsTheSameWheneverItIsDone) {
   LimitsPool pool;
   const std::array lists = {pool.get(std::array{tests::bucket(5, 1, 30s)}),
                             pool.get(std::array{tests::sliding(100, 90s), kWindow}),
                             pool.get(std::array{tests::leaky(8, 2, 30s), tests::quota(5, CalendarUnit::hour)}),
                             pool.get(std::array{kBucket})};
   const auto run = [&](auto in_between) {
-    std::unique_ptr<Table> table = mixture(pool, 2'000);
+    std::unique_ptr<HashTable> table = mixture(pool, 2'000);
     for (std::uint64_t i = 0; i < 9; ++i) {
       table->redefine(lists.at(i % lists.size()), kNow + std::chrono::seconds(7 * i));
       in_between(*table, i);
@@ -699,12 +700,12 @@ TEST(Table, ChangesLimitsTheSameWheneverItIsDone) {
     }
     return table;
   };
-  const auto eager = run([](Table& table, std::uint64_t) {
+  const auto eager = run([](HashTable& table, std::uint64_t) {
     table.sweep(kAll, std::nullopt);
     EXPECT_FALSE(table.has_pending_changes());
   });
-  const auto late = run([](Table& table, std::uint64_t) { EXPECT_TRUE(table.has_pending_changes()); });
-  const auto mixed = run([](Table& table, std::uint64_t i) {
+  const auto late = run([](HashTable& table, std::uint64_t) { EXPECT_TRUE(table.has_pending_changes()); });
+  const auto mixed = run([](HashTable& table, std::uint64_t i) {
     EXPECT_TRUE(table.find(spread(i)));
     table.sweep(table.range_from(spread(i * 31), 300), std::nullopt);
     if (i == 4) move_all(table);
@@ -716,11 +717,11 @@ TEST(Table, ChangesLimitsTheSameWheneverItIsDone) {
   for (const auto& table : {&eager, &late, &mixed}) EXPECT_FALSE((*table)->has_pending_changes());
 }
 
-TEST(Table, KeepsWhatIsUsedWhenLimitsChange) {
+TEST(HashTable, KeepsWhatIsUsedWhenLimitsChange) {
   LimitsPool pool;
   const SharedLimits limits = pool.get({&kWindow, 1});
   const LimitSpec larger = tests::fixed(12, 60s);
-  Table table;
+  HashTable table;
   charge(table.insert(spread(1), limits), Units(4), kNow);
   table.redefine(pool.get({&larger, 1}), kNow + 1s);
   const Subject subject = *table.find(spread(1));
@@ -728,10 +729,10 @@ TEST(Table, KeepsWhatIsUsedWhenLimitsChange) {
   EXPECT_EQ(decide(subject.limits(), subject.cells(), Ask{Units(1), ""}, kNow + 2s).decision.remaining, Units(7));
 }
 
-TEST(Table, HasNoEndlessListOfChanges) {
+TEST(HashTable, HasNoEndlessListOfChanges) {
   LimitsPool pool;
   const std::array lists = {pool.get({&kBucket, 1}), pool.get({&kSmallBucket, 1})};
-  Table table;
+  HashTable table;
   fill(table, lists[0], 0, 30'000);
   for (std::uint64_t i = 0; i < 100; ++i) {
     table.redefine(lists.at(i % 2), kNow + std::chrono::seconds(i));
@@ -744,13 +745,13 @@ TEST(Table, HasNoEndlessListOfChanges) {
   EXPECT_EQ(table.pieces(), 1 + move_all(table)) << "all are under the same limits, and nobody is kept apart";
 }
 
-TEST(Table, OfManyLimitsTakesOthersOfFew) {
+TEST(HashTable, OfManyLimitsTakesOthersOfFew) {
   LimitsPool pool;
   std::vector<LimitSpec> many;
   for (int i = 0; i < 8; ++i) many.push_back(tests::fixed(10 + i, 60s));
   const SharedLimits eight = pool.get(many);
   const SharedLimits one = pool.get({&kWindow, 1});
-  Table table;
+  HashTable table;
   fill(table, one, 0, 10'000);
   const std::size_t small = table.bytes();
   table.redefine(eight, kNow + 1s);
@@ -767,10 +768,10 @@ TEST(Table, OfManyLimitsTakesOthersOfFew) {
 
 // ---- Ranges
 
-TEST(Table, ForgetsThoseInTheRangeWhoAreIdleAndNobodyElse) {
+TEST(HashTable, ForgetsThoseInTheRangeWhoAreIdleAndNobodyElse) {
   LimitsPool pool;
   const SharedLimits limits = pool.get({&kWindow, 1});
-  Table table;
+  HashTable table;
   for (std::uint64_t i = 0; i < 5'000; ++i) {
     charge(table.insert(spread(i), limits), Units(1), kNow + std::chrono::seconds(i % 2));
   }
@@ -790,9 +791,9 @@ TEST(Table, ForgetsThoseInTheRangeWhoAreIdleAndNobodyElse) {
   EXPECT_EQ(forgotten_alone(17), 0U);
 }
 
-TEST(Table, TakesLimitsFromOneOfItsOwnSubjects) {
+TEST(HashTable, TakesLimitsFromOneOfItsOwnSubjects) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   {
     const SharedLimits limits(*Limits::make({&kBucket, 1}));  // nobody else has them
     table.insert(spread(0), limits);
@@ -805,9 +806,9 @@ TEST(Table, TakesLimitsFromOneOfItsOwnSubjects) {
   EXPECT_EQ(table.pieces(), 1 + move_all(table)) << "nobody is kept apart";
 }
 
-TEST(Table, IsDividedIntoRangesOfAboutTheSameSize) {
+TEST(HashTable, IsDividedIntoRangesOfAboutTheSameSize) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   EXPECT_EQ(table.range_from(SubjectHash::smallest(), 1), kAll);
   fill(table, pool.get({&kBucket, 1}), 0, 50'000);
   std::size_t ranges = 0;
@@ -827,9 +828,9 @@ TEST(Table, IsDividedIntoRangesOfAboutTheSameSize) {
   EXPECT_GT(ranges, 50'000U / 1'340);
 }
 
-TEST(Table, IsVisitedFromAnywhereUntilItIsEnough) {
+TEST(HashTable, IsVisitedFromAnywhereUntilItIsEnough) {
   LimitsPool pool;
-  Table table;
+  HashTable table;
   fill(table, pool.get({&kBucket, 1}), 0, 3'000);
   std::vector<SubjectHash> hashes;
   for (std::uint64_t i = 0; i < 3'000; ++i) hashes.push_back(spread(i));
@@ -848,10 +849,10 @@ TEST(Table, IsVisitedFromAnywhereUntilItIsEnough) {
   }
 }
 
-TEST(Table, GrowsWhereItIsCrowdedAndNowhereElse) {
+TEST(HashTable, GrowsWhereItIsCrowdedAndNowhereElse) {
   LimitsPool pool;
   const SharedLimits limits = pool.get({&kWindow, 1});
-  Table table;
+  HashTable table;
   std::size_t times = 0;
   for (std::uint64_t i = 0; i < 20'000; ++i) {
     const std::size_t bytes = table.bytes();
@@ -863,10 +864,10 @@ TEST(Table, GrowsWhereItIsCrowdedAndNowhereElse) {
   EXPECT_GT(times, 200U);
 }
 
-TEST(Table, SaysWhereIdleSubjectsWouldMakeRoom) {
+TEST(HashTable, SaysWhereIdleSubjectsWouldMakeRoom) {
   LimitsPool pool;
   const SharedLimits limits = pool.get({&kWindow, 1});
-  Table table;
+  HashTable table;
   std::size_t times = 0;
   for (std::uint64_t i = 0; i < 20'000; ++i) {
     if (const auto range = table.crowded(spread(i))) {

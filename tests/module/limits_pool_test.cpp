@@ -51,9 +51,9 @@ TEST(LimitsPool, TellsApartWhatDiffersInItsAlgorithmUnitOrZone) {
   };
   LimitSpec queue = bucket(5);
   queue.algorithm = Algorithm::leaky_bucket;
-  LimitSpec log{.algorithm = Algorithm::sliding_log, .size = Units(5), .span = std::chrono::seconds(1)};
+  LimitSpec log{.algorithm = Algorithm::sliding_window_log, .size = Units(5), .span = std::chrono::seconds(1)};
   LimitSpec counters = log;
-  counters.algorithm = Algorithm::sliding_window;
+  counters.algorithm = Algorithm::sliding_window_counter;
   LimitSpec leases = log;
   leases.algorithm = Algorithm::concurrent;
   const std::vector<LimitSpec> specs = {bucket(5),

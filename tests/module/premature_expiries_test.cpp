@@ -14,8 +14,8 @@ using std::chrono::seconds;
 constexpr Instant kNow{seconds(1'800'000'000)};
 constexpr server::KeyName kKey{0, "key"};
 
-TEST(EarlyExpiries, KeepTheStateOfAKeyThatExpired) {
-  EarlyExpiries kept;
+TEST(PrematureExpiries, KeepTheStateOfAKeyThatExpired) {
+  PrematureExpiries kept;
   EXPECT_TRUE(kept.empty());
   kept.note_removed(kKey, "state", kNow + seconds(10));
   kept.note_expired(kKey, kNow);
@@ -24,23 +24,23 @@ TEST(EarlyExpiries, KeepTheStateOfAKeyThatExpired) {
   EXPECT_EQ(kept.find(kKey, kNow), std::nullopt);
 }
 
-TEST(EarlyExpiries, KeepNothingOfAKeyThatWasRemovedForAnotherReason) {
-  EarlyExpiries kept;
+TEST(PrematureExpiries, KeepNothingOfAKeyThatWasRemovedForAnotherReason) {
+  PrematureExpiries kept;
   kept.note_removed(kKey, "state", kNow + seconds(10));
   kept.note_expired({0, "another"}, kNow);
   EXPECT_EQ(kept.find(kKey, kNow), std::nullopt);
 }
 
-TEST(EarlyExpiries, TellDatabasesApart) {
-  EarlyExpiries kept;
+TEST(PrematureExpiries, TellDatabasesApart) {
+  PrematureExpiries kept;
   kept.note_removed({1, "key"}, "state", kNow + seconds(10));
   kept.note_expired({1, "key"}, kNow);
   EXPECT_EQ(kept.find(kKey, kNow), std::nullopt);
   EXPECT_EQ(kept.find({1, "key"}, kNow), "state");
 }
 
-TEST(EarlyExpiries, ForgetWhatHasBecomeIdle) {
-  EarlyExpiries kept;
+TEST(PrematureExpiries, ForgetWhatHasBecomeIdle) {
+  PrematureExpiries kept;
   for (int i = 0; i < 100; ++i) {
     const std::string name = std::to_string(i);
     kept.note_removed({0, name}, "state", kNow + seconds(10));
@@ -51,8 +51,8 @@ TEST(EarlyExpiries, ForgetWhatHasBecomeIdle) {
   EXPECT_TRUE(kept.empty());
 }
 
-TEST(EarlyExpiries, KeepABoundedNumber) {
-  EarlyExpiries kept;
+TEST(PrematureExpiries, KeepABoundedNumber) {
+  PrematureExpiries kept;
   for (int i = 0; i < 70'000; ++i) {
     const std::string name = std::to_string(i);
     kept.note_removed({0, name}, "state", kNow + seconds(10));

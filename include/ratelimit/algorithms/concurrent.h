@@ -1,7 +1,7 @@
 // At most `limit` units held at once: each holder has a lease, which it can end, and which ends by itself.
 //
 // A lease has an id. Taking the same id again renews the lease: it counts once, with its newest cost, and ends a whole
-// lease later. Depends on units, decisions and the roster.
+// lease later. Depends on units, decisions and the lease set.
 //
 //     taken |----- lease -----| ends by itself
 //        taken |-- renewed |----- lease -----|
@@ -29,23 +29,23 @@ class Concurrent {
   class State {
    public:
     State() = default;
-    explicit State(Roster leases) : leases_(std::make_unique<Roster>(std::move(leases))) {}
-    State(const State& other) : leases_(other.leases_ ? std::make_unique<Roster>(*other.leases_) : nullptr) {}
+    explicit State(LeaseSet leases) : leases_(std::make_unique<LeaseSet>(std::move(leases))) {}
+    State(const State& other) : leases_(other.leases_ ? std::make_unique<LeaseSet>(*other.leases_) : nullptr) {}
     State(State&&) noexcept = default;
     State& operator=(const State& other) { return *this = State(other); }
     State& operator=(State&&) noexcept = default;
     ~State() = default;
 
     /// The leases, if there ever was one.
-    [[nodiscard]] const Roster* leases() const { return leases_.get(); }
+    [[nodiscard]] const LeaseSet* leases() const { return leases_.get(); }
 
     /// Bytes that the state holds beyond itself, and in how many pieces.
-    [[nodiscard]] std::size_t heap_bytes() const { return leases_ ? sizeof(Roster) + leases_->heap_bytes() : 0; }
+    [[nodiscard]] std::size_t heap_bytes() const { return leases_ ? sizeof(LeaseSet) + leases_->heap_bytes() : 0; }
     [[nodiscard]] std::size_t heap_pieces() const { return leases_ ? 1 + leases_->heap_pieces() : 0; }
 
    private:
     friend class Concurrent;
-    std::unique_ptr<Roster> leases_;
+    std::unique_ptr<LeaseSet> leases_;
   };
 
   /// What a grant does to the state, together with the id of the lease.
@@ -69,7 +69,7 @@ class Concurrent {
     const View view = view_at(state, ask.id, now);
     const Units free = std::max(limit_ - view.used_by_others, kNoUnits);
     const bool has_room = view.has_slot && view.used_by_others < kMaxUnits;
-    if (ask.cost == kNoUnits) return {standing(has_room ? free : kNoUnits, view, now), {}};
+    if (ask.cost == kNoUnits) return {status(has_room ? free : kNoUnits, view, now), {}};
     if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
     if (!has_room || (ask.cost > free && !ask.force)) {
       // Force is denied for want of room alone.
@@ -99,7 +99,7 @@ class Concurrent {
 
   /// Applies a change that lies ahead of now: leases that will have ended then still last.
   void apply_ahead(State& state, const Change& change, std::string_view id) const {
-    if (!state.leases_) state.leases_ = std::make_unique<Roster>();
+    if (!state.leases_) state.leases_ = std::make_unique<LeaseSet>();
     state.leases_->clamp_ends(change.at + lease_);
     state.leases_->put(id, {.end = change.at + lease_, .units = change.cost});
   }
@@ -116,7 +116,7 @@ class Concurrent {
   /// Whether there is a lease with that id which has not ended.
   [[nodiscard]] static bool has_lease(const State& state, std::string_view id, Instant now) {
     if (!state.leases_) return false;
-    const std::optional<Roster::Member> lease = state.leases_->find(id);
+    const std::optional<LeaseSet::Holder> lease = state.leases_->find(id);
     return lease && lease->end > now;
   }
 
@@ -159,7 +159,7 @@ class Concurrent {
 
   /// What counts at one instant.
   struct View {
-    const Roster* leases = nullptr;
+    const LeaseSet* leases = nullptr;
     Units used_by_others;
     Units own;  ///< units of the lease that the call would renew
     Instant own_end{};
@@ -170,7 +170,7 @@ class Concurrent {
 
   [[nodiscard]] static View view_at(const State& state, std::string_view id, Instant now) {
     if (!state.leases_) return {};
-    const Roster& leases = *state.leases_;
+    const LeaseSet& leases = *state.leases_;
     View view{.leases = &leases, .used_by_others = leases.units_after(now), .own = {}, .own_end = {}, .has_slot = true};
     const auto own = id.empty() ? std::nullopt : leases.find(id);
     if (own && own->end > now) {
@@ -220,7 +220,7 @@ class Concurrent {
             .reset = until_idle(view, now)};
   }
 
-  [[nodiscard]] Decision standing(Units remaining, const View& view, Instant now) const {
+  [[nodiscard]] Decision status(Units remaining, const View& view, Instant now) const {
     Decision decision = refusal(Outcome::granted, remaining, Span{}, view, now);
     if (view.leases != nullptr) decision.wait = until_free(view, kNoUnits, now);
     return decision;

@@ -1,17 +1,17 @@
-// Named members that end by themselves: the leases of a limit, the holds of a subject.
+// Named holders that end by themselves: the leases of a limit, the holds of a subject.
 //
-// An index finds a member by its id, and a line of slots has them in the order in which they end:
+// An index finds a holder by its id, and a line of slots has them in the order in which they end:
 //
 //     slots_   [dead] [dead] [end, units, mark | end, units, mark | ...]     in the order of (end, id)
 //                            ^ front_          |                  |
 //     index_                       id -> end         id -> end               in the order of ids
 //
 // The line is contiguous, so that to add up what has ended is a scan of memory and to find a place in it a binary
-// search. Members mostly end in the order in which they came: they are appended at the back, and leave at the front.
+// search. Holders mostly end in the order in which they came: they are appended at the back, and leave at the front.
 // The index is a tree: its ids come from strangers, who could fill one bucket of a hash table, and it never stops to
 // grow as a whole.
 //
-// Costs are of n members, of which there are at most kMaxHolders. Depends on units only.
+// Costs are of n holders, of which there are at most kMaxHolders. Depends on units only.
 #ifndef RATELIMIT_ALGORITHMS_LEASE_SET_H
 #define RATELIMIT_ALGORITHMS_LEASE_SET_H
 
@@ -31,60 +31,60 @@
 
 namespace ratelimit {
 
-class Roster {
+class LeaseSet {
  public:
-  struct Member {
+  struct Holder {
     Instant end{};
-    Units units;             ///< those of all members together must fit, too
+    Units units;             ///< those of all holders together must fit, too
     std::uint64_t mark = 0;  ///< whatever the owner notes
 
-    friend constexpr bool operator==(const Member&, const Member&) = default;
+    friend constexpr bool operator==(const Holder&, const Holder&) = default;
   };
 
-  Roster() = default;
-  /// O(n log n): some ten milliseconds for the most members.
-  Roster(const Roster& other)
+  LeaseSet() = default;
+  /// O(n log n): some ten milliseconds for the most holders.
+  LeaseSet(const LeaseSet& other)
       : index_(other.index_), units_(other.units_), id_bytes_(other.id_bytes_), marks_in_order_(other.marks_in_order_) {
     slots_.reserve(index_.size());
     for (auto slot = other.front(); slot != other.slots_.end(); ++slot) {
       slots_.push_back({slot->end, slot->units, slot->mark, index_.find(slot->name->first)});
     }
   }
-  /// Leaves an empty roster behind.
-  Roster(Roster&& other) noexcept { swap(other); }
-  Roster& operator=(const Roster& other) { return *this = Roster(other); }
-  Roster& operator=(Roster&& other) noexcept {
-    Roster moved(std::move(other));
+  /// Leaves an empty lease set behind.
+  LeaseSet(LeaseSet&& other) noexcept { swap(other); }
+  LeaseSet& operator=(const LeaseSet& other) { return *this = LeaseSet(other); }
+  LeaseSet& operator=(LeaseSet&& other) noexcept {
+    LeaseSet moved(std::move(other));
     swap(moved);
     return *this;
   }
-  ~Roster() = default;
+  ~LeaseSet() = default;
 
-  /// Number of members, also of those that have ended and are not forgotten yet.
+  /// Number of holders, also of those that have ended and are not forgotten yet.
   [[nodiscard]] std::size_t size() const { return index_.size(); }
   [[nodiscard]] bool empty() const { return index_.empty(); }
 
-  /// The member with that id. O(log n).
-  [[nodiscard]] std::optional<Member> find(std::string_view id) const {
+  /// The holder with that id. O(log n).
+  [[nodiscard]] std::optional<Holder> find(std::string_view id) const {
     const auto name = index_.find(id);
-    return name == index_.end() ? std::nullopt : std::optional(member_of(*slot_of(name)));
+    return name == index_.end() ? std::nullopt : std::optional(holder_of(*slot_of(name)));
   }
 
-  /// Adds a member, or replaces the one with that id. O(log n) if it ends last; else the slots after it, or before it
+  /// Adds a holder, or replaces the one with that id. O(log n) if it ends last; else the slots after it, or before it
   /// if those are fewer, move.
-  void put(std::string_view id, const Member& member) {
+  void put(std::string_view id, const Holder& holder) {
     auto name = index_.lower_bound(id);
     if (name != index_.end() && name->first == id) {
       remove_slot(slot_of(name));
-      name->second = member.end;
+      name->second = holder.end;
     } else {
-      name = index_.emplace_hint(name, id, member.end);
+      name = index_.emplace_hint(name, id, holder.end);
       id_bytes_ += heap_bytes_of(name->first);
     }
-    insert_slot({member.end, member.units, member.mark, name});
+    insert_slot({holder.end, holder.units, holder.mark, name});
   }
 
-  /// Forgets the member with that id, and is false if there is none. O(log n) near both ends of the line; else slots
+  /// Forgets the holder with that id, and is false if there is none. O(log n) near both ends of the line; else slots
   /// move as above.
   bool erase(std::string_view id) {
     const auto name = index_.find(id);
@@ -94,22 +94,22 @@ class Roster {
     return true;
   }
 
-  /// Units of all members.
+  /// Units of all holders.
   [[nodiscard]] Units units() const { return units_; }
 
-  /// Units of the members that end after `instant`. A scan of them, or of the others if those are fewer.
+  /// Units of the holders that end after `instant`. A scan of them, or of the others if those are fewer.
   [[nodiscard]] Units units_after(Instant instant) const {
     const auto place = first_after(instant);
     if (slots_.end() - place < place - front()) return sum(place, slots_.end());
     return units_ - sum(front(), place);
   }
 
-  /// Number of the members that end after `instant`. O(log n).
+  /// Number of the holders that end after `instant`. O(log n).
   [[nodiscard]] std::size_t count_after(Instant instant) const {
     return static_cast<std::size_t>(slots_.end() - first_after(instant));
   }
 
-  /// Of the members that end after `after`, the first-ending first: the end of the one with which their units reach
+  /// Of the holders that end after `after`, the first-ending first: the end of the one with which their units reach
   /// `units`, which must be there. A scan up to it.
   [[nodiscard]] Instant end_reaching(Units units, Instant after) const {
     Units reached;
@@ -121,29 +121,29 @@ class Roster {
     return last_end();
   }
 
-  /// When no more than `count` of the members that end after `after` are left; `after` itself if there are no more. O(log n).
+  /// When no more than `count` of the holders that end after `after` are left; `after` itself if there are no more. O(log n).
   [[nodiscard]] Instant end_leaving(std::size_t count, Instant after) const {
     const auto place = first_after(after);
     const auto live = static_cast<std::size_t>(slots_.end() - place);
     return live <= count ? after : (slots_.end() - 1 - static_cast<std::ptrdiff_t>(count))->end;
   }
 
-  /// When the last member ends; `Instant{}` if there is none.
+  /// When the last holder ends; `Instant{}` if there is none.
   [[nodiscard]] Instant last_end() const { return empty() ? Instant{} : slots_.back().end; }
   [[nodiscard]] bool any_ends_after(Instant instant) const { return !empty() && last_end() > instant; }
 
-  /// The member that ends first, of those that end together the one with the least id; there must be one. The id
-  /// lasts as long as the member.
+  /// The holder that ends first, of those that end together the one with the least id; there must be one. The id
+  /// lasts as long as the holder.
   [[nodiscard]] std::string_view first_id() const {
     assert(!empty());
     return front()->name->first;
   }
-  [[nodiscard]] Member first() const {
+  [[nodiscard]] Holder first() const {
     assert(!empty());
-    return member_of(*front());
+    return holder_of(*front());
   }
 
-  /// Forgets members that have ended at `now`, the first-ending first, at most so many.
+  /// Forgets holders that have ended at `now`, the first-ending first, at most so many.
   void forget_ended(Instant now, std::size_t at_most) {
     const std::size_t ended = size() - count_after(now);
     for (std::size_t left = std::min(ended, at_most); left > 0; --left) {
@@ -154,8 +154,8 @@ class Roster {
     release_dead_slots();
   }
 
-  /// Lets the members that end later than `latest` end then. O(1) if there are none, as there are only after the clock
-  /// went back or a lease became shorter: then O(log n) for each of them, some milliseconds for the most members.
+  /// Lets the holders that end later than `latest` end then. O(1) if there are none, as there are only after the clock
+  /// went back or a lease became shorter: then O(log n) for each of them, some milliseconds for the most holders.
   void clamp_ends(Instant latest) {
     if (!any_ends_after(latest)) return;
     const auto place = std::lower_bound(front(), slots_.end(), latest,
@@ -167,8 +167,8 @@ class Roster {
     marks_in_order_ = false;
   }
 
-  /// Calls `change(mark)` for the mark of each member, which says whether marks that were as high before may change, too.
-  /// It must not change their order, in which they may wrap around. A scan; if members end in the order of their marks,
+  /// Calls `change(mark)` for the mark of each holder, which says whether marks that were as high before may change, too.
+  /// It must not change their order, in which they may wrap around. A scan; if holders end in the order of their marks,
   /// only of the lowest.
   template <class Change>
   void change_low_marks(Change change) {
@@ -177,15 +177,15 @@ class Roster {
     }
   }
 
-  /// Calls `visit(id, member)` for each member in the order of (end, id). What was put and forgotten before shows
-  /// nowhere: equal members are visited in equal order.
+  /// Calls `visit(id, holder)` for each holder in the order of (end, id). What was put and forgotten before shows
+  /// nowhere: equal holders are visited in equal order.
   template <class Visit>
   void for_each(Visit visit) const {
     for (auto slot = front(); slot != slots_.end(); ++slot)
-      visit(std::string_view(slot->name->first), member_of(*slot));
+      visit(std::string_view(slot->name->first), holder_of(*slot));
   }
 
-  /// Bytes that the roster holds beyond itself, and in how many pieces at most: a node and an id for each member. O(1).
+  /// Bytes that the lease set holds beyond itself, and in how many pieces at most: a node and an id for each holder. O(1).
   [[nodiscard]] std::size_t heap_bytes() const {
     return slots_.capacity() * sizeof(Slot) + size() * kNodeBytes + id_bytes_;
   }
@@ -194,7 +194,7 @@ class Roster {
  private:
   using Index = std::map<std::string, Instant, std::less<>>;
 
-  /// A member in the line. The index repeats its end, by which it is found here.
+  /// A holder in the line. The index repeats its end, by which it is found here.
   struct Slot {
     Instant end{};
     Units units;
@@ -215,7 +215,7 @@ class Roster {
     return id.capacity() > std::string().capacity() ? in_steps(id.capacity() + 1) : 0;
   }
 
-  [[nodiscard]] static Member member_of(const Slot& slot) { return {slot.end, slot.units, slot.mark}; }
+  [[nodiscard]] static Holder holder_of(const Slot& slot) { return {slot.end, slot.units, slot.mark}; }
 
   [[nodiscard]] static bool precedes(const Slot& a, const Slot& b) {
     return a.end != b.end ? a.end < b.end : a.name->first < b.name->first;
@@ -293,7 +293,7 @@ class Roster {
     if (slots_.capacity() > std::max(4 * slots_.size(), kSlotsKept)) slots_.shrink_to_fit();
   }
 
-  void swap(Roster& other) noexcept {
+  void swap(LeaseSet& other) noexcept {
     index_.swap(other.index_);
     slots_.swap(other.slots_);
     std::swap(front_, other.front_);

@@ -21,7 +21,7 @@
 
 namespace ratelimit {
 
-class SlidingWindow {
+class SlidingWindowCounter {
  public:
   /// What was used in the window that begins at `start`, the last one with a charge, and in the one before it. Default:
   /// as if never used.
@@ -35,9 +35,9 @@ class SlidingWindow {
   using Change = State;
 
   /// None if a number is out of its range.
-  [[nodiscard]] static constexpr std::optional<SlidingWindow> make(Units limit, Span window) {
+  [[nodiscard]] static constexpr std::optional<SlidingWindowCounter> make(Units limit, Span window) {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
-    return SlidingWindow(limit, window);
+    return SlidingWindowCounter(limit, window);
   }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
@@ -108,7 +108,9 @@ class SlidingWindow {
   }
 
   /// Whether a state of `other` means the same under this limit: the windows are the same.
-  [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindow& other) const { return window_ == other.window_; }
+  [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindowCounter& other) const {
+    return window_ == other.window_;
+  }
 
   /// From when on `state` behaves as if never used.
   [[nodiscard]] constexpr Instant idle_at(const State& state) const {
@@ -125,7 +127,7 @@ class SlidingWindow {
  private:
   __extension__ using Wide = unsigned __int128;
 
-  constexpr SlidingWindow(Units limit, Span window) : limit_(limit), window_(window) {}
+  constexpr SlidingWindowCounter(Units limit, Span window) : limit_(limit), window_(window) {}
 
   [[nodiscard]] constexpr Instant start_of(Instant now) const { return now - now.time_since_epoch() % window_; }
 
@@ -178,7 +180,7 @@ class SlidingWindow {
   Span window_;
 };
 
-static_assert(sizeof(SlidingWindow::State) == 16);
+static_assert(sizeof(SlidingWindowCounter::State) == 16);
 
 }  // namespace ratelimit
 

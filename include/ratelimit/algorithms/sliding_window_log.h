@@ -25,7 +25,7 @@
 
 namespace ratelimit {
 
-class SlidingLog {
+class SlidingWindowLog {
  public:
   /// The grants that may still count. Default: none, and nothing allocated.
   class State {
@@ -58,7 +58,7 @@ class SlidingLog {
     }
 
    private:
-    friend class SlidingLog;
+    friend class SlidingWindowLog;
     std::unique_ptr<EventLog> log_;
   };
 
@@ -69,9 +69,9 @@ class SlidingLog {
   };
 
   /// None if a number is out of its range.
-  [[nodiscard]] static constexpr std::optional<SlidingLog> make(Units limit, Span window) {
+  [[nodiscard]] static constexpr std::optional<SlidingWindowLog> make(Units limit, Span window) {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
-    return SlidingLog(limit, window);
+    return SlidingWindowLog(limit, window);
   }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
@@ -82,7 +82,7 @@ class SlidingLog {
     const View view = view_at(state, now);
     const bool has_room = has_room_for_one(view, now);
     const Units free = has_room ? std::max(limit_ - view.used, kNoUnits) : kNoUnits;
-    if (ask.cost == kNoUnits) return {standing(free, view, now), {}};
+    if (ask.cost == kNoUnits) return {status(free, view, now), {}};
     if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
     if (!has_room || (ask.cost > free && !ask.force)) {
       // Force is denied for want of room alone, which the first entry leaves.
@@ -143,7 +143,7 @@ class SlidingLog {
 
   /// Whether a state of `other` means the same under this limit: the windows are the same. What exceeds a lowered
   /// limit needs no cut: the oldest units leave first either way.
-  [[nodiscard]] constexpr bool keeps_state_of(const SlidingLog& other) const { return window_ == other.window_; }
+  [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindowLog& other) const { return window_ == other.window_; }
 
   /// From when on `state` behaves as if never used.
   [[nodiscard]] Instant idle_at(const State& state) const {
@@ -164,7 +164,7 @@ class SlidingLog {
     std::uint32_t entries = 0;
   };
 
-  constexpr SlidingLog(Units limit, Span window) : limit_(limit), window_(window), grid_(grid_of(window)) {}
+  constexpr SlidingWindowLog(Units limit, Span window) : limit_(limit), window_(window), grid_(grid_of(window)) {}
 
   [[nodiscard]] static constexpr Span grid_of(Span window) {
     const Span coarsest = window / (1 << 26);
@@ -213,7 +213,7 @@ class SlidingLog {
     return end_of(std::min(view.log->tick_reaching(view.front, missing), tick_of(now))) - now;
   }
 
-  [[nodiscard]] Decision standing(Units free, const View& view, Instant now) const {
+  [[nodiscard]] Decision status(Units free, const View& view, Instant now) const {
     Decision decision = refusal(Outcome::granted, free, Span{}, view, now);
     decision.wait = wait_for(view.used - limit_, view, now);
     return decision;

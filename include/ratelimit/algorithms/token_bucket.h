@@ -1,6 +1,6 @@
 // A bucket that holds `capacity` units and refills continuously with `refill` units per `period`.
 //
-// Decided by the generic cell rate algorithm (ITU-T I.371, annex A; "virtual scheduling"): the state is one instant,
+// Decided by the generic cell rate algorithm (ITU-T I.371, subject table A; "virtual scheduling"): the state is one instant,
 // `full_at`, when the bucket will be full again. A charge moves it `cost` emission intervals further; a call is
 // granted if it stays within `capacity` intervals from now.
 //

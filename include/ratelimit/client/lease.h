@@ -68,10 +68,10 @@ namespace detail {
       case Algorithm::token_bucket:
         units = std::min(units, taken - detail::gone(spec.refill.count(), elapsed, spec.span));
         break;
-      case Algorithm::sliding_log:
+      case Algorithm::sliding_window_log:
         if (elapsed >= spec.span) units = kNoUnits;
         break;
-      case Algorithm::sliding_window:
+      case Algorithm::sliding_window_counter:
         units = std::min(units, left - detail::gone(left.count(), elapsed, spec.span));
         break;
       case Algorithm::fixed_window:

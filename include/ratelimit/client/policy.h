@@ -42,10 +42,10 @@ namespace ratelimit::client {
   return {.algorithm = Algorithm::fixed_window, .size = Units(limit), .span = window, .aligned = true};
 }
 [[nodiscard]] constexpr LimitSpec sliding(std::int64_t limit, Span window) {
-  return {.algorithm = Algorithm::sliding_log, .size = Units(limit), .span = window};
+  return {.algorithm = Algorithm::sliding_window_log, .size = Units(limit), .span = window};
 }
 [[nodiscard]] constexpr LimitSpec sliding_approx(std::int64_t limit, Span window) {
-  return {.algorithm = Algorithm::sliding_window, .size = Units(limit), .span = window};
+  return {.algorithm = Algorithm::sliding_window_counter, .size = Units(limit), .span = window};
 }
 /// A zone other than UTC needs its rules, which must outlive every policy that names it.
 [[nodiscard]] constexpr LimitSpec quota(std::int64_t limit, CalendarUnit unit, std::string_view zone = {},
@@ -88,7 +88,7 @@ namespace ratelimit::client {
     words.insert(words.end(), more.begin(), more.end());
   };
   if (limit.aligned) add({"ALIGNED"});
-  if (limit.algorithm == Algorithm::sliding_window) add({"APPROX"});
+  if (limit.algorithm == Algorithm::sliding_window_counter) add({"APPROX"});
   if (!limit.zone.empty()) add({"TZ", limit.zone});
   if (!limit.label.empty()) add({"AS", limit.label});
   if (limit.per_request) add({"PER", "REQUEST"});

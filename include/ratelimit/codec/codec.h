@@ -196,31 +196,31 @@ void read(Reader& in, const CountedWindow<Calendar>& window, typename CountedWin
   if (in.require(window.is_valid(read))) state = read;
 }
 
-inline void write(Writer& out, const SlidingWindow&, const SlidingWindow::State& state) {
+inline void write(Writer& out, const SlidingWindowCounter&, const SlidingWindowCounter::State& state) {
   out.instant(state.start);
   out.fixed(state.previous);
   out.fixed(state.current);
 }
-inline void read(Reader& in, const SlidingWindow& window, SlidingWindow::State& state) {
-  SlidingWindow::State read;
+inline void read(Reader& in, const SlidingWindowCounter& window, SlidingWindowCounter::State& state) {
+  SlidingWindowCounter::State read;
   read.start = in.instant();
   read.previous = in.fixed<std::uint32_t>();
   read.current = in.fixed<std::uint32_t>();
   if (in.require(window.is_valid(read))) state = read;
 }
 
-inline void write(Writer& out, const SlidingLog&, const SlidingLog::Change& change) {
+inline void write(Writer& out, const SlidingWindowLog&, const SlidingWindowLog::Change& change) {
   out.instant(change.at);
   out.fixed(static_cast<std::uint32_t>(change.cost.count()));
 }
-inline void read(Reader& in, const SlidingLog&, SlidingLog::Change& change) {
-  SlidingLog::Change read;
+inline void read(Reader& in, const SlidingWindowLog&, SlidingWindowLog::Change& change) {
+  SlidingWindowLog::Change read;
   read.at = in.instant();
   read.cost = Units(in.fixed<std::uint32_t>());
   if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
 }
 
-inline void write(Writer& out, const SlidingLog&, const SlidingLog::State& state) {
+inline void write(Writer& out, const SlidingWindowLog&, const SlidingWindowLog::State& state) {
   const EventLog* log = state.log();
   out.fixed(log != nullptr ? log->size() : std::uint32_t{0});
   if (log == nullptr) return;
@@ -231,7 +231,7 @@ inline void write(Writer& out, const SlidingLog&, const SlidingLog::State& state
     before = entry.tick;
   });
 }
-inline void read(Reader& in, const SlidingLog& limit, SlidingLog::State& state) {
+inline void read(Reader& in, const SlidingWindowLog& limit, SlidingWindowLog::State& state) {
   const auto entries = in.fixed<std::uint32_t>();
   in.require(entries <= kMaxLogEntries);
   EventLog log;
@@ -247,7 +247,7 @@ inline void read(Reader& in, const SlidingLog& limit, SlidingLog::State& state) 
     units += cost;
     log.append({static_cast<EventLog::Tick>(tick), Units(static_cast<std::int64_t>(cost))});
   }
-  if (in.ok() && !log.empty()) state = SlidingLog::State(std::move(log));
+  if (in.ok() && !log.empty()) state = SlidingWindowLog::State(std::move(log));
 }
 
 inline void write(Writer& out, const Concurrent&, const Concurrent::Change& change) {
@@ -262,45 +262,45 @@ inline void read(Reader& in, const Concurrent&, Concurrent::Change& change) {
 }
 
 // Some of them may have ended and not be forgotten yet.
-inline constexpr std::uint32_t kMostMembers = 2 * kMaxHolders;
+inline constexpr std::uint32_t kMostHolders = 2 * kMaxHolders;
 
-/// Members in the order of their ends, and of their ids where these are the same; `write_mark` adds what is in the mark.
+/// Holders in the order of their ends, and of their ids where these are the same; `write_mark` adds what is in the mark.
 template <class WriteMark>
-void write_members(Writer& out, const Roster& members, WriteMark write_mark) {
-  out.fixed(static_cast<std::uint32_t>(members.size()));
-  members.for_each([&](std::string_view id, const Roster::Member& member) {
-    out.instant(member.end);
-    out.fixed(static_cast<std::uint32_t>(member.units.count()));
-    write_mark(member);
+void write_holders(Writer& out, const LeaseSet& holders, WriteMark write_mark) {
+  out.fixed(static_cast<std::uint32_t>(holders.size()));
+  holders.for_each([&](std::string_view id, const LeaseSet::Holder& holder) {
+    out.instant(holder.end);
+    out.fixed(static_cast<std::uint32_t>(holder.units.count()));
+    write_mark(holder);
     out.text(id);
   });
 }
 
 template <class ReadMark>
-[[nodiscard]] Roster read_members(Reader& in, ReadMark read_mark) {
-  Roster members;
+[[nodiscard]] LeaseSet read_holders(Reader& in, ReadMark read_mark) {
+  LeaseSet holders;
   const auto count = in.fixed<std::uint32_t>();
-  in.require(count <= kMostMembers);
+  in.require(count <= kMostHolders);
   std::pair<Instant, std::string_view> before{Instant::min(), {}};
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
-    Roster::Member member{.end = in.instant(), .units = Units(in.fixed<std::uint32_t>()), .mark = 0};
-    member.mark = read_mark();
+    LeaseSet::Holder holder{.end = in.instant(), .units = Units(in.fixed<std::uint32_t>()), .mark = 0};
+    holder.mark = read_mark();
     const std::string_view id = in.text();
-    in.require(kEarliest <= member.end && member.end <= kLatest + kMaxSpan && id.size() <= kMaxIdBytes);
-    in.require(before < std::pair(member.end, id) && !members.find(id));
-    if (!in.require(in_range(member.units))) break;
-    members.put(id, member);
-    before = {member.end, id};
+    in.require(kEarliest <= holder.end && holder.end <= kLatest + kMaxSpan && id.size() <= kMaxIdBytes);
+    in.require(before < std::pair(holder.end, id) && !holders.find(id));
+    if (!in.require(in_range(holder.units))) break;
+    holders.put(id, holder);
+    before = {holder.end, id};
   }
-  return members;
+  return holders;
 }
 
 inline void write(Writer& out, const Concurrent&, const Concurrent::State& state) {
   if (state.leases() == nullptr) return out.fixed(std::uint32_t{0});
-  write_members(out, *state.leases(), [](const Roster::Member&) {});
+  write_holders(out, *state.leases(), [](const LeaseSet::Holder&) {});
 }
 inline void read(Reader& in, const Concurrent&, Concurrent::State& state) {
-  Roster leases = read_members(in, [] { return std::uint64_t{0}; });
+  LeaseSet leases = read_holders(in, [] { return std::uint64_t{0}; });
   if (in.ok() && !leases.empty()) state = Concurrent::State(std::move(leases));
 }
 
@@ -309,15 +309,15 @@ inline void write(Writer& out, const Reservations& reservations) {
   out.fixed(static_cast<std::int64_t>(reservations.turn.wait.count()));
   out.instant(reservations.as_of);
   // What was charged since a hold is all that the counter is for.
-  write_members(out, reservations.holds,
-                [&](const Roster::Member& hold) { out.variable(reservations.charged - hold.mark); });
+  write_holders(out, reservations.holds,
+                [&](const LeaseSet::Holder& hold) { out.variable(reservations.charged - hold.mark); });
 }
 inline void read(Reader& in, Reservations& reservations) {
   Reservations read;
   read.turn.at = in.instant();
   read.turn.wait = Span{in.fixed<std::int64_t>()};
   read.as_of = in.instant();
-  read.holds = read_members(in, [&in] { return std::uint64_t{0} - in.variable(); });
+  read.holds = read_holders(in, [&in] { return std::uint64_t{0} - in.variable(); });
   const bool has_turn = in_range(read.turn.at) && Span{} < read.turn.wait && read.turn.wait <= kMaxSpan;
   in.require(has_turn || read.turn == Turn{});
   in.require(in_range(read.as_of) && (!read.holds.empty() || read.as_of == Instant{}));
@@ -328,21 +328,21 @@ inline void read(Reader& in, Reservations& reservations) {
 }  // namespace format
 
 /// What a key is besides one subject: a limiter, if limits are stored in it, or a table of many subjects.
-struct DenseHead {
+struct SubjectTableHead {
   bool is_stored = false;
   bool is_shadow = false;
   std::array<std::uint8_t, 16> secret{};  ///< of the hash by which subjects are known
 
-  friend bool operator==(const DenseHead&, const DenseHead&) = default;
+  friend bool operator==(const SubjectTableHead&, const SubjectTableHead&) = default;
 };
 
 namespace format {
 
-inline void write(Writer& out, const DenseHead& head) {
+inline void write(Writer& out, const SubjectTableHead& head) {
   out.fixed(static_cast<std::uint8_t>((head.is_stored ? kStored : 0U) | (head.is_shadow ? kShadow : 0U)));
   for (const std::uint8_t byte : head.secret) out.fixed(byte);
 }
-inline void read(Reader& in, DenseHead& head) {
+inline void read(Reader& in, SubjectTableHead& head) {
   const auto flags = in.fixed<std::uint8_t>();
   in.require((flags & ~kAllDenseFlags) == 0 && ((flags & kShadow) == 0 || (flags & kStored) != 0));
   head.is_stored = (flags & kStored) != 0;
@@ -352,9 +352,9 @@ inline void read(Reader& in, DenseHead& head) {
 
 /// Writes how many limits follow, and what follows the states; and the limits, unless `limits` is null because they are
 /// known to whoever reads.
-inline void write_head(Writer& out, const Limits* limits, bool is_reserved, bool is_dense) {
+inline void write_head(Writer& out, const Limits* limits, bool is_reserved, bool has_subject_table) {
   const std::size_t count = limits != nullptr ? limits->size() : 0;
-  out.fixed(static_cast<std::uint8_t>(count | (is_reserved ? kReserved : 0U) | (is_dense ? kDense : 0U)));
+  out.fixed(static_cast<std::uint8_t>(count | (is_reserved ? kReserved : 0U) | (has_subject_table ? kDense : 0U)));
   for (std::size_t i = 0; i < count; ++i) write(out, (*limits)[i].spec());
 }
 
@@ -375,27 +375,27 @@ enum class LimitsForm : bool { known, written };
 /// Writes all that a subject is: limits, states and, if there are any, reservations. Without the version.
 template <class Cells>
 void encode_body(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
-                 LimitsForm form, const DenseHead* dense = nullptr) {
+                 LimitsForm form, const SubjectTableHead* subject_table = nullptr) {
   const bool is_reserved = reservations != nullptr && !reservations->empty();
-  format::write_head(out, form == LimitsForm::written ? &limits : nullptr, is_reserved, dense != nullptr);
+  format::write_head(out, form == LimitsForm::written ? &limits : nullptr, is_reserved, subject_table != nullptr);
   encode_states(out, limits, cells);
   if (is_reserved) format::write(out, *reservations);
-  if (dense != nullptr) format::write(out, *dense);
+  if (subject_table != nullptr) format::write(out, *subject_table);
 }
 
 /// The same behind the version; and what its key is besides, if it is more.
 template <class Cells>
 void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
-                    LimitsForm form = LimitsForm::written, const DenseHead* dense = nullptr) {
+                    LimitsForm form = LimitsForm::written, const SubjectTableHead* subject_table = nullptr) {
   out.fixed(kFormatVersion);
-  encode_body(out, limits, cells, reservations, form, dense);
+  encode_body(out, limits, cells, reservations, form, subject_table);
 }
 
 /// What stands before the states.
 struct SubjectHead {
   LimitSpecs specs;  ///< unchecked but for their form: `Limits::make` says whether they are valid. None: they are known
   bool has_reservations = false;
-  bool is_dense = false;
+  bool has_subject_table = false;
 };
 
 /// Reads what stands before the states. Labels and zones are borrowed from the bytes. False if the bytes do not go on so.
@@ -403,7 +403,7 @@ struct SubjectHead {
   const unsigned count = in.fixed<std::uint8_t>();
   const unsigned size = count & ~(format::kReserved | format::kDense);
   head.has_reservations = (count & format::kReserved) != 0;
-  head.is_dense = (count & format::kDense) != 0;
+  head.has_subject_table = (count & format::kDense) != 0;
   in.require(size <= kMaxLimits);
   for (std::size_t i = 0; i < size && in.ok(); ++i) head.specs.push_back(format::read_spec(in, find_zone));
   return in.ok();
@@ -431,14 +431,14 @@ struct SubjectHead {
   return in.ok();
 }
 
-[[nodiscard]] inline bool decode_dense_head(Reader& in, DenseHead& head) {
+[[nodiscard]] inline bool decode_subject_table_head(Reader& in, SubjectTableHead& head) {
   format::read(in, head);
   return in.ok();
 }
 
 /// That limits are stored in a key, or others than before, as of `at`.
 struct Definition {
-  DenseHead head;
+  SubjectTableHead head;
   Instant at{};
 };
 
@@ -452,7 +452,7 @@ inline void encode_definition(Writer& out, const Limits& limits, const Definitio
 /// Reads a definition; labels and zones are borrowed from the bytes. False if the bytes do not hold just one.
 [[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
   SubjectHead head;
-  if (!decode_head(in, find_zone, head) || head.has_reservations || !head.is_dense) return false;
+  if (!decode_head(in, find_zone, head) || head.has_reservations || !head.has_subject_table) return false;
   for (const LimitSpec& spec : head.specs.span()) specs.push_back(spec);
   format::read(in, definition.head);
   definition.at = in.instant();

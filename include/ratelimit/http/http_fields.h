@@ -41,7 +41,7 @@
 namespace ratelimit {
 
 /// How one limit of a call stands after it. Nothing here is negative.
-struct LimitStanding {
+struct LimitStatus {
   std::string_view label;  ///< a valid label: it is written as it is
   Units quota;
   std::optional<Span> window{};  ///< for what time the quota is: a window's length, or what an empty bucket takes to be
@@ -65,7 +65,7 @@ namespace http {
 }
 
 /// t of a limit.
-[[nodiscard]] inline std::int64_t seconds_until_more(const LimitStanding& limit) {
+[[nodiscard]] inline std::int64_t seconds_until_more(const LimitStatus& limit) {
   return seconds_rounded_up(limit.wait.value_or(limit.more));
 }
 
@@ -76,9 +76,9 @@ inline void append_parameter(std::string& text, std::string_view key, std::int64
 /// An item of each limit: its label as a string, and what `append_parameters(text, limit)` adds to it. A label has
 /// nothing that a string of a structured field would have to escape.
 template <class AppendParameters>
-[[nodiscard]] std::string list_of(std::span<const LimitStanding> limits, AppendParameters append_parameters) {
+[[nodiscard]] std::string list_of(std::span<const LimitStatus> limits, AppendParameters append_parameters) {
   std::string text;
-  for (const LimitStanding& limit : limits) {
+  for (const LimitStatus& limit : limits) {
     if (!text.empty()) text += ", ";
     text.append("\"").append(limit.label).append("\"");
     append_parameters(text, limit);
@@ -86,8 +86,8 @@ template <class AppendParameters>
   return text;
 }
 
-[[nodiscard]] inline std::string policies(std::span<const LimitStanding> limits) {
-  return list_of(limits, [](std::string& text, const LimitStanding& limit) {
+[[nodiscard]] inline std::string policies(std::span<const LimitStatus> limits) {
+  return list_of(limits, [](std::string& text, const LimitStatus& limit) {
     append_parameter(text, "q", limit.quota.count());
     if (limit.window) {
       append_parameter(text, "w", std::max<std::int64_t>(seconds_rounded_up(*limit.window), 1));
@@ -97,17 +97,17 @@ template <class AppendParameters>
   });
 }
 
-[[nodiscard]] inline std::string service_limits(std::span<const LimitStanding> limits) {
-  return list_of(limits, [](std::string& text, const LimitStanding& limit) {
+[[nodiscard]] inline std::string service_limits(std::span<const LimitStatus> limits) {
+  return list_of(limits, [](std::string& text, const LimitStatus& limit) {
     append_parameter(text, "r", limit.remaining.count());
     append_parameter(text, "t", seconds_until_more(limit));
   });
 }
 
 /// At least a second: 0 would invite the client to come again at once.
-[[nodiscard]] inline std::int64_t retry_after(std::span<const LimitStanding> limits, Span wait) {
+[[nodiscard]] inline std::int64_t retry_after(std::span<const LimitStatus> limits, Span wait) {
   std::int64_t seconds = std::max<std::int64_t>(seconds_rounded_up(wait), 1);
-  for (const LimitStanding& limit : limits) {
+  for (const LimitStatus& limit : limits) {
     if (limit.wait) seconds = std::max(seconds, seconds_rounded_up(*limit.wait));
   }
   return seconds;
@@ -118,10 +118,10 @@ template <class AppendParameters>
 /// The fields of a call that was decided by `limits`, of which `binding` is the one that matters most. `wait` is how
 /// long a caller who is denied is to wait, which may be longer than its limits demand. A call that is never granted has
 /// no Retry-After: it need not come again. O(limits).
-[[nodiscard]] inline std::vector<HttpField> http_fields(std::span<const LimitStanding> limits, std::size_t binding,
+[[nodiscard]] inline std::vector<HttpField> http_fields(std::span<const LimitStatus> limits, std::size_t binding,
                                                         Outcome outcome, Span wait) {
   assert(binding < limits.size());
-  const LimitStanding& limit = limits[binding];
+  const LimitStatus& limit = limits[binding];
   std::vector<HttpField> fields = {
       {"RateLimit-Policy", http::policies(limits)},
       {"RateLimit", http::service_limits(limits)},

@@ -50,39 +50,40 @@ template <class A>
 
 /// How limit `i` stands after a request with that outcome was decided. The label is borrowed from the limits.
 template <class Cells>
-[[nodiscard]] LimitStanding standing_after(const Limits& limits, std::size_t i, const Cells& cells, const Turn& turn,
-                                           const Request& request, Outcome outcome, Instant now) {
+[[nodiscard]] LimitStatus status_after(const Limits& limits, std::size_t i, const Cells& cells, const Turn& turn,
+                                       const Request& request, Outcome outcome, Instant now) {
   const Limit& limit = limits[i];
   const Instant at = turn.or_later(now);
-  LimitStanding standing{.label = limits.label(i), .quota = limit.size(), .window = window_of(limit), .remaining = {}};
+  LimitStatus status{.label = limits.label(i), .quota = limit.size(), .window = window_of(limit), .remaining = {}};
   limit.visit([&](const auto& algorithm) {
     const auto& state = state_in(cells[i], algorithm);
-    standing.remaining = algorithm.decide(state, Ask{kNoUnits, {}, true}, at).decision.remaining;
-    standing.more = detail::until_more(algorithm, state, standing.remaining, at);
+    status.remaining = algorithm.decide(state, Ask{kNoUnits, {}, true}, at).decision.remaining;
+    status.more = detail::until_more(algorithm, state, status.remaining, at);
     if (outcome != Outcome::denied) return;
     const auto own = detail::until_granted(algorithm, state, request, limit.cost_of(request.cost), at);
     // Nothing is granted before the turn of who waits; and a call that may wait need not be granted before it has.
     const Span denies_for = own.value_or(Span{}) + (at - now) - request.longest_wait;
-    if (own && denies_for > Span{}) standing.wait = denies_for;
+    if (own && denies_for > Span{}) status.wait = denies_for;
   });
   if (at > now) {
-    standing.remaining = kNoUnits;
-    standing.more += at - now;
+    status.remaining = kNoUnits;
+    status.more += at - now;
   }
-  return standing;
+  return status;
 }
 
 /// How all limits of a call stand. The binding limit denies a call that is denied, for as long as the verdict says.
 template <class Cells>
-[[nodiscard]] std::vector<LimitStanding> standings_after(const Limits& limits, const Cells& cells, const Turn& turn,
-                                                         const Request& request, const Verdict& verdict, Instant now) {
-  std::vector<LimitStanding> standings;
-  standings.reserve(limits.size());
+[[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
+                                                            const Request& request, const Verdict& verdict,
+                                                            Instant now) {
+  std::vector<LimitStatus> statuses;
+  statuses.reserve(limits.size());
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    standings.push_back(standing_after(limits, i, cells, turn, request, verdict.decision.outcome, now));
+    statuses.push_back(status_after(limits, i, cells, turn, request, verdict.decision.outcome, now));
   }
-  if (verdict.decision.outcome == Outcome::denied) standings[verdict.binding].wait = verdict.decision.wait;
-  return standings;
+  if (verdict.decision.outcome == Outcome::denied) statuses[verdict.binding].wait = verdict.decision.wait;
+  return statuses;
 }
 
 }  // namespace ratelimit
