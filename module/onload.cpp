@@ -10,8 +10,11 @@
 #include "commands/errors.h"
 #include "keyspace/data_type.h"
 #include "keyspace/module.h"
+#include "keyspace/server_events.h"
+#include "keyspace/sweep_step.h"
 #include "ratelimit/version.h"
 #include "server/api.h"
+#include "server/zones.h"
 
 namespace ratelimit {
 namespace {
@@ -45,9 +48,9 @@ bool load(server::Context context, std::span<RedisModuleString* const> words) {
     context.log_warning(message({Fault::Kind::unknown_module_argument}).c_str());
     return false;
   }
-  create_module();
+  create_module(find_zone, sweep_step);
   module().data_type = register_data_type(context);
-  return module().data_type != nullptr && watch_for_readers_of_effects(context) &&
+  return module().data_type != nullptr && listen_to_server_events(context) &&
          server::register_info(context, write_info) && register_commands(context, debug);
 }
 

@@ -1,4 +1,4 @@
-// One call of a command: its words and whom to answer.
+// One call of a command: its words, whom to answer, and one reading of the clock.
 #ifndef RATELIMIT_MODULE_COMMANDS_CALL_H
 #define RATELIMIT_MODULE_COMMANDS_CALL_H
 
@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "commands/errors.h"
+#include "keyspace/call_context.h"
 #include "ratelimit/bounded_list.h"
 #include "server/api.h"
 
@@ -19,13 +20,19 @@ class Call {
   /// More words than any command takes: 64 keys, each with a subject, a limit and all its options.
   static constexpr std::size_t kMostWords = 1024;
 
-  Call(RedisModuleCtx* context, std::span<RedisModuleString* const> words) : context_(context), words_(words) {
+  Call(RedisModuleCtx* context, Module& module, std::span<RedisModuleString* const> words)
+      : context_{server::Context(context), module, module.clock.now()}, words_(words) {
     for (RedisModuleString* word : words.first(std::min(words.size(), kMostWords))) {
       views_.push_back(server::Text(word).view());
     }
   }
 
-  [[nodiscard]] const server::Context& context() const { return context_; }
+  /// Whom to answer.
+  [[nodiscard]] const server::Context& server() const { return context_.server; }
+  [[nodiscard]] const CallContext& context() const { return context_; }
+  [[nodiscard]] Module& module() const { return context_.module; }
+  /// The one instant as of which the call is decided.
+  [[nodiscard]] Instant now() const { return context_.now; }
 
   /// Whether there are so many words that `words` does not hold them all.
   [[nodiscard]] bool is_too_long() const { return words_.size() > kMostWords; }
@@ -40,7 +47,7 @@ class Call {
   [[nodiscard]] server::Text key() const { return server::Text(words_[1]); }
 
  private:
-  server::Context context_;
+  CallContext context_;
   std::span<RedisModuleString* const> words_;
   BoundedList<std::string_view, kMostWords> views_;
 };

@@ -11,11 +11,11 @@
 #include <string_view>
 #include <vector>
 
+#include "commands/answer.h"
 #include "commands/arguments.h"
 #include "commands/commands.h"
 #include "commands/reply.h"
-#include "keyspace/module.h"
-#include "keyspace/open_key.h"
+#include "keyspace/key_session.h"
 #include "ratelimit/http/limit_status.h"
 
 namespace ratelimit::commands {
@@ -39,8 +39,7 @@ struct Entry {
 
 class CheckAll {
  public:
-  CheckAll(const Call& call, const CheckAllRequest& request)
-      : call_(call), request_(request), now_(module().clock.now()), asked_(request.call) {
+  CheckAll(const Call& call, const CheckAllRequest& request) : call_(call), request_(request), asked_(request.call) {
     for (std::size_t i = 0; i < request.keys; ++i) {
       const bool has_limit = !request.limits.empty();
       entries_.push_back({.key = call.word(2 + i),
@@ -66,23 +65,19 @@ class CheckAll {
   /// Asks the limits of one key, as if the entries before it had been charged.
   std::optional<Fault> decide_entry(std::size_t i) {
     Entry& entry = entries_[i];
-    OpenKey key(call_.context(), entry.key, server::Key::Access::read, entry.subject);
-    if (const auto fault = key.fault()) return fault;
-    SharedLimits limits;
-    if (const auto fault = key.find_limits(entry.specs, limits)) return fault;
-    if (entry.specs.empty() && !key.is_stored()) return Fault{Fault::Kind::no_limits, Argument::limits};
-    key.collect(now_);
-    entry.is_shadow = key.is_shadow();
-    entry.limits = limits ? limits : key.subject()->shared_limits();
+    KeySession session(call_.context(), entry.key, KeySession::Access::read, entry.subject);
+    if (const auto fault = session.find_limits(entry.specs, KeySession::Otherwise::fault)) return fault_of(*fault);
+    entry.is_shadow = session.is_shadow();
+    entry.limits = session.shared_limits();
     give_id(*entry.limits);
     const Entry* before = last_of_the_same(i);
     const bool is_repeated = before != nullptr || is_followed_by_the_same(i);
     if (!is_repeated) {
-      entry.verdict = key.peek(limits, asked_, now_);
+      entry.verdict = session.peek(asked_);
       return std::nullopt;
     }
-    entry.charged = copy_before(before, key, entry.limits);
-    entry.verdict = decide(*entry.limits, entry.charged->cells(), entry.charged->subject().turn(), asked_, now_);
+    entry.charged = before != nullptr ? copy_of(*before->charged, entry.limits) : session.copy_under_limits();
+    entry.verdict = decide(*entry.limits, entry.charged->cells(), entry.charged->subject().turn(), asked_, call_.now());
     if (!entry.refuses()) charge(entry);
     return std::nullopt;
   }
@@ -94,17 +89,16 @@ class CheckAll {
     asked_.id = id_;
   }
 
-  /// The subject under these limits as the entries before leave it.
-  [[nodiscard]] Value::Pointer copy_before(const Entry* before, const OpenKey& key, const SharedLimits& limits) const {
-    if (before == nullptr && !key.subject()) return Value::create(limits, Value::Room::for_extra);
-    const Value::Pointer copy = Value::copy(before != nullptr ? before->charged->subject() : *key.subject());
-    return Value::take(carry_over(copy->subject(), limits, now_)->subject());
+  /// The subject as the entries before leave it, under these limits.
+  [[nodiscard]] Value::Pointer copy_of(Value& charged, const SharedLimits& limits) const {
+    const Value::Pointer copy = Value::copy(charged.subject());
+    return Value::take(carry_over(copy->subject(), limits, call_.now())->subject());
   }
 
   void charge(Entry& entry) const {
     const Verdict& verdict = entry.verdict;
     entry.charged->subject().perform({.kind = Operation::Kind::charge,
-                                      .at = now_,
+                                      .at = call_.now(),
                                       .units = verdict.decision.granted,
                                       .span = verdict.turn,
                                       .id = verdict.id});
@@ -123,21 +117,18 @@ class CheckAll {
 
   /// Charges a key that grants the call, or does to one that refuses it what a denial does.
   void carry_out(const Entry& entry) {
-    OpenKey key(call_.context(), entry.key, server::Key::Access::write, entry.subject);
+    KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
     const Outcome outcome = entry.verdict.decision.outcome;
-    SharedLimits limits;
-    if (outcome != Outcome::never && !key.find_limits(entry.specs, limits)) {
-      key.collect(now_);
-      if (!key.subject() && !limits) limits = entry.limits;
-      if (limits) key.follow(limits, now_);
+    if (outcome != Outcome::never && !session.find_limits(entry.specs, KeySession::Otherwise::fault)) {
+      session.follow();
       // Alone it might be granted now: what refuses it may be what the call charges before.
       if (outcome == Outcome::granted) {
-        key.charge(asked_, now_);
+        session.charge(asked_);
       } else {
-        key.clamp_and_store(now_);
+        session.deny();
       }
     }
-    key.count_call(outcome);
+    session.count_call(outcome);
   }
 
   /// What is told to the caller: by the entry that binds.
@@ -164,7 +155,7 @@ class CheckAll {
       fields = http_fields(statuses, position, decision.outcome, decision.wait);
       form.fields = &fields;
     }
-    reply_check(call_.context(), decision, form);
+    reply_check(call_.server(), decision, form);
   }
 
   [[nodiscard]] const Entry& binding_entry() const {
@@ -199,12 +190,9 @@ class CheckAll {
   [[nodiscard]] std::vector<LimitStatus> statuses_after_call(const std::vector<std::string>& labels) const {
     std::vector<LimitStatus> all;
     for (const Entry& entry : entries_) {
-      const OpenKey key(call_.context(), entry.key, server::Key::Access::read, entry.subject);
-      const bool has_them = key.subject() && key.subject()->limits() == *entry.limits;
-      const Value::Pointer copy = has_them ? nullptr : copy_before(nullptr, key, entry.limits);
-      const Subject subject = has_them ? *key.subject() : copy->subject();
-      for (const LimitStatus& status :
-           limit_statuses_after(*entry.limits, subject.cells(), subject.turn(), asked_, entry.verdict, now_)) {
+      KeySession session(call_.context(), entry.key, KeySession::Access::read, entry.subject);
+      session.look_under(entry.limits);
+      for (const LimitStatus& status : statuses_after(session, asked_, entry.verdict, call_.now())) {
         all.push_back(status);
         all.back().label = labels[all.size() - 1];
       }
@@ -214,7 +202,6 @@ class CheckAll {
 
   const Call& call_;
   const CheckAllRequest& request_;
-  Instant now_;
   Request asked_;
   std::string id_;
   std::vector<Entry> entries_;

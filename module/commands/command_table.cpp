@@ -493,20 +493,20 @@ void tell_keys(const Call& call) {
   const std::size_t first = 2;
   const std::size_t end = first + static_cast<std::size_t>(keys);
   if (arguments.fault() || end > call.words().size()) return;
-  for (std::size_t i = first; i < end; ++i) call.context().tell_key(i);
+  for (std::size_t i = first; i < end; ++i) call.server().tell_key(i);
 }
 
 /// What the server calls for command I: errors become replies here, and nowhere else. Nothing throws; noexcept makes
 /// sure of it.
 template <std::size_t I>
 int entry(RedisModuleCtx* context, RedisModuleString** words, int count) noexcept {
-  const Call call(context, {words, static_cast<std::size_t>(count)});
+  const Call call(context, module(), {words, static_cast<std::size_t>(count)});
   if constexpr (kCommands[I].key == KeyUse::update_many) {
-    if (call.context().asks_for_keys()) return tell_keys(call), 0;
+    if (call.server().asks_for_keys()) return tell_keys(call), 0;
   }
   const std::optional<Fault> fault =
       call.is_too_long() ? Fault{Fault::Kind::too_many_arguments} : kCommands[I].handler(call);
-  if (fault) call.context().reply_error(message(*fault));
+  if (fault) call.server().reply_error(message(*fault));
   return 0;
 }
 

@@ -25,8 +25,10 @@ std::optional<Fault> peek(const Call& call);
 std::optional<Fault> reserve(const Call& call);
 std::optional<Fault> settle(const Call& call);
 
-// give_back.cpp
+// refund.cpp
 std::optional<Fault> refund(const Call& call);
+
+// release.cpp
 std::optional<Fault> release(const Call& call);
 
 // info.cpp

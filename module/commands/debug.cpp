@@ -3,12 +3,11 @@
 
 #include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace/module.h"
 
 namespace ratelimit::commands {
 
 std::optional<Fault> debug(const Call& call) {
-  Clock& clock = module().clock;
+  Clock& clock = call.module().clock;
   Arguments arguments(call.words());
   if (!arguments.take("CLOCK")) arguments.fail({Fault::Kind::malformed, Argument::debug_subject});
   if (arguments.take("SET")) {
@@ -24,7 +23,7 @@ std::optional<Fault> debug(const Call& call) {
   }
   if (!arguments.at_end()) arguments.fail({Fault::Kind::too_many_arguments});
   if (arguments.fault()) return arguments.fault();
-  call.context().reply_ok();
+  call.server().reply_ok();
   return std::nullopt;
 }
 

@@ -3,12 +3,11 @@
 #include <string_view>
 #include <utility>
 
+#include "commands/answer.h"
 #include "commands/arguments.h"
 #include "commands/commands.h"
 #include "commands/reply.h"
-#include "keyspace/data_type.h"
-#include "keyspace/module.h"
-#include "keyspace/open_key.h"
+#include "keyspace/key_session.h"
 
 namespace ratelimit::commands {
 namespace {
@@ -55,26 +54,26 @@ void reply_holds_and_limits(const server::Context& context, const Subject& subje
   }
 }
 
-void reply_key(const server::Context& context, const OpenKey& key, Instant now) {
-  const AsValue value = key.value();
-  const SubjectTable* subject_table = key.subject_table();
-  const std::size_t subjects = subject_table != nullptr ? subject_table->hash_table().size() : 0;
+void reply_key(const server::Context& context, const StoredValue& stored, const Subject& subject, Instant now) {
+  const SubjectTable* table = stored.subject_table();
+  const std::size_t subjects = table != nullptr ? table->hash_table().size() : 0;
+  const StoredValue::Counters counters = stored.counters();
   context.reply_map(9);
   context.reply("form");
   context.reply(subjects > 0 ? "dense" : "single");
   context.reply("stored");
-  context.reply(std::int64_t{key.is_stored() ? 1 : 0});
+  context.reply(std::int64_t{stored.is_stored() ? 1 : 0});
   context.reply("shadow");
-  context.reply(std::int64_t{key.is_shadow() ? 1 : 0});
+  context.reply(std::int64_t{stored.is_shadow() ? 1 : 0});
   context.reply("subjects");
   context.reply(static_cast<std::int64_t>(subjects));
   context.reply("memory");
-  context.reply(static_cast<std::int64_t>(key.memory()));
+  context.reply(static_cast<std::int64_t>(stored.memory(server::allocated_bytes)));
   context.reply("granted");
-  context.reply(std::int64_t{value->granted_calls()});
+  context.reply(std::int64_t{counters.granted});
   context.reply("denied");
-  context.reply(std::int64_t{value->denied_calls()});
-  reply_holds_and_limits(context, *key.subject(), now);
+  context.reply(std::int64_t{counters.denied});
+  reply_holds_and_limits(context, subject, now);
 }
 
 void reply_subject(const server::Context& context, const Subject& subject, Instant now) {
@@ -89,16 +88,15 @@ void reply_subject(const server::Context& context, const Subject& subject, Insta
 std::optional<Fault> info(const Call& call) {
   std::string_view name;
   if (const auto fault = parse_key_and_subject(call.words(), name)) return fault;
-  const Instant now = module().clock.now();
-  OpenKey key(call.context(), call.key(), server::Key::Access::read, name);
-  if (const auto fault = key.fault()) return fault;
-  key.collect(now);
-  if (!key.subject() || (!name.empty() && key.subject()->idle_at() <= now)) {
-    call.context().reply_null();
+  KeySession session(call.context(), call.key(), KeySession::Access::read, name);
+  if (const auto fault = session.find_subject()) return fault_of(*fault);
+  const std::optional<Subject>& subject = session.subject();
+  if (!subject || (!name.empty() && subject->idle_at() <= call.now())) {
+    call.server().reply_null();
   } else if (name.empty()) {
-    reply_key(call.context(), key, now);
+    reply_key(call.server(), session.key().stored(), *subject, call.now());
   } else {
-    reply_subject(call.context(), *key.subject(), now);
+    reply_subject(call.server(), *subject, call.now());
   }
   return std::nullopt;
 }

@@ -1,14 +1,15 @@
-// Goes through the tables of all dense keys, a step at a time: idle subjects are forgotten, limits that changed are brought
-// to subjects that nobody asked for, memory is given back, and a key that nobody needs is removed.
+// When the tables of subjects are swept, a step at a time.
 //
-// Tables are known by the names of their keys: whoever makes, loads or renames one says so here. A name that leads to no
-// table is forgotten. On a replica nothing is forgotten, for the primary says what is; the rest is done there as well.
+// A step forgets idle subjects, brings changed limits to subjects that nobody asked for, gives memory back, and removes a
+// key that nobody needs (keyspace/sweep_step.h). This file knows only which keys have tables and when the next step is due:
+// whoever makes, loads or renames a table notes the name of its key here. A name that leads to no table is dropped.
 #ifndef RATELIMIT_MODULE_KEYSPACE_BACKGROUND_SWEEP_H
 #define RATELIMIT_MODULE_KEYSPACE_BACKGROUND_SWEEP_H
 
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,13 +20,27 @@ namespace ratelimit {
 
 class BackgroundSweep {
  public:
+  /// Subjects that one step looks at: some ten microseconds of work, a hundred at most, also while limits are changed.
+  static constexpr std::size_t kSubjectsAStep = 1000;
+
+  /// What one step found in the table of a key.
+  struct Found {
+    std::size_t subjects;
+    bool has_pending_changes;
+    bool is_end_of_table;  ///< the next step begins at the front again
+  };
+  /// Takes one step through the table of the key with that name, in the selected database. None if there is no table.
+  using Step = std::optional<Found> (*)(server::Context context, const std::string& name);
+
+  explicit BackgroundSweep(Step step) : step_(step) {}
+
   /// There is a table in this key.
   void note(server::Context context, const server::KeyName& key);
 
   /// Two databases have traded their places.
   void note_swap(int first, int second);
 
-  /// Keys that are looked after.
+  /// Keys with tables.
   [[nodiscard]] std::size_t size() const { return steps_.size(); }
   /// Those of them whose limits have changed for some subjects that were not seen since, as of the last walk.
   [[nodiscard]] std::size_t keys_with_pending_changes() const { return pending_.size(); }
@@ -38,7 +53,8 @@ class BackgroundSweep {
   void wait_for_next(server::Context context);
   void take_step(server::Context context);
 
-  std::map<Name, std::size_t> steps_;  ///< how many a walk through each table takes
+  Step step_;
+  std::map<Name, std::size_t> steps_;  ///< how many steps a walk through each table takes
   std::size_t steps_of_all_ = 0;
   std::set<Name> pending_;
   std::chrono::nanoseconds longest_step_{};

@@ -13,9 +13,6 @@ namespace ratelimit {
 /// Bytes that what the server holds for a key takes, without the limits that keys share.
 [[nodiscard]] std::size_t memory_of(const void* stored);
 
-/// By how much the server's wall clock is ahead of the clock of decisions: nothing, unless it was stepped.
-[[nodiscard]] Span wall_clock_lead(Instant now);
-
 /// Registers the type; null if the server refuses.
 [[nodiscard]] server::DataType register_data_type(server::Context context);
 

@@ -1,7 +1,8 @@
 // What the module keeps for as long as it is loaded.
 //
 // The server calls commands and methods of data types without any pointer of ours, so there must be one variable that
-// outlives the calls. This is it; it is set once, by the loading of the module, and everything else hangs from it.
+// outlives the calls. It is set once, when the module is loaded. Only those functions read it that the server calls; they
+// pass the module on.
 #ifndef RATELIMIT_MODULE_KEYSPACE_MODULE_H
 #define RATELIMIT_MODULE_KEYSPACE_MODULE_H
 
@@ -15,6 +16,8 @@
 namespace ratelimit {
 
 struct Module {
+  Module(FindZone find_zone, BackgroundSweep::Step step) : limits(find_zone), background_sweep(step) {}
+
   Clock clock;
   LimitsPool limits;
   PrematureExpiries premature_expiries;
@@ -26,8 +29,9 @@ struct Module {
 /// The module, once it is loaded.
 [[nodiscard]] Module& module();
 
-/// Makes the module; called once, when the server's memory can be used.
-void create_module();
+/// Makes the module, which finds time zones and sweeps tables in these ways. Called once, when the server's memory can be
+/// used.
+void create_module(FindZone find_zone, BackgroundSweep::Step step);
 
 }  // namespace ratelimit
 

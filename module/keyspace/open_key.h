@@ -1,24 +1,24 @@
-// A key and one subject in it, for the time of one command: opened once, read, changed and committed.
+// A key, opened for one call: what it holds, and the subject in it that the call asks for.
 //
-// The subject is the key itself, or one of those in the key's table; commands need not know which.
+// The subject is the key itself, or one of those in the key's table; the code above need not know which. A subject can be
+// prepared: it stands for the subject of the call from then on, and only `store_subject` stores it in the key. Changes are
+// made in memory here. Who must hear of a change of the subject learns it from key_session.h; here only what the call did
+// not ask for is propagated: a key that is restored, a table that is made, subjects that are forgotten.
 #ifndef RATELIMIT_MODULE_KEYSPACE_OPEN_KEY_H
 #define RATELIMIT_MODULE_KEYSPACE_OPEN_KEY_H
 
 #include <array>
-#include <chrono>
+#include <cstddef>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 
-#include "commands/call.h"
-#include "commands/errors.h"
-#include "keyspace/effect.h"
-#include "keyspace/module.h"
+#include "keyspace/call_context.h"
+#include "keyspace/propagation.h"
 #include "ratelimit/algorithms/token_bucket.h"
+#include "ratelimit/limits.h"
 #include "ratelimit/operations.h"
 #include "server/api.h"
-#include "storage/compact_value.h"
+#include "storage/stored_value.h"
 #include "storage/subject.h"
 #include "storage/subject_table.h"
 #include "storage/value.h"
@@ -27,152 +27,102 @@ namespace ratelimit {
 
 class OpenKey {
  public:
-  /// Opens a key. `name_of_subject` is what stands after FOR; the key itself if it is empty.
-  OpenKey(server::Context context, server::Text key, server::Key::Access access, std::string_view name_of_subject = {});
-  /// Opens a key for the effect of a call; the subject is known by its hash, or is the key itself.
-  OpenKey(server::Context context, server::Text key, std::optional<SubjectHash> subject);
+  using Access = server::Key::Access;
+
+  /// Opens a key. `subject_name` is what stands after FOR; the subject is the key itself if it is empty. A key that the
+  /// server ended prematurely is restored first, unless the access is quiet.
+  OpenKey(const CallContext& call, server::Text key, Access access, std::string_view subject_name = {});
+  /// Opens a key for the replay of an effect; the subject is known by its hash, or is the key itself.
+  OpenKey(const CallContext& call, server::Text key, std::optional<SubjectHash> subject);
   OpenKey(const OpenKey&) = delete;
   OpenKey& operator=(const OpenKey&) = delete;
   ~OpenKey() = default;
 
-  /// That the key holds something else, if it does. Then nothing below may be called.
-  [[nodiscard]] std::optional<Fault> fault() const;
+  // --- what the key holds ---
 
-  /// Whether the key is there. A key that the server ended too early still is.
-  [[nodiscard]] bool exists() const { return value_ != nullptr || compact_ != nullptr; }
-  /// What it holds, whatever the form.
-  [[nodiscard]] AsValue value() const { return {stored(), module().limits}; }
-  /// Bytes that it takes in memory.
-  [[nodiscard]] std::size_t memory() const;
-  /// What it is besides one subject; null if nothing.
-  [[nodiscard]] SubjectTable* subject_table() const { return value_ != nullptr ? subject_table_of(*value_) : nullptr; }
-  /// The limits that are stored in the key; null if none are.
-  [[nodiscard]] SharedLimits stored_limits() const;
-  [[nodiscard]] bool is_stored() const { return subject_table() != nullptr && subject_table()->is_stored(); }
-  [[nodiscard]] bool is_shadow() const { return subject_table() != nullptr && subject_table()->is_shadow(); }
-
-  /// Finds the limits that a call goes by which names `specs`, or names none. Null: those that the subject has.
-  [[nodiscard]] std::optional<Fault> find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const;
-
+  /// Whether the key holds something that is not of this module. Then only `state_of_redis_cell` may be called.
+  [[nodiscard]] bool is_of_other_type() const { return !stored_ && !key_.is_absent(); }
+  [[nodiscard]] bool exists() const { return static_cast<bool>(stored_); }
+  [[nodiscard]] const StoredValue& stored() const { return stored_; }
   /// What the module redis-cell left in the key, which is a string; none if the key holds anything else.
   [[nodiscard]] std::optional<TokenBucket::State> state_of_redis_cell() const;
-  /// Lets the subject, which is the key itself, go on from that under `limits`, a single bucket. The key stays as it is until
-  /// something is granted or done.
-  void adopt(const TokenBucket::State& state, SharedLimits limits);
+
+  // --- the subject of the call ---
 
   /// None if it was never seen. Void after whatever changes it below.
   [[nodiscard]] const std::optional<Subject>& subject() const { return subject_; }
+  [[nodiscard]] bool is_key_itself() const { return !hash_ && subject_name_.empty(); }
+  /// By what the table knows the subject; none if there is no table yet, or the subject is the key itself.
+  [[nodiscard]] const std::optional<SubjectHash>& hash() const { return hash_; }
+  /// Whether the place of the subject in the key is new: nobody else has heard of it as it is.
+  [[nodiscard]] bool is_new() const { return is_new_; }
 
-  /// Gives back what holds took that have ended: in the key, if it was opened to be written, and otherwise in a copy that
-  /// stands for the subject from now on.
-  void collect(Instant now);
+  // --- preparing the subject: the key stays as it is ---
 
-  /// What a call would be told under these limits or, if they are null, those of the subject. Changes nothing.
-  [[nodiscard]] Verdict peek(const SharedLimits& limits, const Request& call, Instant now) const;
+  /// A subject that was never seen, under these limits.
+  void prepare_idle(const SharedLimits& limits);
+  /// What goes on instead of the subject.
+  void prepare(Value::Pointer value);
 
-  /// Lets the subject follow these limits from now on, keeping what is used. The key stays as it is until something is
-  /// granted or done.
-  void follow(const SharedLimits& limits, Instant now);
+  // --- changes in memory ---
 
-  /// Counts a call, for INFO and for who is denied most.
-  void count_call(Outcome outcome);
-
-  /// Decides a call under the limits that the subject follows, and carries it out if it is granted; a denial does what
-  /// `clamp_and_store` does. A lease that is granted without an id gets one. What the verdict borrows, lives as long as this.
-  Verdict charge(const Request& call, Instant now);
-
-  /// Does an operation on the subject, and publishes it. A key that is one subject, and idle then, is removed. Returns what
-  /// Account::perform does.
-  bool perform(const Operation& operation);
-
-  /// Stores limits that have changed, and brings back to `now` what is of a clock that was ahead or of a larger limit. A
-  /// denial does no more than that: without it, the wait that it tells would not come true.
-  void clamp_and_store(Instant now);
-
-  /// Stores limits in the key: everyone in it goes over to them.
-  void define(const SharedLimits& limits, bool is_shadow, Instant now);
-
-  /// Forgets who is idle among those in the range, if `may_forget`, and puts the table in order.
-  void sweep(const HashRange& range, bool may_forget, Instant now);
-  /// Removes a key that nobody needs: no limits are stored, nobody is in its table, and the key itself is idle.
-  void remove_if_idle(Instant now);
-
-  /// Do on this server what was done on another one, as its message says. False if the message makes no sense.
-  [[nodiscard]] bool store(std::string_view encoded, std::chrono::milliseconds expiry);
-  [[nodiscard]] bool apply(std::string_view changes, std::chrono::milliseconds expiry);
-  [[nodiscard]] bool perform_encoded(std::string_view operation, std::chrono::milliseconds expiry);
-  [[nodiscard]] bool define_encoded(std::string_view definition, std::chrono::milliseconds expiry);
-  [[nodiscard]] bool sweep_encoded(std::string_view sweep, std::chrono::milliseconds expiry);
-  [[nodiscard]] bool load_chunk(std::string_view chunk, std::chrono::milliseconds expiry);
-
- private:
-  /// Carries out a granted verdict on the subject, and publishes it.
-  void commit(const Verdict& verdict, Instant now);
-
-  /// How a change is told to others: the whole subject, what a grant changed, or what was done. And when the key was idle
-  /// before, if the server ends it accordingly.
-  struct Effect {
-    const Verdict* changes = nullptr;
-    const Operation* operation = nullptr;
-    std::optional<Instant> idle_before{};
-  };
-
-  /// Goes on from the state of a key that is absent only because the server ended it too early.
-  void restore();
-  /// Finds what the key holds: `stored`, or nothing.
-  void find_value(void* stored);
-  /// Finds the subject in it.
-  void find_subject();
-  [[nodiscard]] const void* stored() const { return compact_ != nullptr ? static_cast<const void*>(compact_) : value_; }
-  [[nodiscard]] bool is_key_itself() const { return !hash_ && name_of_subject_.empty(); }
-
-  /// Puts a value into the key, in place of the one it has. It takes over the subject table; a key that has one keeps the time to
-  /// live that somebody may have given it.
-  void put(Value::Pointer value);
-  void put_stored(void* stored);
-  /// Lets a value that takes the place of what the key holds count on from there.
-  void hand_on_counters(Value& value) const;
-  /// Makes a value of what is in the small form, for what only a value can do.
-  void promote();
-  /// Puts the subject's state into the small form, if the key has that, or makes a value of it if it does not fit.
+  /// Stores the subject as it was prepared. Nothing happens if it was not.
+  void store_subject();
+  /// To be called after the subject's states were changed in place.
   void write_back();
-  /// Makes the key one that holds more than itself, with these limits if it is new.
+  /// Does an operation on the subject, which is stored. Returns what Account::perform does.
+  bool perform(const Operation& operation);
+  /// Makes the key one that has a table, with these limits for itself if it is new.
   void make_subject_table(const SubjectTableHead& head, const SharedLimits& limits);
-  /// Puts the subject as it is by now where it belongs, if it is not there yet.
-  void store_subject(Instant now);
-  void store_subject_in_table(Instant now);
-  bool perform_on_subject(const Operation& operation);
-  void define_as_of(const SharedLimits& limits, const SubjectTableHead& head, Instant at);
-
-  /// Lets the rest of the world know of a change: the key's time to live, the replicas and the append-only file, and those
-  /// who watch the key.
-  void publish(Instant idle_at, Instant now, const Effect& effect);
-  /// When the server may end a key that is idle at `idle_at`.
-  [[nodiscard]] static std::chrono::milliseconds end_of(const Limits& limits, Instant idle_at, Instant now);
-  /// Tells the key itself as it is; or an effect on the subject.
-  void tell_key(std::chrono::milliseconds expiry) const;
-  void tell(EffectKind kind, std::chrono::milliseconds expiry, std::string_view payload) const;
-  void replicate(std::chrono::milliseconds expiry, const Effect& effect) const;
-  void set_expiry(std::chrono::milliseconds expiry);
+  /// Lets the background sweep know of the key's table.
+  void note_table() const;
+  /// Stores limits in the key, as of an instant: all its subjects go over to them.
+  void define(const SharedLimits& limits, const SubjectTableHead& head, Instant at);
+  /// Forgets who is idle in that range of the table, if `may_forget`, and compacts it.
+  void sweep(const HashRange& range, bool may_forget);
+  /// Counts a call, for RL.INFO and for RL.TOP.
+  void count_call(Outcome outcome);
+  /// The server may end the key then.
+  void expire_at(KeyEnd end);
   void remove();
 
-  server::Context context_;
+  // --- for the replay of effects ---
+
+  /// The key as another server sent it takes the place of what it holds.
+  void replace(KeyContent content);
+  /// The key ends as an effect says, and clients learn that it has changed.
+  void end_as_told(KeyEnd end);
+
+  [[nodiscard]] const CallContext& call() const { return call_; }
+  [[nodiscard]] const Propagation& propagation() const { return propagation_; }
+  [[nodiscard]] Access access() const { return access_; }
+
+ private:
+  void restore();
+  void find_subject();
+  /// Hands a value to the server in place of what the key holds.
+  enum class End : bool { lost, kept };
+  void hand_over(StoredValue::Pointer value, End end);
+  void put(Value::Pointer own);
+  void store_subject_in_table();
+  void make_room_for_reservations();
+
+  const CallContext& call_;
   server::Text name_;
-  server::Key::Access access_;
+  Access access_;
   server::Key key_;
-  Value* value_ = nullptr;           ///< what the key holds,
-  CompactValue* compact_ = nullptr;  ///< or else that; then the subject is a view of `loose_`
-  std::string_view name_of_subject_;
-  std::optional<SubjectHash> hash_;  ///< once there is a table with a secret
+  Propagation propagation_;
+  StoredValue stored_;
+  std::string_view subject_name_;
+  std::optional<SubjectHash> hash_;
   std::optional<Subject> subject_;
 
-  Value::Pointer restored_;  ///< what `value_` points to, if the server ended the key and it is only read
-  Value::Pointer own_;       ///< what `subject_` is a view of, if that is not what the keyspace has
+  std::optional<StoredValue::Pointer>
+      restored_;             ///< what `stored_` views, if the server ended the key and it is only read
+  Value::Pointer prepared_;  ///< what `subject_` views, if it was prepared,
   SharedLimits limits_of_idle_;
-  std::array<Cell, kMaxLimits> loose_;  ///< or else that, if the subject is new in a table, or in the small form
-  std::string id_;                      ///< of a lease that was granted without one
-  bool is_new_ = false;                 ///< nobody else has heard of it as it is
-  bool is_changed_ = false;             ///< it follows other limits than those it was opened with
+  std::array<Cell, kMaxLimits> loose_;  ///< or else that, if it is new in a table, or the state of a compact value
+  bool is_new_ = false;
 };
 
 }  // namespace ratelimit

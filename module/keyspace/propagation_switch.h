@@ -1,8 +1,8 @@
-// Whether anybody follows the changes of this server: a replica, an append-only file, or one that is about to.
+// Whether effects are propagated: whether there is a replica or an append-only file, or one is about to be.
 //
-// Writing an effect down costs the server a third of a whole check, also if nobody reads it. So effects are written only
-// if somebody may follow. That nobody does is believed only after a look at the server; that somebody does, at once,
-// when the server says that it forked or changed its role: nobody can begin to follow otherwise.
+// Writing an effect costs the server a third of a whole check, also if nobody reads it. So effects are written only while
+// somebody may read them. "Nobody reads" is believed only after a look at the server; "somebody reads" at once, when the
+// server says that it forked or changed its role. Nobody can begin to read in any other way:
 //
 //   - A replica begins with a snapshot, which a fork takes: what was decided before is in the snapshot. Before there is
 //     a replica there is no backlog, and a new backlog has a new name that no replica can ask for a part of.
@@ -22,8 +22,8 @@ class PropagationSwitch {
   /// Whether effects must be written.
   [[nodiscard]] bool is_on() const { return is_on_; }
 
-  /// Something happened after which there may be a follower: looks again after a while.
-  void expect_one(server::Context context);
+  /// Something happened after which somebody may read effects. Switches on, and looks at the server again after a while.
+  void switch_on(server::Context context);
 
  private:
   static void look(RedisModuleCtx* handle, void* data);
@@ -31,9 +31,6 @@ class PropagationSwitch {
   bool is_on_ = true;
   bool look_is_due_ = false;
 };
-
-/// Registers for what the server tells. False if it refuses.
-[[nodiscard]] bool watch_for_readers_of_effects(server::Context context);
 
 }  // namespace ratelimit
 

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <ctime>
 
+#include "server/api.h"
+
 namespace ratelimit {
 namespace {
 
@@ -27,5 +29,7 @@ Instant Clock::now() const {
   if (held_) return *held_;
   return std::clamp(Instant{offset_ + steady_time()}, kEarliest, kLatest);
 }
+
+Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }
 
 }  // namespace ratelimit

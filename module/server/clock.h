@@ -30,6 +30,10 @@ class Clock {
   std::optional<Instant> held_;
 };
 
+/// By how much the server's wall clock, by which it ends keys, is ahead of the clock of decisions: nothing, unless the wall
+/// clock was stepped.
+[[nodiscard]] Span wall_clock_lead(Instant now);
+
 }  // namespace ratelimit
 
 #endif  // RATELIMIT_MODULE_SERVER_CLOCK_H

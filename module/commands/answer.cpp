@@ -1,0 +1,71 @@
+#include "commands/answer.h"
+
+#include <string>
+
+#include "commands/reply.h"
+#include "ratelimit/http/http_fields.h"
+#include "server/api.h"
+
+namespace ratelimit {
+namespace {
+
+/// Adds a random wait and the fields of HTTP, and replies.
+void reply_in_full(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
+                   const AnswerForm& form, CheckReply reply) {
+  std::vector<HttpField> fields;
+  std::vector<LimitStatus> statuses;
+  if (form.has_headers) statuses = statuses_after(session, request, verdict, call.now());
+  const bool is_denied = verdict.decision.outcome == Outcome::denied;
+  if (is_denied && form.jitter > Span{}) verdict.decision.wait += server::random_span(form.jitter);
+  if (form.has_headers) {
+    fields = http_fields(statuses, verdict.binding, verdict.decision.outcome, verdict.decision.wait);
+    reply.fields = &fields;
+  }
+  reply_check(call.server(), verdict.decision, reply);
+}
+
+}  // namespace
+
+Fault fault_of(KeyFault fault) {
+  switch (fault) {
+    case KeyFault::wrong_type: return {Fault::Kind::wrong_type, Argument::key};
+    case KeyFault::no_limits: return {Fault::Kind::no_limits, Argument::limits};
+    case KeyFault::other_limits: return {Fault::Kind::other_limits, Argument::limits};
+    case KeyFault::repeated_label: return {Fault::Kind::repeated_label, Argument::label};
+  }
+  return {Fault::Kind::wrong_type, Argument::key};
+}
+
+std::vector<LimitStatus> statuses_after(const KeySession& session, const Request& request, const Verdict& verdict,
+                                        Instant now) {
+  return session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
+    return limit_statuses_after(limits, cells, turn, request, verdict, now);
+  });
+}
+
+void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict verdict,
+                  const AnswerForm& form) {
+  const Limits& limits = session.limits();
+  std::string id;
+  if (session.is_shadow()) {
+    grant_on_trial(verdict, request.cost);
+    if (verdict.id.empty()) verdict.id = request.id;
+    if (verdict.id.empty() && limits.have_leases()) verdict.id = id = server::random_id();
+  }
+  CheckReply reply;
+  if (form.has_label) reply.label = limits.label(verdict.binding);
+  if (limits.have_leases()) reply.note = verdict.decision.outcome == Outcome::granted ? verdict.id : "";
+  if (form.has_headers || form.jitter > Span{}) {
+    reply_in_full(call, session, request, verdict, form, reply);
+  } else {
+    reply_check(call.server(), verdict.decision, reply);
+  }
+}
+
+void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
+            std::optional<std::string_view> note) {
+  if (session.is_shadow()) grant_on_trial(verdict, granted);
+  reply_check(call.server(), verdict.decision, {.label = session.limits().label(verdict.binding), .note = note});
+}
+
+}  // namespace ratelimit

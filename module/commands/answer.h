@@ -1,0 +1,42 @@
+// What a call is told of a verdict: the five integers, and what else it asked for. The one place that knows what a limiter
+// on trial shows to callers.
+#ifndef RATELIMIT_MODULE_COMMANDS_ANSWER_H
+#define RATELIMIT_MODULE_COMMANDS_ANSWER_H
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "commands/call.h"
+#include "commands/errors.h"
+#include "keyspace/key_session.h"
+#include "ratelimit/http/limit_status.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operations.h"
+
+namespace ratelimit {
+
+/// What is wrong with a call that a key cannot serve.
+[[nodiscard]] Fault fault_of(KeyFault fault);
+
+struct AnswerForm {
+  bool has_label = true;     ///< whether the reply names the binding limit
+  Span jitter{};             ///< by how much the wait of a denial may be made longer at random
+  bool has_headers = false;  ///< whether the reply has the fields of an HTTP response
+};
+
+/// How each limit stands, after a request got that verdict.
+[[nodiscard]] std::vector<LimitStatus> statuses_after(const KeySession& session, const Request& request,
+                                                      const Verdict& verdict, Instant now);
+
+/// Answers a check with the verdict that a session came to.
+void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict verdict,
+                  const AnswerForm& form);
+
+/// Answers with a verdict that granted `granted`, or would have if the limits are on trial. `note` comes after the label.
+void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
+            std::optional<std::string_view> note = {});
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_COMMANDS_ANSWER_H

@@ -1,0 +1,54 @@
+// How the rest of the world learns of a change of a key: replicas and the append-only file by an effect, clients that watch
+// or cache the key by a signal.
+#ifndef RATELIMIT_MODULE_KEYSPACE_PROPAGATION_H
+#define RATELIMIT_MODULE_KEYSPACE_PROPAGATION_H
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "keyspace/call_context.h"
+#include "keyspace/effect.h"
+#include "ratelimit/limits.h"
+#include "server/api.h"
+#include "storage/segment.h"
+
+namespace ratelimit {
+
+/// The end of a key as an effect names it: a Unix time. `kKeepEnd` leaves the end of the key as it is.
+using KeyEnd = std::chrono::milliseconds;
+inline constexpr KeyEnd kKeepEnd{0};
+
+class Propagation {
+ public:
+  /// For changes of `key`, which has that name. The call and the key outlive this.
+  Propagation(const CallContext& call, server::Text name, server::Key& key) : call_(call), name_(name), key_(key) {}
+
+  /// Whether somebody may read effects. If nobody does, `count_change` is all that is to be done.
+  [[nodiscard]] bool is_on() const { return call_.module.propagation_switch.is_on(); }
+
+  /// Queues an effect on the key, or on that subject of its table.
+  void queue(EffectKind kind, KeyEnd end, std::string_view payload,
+             const std::optional<SubjectHash>& subject = {}) const;
+  /// Queues the removal of the key.
+  void queue_removal() const { call_.server.replicate_removal(name_); }
+  /// Queues nothing: lets the server count a change that is to be saved.
+  void count_change() const { call_.server.replicate_call(); }
+
+  /// Signals to clients that the key has changed.
+  void signal() const { key_.signal_modified(); }
+
+ private:
+  const CallContext& call_;
+  server::Text name_;
+  server::Key& key_;
+};
+
+/// When the server may end a key whose states are idle at `idle_at`. The server goes by its wall clock, which may have been
+/// stepped since the module was loaded; the key ends by whichever clock is later. A key that lingers does no harm, one that
+/// ends too early forgets what was used.
+[[nodiscard]] KeyEnd end_of_key(const Limits& limits, Instant idle_at, Instant now);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_KEYSPACE_PROPAGATION_H

@@ -1,0 +1,102 @@
+#include "keyspace/replay.h"
+
+#include <utility>
+
+#include "ratelimit/codec/codec.h"
+#include "server/zones.h"
+
+namespace ratelimit {
+namespace {
+
+bool store_in_table(OpenKey& key, std::string_view payload) {
+  SubjectTable* const table = key.stored().subject_table();
+  if (table == nullptr) return false;
+  const SharedLimits limits_of_all = key.stored().stored_limits();
+  Value::Pointer value = Value::decode(payload, key.call().module.limits, limits_of_all);
+  if (!value || (limits_of_all && !(value->limits() == *limits_of_all))) return false;
+  table->hash_table().put(*key.hash(), std::move(value));
+  return true;
+}
+
+bool store(OpenKey& key, std::string_view payload) {
+  if (!key.is_key_itself()) return store_in_table(key, payload);
+  std::optional<KeyContent> content = decode_key(payload, key.call().module.limits);
+  if (!content) return false;
+  key.replace(std::move(*content));
+  return true;
+}
+
+bool apply(OpenKey& key, std::string_view payload) {
+  if (!key.subject()) return false;
+  const Subject& subject = *key.subject();
+  Reader in(payload);
+  Verdict verdict;
+  if (!decode_changes(in, subject.limits(), verdict.changes, verdict.id)) return false;
+  if (!accepts(subject.limits(), subject.cells(), verdict)) return false;
+  ratelimit::apply(subject.limits(), subject.cells(), verdict);
+  key.write_back();
+  return true;
+}
+
+bool perform(OpenKey& key, std::string_view payload) {
+  if (!key.subject()) return false;
+  Reader in(payload);
+  Operation operation;
+  if (!decode_operation(in, operation)) return false;
+  key.perform(operation);
+  return true;
+}
+
+bool define(OpenKey& key, std::string_view payload) {
+  Reader in(payload);
+  LimitSpecs specs;
+  Definition definition;
+  if (!decode_definition(in, find_zone, specs, definition)) return false;
+  const SharedLimits limits = key.call().module.limits.get(specs.span());
+  if (!limits) return false;
+  key.define(limits, definition.head, definition.at);
+  return true;
+}
+
+bool sweep(OpenKey& key, std::string_view payload) {
+  Reader in(payload);
+  Sweep decoded;
+  if (!decode_sweep(in, decoded) || key.stored().subject_table() == nullptr) return false;
+  const HashRange range{SubjectHash::of(decoded.first), SubjectHash::of(decoded.last)};
+  if (range.first.word() != decoded.first || range.last.word() != decoded.last) return false;
+  key.stored().subject_table()->hash_table().sweep(range, decoded.at);
+  return true;
+}
+
+bool fill(OpenKey& key, std::string_view payload) {
+  std::optional<SubjectHash> last;
+  return key.stored().subject_table() != nullptr &&
+         key.stored().subject_table()->load_chunk(payload, key.stored().stored_limits(), key.call().module.limits,
+                                                  last);
+}
+
+bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
+  switch (kind) {
+    case EffectKind::store: return store(key, payload);
+    case EffectKind::apply: return apply(key, payload);
+    case EffectKind::perform: return perform(key, payload);
+    case EffectKind::define: return define(key, payload);
+    case EffectKind::sweep: return sweep(key, payload);
+    case EffectKind::fill: return fill(key, payload);
+  }
+  return false;
+}
+
+}  // namespace
+
+Replayed replay(const CallContext& call, server::Text name, const Effect& effect) {
+  OpenKey key(call, name, effect.subject);
+  // The primary took over what the module redis-cell had left in the key.
+  const bool takes_over = effect.kind == EffectKind::store && !effect.subject && key.state_of_redis_cell();
+  if (key.is_of_other_type() && !takes_over) return Replayed::wrong_type;
+  if (!dispatch(key, effect.kind, effect.payload)) return Replayed::malformed;
+  key.end_as_told(effect.end);
+  return Replayed::done;
+}
+
+}  // namespace ratelimit

@@ -1,0 +1,26 @@
+#include "keyspace/sweep_step.h"
+
+#include "keyspace/key_session.h"
+#include "keyspace/module.h"
+
+namespace ratelimit {
+
+std::optional<BackgroundSweep::Found> sweep_step(server::Context context, const std::string& name) {
+  const CallContext call{context, module(), module().clock.now()};
+  const server::OwnText text(context, name);
+  KeySession session(call, text.text(), KeySession::Access::quiet_write);
+  SubjectTable* const table = session.key().stored().subject_table();
+  if (table == nullptr) return std::nullopt;
+  const bool may_change = context.may_change_keys();
+  const HashRange range = table->hash_table().range_from(table->next_to_sweep, BackgroundSweep::kSubjectsAStep);
+  session.sweep(range, may_change);
+  const bool is_last = range.last == SubjectHash::largest();
+  table->next_to_sweep = is_last ? SubjectHash::smallest() : range.last.next();
+  const BackgroundSweep::Found found{.subjects = table->hash_table().size(),
+                                     .has_pending_changes = table->hash_table().has_pending_changes(),
+                                     .is_end_of_table = is_last};
+  if (is_last && may_change) session.remove_if_idle();
+  return found;
+}
+
+}  // namespace ratelimit
