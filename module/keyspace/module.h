@@ -10,13 +10,14 @@
 #include "keyspace/propagation_switch.h"
 #include "server/api.h"
 #include "server/clock.h"
+#include "server/zones.h"
 #include "storage/limits_pool.h"
 
 namespace ratelimit {
 
 struct Module {
   Clock clock;
-  LimitsPool limits;
+  LimitsPool limits{find_zone};
   PrematureExpiries premature_expiries;
   PropagationSwitch propagation_switch;
   BackgroundSweep background_sweep;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "ratelimit/codec/codec.h"
-#include "server/zones.h"
 
 namespace ratelimit {
 namespace {
@@ -57,7 +56,7 @@ Value::Pointer Value::decode(std::string_view bytes, LimitsPool& pool, const Sha
 Value::Pointer Value::decode_body(Reader& in, LimitsPool& pool, const SharedLimits& known,
                                   std::optional<SubjectTableHead>* subject_table) {
   SubjectHead head;
-  if (!decode_body_head(in, find_zone, head) || (head.has_subject_table && subject_table == nullptr)) return nullptr;
+  if (!decode_body_head(in, pool.zone_finder(), head) || (head.has_subject_table && subject_table == nullptr)) return nullptr;
   SharedLimits limits = head.specs.empty() ? known : pool.get(head.specs.span());
   if (!limits) return nullptr;
   Pointer value =

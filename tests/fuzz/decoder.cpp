@@ -261,7 +261,7 @@ void try_payload(const Value& value, std::string_view bytes, std::string_view pa
 void run(std::string_view input) {
   Choices choices(input);
   const std::string_view bytes = choices.take(static_cast<std::size_t>(choices.number(2)));
-  LimitsPool pool;
+  LimitsPool pool(find_zone);
   const Value::Pointer value = decode_value(bytes, pool);
   if (!value) return;
   require(encode_value(*value) == bytes, "a value is written to the bytes that it was read from");

@@ -440,7 +440,7 @@ class Together {
   }
 
   Choices& choices_;
-  LimitsPool pool_;
+  LimitsPool pool_{find_zone};
   Specs specs_;
   Value::Pointer value_;
   Value::Pointer replica_;

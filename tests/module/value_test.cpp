@@ -394,7 +394,7 @@ TEST(Value, CountsTheBytesAndPiecesBehindIt) {
 }
 
 TEST(Value, OfAQuotaNamesItsZone) {
-  LimitsPool pool;
+  LimitsPool pool(find_zone);
   const LimitSpec spec{.algorithm = Algorithm::quota,
                        .size = Units(10),
                        .unit = CalendarUnit::day,
