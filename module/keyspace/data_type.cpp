@@ -4,12 +4,12 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "keyspace/module.h"
 #include "ratelimit/codec/codec.h"
-#include "storage/compact_value.h"
+#include "storage/stored_value.h"
 #include "storage/subject_table.h"
-#include "storage/value.h"
 
 namespace ratelimit {
 namespace {
@@ -17,91 +17,89 @@ namespace {
 // Nine characters, as the server demands: it is part of every RDB file.
 constexpr const char* kTypeName = "ratelimit";
 
-AsValue value_of(const void* stored) { return {stored, module().limits}; }
+StoredValue value_of(void* stored) { return {stored, module().limits}; }
+// The pointer is const, but reading a table may apply pending redefinitions. Nobody can see a difference.
+StoredValue value_of(const void* stored) {
+  return value_of(const_cast<void*>(stored));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+}
 
-/// Reads the subjects of a table, chunk by chunk, up to one that is empty.
-bool load_subjects(RedisModuleIO* io, const Value& value) {
-  SubjectTable& subject_table = *subject_table_of(value);
-  const SharedLimits stored = subject_table.is_stored() ? value.shared_limits() : SharedLimits{};
+/// Reads the subjects of a table, chunk by chunk, up to an empty chunk.
+bool load_subjects(RedisModuleIO* io, SubjectTable& table, const SharedLimits& stored_limits) {
   std::optional<SubjectHash> last;
   while (true) {
     const std::optional<std::string> chunk = server::read_bytes(io);
     if (!chunk) return false;
-    if (chunk->empty()) return subject_table.hash_table().spread();
-    if (!subject_table.load_chunk(*chunk, stored, module().limits, last)) return false;
+    if (chunk->empty()) return table.hash_table().spread();
+    if (!table.load_chunk(*chunk, stored_limits, module().limits, last)) return false;
   }
+}
+
+void* refuse(RedisModuleIO* io, const std::string& reason) {
+  server::log_warning(io, reason);
+  return nullptr;
 }
 
 void* load(RedisModuleIO* io, int encoding_version) {
   if (encoding_version != kFormatVersion) {
-    server::log_warning(io, "a key was written by a newer version of the ratelimit module: encoding version " +
-                                std::to_string(encoding_version) + ", and this one knows " +
-                                std::to_string(kFormatVersion));
-    return nullptr;
+    return refuse(io, "a key was written by a newer version of the ratelimit module: encoding version " +
+                          std::to_string(encoding_version) + ", and this one knows " + std::to_string(kFormatVersion));
   }
+  constexpr const char* kInvalid = "a key of the ratelimit module does not hold a valid state";
   const std::optional<std::string> bytes = server::read_bytes(io);
   if (!bytes) return nullptr;
-  Value::Pointer value = decode_value(*bytes, module().limits);
-  if (!value || (subject_table_of(*value) != nullptr && !load_subjects(io, *value))) {
-    server::log_warning(io, "a key of the ratelimit module does not hold a valid state");
-    return nullptr;
+  std::optional<KeyContent> content = decode_key(*bytes, module().limits);
+  if (!content) return refuse(io, kInvalid);
+  StoredValue::Pointer key = StoredValue::make(std::move(*content), module().limits);
+  const StoredValue value = value_of(key.get());
+  if (SubjectTable* const table = value.subject_table()) {
+    if (!load_subjects(io, *table, value.stored_limits())) return refuse(io, kInvalid);
+    module().background_sweep.note(server::context_of(io), server::name_of(io));
   }
-  if (subject_table_of(*value) != nullptr) module().background_sweep.note(server::context_of(io), server::name_of(io));
-  return stored_form(std::move(value));
+  return key.release();
+}
+
+/// Calls `write(chunk)` for the subjects of a table, chunk by chunk.
+template <class Write>
+void for_each_chunk(SubjectTable& table, Write write) {
+  std::optional<SubjectHash> from = SubjectHash::smallest();
+  while (from) {
+    const std::string chunk = table.encoded_chunk(from);
+    if (!chunk.empty()) write(chunk);
+  }
 }
 
 void save(RedisModuleIO* io, void* stored) {
-  const AsValue value = value_of(stored);
-  server::write_bytes(io, encode_value(*value));
-  SubjectTable* subject_table = subject_table_of(*value);
-  if (subject_table == nullptr) return;
-  std::optional<SubjectHash> from = SubjectHash::smallest();
-  while (from) {
-    const std::string chunk = subject_table->encoded_chunk(from);
-    if (!chunk.empty()) server::write_bytes(io, chunk);
-  }
+  const StoredValue value = value_of(stored);
+  server::write_bytes(io, value.encoded());
+  SubjectTable* const table = value.subject_table();
+  if (table == nullptr) return;
+  for_each_chunk(*table, [io](const std::string& chunk) { server::write_bytes(io, chunk); });
   server::write_bytes(io, {});
 }
 
 // The server itself writes the key's expiry behind this: zero leaves it alone.
 void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* stored) {
-  const AsValue value = value_of(stored);
-  server::write_command(aof, kStoreCommand, server::Text(key), 0, encode_value(*value));
-  SubjectTable* subject_table = subject_table_of(*value);
-  std::optional<SubjectHash> from;
-  if (subject_table != nullptr) from = SubjectHash::smallest();
-  while (from) {
-    const std::string chunk = subject_table->encoded_chunk(from);
-    if (!chunk.empty()) server::write_command(aof, kFillCommand, server::Text(key), 0, chunk);
+  const StoredValue value = value_of(stored);
+  server::write_command(aof, kStoreCommand, server::Text(key), 0, value.encoded());
+  if (SubjectTable* const table = value.subject_table()) {
+    for_each_chunk(*table, [aof, key](const std::string& chunk) {
+      server::write_command(aof, kFillCommand, server::Text(key), 0, chunk);
+    });
   }
 }
 
 void digest(RedisModuleDigest* digest, void* stored) {
-  const AsValue value = value_of(stored);
-  std::string bytes = encode_value(*value);
-  if (SubjectTable* subject_table = subject_table_of(*value)) Writer(bytes).fixed(subject_table->digest());
+  const StoredValue value = value_of(stored);
+  std::string bytes = value.encoded();
+  if (SubjectTable* const table = value.subject_table()) Writer(bytes).fixed(table->digest());
   server::add_to_digest(digest, bytes);
 }
 
-void free_value(void* stored) { destroy_stored(stored, module().limits); }
+void free_value(void* stored) { value_of(stored).destroy(); }
 
-std::size_t free_effort(RedisModuleString*, const void* stored) {
-  const AsValue value = value_of(stored);
-  const SubjectTable* subject_table = subject_table_of(*value);
-  return value->memory_pieces() + (subject_table != nullptr ? subject_table->pieces() : 0);
-}
+std::size_t free_effort(RedisModuleString*, const void* stored) { return value_of(stored).pieces(); }
 
-void* copy(RedisModuleString*, RedisModuleString*, const void* stored) {
-  if (CompactValue::is(stored)) return static_cast<const CompactValue*>(stored)->copy(module().limits);
-  // The server hands over as constant what it owns, and what a view of which may bring up to date.
-  Value& original = *static_cast<Value*>(const_cast<void*>(stored));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-  Value::Pointer copy = Value::copy(original.subject());
-  if (SubjectTable* subject_table = subject_table_of(original)) {
-    if (copy->extra_object() == nullptr) copy = copy->move_to_extra();
-    copy->set_subjects(subject_table->copy());
-  }
-  return copy.release();
-}
+void* copy(RedisModuleString*, RedisModuleString*, const void* stored) { return value_of(stored).copy().release(); }
 
 // Two readings of two clocks are never quite the same; what expires that little too early is as good as idle.
 constexpr Span kNoticeableLead = std::chrono::seconds{1};
@@ -111,9 +109,9 @@ constexpr Span kNoticeableLead = std::chrono::seconds{1};
 void unlink(RedisModuleKeyOptCtx* key, const void* stored) {
   const Clock& clock = module().clock;
   if (clock.is_held() || wall_clock_lead(clock.now()) < kNoticeableLead) return;
-  const AsValue leaving = value_of(stored);
-  if (subject_table_of(*leaving) == nullptr && leaving->idle_at() > clock.now()) {
-    module().premature_expiries.note_removed(server::name_of(key), leaving->encoded(), leaving->idle_at());
+  const StoredValue leaving = value_of(stored);
+  if (leaving.subject_table() == nullptr && leaving.own_idle_at() > clock.now()) {
+    module().premature_expiries.note_removed(server::name_of(key), leaving.encoded(), leaving.own_idle_at());
   }
 }
 
@@ -136,19 +134,10 @@ int note_new_name(RedisModuleCtx* handle, int, const char*, RedisModuleString* n
   const server::Context context(handle);
   const server::Text text(name);
   const server::Key key(context, text, server::Key::Access::read);
-  const void* stored = key.value(module().data_type);
-  if (stored != nullptr && subject_table_of(*value_of(stored)) != nullptr) {
+  if (value_of(key.value(module().data_type)).subject_table() != nullptr) {
     module().background_sweep.note(context, {context.database(), text.view()});
   }
   return 0;
-}
-
-/// Offers piece `i` of what is behind a value to `move`. False if there is no such piece.
-template <class Move>
-bool relocate_piece(Value& value, std::size_t i, Move move) {
-  if (value.subject().relocate_piece(i, move)) return true;
-  SubjectTable* subject_table = subject_table_of(value);
-  return subject_table != nullptr && subject_table->hash_table().relocate_piece(i, move);
 }
 
 /// Moves the pieces of a value, a large one over several steps. Returns whether something is left to do.
@@ -156,11 +145,12 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** stored) 
   const server::Defragmentation step(handle);
   const auto move = [&step](void* memory) { return step.move(memory); };
   std::size_t position = step.position();
+  StoredValue value = value_of(*stored);
   if (position == 0) {
-    if (void* place = move(*stored)) *stored = place;
+    value.relocate(move);
+    *stored = value.get();
   }
-  if (CompactValue::is(*stored)) return 0;
-  while (relocate_piece(*static_cast<Value*>(*stored), position, move)) {
+  while (value.relocate_piece(position, move)) {
     ++position;
     if (!step.is_over()) continue;
     step.pause(position);
@@ -171,15 +161,7 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** stored) 
 
 }  // namespace
 
-std::size_t memory_of(const void* stored) {
-  const std::size_t itself = server::allocated_bytes(stored);
-  if (CompactValue::is(stored)) return itself;
-  const Value& value = *static_cast<const Value*>(stored);
-  const void* more = value.extra_object();
-  const SubjectTable* subject_table = subject_table_of(value);
-  return itself + (more != nullptr ? server::allocated_bytes(more) : 0) + value.bytes_behind() +
-         (subject_table != nullptr ? subject_table->memory() : 0);
-}
+std::size_t memory_of(const void* stored) { return value_of(stored).memory(server::allocated_bytes); }
 
 Span wall_clock_lead(Instant now) { return std::max(Span{server::unix_time()} - now.time_since_epoch(), Span{}); }
 

@@ -40,7 +40,11 @@ CompactValue::CompactValue(LimitsNumber limits, const Value& value, const TokenB
       denied_calls_(std::min<std::uint64_t>(value.denied_calls(), kMost<kDeniedBits>) & kMost<kDeniedBits>),
       full_at_(state.full_at) {}
 
-CompactValue* CompactValue::copy(const LimitsPool& pool) const { return make(*promoted(pool)); }
+CompactValue* CompactValue::copy(const LimitsPool& pool) const {
+  const Value::Pointer value = promoted(pool);
+  value->set_counters(0, 0);
+  return make(*value);
+}
 
 void CompactValue::destroy(CompactValue* value, const LimitsPool& pool) {
   value->limits(pool).give_back();
@@ -63,7 +67,7 @@ void CompactValue::count_call(Outcome outcome) {
 Value::Pointer CompactValue::promoted(const LimitsPool& pool) const {
   Value::Pointer value = Value::create(limits(pool));
   value->cells()[0].as<TokenBucket::State>() = state();
-  value->set_counters(static_cast<std::uint32_t>(granted_calls_), static_cast<std::uint32_t>(denied_calls_));
+  value->set_counters(granted_calls(), denied_calls());
   return value;
 }
 

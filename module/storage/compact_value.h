@@ -21,7 +21,7 @@ class CompactValue {
 
   /// The same as `value` in the small form, on its own; null if it does not fit.
   [[nodiscard]] static CompactValue* make(const Value& value);
-  /// The same once more.
+  /// The same once more, with counters at zero.
   [[nodiscard]] CompactValue* copy(const LimitsPool& pool) const;
   /// Ends one. Callable from any thread.
   static void destroy(CompactValue* value, const LimitsPool& pool);
@@ -36,6 +36,8 @@ class CompactValue {
   /// Whether the form has room for a state of its limit.
   [[nodiscard]] static bool fits(const TokenBucket::State& state) { return state.debt == 0; }
   void set_state(const TokenBucket::State& state);
+  [[nodiscard]] std::uint32_t granted_calls() const { return static_cast<std::uint32_t>(granted_calls_); }
+  [[nodiscard]] std::uint32_t denied_calls() const { return static_cast<std::uint32_t>(denied_calls_); }
   void count_call(Outcome outcome);
   /// As of a value.
   [[nodiscard]] bool has_end() const { return has_end_ != 0; }
