@@ -1,0 +1,70 @@
+// Changes of a table's limits that some of its segments have not seen yet.
+//
+// All subjects of a table go over to new limits at one instant, but the work is done later, a segment at a time: before
+// anything looks at the segment, or by the background sweep. Each change has a version. A segment knows the version that it
+// is at, and this list keeps the changes after that of the segment which is furthest behind. What a subject has in the end
+// does not depend on when the work is done.
+#ifndef RATELIMIT_MODULE_STORAGE_REDEFINITIONS_H
+#define RATELIMIT_MODULE_STORAGE_REDEFINITIONS_H
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ratelimit/units.h"
+#include "storage/limits_pool.h"
+#include "storage/segment.h"
+#include "storage/value.h"
+
+namespace ratelimit {
+
+/// All subjects of a table went over to `limits` at an instant.
+struct Redefinition {
+  SharedLimits limits;
+  Instant at;
+  std::size_t behind;  ///< segments that have seen all changes before this one, but not this one
+};
+
+class Redefinitions {
+ public:
+  // More than these are never pending: see HashTable::redefine_some.
+  static constexpr std::size_t kMost = 24;
+
+  /// The version of a segment that has seen all changes. Wraps around; no segment is further behind than there are changes
+  /// pending.
+  [[nodiscard]] std::uint16_t version() const { return version_; }
+  [[nodiscard]] std::size_t size() const { return pending_.size(); }
+  [[nodiscard]] bool empty() const { return pending_.empty(); }
+  [[nodiscard]] std::size_t bytes() const { return pending_.capacity() * sizeof(Redefinition); }
+
+  /// The limits of the last change; some must be pending.
+  [[nodiscard]] const SharedLimits& newest_limits() const { return pending_.back().limits; }
+  /// The changes that a segment has not seen, the oldest first.
+  [[nodiscard]] std::span<const Redefinition> missed_by(const Segment& segment) const {
+    return std::span(pending_).last(static_cast<std::uint16_t>(version_ - segment.version()));
+  }
+
+  /// A change, of a table with so many segments.
+  void add(SharedLimits limits, Instant at, std::size_t segments);
+  /// A segment is discarded; what takes its place has seen all changes. Forgets those that all segments have seen.
+  void note_discarded(const Segment& segment);
+
+  /// Whether the counts are right if for `behind[i]` segments, pending change i is the oldest that they have not seen. For
+  /// tests.
+  [[nodiscard]] bool is_valid(std::span<const std::size_t> behind) const;
+
+ private:
+  std::vector<Redefinition> pending_;  ///< the oldest first
+  std::uint16_t version_ = 0;
+};
+
+/// A subject that is kept out of line, after the changes that it has missed.
+[[nodiscard]] Value::Pointer redefined(Value::Pointer value, std::span<const Redefinition> missed);
+
+/// Adds to a run the subject in slot `at`, after the changes that it has missed. Its states are moved out of the slot.
+void add_redefined(SortedRun& run, const Segment& segment, std::size_t at, std::span<const Redefinition> missed);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_STORAGE_REDEFINITIONS_H
