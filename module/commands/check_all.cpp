@@ -96,7 +96,7 @@ class CheckAll {
 
   /// The subject under these limits as the entries before leave it.
   [[nodiscard]] Value::Pointer copy_before(const Entry* before, const OpenKey& key, const SharedLimits& limits) const {
-    if (before == nullptr && !key.subject()) return Value::create(limits, Value::Room::for_extra);
+    if (before == nullptr && !key.subject()) return Value::create(limits, Value::Room::for_reservations);
     const Value::Pointer copy = Value::copy(before != nullptr ? before->charged->subject() : *key.subject());
     return Value::take(carry_over(copy->subject(), limits, now_)->subject());
   }

@@ -56,7 +56,7 @@ void reply_holds_and_limits(const server::Context& context, const Subject& subje
 }
 
 void reply_key(const server::Context& context, const OpenKey& key, Instant now) {
-  const AsValue value = key.value();
+  const StoredValue::Counters counters = key.stored().counters();
   const SubjectTable* subject_table = key.subject_table();
   const std::size_t subjects = subject_table != nullptr ? subject_table->hash_table().size() : 0;
   context.reply_map(9);
@@ -71,9 +71,9 @@ void reply_key(const server::Context& context, const OpenKey& key, Instant now) 
   context.reply("memory");
   context.reply(static_cast<std::int64_t>(key.memory()));
   context.reply("granted");
-  context.reply(std::int64_t{value->granted_calls()});
+  context.reply(std::int64_t{counters.granted});
   context.reply("denied");
-  context.reply(std::int64_t{value->denied_calls()});
+  context.reply(std::int64_t{counters.denied});
   reply_holds_and_limits(context, *key.subject(), now);
 }
 

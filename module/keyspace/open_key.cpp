@@ -21,8 +21,13 @@ constexpr std::chrono::milliseconds kNoEnd{0};
 
 OpenKey::OpenKey(server::Context context, server::Text key, server::Key::Access access,
                  std::string_view name_of_subject)
-    : context_(context), name_(key), access_(access), key_(context_, name_, access), name_of_subject_(name_of_subject) {
-  find_value(key_.value(module().data_type));
+    : context_(context),
+      name_(key),
+      access_(access),
+      key_(context_, name_, access),
+      stored_(key_.value(module().data_type), module().limits),
+      name_of_subject_(name_of_subject),
+      restored_(nullptr, {&module().limits}) {
   const bool may_have_ended_early = access_ != server::Key::Access::quiet_write && !module().premature_expiries.empty();
   if (!exists() && may_have_ended_early && key_.is_absent()) restore();
   find_subject();
@@ -33,31 +38,16 @@ OpenKey::OpenKey(server::Context context, server::Text key, std::optional<Subjec
       name_(key),
       access_(server::Key::Access::write),
       key_(context_, name_, access_),
-      hash_(subject) {
-  find_value(key_.value(module().data_type));
+      stored_(key_.value(module().data_type), module().limits),
+      hash_(subject),
+      restored_(nullptr, {&module().limits}) {
   find_subject();
-}
-
-void OpenKey::find_value(void* stored) {
-  compact_ = nullptr;
-  value_ = nullptr;
-  if (stored == nullptr) return;
-  if (CompactValue::is(stored)) {
-    compact_ = static_cast<CompactValue*>(stored);
-  } else {
-    value_ = static_cast<Value*>(stored);
-  }
 }
 
 void OpenKey::find_subject() {
   subject_.reset();
   if (is_key_itself()) {
-    if (compact_ != nullptr) {
-      loose_[0].emplace(compact_->state());
-      subject_.emplace(compact_->limits(module().limits), std::span(loose_).first(1), nullptr);
-    } else if (value_ != nullptr) {
-      subject_ = value_->subject();
-    }
+    if (exists()) subject_ = stored_.own_subject(loose_[0]);
   } else if (SubjectTable* table = subject_table()) {
     if (!hash_) hash_ = table->hash_of(name_of_subject_);
     subject_ = table->hash_table().find(*hash_);
@@ -71,13 +61,13 @@ void OpenKey::restore() {
   if (!encoded) return;
   Value::Pointer value = Value::decode(*encoded, module().limits);
   if (access_ == server::Key::Access::read) {
-    restored_ = std::move(value);
-    value_ = restored_.get();
+    restored_ = stored_.put_own(std::move(value));
+    stored_ = StoredValue(restored_.get(), module().limits);
     return;
   }
   module().premature_expiries.forget(name);
   const std::chrono::milliseconds end = end_of(value->limits(), value->idle_at(), now);
-  put(std::move(value));
+  put(stored_.put_own(std::move(value)));
   key_.expire_at(end);
   // Whoever is asked for, it is the key that is back.
   if (module().propagation_switch.is_on()) {
@@ -93,14 +83,11 @@ std::optional<Fault> OpenKey::fault() const {
   return Fault{Fault::Kind::wrong_type, Argument::key};
 }
 
-SharedLimits OpenKey::stored_limits() const {
-  return subject_table() != nullptr && subject_table()->is_stored() ? value_->shared_limits() : SharedLimits{};
-}
-
 std::optional<Fault> OpenKey::find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const {
   if (is_stored()) {
-    if (!specs.empty() && !value_->limits().matches(specs)) return Fault{Fault::Kind::other_limits, Argument::limits};
-    if (!subject_) limits = value_->shared_limits();
+    if (!specs.empty() && !stored_.own_limits()->matches(specs))
+      return Fault{Fault::Kind::other_limits, Argument::limits};
+    if (!subject_) limits = stored_.own_limits();
     return std::nullopt;
   }
   if (specs.empty() || (subject_ && subject_->limits().matches(specs))) return std::nullopt;
@@ -109,45 +96,21 @@ std::optional<Fault> OpenKey::find_limits(std::span<const LimitSpec> specs, Shar
   return std::nullopt;
 }
 
-void OpenKey::put(Value::Pointer value) {
-  std::optional<std::chrono::milliseconds> end;
-  if (subject_table() != nullptr) {
-    value->set_subjects(value_->take_subjects());
-    end = key_.end();
-  }
-  put_stored(stored_form(std::move(value)));
-  if (end) key_.expire_at(*end);
-}
-
-void OpenKey::put_stored(void* stored) {
-  key_.set(module().data_type, stored);
-  find_value(stored);
+void OpenKey::put(StoredValue::Pointer replacement) {
   is_new_ = true;
-}
-
-void OpenKey::hand_on_counters(Value& value) const {
-  const AsValue before = this->value();
-  value.set_counters(before->granted_calls(), before->denied_calls());
-}
-
-void OpenKey::promote() {
-  Value::Pointer value = compact_->promoted(module().limits);
-  if (is_key_itself()) value->cells()[0] = loose_[0];
-  put_stored(value.release());
-  find_subject();
+  if (!replacement) return;
+  stored_ = StoredValue(replacement.release(), module().limits);
+  key_.set(module().data_type, stored_.get());
 }
 
 void OpenKey::write_back() {
-  if (compact_ == nullptr) return;
-  const auto& state = loose_[0].as<TokenBucket::State>();
-  if (!CompactValue::fits(state)) return promote();
-  compact_->set_state(state);
+  StoredValue::Pointer promoted = stored_.write_back(loose_[0]);
+  if (!promoted) return;
+  put(std::move(promoted));
+  find_subject();
 }
 
-std::size_t OpenKey::memory() const {
-  const void* stored = key_.value(module().data_type);
-  return memory_of(stored != nullptr ? stored : value_);
-}
+std::size_t OpenKey::memory() const { return stored_.memory(server::allocated_bytes); }
 
 void OpenKey::collect(Instant now) {
   if (!subject_ || !subject_->any_hold_ended(now)) return;
@@ -197,9 +160,7 @@ Verdict OpenKey::peek(const SharedLimits& limits, const Request& call, Instant n
 }
 
 void OpenKey::count_call(Outcome outcome) {
-  if (compact_ != nullptr) return compact_->count_call(outcome);
-  if (value_ == nullptr) return;
-  value_->count_call(outcome);
+  stored_.count_call(outcome);
   if (outcome != Outcome::granted && !is_key_itself() && subject_table() != nullptr) {
     subject_table()->note_denial(*hash_, name_of_subject_);
   }
@@ -208,9 +169,7 @@ void OpenKey::count_call(Outcome outcome) {
 void OpenKey::store_subject(Instant now) {
   if (!is_key_itself()) return store_subject_in_table(now);
   if (!own_) return;
-  if (exists()) hand_on_counters(*own_);
-  if (subject_table() != nullptr && own_->extra_object() == nullptr) own_ = own_->move_to_extra();
-  put(std::move(own_));
+  put(stored_.put_own(std::move(own_)));
   find_subject();
 }
 
@@ -229,13 +188,7 @@ void OpenKey::store_subject_in_table(Instant now) {
 }
 
 void OpenKey::make_subject_table(const SubjectTableHead& head, const SharedLimits& limits) {
-  if (compact_ != nullptr) promote();
-  if (value_ == nullptr) {
-    put(Value::create(limits, Value::Room::for_extra));
-  } else if (value_->extra_object() == nullptr) {
-    put(value_->move_to_extra());
-  }
-  value_->set_subjects(std::make_unique<SubjectTable>(head));
+  put(stored_.add_table(head, limits));
   key_.persist();
   module().background_sweep.note(context_, {context_.database(), name_.view()});
   if (!head.is_stored && module().propagation_switch.is_on()) tell_key(kNoEnd);
@@ -266,8 +219,7 @@ void OpenKey::commit(const Verdict& verdict, Instant now) {
   }
   store_subject(now);
   std::optional<Instant> idle_before;
-  const bool has_end = compact_ != nullptr ? compact_->has_end() : value_->has_end();
-  if (has_end && is_key_itself()) idle_before = subject_->idle_at();
+  if (is_key_itself() && stored_.has_end()) idle_before = subject_->idle_at();
   ratelimit::apply(subject_->limits(), subject_->cells(), verdict);
   write_back();
   if (is_new_) idle_before.reset();  // it may have grown just now
@@ -282,19 +234,20 @@ bool OpenKey::perform(const Operation& operation) {
 }
 
 bool OpenKey::perform_on_subject(const Operation& operation) {
-  if (compact_ != nullptr) promote();
   const bool reserves = operation.kind == Operation::Kind::reserve ||
                         (operation.kind == Operation::Kind::charge && operation.span > Span{});
   if (reserves && subject_->reservations() == nullptr) {
     if (is_key_itself()) {
-      put(value_->move_to_extra());
-      subject_ = value_->subject();
+      put(stored_.add_reservations());
+      find_subject();
     } else {
       subject_ = subject_table()->hash_table().put(*hash_, Value::take(*subject_));
       is_new_ = true;
     }
   }
-  return subject_->perform(operation);
+  const bool found = subject_->perform(operation);
+  write_back();
+  return found;
 }
 
 void OpenKey::clamp_and_store(Instant now) {
@@ -314,10 +267,7 @@ void OpenKey::publish(Instant idle_at, Instant now, const Effect& effect) {
     if (is_propagated || !effect.idle_before || limits.kept_until(*effect.idle_before) != limits.kept_until(idle_at)) {
       end = end_of(limits, idle_at, now);
       key_.expire_at(end);
-      if (compact_ != nullptr)
-        compact_->note_end();
-      else
-        value_->note_end();
+      stored_.note_end();
     }
   }
   if (is_propagated) {
@@ -337,7 +287,7 @@ std::chrono::milliseconds OpenKey::end_of(const Limits& limits, Instant idle_at,
 }
 
 void OpenKey::tell_key(std::chrono::milliseconds expiry) const {
-  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*value()));
+  context_.replicate(kStoreCommand, name_, expiry.count(), stored_.encoded());
 }
 
 void OpenKey::tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const {
@@ -372,7 +322,7 @@ void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) 
 // What is idle is as good as absent.
 void OpenKey::remove() {
   key_.remove();
-  find_value(nullptr);
+  stored_ = StoredValue(nullptr, module().limits);
   subject_.reset();
   if (module().propagation_switch.is_on()) {
     context_.replicate_removal(name_);
@@ -385,7 +335,7 @@ void OpenKey::remove() {
 void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
   collect(now);
   const bool has_subject_table = subject_table() != nullptr;
-  if (has_subject_table && subject_table()->is_stored() && *limits == value_->limits() &&
+  if (has_subject_table && subject_table()->is_stored() && *limits == *stored_.own_limits() &&
       is_shadow == subject_table()->is_shadow())
     return;
   const SubjectTableHead head{.is_stored = true,
@@ -404,7 +354,7 @@ void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
 }
 
 void OpenKey::define_as_of(const SharedLimits& limits, const SubjectTableHead& head, Instant at) {
-  const bool had_them = subject_table() != nullptr && subject_table()->is_stored() && *limits == value_->limits();
+  const bool had_them = subject_table() != nullptr && subject_table()->is_stored() && *limits == *stored_.own_limits();
   if (subject_ && !had_them) {
     own_ = carry_over(*subject_, limits, at);
     store_subject(at);
@@ -428,11 +378,12 @@ void OpenKey::sweep(const HashRange& range, bool may_forget, Instant now) {
 }
 
 void OpenKey::remove_if_idle(Instant now) {
-  if (subject_table()->is_stored() || subject_table()->hash_table().size() > 0 || value_->idle_at() > now) return;
+  if (subject_table()->is_stored() || subject_table()->hash_table().size() > 0 || stored_.own_idle_at() > now) return;
   remove();
 }
 
-// What is stored in a key that is more than itself says nothing of the others in it, unless it is of another life.
+// Replacing the key's own subject leaves its table alone, unless the secret differs: then the key was deleted and created
+// again.
 bool OpenKey::store(std::string_view encoded, std::chrono::milliseconds expiry) {
   if (!is_key_itself()) {
     if (subject_table() == nullptr) return false;
@@ -441,13 +392,9 @@ bool OpenKey::store(std::string_view encoded, std::chrono::milliseconds expiry) 
     if (!value || (stored && !(value->limits() == *stored))) return false;
     subject_table()->hash_table().put(*hash_, std::move(value));
   } else {
-    Value::Pointer value = decode_value(encoded, module().limits);
-    if (!value) return false;
-    SubjectTable* const before = subject_table();
-    SubjectTable* const after = subject_table_of(*value);
-    if (exists()) hand_on_counters(*value);
-    if (before != nullptr && (after == nullptr || !(after->head() == before->head()))) value_->set_subjects(nullptr);
-    put(std::move(value));
+    std::optional<KeyContent> content = decode_key(encoded, module().limits);
+    if (!content) return false;
+    put(stored_.replace(std::move(*content)));
     if (subject_table() != nullptr) module().background_sweep.note(context_, {context_.database(), name_.view()});
   }
   set_expiry(expiry);

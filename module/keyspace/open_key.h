@@ -17,7 +17,7 @@
 #include "ratelimit/algorithms/token_bucket.h"
 #include "ratelimit/operations.h"
 #include "server/api.h"
-#include "storage/compact_value.h"
+#include "storage/stored_value.h"
 #include "storage/subject.h"
 #include "storage/subject_table.h"
 #include "storage/value.h"
@@ -38,17 +38,17 @@ class OpenKey {
   [[nodiscard]] std::optional<Fault> fault() const;
 
   /// Whether the key is there. A key that the server ended too early still is.
-  [[nodiscard]] bool exists() const { return value_ != nullptr || compact_ != nullptr; }
-  /// What it holds, whatever the form.
-  [[nodiscard]] AsValue value() const { return {stored(), module().limits}; }
+  [[nodiscard]] bool exists() const { return static_cast<bool>(stored_); }
+  /// What it holds.
+  [[nodiscard]] const StoredValue& stored() const { return stored_; }
   /// Bytes that it takes in memory.
   [[nodiscard]] std::size_t memory() const;
   /// What it is besides one subject; null if nothing.
-  [[nodiscard]] SubjectTable* subject_table() const { return value_ != nullptr ? subject_table_of(*value_) : nullptr; }
+  [[nodiscard]] SubjectTable* subject_table() const { return stored_.subject_table(); }
   /// The limits that are stored in the key; null if none are.
-  [[nodiscard]] SharedLimits stored_limits() const;
-  [[nodiscard]] bool is_stored() const { return subject_table() != nullptr && subject_table()->is_stored(); }
-  [[nodiscard]] bool is_shadow() const { return subject_table() != nullptr && subject_table()->is_shadow(); }
+  [[nodiscard]] SharedLimits stored_limits() const { return stored_.stored_limits(); }
+  [[nodiscard]] bool is_stored() const { return stored_.is_stored(); }
+  [[nodiscard]] bool is_shadow() const { return stored_.is_shadow(); }
 
   /// Finds the limits that a call goes by which names `specs`, or names none. Null: those that the subject has.
   [[nodiscard]] std::optional<Fault> find_limits(std::span<const LimitSpec> specs, SharedLimits& limits) const;
@@ -118,22 +118,14 @@ class OpenKey {
 
   /// Goes on from the state of a key that is absent only because the server ended it too early.
   void restore();
-  /// Finds what the key holds: `stored`, or nothing.
-  void find_value(void* stored);
-  /// Finds the subject in it.
+  /// Finds the subject in what the key holds.
   void find_subject();
-  [[nodiscard]] const void* stored() const { return compact_ != nullptr ? static_cast<const void*>(compact_) : value_; }
   [[nodiscard]] bool is_key_itself() const { return !hash_ && name_of_subject_.empty(); }
 
-  /// Puts a value into the key, in place of the one it has. It takes over the subject table; a key that has one keeps the time to
-  /// live that somebody may have given it.
-  void put(Value::Pointer value);
-  void put_stored(void* stored);
-  /// Lets a value that takes the place of what the key holds count on from there.
-  void hand_on_counters(Value& value) const;
-  /// Makes a value of what is in the small form, for what only a value can do.
-  void promote();
-  /// Puts the subject's state into the small form, if the key has that, or makes a value of it if it does not fit.
+  /// After a change of the key: hands the server what must take the place of `stored_`, if the change was not made in place.
+  /// The key has no time to live then.
+  void put(StoredValue::Pointer replacement);
+  /// Puts the subject's state into a compact value, if the key has one, or makes a value of it if the state does not fit.
   void write_back();
   /// Makes the key one that holds more than itself, with these limits if it is new.
   void make_subject_table(const SubjectTableHead& head, const SharedLimits& limits);
@@ -159,16 +151,15 @@ class OpenKey {
   server::Text name_;
   server::Key::Access access_;
   server::Key key_;
-  Value* value_ = nullptr;           ///< what the key holds,
-  CompactValue* compact_ = nullptr;  ///< or else that; then the subject is a view of `loose_`
+  StoredValue stored_;  ///< what the key holds
   std::string_view name_of_subject_;
   std::optional<SubjectHash> hash_;  ///< once there is a table with a secret
   std::optional<Subject> subject_;
 
-  Value::Pointer restored_;  ///< what `value_` points to, if the server ended the key and it is only read
-  Value::Pointer own_;       ///< what `subject_` is a view of, if that is not what the keyspace has
+  StoredValue::Pointer restored_;  ///< what `stored_` is a view of, if the server ended the key and it is only read
+  Value::Pointer own_;             ///< what `subject_` is a view of, if that is not what the keyspace has
   SharedLimits limits_of_idle_;
-  std::array<Cell, kMaxLimits> loose_;  ///< or else that, if the subject is new in a table, or in the small form
+  std::array<Cell, kMaxLimits> loose_;  ///< or else that, if the subject is new in a table, or is a compact value
   std::string id_;                      ///< of a lease that was granted without one
   bool is_new_ = false;                 ///< nobody else has heard of it as it is
   bool is_changed_ = false;             ///< it follows other limits than those it was opened with

@@ -24,9 +24,8 @@ std::size_t bytes_outside(const Segment& segment, std::size_t at) {
   const Subject subject = segment.subject(at);
   const std::size_t behind = bytes_behind(subject.limits(), subject.cells(), subject.reservations());
   if (!segment.is_out_of_line(at)) return behind;
-  // A pointer in the value, and another one beside the reservations.
-  const std::size_t more = subject.reservations() != nullptr ? sizeof(Reservations) + 2 * sizeof(void*) : 0;
-  return sizeof(Value) + subject.cells().size_bytes() + more + behind;
+  const std::size_t reserved = subject.reservations() != nullptr ? sizeof(Reservations) + sizeof(Reservations*) : 0;
+  return sizeof(Value) + subject.cells().size_bytes() + reserved + behind;
 }
 
 std::size_t pieces_outside(const Segment& segment, std::size_t at) {

@@ -1,5 +1,7 @@
 #include "storage/stored_value.h"
 
+#include <memory>
+#include <span>
 #include <utility>
 
 namespace ratelimit {
@@ -12,31 +14,19 @@ std::optional<KeyContent> decode_key(std::string_view bytes, LimitsPool& pool) {
 }
 
 StoredValue::Pointer StoredValue::make(KeyContent content, const LimitsPool& pool) {
-  return StoredValue(nullptr, pool).replaced_by(std::move(content));
+  return StoredValue(nullptr, pool).replace(std::move(content));
 }
 
 // ---- The key's own subject
 
 Subject StoredValue::own_subject(Cell& loose) const {
-  if (!is_compact()) return value().subject();
+  if (form() != Form::compact) return own().subject();
   loose.emplace(compact().state());
   return {compact().limits(*pool_), std::span(&loose, 1), nullptr};
 }
 
-StoredValue::Pointer StoredValue::write_back(const Cell& loose) const {
-  if (!is_compact()) return owned(nullptr);
-  const auto& state = loose.as<TokenBucket::State>();
-  if (CompactValue::fits(state)) {
-    compact().set_state(state);
-    return owned(nullptr);
-  }
-  Value::Pointer value = promoted();
-  value->cells()[0] = loose;
-  return owned(value.release());
-}
-
 const SharedLimits& StoredValue::own_limits() const {
-  return is_compact() ? compact().limits(*pool_) : value().shared_limits();
+  return form() == Form::compact ? compact().limits(*pool_) : own().shared_limits();
 }
 
 Instant StoredValue::own_idle_at() const {
@@ -47,10 +37,10 @@ Instant StoredValue::own_idle_at() const {
 // ---- The table
 
 SubjectTable* StoredValue::subject_table() const {
-  return stored_ == nullptr || is_compact() ? nullptr : subject_table_of(value());
+  return stored_ != nullptr && form() == Form::table ? table_value().table.get() : nullptr;
 }
 
-SharedLimits StoredValue::stored_limits() const { return is_stored() ? value().shared_limits() : SharedLimits{}; }
+SharedLimits StoredValue::stored_limits() const { return is_stored() ? own_limits() : SharedLimits{}; }
 
 bool StoredValue::is_stored() const {
   const SubjectTable* const table = subject_table();
@@ -65,60 +55,78 @@ bool StoredValue::is_shadow() const {
 // ---- What is kept beside the subjects
 
 StoredValue::Counters StoredValue::counters() const {
-  if (is_compact()) return {compact().granted_calls(), compact().denied_calls()};
-  return {value().granted_calls(), value().denied_calls()};
+  if (form() == Form::compact) return {compact().granted_calls(), compact().denied_calls()};
+  return {own().granted_calls(), own().denied_calls()};
 }
 
 void StoredValue::count_call(Outcome outcome) const {
   if (stored_ == nullptr) return;
-  if (is_compact()) return compact().count_call(outcome);
-  value().count_call(outcome);
+  if (form() == Form::compact) return compact().count_call(outcome);
+  own().count_call(outcome);
 }
 
-bool StoredValue::has_end() const { return is_compact() ? compact().has_end() : value().has_end(); }
+bool StoredValue::has_end() const { return form() == Form::compact ? compact().has_end() : own().has_end(); }
 
 void StoredValue::note_end() const {
-  if (is_compact()) return compact().note_end();
-  value().note_end();
+  if (form() == Form::compact) return compact().note_end();
+  own().note_end();
 }
 
-// ---- What takes the place of this
+// ---- Changes that may need other memory
 
-/// A compact value as a value.
-Value::Pointer StoredValue::promoted() const { return compact().promoted(*pool_); }
+StoredValue::Pointer StoredValue::write_back(const Cell& loose) const {
+  if (form() != Form::compact) return in_place();
+  const auto& state = loose.as<TokenBucket::State>();
+  if (CompactValue::fits(state)) {
+    compact().set_state(state);
+    return in_place();
+  }
+  Value::Pointer value = compact().promoted(*pool_);
+  value->cells()[0] = loose;
+  return owned(value.release());
+}
 
-StoredValue::Pointer StoredValue::with_own(Value::Pointer own) const {
+StoredValue::Pointer StoredValue::put_own(Value::Pointer own) const {
   if (stored_ != nullptr) {
     const Counters before = counters();
     own->set_counters(before.granted, before.denied);
+    if (form() == Form::table) {
+      table_value().own = own->reservations() != nullptr ? std::move(own) : own->with_reservations();
+      return in_place();
+    }
   }
-  if (subject_table() != nullptr) {
-    if (own->extra_object() == nullptr) own = own->move_to_extra();
-    own->set_subjects(value().take_subjects());
-  }
-  return owned(stored_form(std::move(own)));
+  if (CompactValue* const compact = CompactValue::make(*own)) return owned(compact);
+  return owned(own.release());
 }
 
-StoredValue::Pointer StoredValue::replaced_by(KeyContent content) const {
+StoredValue::Pointer StoredValue::replace(KeyContent content) const {
   const SubjectTable* const table = subject_table();
-  const bool keeps_table = table != nullptr && content.table && table->head() == *content.table;
-  if (table != nullptr && !keeps_table) value().set_subjects(nullptr);
-  if (content.table && !keeps_table) {
-    if (content.own->extra_object() == nullptr) content.own = content.own->move_to_extra();
-    content.own->set_subjects(std::make_unique<SubjectTable>(*content.table));
+  if (table != nullptr && content.table && table->head() == *content.table) return put_own(std::move(content.own));
+  if (stored_ != nullptr) {
+    const Counters before = counters();
+    content.own->set_counters(before.granted, before.denied);
   }
-  return with_own(std::move(content.own));
+  const StoredValue nothing(nullptr, *pool_);
+  Pointer replacement = nothing.put_own(std::move(content.own));
+  return content.table ? StoredValue(replacement.get(), *pool_).add_table(*content.table, {}) : std::move(replacement);
 }
 
-StoredValue::Pointer StoredValue::with_reservations() const {
-  return owned((is_compact() ? promoted()->move_to_extra() : value().move_to_extra()).release());
+/// The key's own subject as a value with room for reservations. What is here is left as good as idle.
+Value::Pointer StoredValue::own_with_reservations() const {
+  if (form() == Form::compact) return compact().promoted(*pool_)->with_reservations();
+  return own().with_reservations();
 }
 
-StoredValue::Pointer StoredValue::with_table(const SubjectTableHead& head, const SharedLimits& limits) const {
-  Pointer roomy =
-      stored_ != nullptr ? with_reservations() : owned(Value::create(limits, Value::Room::for_extra).release());
-  StoredValue(roomy.get(), *pool_).value().set_subjects(std::make_unique<SubjectTable>(head));
-  return roomy;
+StoredValue::Pointer StoredValue::add_reservations() const {
+  if (form() != Form::table) return owned(own_with_reservations().release());
+  table_value().own = own_with_reservations();
+  return in_place();
+}
+
+StoredValue::Pointer StoredValue::add_table(const SubjectTableHead& head, const SharedLimits& limits) const {
+  Value::Pointer own =
+      stored_ != nullptr ? own_with_reservations() : Value::create(limits, Value::Room::for_reservations);
+  return owned(new TableValue{.own = std::move(own), .table = std::make_unique<SubjectTable>(head)});
 }
 
 // ---- What the server does with values
@@ -136,30 +144,36 @@ std::string StoredValue::encoded() const {
 }
 
 StoredValue::Pointer StoredValue::copy() const {
-  if (is_compact()) return owned(compact().copy(*pool_));
-  Value::Pointer own = Value::copy(value().subject());
-  if (const SubjectTable* const table = subject_table()) {
-    if (own->extra_object() == nullptr) own = own->move_to_extra();
-    own->set_subjects(table->copy());
+  switch (form()) {
+    case Form::compact: return owned(compact().copy(*pool_));
+    case Form::value: return owned(Value::copy(value().subject()).release());
+    case Form::table: break;
   }
-  return owned(own.release());
+  Value::Pointer own = Value::copy(table_value().own->subject());
+  if (own->reservations() == nullptr) own = own->with_reservations();
+  return owned(new TableValue{.own = std::move(own), .table = table_value().table->copy()});
 }
 
-void StoredValue::destroy() const { destroy_stored(stored_, *pool_); }
+void StoredValue::destroy() const {
+  switch (form()) {
+    case Form::compact: return CompactValue::destroy(&compact(), *pool_);
+    case Form::value: return Value::destroy(&value());
+    case Form::table: delete &table_value();
+  }
+}
 
 std::size_t StoredValue::memory(std::size_t (*allocated)(const void*)) const {
-  const std::size_t itself = allocated(stored_);
-  if (is_compact()) return itself;
-  const void* const extra = value().extra_object();
-  const SubjectTable* const table = subject_table();
-  return itself + (extra != nullptr ? allocated(extra) : 0) + value().bytes_behind() +
-         (table != nullptr ? table->memory() : 0);
+  std::size_t bytes = allocated(stored_);
+  if (form() == Form::compact) return bytes;
+  if (form() == Form::table) bytes += allocated(table_value().own.get()) + table_value().table->memory();
+  const Reservations* const reservations = own().reservations();
+  return bytes + (reservations != nullptr ? allocated(reservations) : 0) + own().bytes_behind();
 }
 
 std::size_t StoredValue::pieces() const {
-  if (is_compact()) return 1;
+  if (form() == Form::compact) return 1;
   const SubjectTable* const table = subject_table();
-  return value().memory_pieces() + (table != nullptr ? table->pieces() : 0);
+  return own().memory_pieces() + (table != nullptr ? 1 + table->pieces() : 0);
 }
 
 }  // namespace ratelimit

@@ -1,11 +1,11 @@
 // What the server holds for a key, in whichever form that is.
 //
 // There are three forms. A key that is one token bucket is a compact value of 16 bytes. Any other key that is one subject
-// is a value. A key that has a subject table besides is a value with that table. Only this file asks which form it is; the
-// rest of the module asks for what it needs: the key's own subject, the table, the counters.
+// is a value. A key with a subject table is a table value: the table, and a value for the key's own subject. Only this file
+// asks which form it is; the rest of the module asks for what it needs: the key's own subject, the table, the counters.
 //
 // A view, passed by value. The server owns what it points to. A change that needs other memory does not replace anything
-// by itself: it makes what is to take the place, and the caller hands that to the server, which then frees the old one.
+// by itself: it returns what must take the place, and the caller hands that to the server, which then frees the old one.
 #ifndef RATELIMIT_MODULE_STORAGE_STORED_VALUE_H
 #define RATELIMIT_MODULE_STORAGE_STORED_VALUE_H
 
@@ -23,6 +23,7 @@
 #include "storage/limits_pool.h"
 #include "storage/subject.h"
 #include "storage/subject_table.h"
+#include "storage/table_value.h"
 #include "storage/value.h"
 
 namespace ratelimit {
@@ -67,9 +68,6 @@ class StoredValue {
   /// The key's own subject. The state of a compact value is unpacked into `loose`, and the view is one of `loose`: whoever
   /// changes it calls `write_back`.
   [[nodiscard]] Subject own_subject(Cell& loose) const;
-  /// Packs `loose` into a compact value again; other values need nothing. Null, or what must take the place of this because
-  /// the state does not fit into a compact value.
-  [[nodiscard]] Pointer write_back(const Cell& loose) const;
   [[nodiscard]] const SharedLimits& own_limits() const;
   /// When the key's own subject is idle; nothing is said of those in the table.
   [[nodiscard]] Instant own_idle_at() const;
@@ -93,18 +91,22 @@ class StoredValue {
   [[nodiscard]] bool has_end() const;
   void note_end() const;
 
-  // ---- What takes the place of this. It goes on counting calls from here. What it takes over is left as good as idle here.
+  // ---- Changes that may need other memory. Null: the change was made in place. Otherwise the result must take the place of
+  // this, which has handed over what it had. Calls are counted on from here.
 
-  /// With `own` for the key's own subject; the table stays. The key need not exist.
-  [[nodiscard]] Pointer with_own(Value::Pointer own) const;
-  /// With all of a key as another server sent it. The table stays if `content` has one with the same head. Another secret
-  /// means that the key was deleted and created again: then the table is a new one. The key need not exist.
-  [[nodiscard]] Pointer replaced_by(KeyContent content) const;
-  /// The same with room for reservations of the key's own subject, which must have none.
-  [[nodiscard]] Pointer with_reservations() const;
-  /// The same with a table that has no subjects yet; there must be none. A key that does not exist begins idle under
-  /// `limits`.
-  [[nodiscard]] Pointer with_table(const SubjectTableHead& head, const SharedLimits& limits) const;
+  /// After a change of the view that `own_subject` gave: packs `loose` into a compact value again. A state that does not fit
+  /// makes it a value. Other forms have nothing to pack.
+  [[nodiscard]] Pointer write_back(const Cell& loose) const;
+  /// Puts `own` in place of the key's own subject. The table stays. The key need not exist.
+  [[nodiscard]] Pointer put_own(Value::Pointer own) const;
+  /// Puts all of a key, as another server sent it, in place of this one. The table stays if `content` has one with the same
+  /// head. Another secret means that the key was deleted and created again: then the table is a new one. The key need not
+  /// exist.
+  [[nodiscard]] Pointer replace(KeyContent content) const;
+  /// Makes room for reservations of the key's own subject, which must have none.
+  [[nodiscard]] Pointer add_reservations() const;
+  /// Adds a table without subjects; there must be none. A key that does not exist begins idle under `limits`.
+  [[nodiscard]] Pointer add_table(const SubjectTableHead& head, const SharedLimits& limits) const;
 
   // ---- What the server does with values
 
@@ -126,22 +128,43 @@ class StoredValue {
   void relocate(Move move) {
     if (void* place = move(stored_)) stored_ = place;
   }
-  /// Offers piece `i` of the memory behind it. False if there is no such piece.
+  /// Offers piece `i` of the memory behind it in the same way. False if there is no such piece.
   template <class Move>
   bool relocate_piece(std::size_t i, Move move) const {
-    if (is_compact()) return false;
-    if (value().subject().relocate_piece(i, move)) return true;
-    SubjectTable* const table = subject_table();
-    return table != nullptr && table->hash_table().relocate_piece(i, move);
+    if (form() == Form::compact) return false;
+    if (form() == Form::value) return value().subject().relocate_piece(i, move);
+    if (i-- == 0) return relocate_own(move), true;
+    return table_value().own->subject().relocate_piece(i, move) ||
+           table_value().table->hash_table().relocate_piece(i, move);
   }
 
  private:
-  [[nodiscard]] bool is_compact() const { return CompactValue::is(stored_); }
+  enum class Form : std::uint8_t { compact, value, table };
+
+  /// The key must exist.
+  [[nodiscard]] Form form() const {
+    if (CompactValue::is(stored_)) return Form::compact;
+    return TableValue::is(stored_) ? Form::table : Form::value;
+  }
+  // Each may be called only if the form is that one.
   [[nodiscard]] CompactValue& compact() const { return *static_cast<CompactValue*>(stored_); }
   [[nodiscard]] Value& value() const { return *static_cast<Value*>(stored_); }
+  [[nodiscard]] TableValue& table_value() const { return *static_cast<TableValue*>(stored_); }
+  /// The key's own subject, unless the form is compact.
+  [[nodiscard]] Value& own() const { return form() == Form::table ? *table_value().own : value(); }
+
+  template <class Move>
+  void relocate_own(Move move) const {
+    Value::Pointer& own = table_value().own;
+    if (void* place = move(own.get())) {
+      static_cast<void>(own.release());  // its memory is freed by now
+      own.reset(static_cast<Value*>(place));
+    }
+  }
 
   [[nodiscard]] Pointer owned(void* stored) const { return Pointer(stored, Deleter{pool_}); }
-  [[nodiscard]] Value::Pointer promoted() const;
+  [[nodiscard]] Pointer in_place() const { return owned(nullptr); }
+  [[nodiscard]] Value::Pointer own_with_reservations() const;
 
   void* stored_;
   const LimitsPool* pool_;

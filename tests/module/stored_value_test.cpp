@@ -15,10 +15,14 @@
 #include <string>
 #include <utility>
 
+#include "../core/hex.h"
 #include "ratelimit/limits.h"
 
 namespace ratelimit {
 namespace {
+
+using tests::from_hex;
+using tests::to_hex;
 
 using std::chrono::seconds;
 
@@ -58,7 +62,11 @@ constexpr std::uint64_t kSubjects = 5'000;
 /// A key as a server holds it: what takes the place of a value ends it.
 class StoredValueTest : public testing::Test {
  protected:
-  void put(StoredValue::Pointer key) { key_ = std::move(key); }
+  /// Null: the change was made in place.
+  void put(StoredValue::Pointer replacement) {
+    if (replacement) key_ = std::move(replacement);
+  }
+  void remove() { key_.reset(); }
   void put(KeyContent content) { put(StoredValue::make(std::move(content), pool_)); }
   void put_compact() { put({charged(pool_, kBucket, Units(3)), std::nullopt}); }
   void put_value() { put({charged(pool_, kSliding, Units(3)), std::nullopt}); }
@@ -188,17 +196,17 @@ TEST_F(StoredValueTest, TellsWhatALimiterStores) {
 TEST_F(StoredValueTest, GoesOnCountingWithAnotherSubject) {
   put_compact();
   stored().count_call(Outcome::granted);
-  put(stored().with_own(charged(pool_, kSliding, Units(7))));
+  put(stored().put_own(charged(pool_, kSliding, Units(7))));
   EXPECT_EQ(own_used(), Units(7));
   EXPECT_EQ(stored().counters(), (StoredValue::Counters{1, 0}));
-  put(stored().with_own(charged(pool_, kBucket, Units(1))));
+  put(stored().put_own(charged(pool_, kBucket, Units(1))));
   EXPECT_EQ(own_used(), Units(1));
   EXPECT_EQ(stored().counters(), (StoredValue::Counters{1, 0}));
   EXPECT_EQ(stored().pieces(), 1U) << "it is compact again";
 }
 
 TEST_F(StoredValueTest, BeginsWithASubject) {
-  put(stored().with_own(charged(pool_, kBucket, Units(4))));
+  put(stored().put_own(charged(pool_, kBucket, Units(4))));
   EXPECT_EQ(own_used(), Units(4));
   EXPECT_EQ(stored().counters(), StoredValue::Counters{});
 }
@@ -207,7 +215,7 @@ TEST_F(StoredValueTest, KeepsItsTableWithAnotherSubject) {
   put_table(5);
   const std::uint64_t digest = stored().subject_table()->digest();
   stored().count_call(Outcome::denied);
-  put(stored().with_own(charged(pool_, kFixed, Units(9))));
+  EXPECT_FALSE(stored().put_own(charged(pool_, kFixed, Units(9)))) << "in place: the key keeps its time to live";
   EXPECT_EQ(own_used(), Units(9));
   ASSERT_NE(stored().subject_table(), nullptr);
   EXPECT_EQ(stored().subject_table()->digest(), digest);
@@ -217,7 +225,7 @@ TEST_F(StoredValueTest, KeepsItsTableWithAnotherSubject) {
 
 TEST_F(StoredValueTest, KeepsItsTableWhenItIsReplacedUnderTheSameHead) {
   put_table(5);
-  put(stored().replaced_by({charged(pool_, kFixed, Units(9)), kHead}));
+  EXPECT_FALSE(stored().replace({charged(pool_, kFixed, Units(9)), kHead}));
   EXPECT_EQ(own_used(), Units(9));
   EXPECT_EQ(stored().subject_table()->hash_table().size(), 5U);
 }
@@ -226,16 +234,16 @@ TEST_F(StoredValueTest, LosesItsTableWhenItIsReplacedUnderAnotherHead) {
   put_table(5);
   SubjectTableHead other = kHead;
   other.secret[15] = 1;
-  put(stored().replaced_by({charged(pool_, kFixed, Units(9)), other}));
+  put(stored().replace({charged(pool_, kFixed, Units(9)), other}));
   ASSERT_NE(stored().subject_table(), nullptr);
   EXPECT_EQ(stored().subject_table()->hash_table().size(), 0U);
   EXPECT_EQ(stored().subject_table()->head(), other);
   stored().count_call(Outcome::granted);
-  put(stored().replaced_by({charged(pool_, kBucket, Units(9)), std::nullopt}));
+  put(stored().replace({charged(pool_, kBucket, Units(9)), std::nullopt}));
   EXPECT_EQ(stored().subject_table(), nullptr);
   EXPECT_EQ(own_used(), Units(9));
   EXPECT_EQ(stored().counters(), (StoredValue::Counters{1, 0}));
-  put(stored().replaced_by({charged(pool_, kBucket, Units(9)), kHead}));
+  put(stored().replace({charged(pool_, kBucket, Units(9)), kHead}));
   EXPECT_TRUE(stored().is_shadow()) << "a compact value has none, and gets one";
   EXPECT_EQ(own_used(), Units(9));
 }
@@ -247,7 +255,7 @@ TEST_F(StoredValueTest, GetsRoomForReservationsInEachForm) {
     const Units before = own_used();
     const std::size_t subjects = form == Form::table ? kSubjects : 0;
     Cell loose;
-    if (stored().own_subject(loose).reservations() == nullptr) put(stored().with_reservations());
+    if (stored().own_subject(loose).reservations() == nullptr) put(stored().add_reservations());
     const Subject own = stored().own_subject(loose);
     ASSERT_NE(own.reservations(), nullptr);
     EXPECT_EQ(used(own), before);
@@ -261,7 +269,7 @@ TEST_F(StoredValueTest, GetsRoomForReservationsInEachForm) {
 }
 
 TEST_F(StoredValueTest, GetsATableInEachForm) {
-  put(stored().with_table(kHead, pool_.get(std::array{kSliding})));
+  put(stored().add_table(kHead, pool_.get(std::array{kSliding})));
   EXPECT_TRUE(stored().own_limits()->matches(std::array{kSliding}));
   EXPECT_EQ(own_used(), kNoUnits);
   EXPECT_EQ(stored().subject_table()->head(), kHead);
@@ -270,7 +278,7 @@ TEST_F(StoredValueTest, GetsATableInEachForm) {
     put(form);
     stored().count_call(Outcome::granted);
     const SharedLimits limits = stored().own_limits();
-    put(stored().with_table(kHead, pool_.get(std::array{kFixed})));
+    put(stored().add_table(kHead, pool_.get(std::array{kFixed})));
     EXPECT_EQ(&*stored().own_limits(), &*limits) << "the key's own subject stays as it is";
     EXPECT_EQ(own_used(), Units(3));
     EXPECT_EQ(stored().subject_table()->head(), kHead);
@@ -281,10 +289,10 @@ TEST_F(StoredValueTest, GetsATableInEachForm) {
 
 TEST_F(StoredValueTest, KeepsItsReservationsWhenItGetsATable) {
   put_value();
-  put(stored().with_reservations());
+  put(stored().add_reservations());
   Cell loose;
   stored().own_subject(loose).perform(kReserve);
-  put(stored().with_table(kHead, {}));
+  put(stored().add_table(kHead, {}));
   EXPECT_TRUE(stored().own_subject(loose).is_reserved());
   EXPECT_EQ(own_used(), Units(7));
 }
@@ -305,12 +313,55 @@ TEST_F(StoredValueTest, IsReadAsItWasWrittenInEachForm) {
   EXPECT_EQ(stored().encoded(), charged(pool_, kBucket, Units(3))->encoded());
   put_value();
   expect_read_again();
-  put(stored().with_reservations());
+  put(stored().add_reservations());
   Cell loose;
   stored().own_subject(loose).perform(kReserve);
   expect_read_again();
   put_table();
   expect_read_again();
+}
+
+TEST_F(StoredValueTest, WritesTheHeadOfItsTableButNoSubjectOfIt) {
+  const Instant leap_day{std::chrono::sys_days{std::chrono::year{2024} / 2 / 29}};  // as in docs/format.md
+  const LimitSpec five{.algorithm = Algorithm::fixed_window, .size = Units(5), .span = seconds(60)};
+  Value::Pointer own = Value::create(pool_.get(std::array{five}));
+  apply(own->limits(), own->cells(), decide(own->limits(), own->cells(), Ask{Units(3)}, leap_day));
+  const std::string subject = own->encoded();
+  SubjectTableHead head{.is_stored = true, .is_shadow = true};
+  for (std::size_t i = 0; i < head.secret.size(); ++i) head.secret[i] = static_cast<std::uint8_t>(i);
+  put({std::move(own), head});
+  const std::string bytes = stored().encoded();
+  EXPECT_EQ(to_hex(bytes), to_hex(from_hex("0141 0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000 03 "
+                                           "000102030405060708090a0b0c0d0e0f")));
+  stored().subject_table()->hash_table().insert(SubjectHash::of(2), pool_.get(std::array{five}));
+  EXPECT_EQ(stored().encoded(), bytes);
+
+  std::optional<KeyContent> content = decode_key(bytes, pool_);
+  ASSERT_TRUE(content);
+  put(std::move(*content));
+  EXPECT_EQ(stored().subject_table()->head(), head);
+  EXPECT_EQ(stored().subject_table()->hash_table().size(), 0U);
+  Cell loose;
+  EXPECT_EQ(Value::copy(stored().own_subject(loose))->encoded(), subject);
+}
+
+TEST_F(StoredValueTest, IsReadOnlyAsItIsWritten) {
+  put_value();
+  put(stored().add_reservations());
+  Cell loose;
+  stored().own_subject(loose).perform(kReserve);
+  put(stored().add_table(kHead, {}));
+  const std::string original = stored().encoded();
+  for (std::size_t i = 0; i < original.size(); ++i) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string bytes = original;
+      bytes[i] = static_cast<char>(byte);
+      std::optional<KeyContent> content = decode_key(bytes, pool_);
+      if (!content) continue;
+      put(std::move(*content));
+      ASSERT_EQ(to_hex(stored().encoded()), to_hex(bytes)) << "accepted, but nobody writes it so";
+    }
+  }
 }
 
 TEST_F(StoredValueTest, CopiesShareNothingAndCountAnew) {
@@ -337,7 +388,7 @@ TEST_F(StoredValueTest, CopiesShareNothingAndCountAnew) {
 TEST_F(StoredValueTest, GivesItsLimitsBackToThePool) {
   put_compact();
   put_table();
-  put(StoredValue::Pointer(nullptr, {&pool_}));
+  remove();
   for (std::int64_t size = 1000; size < 6000; ++size) {
     static_cast<void>(pool_.get(
         std::array{LimitSpec{.algorithm = Algorithm::fixed_window, .size = Units(size), .span = seconds(1)}}));
