@@ -81,11 +81,12 @@ void save(RedisModuleIO* io, void* stored) {
 // The server itself writes the key's expiry behind this: zero leaves it alone.
 void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* stored) {
   const StoredValue value = value_of(stored);
-  server::write_command(aof, kEffectCommand, server::Text(key), word_of(EffectKind::store), 0, value.encoded());
+  const auto write = [aof, key](EffectKind kind, const std::string& bytes) {
+    server::write_command(aof, kEffectCommand, server::Text(key), word_of(kind), 0, bytes);
+  };
+  write(EffectKind::store, value.encoded());
   if (SubjectTable* const table = value.subject_table()) {
-    for_each_chunk(*table, [aof, key](const std::string& chunk) {
-      server::write_command(aof, kEffectCommand, server::Text(key), word_of(EffectKind::fill), 0, chunk);
-    });
+    for_each_chunk(*table, [&write](const std::string& chunk) { write(EffectKind::fill, chunk); });
   }
 }
 

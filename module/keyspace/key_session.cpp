@@ -83,7 +83,7 @@ Verdict KeySession::status() const {
 }
 
 Value::Pointer KeySession::copy_under_limits() const {
-  if (!subject()) return Value::create(limits_, Value::Room::for_extra);
+  if (!subject()) return Value::create(limits_, Value::Room::for_reservations);
   const Value::Pointer copy = Value::copy(*subject());
   return Value::take(carry_over(copy->subject(), shared_limits(), now())->subject());
 }

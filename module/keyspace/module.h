@@ -11,6 +11,7 @@
 #include "keyspace/propagation_switch.h"
 #include "server/api.h"
 #include "server/clock.h"
+#include "server/zones.h"
 #include "storage/limits_pool.h"
 
 namespace ratelimit {
@@ -19,7 +20,7 @@ struct Module {
   Module(FindZone find_zone, BackgroundSweep::Step step) : limits(find_zone), background_sweep(step) {}
 
   Clock clock;
-  LimitsPool limits;
+  LimitsPool limits{find_zone};
   PrematureExpiries premature_expiries;
   PropagationSwitch propagation_switch;
   BackgroundSweep background_sweep;

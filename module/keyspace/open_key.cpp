@@ -126,7 +126,7 @@ bool OpenKey::perform(const Operation& operation) {
 
 void OpenKey::make_room_for_reservations() {
   if (is_key_itself()) {
-    hand_over(stored_.with_reservations(), End::lost);
+    hand_over(stored_.add_reservations(), End::lost);
     find_subject();
   } else {
     subject_ = stored_.subject_table()->hash_table().put(*hash_, Value::take(*subject_));
@@ -136,10 +136,14 @@ void OpenKey::make_room_for_reservations() {
 
 // A key with a table has no end of its own. If somebody gave it one, it keeps that.
 void OpenKey::put(Value::Pointer own) {
-  hand_over(stored_.with_own(std::move(own)), stored_.subject_table() != nullptr ? End::kept : End::lost);
+  hand_over(stored_.put_own(std::move(own)), stored_.subject_table() != nullptr ? End::kept : End::lost);
 }
 
 void OpenKey::hand_over(StoredValue::Pointer value, End end) {
+  if (!value) {  // what the key holds was changed in place
+    is_new_ = true;
+    return;
+  }
   const std::optional<KeyEnd> before = end == End::kept ? key_.end() : std::nullopt;
   void* const place = value.release();
   key_.set(call_.module.data_type, place);
@@ -149,7 +153,7 @@ void OpenKey::hand_over(StoredValue::Pointer value, End end) {
 }
 
 void OpenKey::make_subject_table(const SubjectTableHead& head, const SharedLimits& limits) {
-  hand_over(stored_.with_table(head, limits), End::lost);
+  hand_over(stored_.add_table(head, limits), End::lost);
   key_.persist();
   note_table();
   if (!head.is_stored && propagation_.is_on()) propagation_.queue(EffectKind::store, kKeepEnd, stored_.encoded());
@@ -199,7 +203,7 @@ void OpenKey::expire_at(KeyEnd end) {
 void OpenKey::replace(KeyContent content) {
   const SubjectTable* const before = stored_.subject_table();
   const bool is_same_life = before != nullptr && content.table && *content.table == before->head();
-  hand_over(stored_.replaced_by(std::move(content)), is_same_life ? End::kept : End::lost);
+  hand_over(stored_.replace(std::move(content)), is_same_life ? End::kept : End::lost);
   if (stored_.subject_table() != nullptr) note_table();
 }
 

@@ -100,7 +100,7 @@ class OpenKey {
  private:
   void restore();
   void find_subject();
-  /// Hands a value to the server in place of what the key holds.
+  /// Hands a value to the server in place of what the key holds; null if that was changed in place.
   enum class End : bool { lost, kept };
   void hand_over(StoredValue::Pointer value, End end);
   void put(Value::Pointer own);

@@ -8,7 +8,7 @@
 namespace ratelimit {
 namespace {
 
-// The byte in which the mark of the small form is, and the low bits of the pointer with which a value begins.
+// The first byte has the mark of a compact value, and the low bits of the pointer that a value begins with.
 static_assert(std::endian::native == std::endian::little);
 
 template <int Bits>
@@ -20,7 +20,7 @@ bool CompactValue::is(const void* stored) { return (*static_cast<const unsigned 
 
 CompactValue* CompactValue::make(const Value& value) {
   const std::optional<LimitsNumber> number = value.shared_limits().number();
-  if (!number || value.limits().size() != 1 || value.extra_object() != nullptr) return nullptr;
+  if (!number || value.limits().size() != 1 || value.reservations() != nullptr) return nullptr;
   return value.limits()[0].visit([&]<class A>(const A& algorithm) -> CompactValue* {
     if constexpr (std::is_same_v<A, TokenBucket>) {
       const TokenBucket::State& state = state_in(value.cells()[0], algorithm);
@@ -40,7 +40,11 @@ CompactValue::CompactValue(LimitsNumber limits, const Value& value, const TokenB
       denied_calls_(std::min<std::uint64_t>(value.denied_calls(), kMost<kDeniedBits>) & kMost<kDeniedBits>),
       full_at_(state.full_at) {}
 
-CompactValue* CompactValue::copy(const LimitsPool& pool) const { return make(*promoted(pool)); }
+CompactValue* CompactValue::copy(const LimitsPool& pool) const {
+  const Value::Pointer value = promoted(pool);
+  value->set_counters(0, 0);
+  return make(*value);
+}
 
 void CompactValue::destroy(CompactValue* value, const LimitsPool& pool) {
   value->limits(pool).give_back();
@@ -63,21 +67,8 @@ void CompactValue::count_call(Outcome outcome) {
 Value::Pointer CompactValue::promoted(const LimitsPool& pool) const {
   Value::Pointer value = Value::create(limits(pool));
   value->cells()[0].as<TokenBucket::State>() = state();
-  value->set_counters(static_cast<std::uint32_t>(granted_calls_), static_cast<std::uint32_t>(denied_calls_));
+  value->set_counters(granted_calls(), denied_calls());
   return value;
-}
-
-void* stored_form(Value::Pointer value) {
-  if (CompactValue* small = CompactValue::make(*value)) return small;
-  return value.release();
-}
-
-void destroy_stored(void* stored, const LimitsPool& pool) {
-  if (CompactValue::is(stored)) {
-    CompactValue::destroy(static_cast<CompactValue*>(stored), pool);
-  } else {
-    Value::destroy(static_cast<Value*>(stored));
-  }
 }
 
 }  // namespace ratelimit

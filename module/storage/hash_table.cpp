@@ -1,13 +1,13 @@
 #include "storage/hash_table.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cassert>
+#include <cstdint>
 #include <cstring>
 #include <utility>
+#include <vector>
 
-#include "ratelimit/operations.h"
+#include "ratelimit/reservations.h"
 
 namespace ratelimit {
 namespace {
@@ -24,9 +24,8 @@ std::size_t bytes_outside(const Segment& segment, std::size_t at) {
   const Subject subject = segment.subject(at);
   const std::size_t behind = bytes_behind(subject.limits(), subject.cells(), subject.reservations());
   if (!segment.is_out_of_line(at)) return behind;
-  // A pointer in the value, and another one beside the reservations.
-  const std::size_t more = subject.reservations() != nullptr ? sizeof(Reservations) + 2 * sizeof(void*) : 0;
-  return sizeof(Value) + subject.cells().size_bytes() + more + behind;
+  const std::size_t reserved = subject.reservations() != nullptr ? sizeof(Reservations) + sizeof(Reservations*) : 0;
+  return sizeof(Value) + subject.cells().size_bytes() + reserved + behind;
 }
 
 std::size_t pieces_outside(const Segment& segment, std::size_t at) {
@@ -58,41 +57,6 @@ std::size_t count_with(std::span<const Segment> segments, const SharedLimits& li
 
 }  // namespace
 
-HashTable::HashTable()
-    : directory_(1, Segment::create(SortedRun({}, 0), 0, 0, 0, 0)),
-      segments_(1),
-      deepest_(1),
-      bytes_(directory_.front().bytes()) {}
-
-HashTable::HashTable(const HashTable& other)
-    : depth_(other.depth_),
-      version_(other.version_),
-      size_(other.size_),
-      segments_(other.segments_),
-      deepest_(other.deepest_),
-      bytes_(other.bytes_),
-      pending_(other.pending_) {
-  directory_.reserve(other.directory_.size());
-  while (directory_.size() < other.directory_.size()) {
-    const Segment& segment = other.directory_[directory_.size()];
-    directory_.insert(directory_.end(), entries_of(segment.depth()), segment.clone());
-  }
-}
-
-HashTable::~HashTable() {
-  for (std::size_t i = 0; i < directory_.size();) {
-    const Segment segment = directory_[i];
-    i += entries_of(segment.depth());
-    segment.destroy();
-  }
-}
-
-HashRange HashTable::range_at(SubjectHash hash) const {
-  const unsigned depth = segment_at(hash).depth();
-  const std::uint64_t rest = ~std::uint64_t{0} >> depth;
-  return {SubjectHash::of(hash.word() & ~rest), SubjectHash::of(hash.word() | rest)};
-}
-
 // ---- Subjects
 
 Segment HashTable::with_room(SubjectHash hash, const SharedLimits& limits) {
@@ -104,7 +68,7 @@ Segment HashTable::with_room(SubjectHash hash, const SharedLimits& limits) {
   } else if (segment.is_full()) {
     rebuild(hash, segment.depth());
   }
-  return segment_at(hash);
+  return directory_.at(hash);
 }
 
 // By value: those of a subject of the table would be gone when its segment is.
@@ -139,12 +103,12 @@ bool HashTable::put_new(std::span<Entry> entries) {
   // have come that let it be split.
   constexpr std::size_t kMostBytes = 1024 * Segment::kLargestBytes;
   while (!entries.empty()) {
-    const HashRange range = range_at(entries.front().hash);
+    const HashRange range = directory_.range_at(entries.front().hash);
     const auto end =
         std::find_if(entries.begin(), entries.end(), [&range](const Entry& entry) { return entry.hash > range.last; });
     const auto count = static_cast<std::size_t>(end - entries.begin());
     add_to_segment(entries.first(count));
-    if (segment_at(range.first).bytes() > kMostBytes) return false;
+    if (directory_.at(range.first).bytes() > kMostBytes) return false;
     entries = entries.subspan(count);
   }
   return true;
@@ -177,26 +141,24 @@ void HashTable::add_to_segment(std::span<Entry> entries) {
 
 bool HashTable::spread() {
   constexpr std::size_t kMostBytes = 64 * Segment::kLargestBytes;
-  for (SubjectHash from = SubjectHash::smallest();; from = range_at(from).last.next()) {
-    if (segment_at(from).bytes() > Segment::kLargestBytes) rebuild(from, segment_at(from).depth());
-    if (segment_at(from).bytes() > kMostBytes) return false;
-    if (range_at(from).last == SubjectHash::largest()) return true;
+  for (SubjectHash from = SubjectHash::smallest();; from = directory_.range_at(from).last.next()) {
+    if (directory_.at(from).bytes() > Segment::kLargestBytes) rebuild(from, directory_.at(from).depth());
+    if (directory_.at(from).bytes() > kMostBytes) return false;
+    if (directory_.range_at(from).last == SubjectHash::largest()) return true;
   }
 }
 
 std::optional<HashRange> HashTable::crowded(SubjectHash hash) const {
-  if (!segment_at(hash).is_full()) return std::nullopt;
-  return range_at(hash);
+  if (!directory_.at(hash).is_full()) return std::nullopt;
+  return directory_.range_at(hash);
 }
 
 // ---- Segments
 
-/// Makes new segments of those whose subjects share the first `depth` bits of `hash`, with all that is to be done: up
-/// to date, of the right sizes, with the limits of most.
+/// Makes new segments of those whose subjects share the first `depth` bits of `hash`: they have seen all redefinitions, are
+/// of the right size, and have the limits of most subjects.
 void HashTable::rebuild(SubjectHash hash, unsigned depth) {
-  const std::uint64_t rest = ~std::uint64_t{0} >> depth;
-  const std::vector<Segment> segments =
-      segments_in({SubjectHash::of(hash.word() & ~rest), SubjectHash::of(hash.word() | rest)});
+  const std::vector<Segment> segments = directory_.segments_in(range_of(hash, depth));
   std::size_t subjects = 0;
   for (const Segment& segment : segments) subjects += segment.size();
   SortedRun run(limits_for(segments), subjects);
@@ -207,19 +169,11 @@ void HashTable::rebuild(SubjectHash hash, unsigned depth) {
   place(run, 0, run.size(), hash, depth);
 }
 
-std::vector<Segment> HashTable::segments_in(const HashRange& range) const {
-  std::vector<Segment> segments;
-  for (std::size_t i = entry_of(range.first); i <= entry_of(range.last); i += entries_of(segments.back().depth())) {
-    segments.push_back(directory_[i]);
-  }
-  return segments;
-}
-
 /// The limits that most subjects have who need not be kept out of line.
 SharedLimits HashTable::limits_for(std::span<const Segment> segments) const {
-  const bool is_behind =
-      std::any_of(segments.begin(), segments.end(), [this](const auto& s) { return s.version() != version_; });
-  if (is_behind) return pending_.back().limits;
+  const bool is_behind = std::any_of(segments.begin(), segments.end(),
+                                     [this](const auto& s) { return s.version() != redefinitions_.version(); });
+  if (is_behind) return redefinitions_.newest_limits();
 
   const Segment* largest = &segments.front();
   for (const Segment& segment : segments) {
@@ -242,38 +196,9 @@ SharedLimits HashTable::limits_for(std::span<const Segment> segments) const {
   return count_with(segments, *chosen) > count_with(segments, largest->limits()) ? *chosen : largest->limits();
 }
 
-/// A subject that is kept out of line, after all that it has missed.
-Value::Pointer HashTable::redefined(Value::Pointer value, std::span<const Redefinition> missed) {
-  for (const Redefinition& redefinition : missed) {
-    const Subject subject = value->subject();
-    if (subject.any_hold_ended(redefinition.at)) {
-      subject.perform({.kind = Operation::Kind::collect, .at = redefinition.at});
-    }
-    value = carry_over(subject, redefinition.limits, redefinition.at);
-  }
-  return value;
-}
-
-/// The states in a slot, after all that they have missed; nothing is in the slot then.
-void HashTable::add_redefined(SortedRun& run, const Segment& segment, std::size_t at,
-                              std::span<const Redefinition> missed) {
-  const Limits* limits = &*segment.limits();
-  std::span<Cell> cells = segment.cells(at);
-  std::array<std::array<Cell, kMaxLimits>, 2> made;
-  for (const Redefinition& redefinition : missed) {
-    std::array<Cell, kMaxLimits>& other = cells.data() == made[0].data() ? made[1] : made[0];
-    const std::span<Cell> next = std::span(other).first(redefinition.limits->size());
-    construct_idle(*redefinition.limits, next);
-    CarriedStates(*limits, cells, *redefinition.limits, redefinition.at).move_into(next);
-    destroy(*limits, cells);
-    limits = &*redefinition.limits;
-    cells = next;
-  }
-  run.add(segment.hash(at), cells);
-}
-
+/// Moves all subjects of a segment into a run, after the redefinitions that it has missed.
 void HashTable::move_into(SortedRun& run, const Segment& segment) const {
-  const std::span<const Redefinition> missed = missed_by(segment);
+  const std::span<const Redefinition> missed = redefinitions_.missed_by(segment);
   if (segment.size() == 0) return;
   const bool are_alike = segment.out_of_line() == 0 && &*segment.limits() == &*run.limits();
   if (missed.empty() && are_alike) return segment.move_all_into(run);
@@ -291,18 +216,10 @@ void HashTable::move_into(SortedRun& run, const Segment& segment) const {
   }
 }
 
-/// Frees a segment whose subjects were moved out of it. The directory leads to it until another one is placed.
+/// Frees a segment whose subjects were moved out of it. Another one must be placed before anything is looked for.
 void HashTable::discard(const Segment& segment) {
-  bytes_ -= segment.bytes();
-  --segments_;
-  if (segment.depth() == depth_) --deepest_;
-  const std::size_t missed = missed_by(segment).size();
-  segment.discard();
-  if (missed == 0) return;
-  --pending_[pending_.size() - missed].behind;
-  const auto first =
-      std::find_if(pending_.begin(), pending_.end(), [](const Redefinition& next) { return next.behind > 0; });
-  pending_.erase(pending_.begin(), first);
+  redefinitions_.note_discarded(segment);
+  directory_.discard(segment);
 }
 
 /// Makes segments of a part of a run, whose subjects share the first `depth` bits of `hash`, and lets the directory
@@ -318,80 +235,43 @@ void HashTable::place(const SortedRun& run, std::size_t first, std::size_t last,
     place(run, middle, last, right, depth + 1);
     return;
   }
-  while (depth_ < depth) double_directory();
-  const Segment segment = Segment::create(run, first, last, depth, version_);
-  bytes_ += segment.bytes();
-  ++segments_;
-  if (depth == depth_) ++deepest_;
-  lead_to(entry_of(hash), segment);
+  directory_.put(hash, Segment::create(run, first, last, depth, redefinitions_.version()));
 }
 
 /// How many bits of a hash it makes sense to tell apart: two more than it takes for segments of 32 subjects, which are
 /// about the smallest that a split makes if hashes are spread evenly.
 unsigned HashTable::most_depth() const { return static_cast<unsigned>(std::bit_width(size_ / 32)) + 2; }
 
-// ---- The directory
-
-/// Lets all entries that must lead to a segment do so; `entry` is one of them.
-void HashTable::lead_to(std::size_t entry, const Segment& segment) {
-  const std::size_t count = entries_of(segment.depth());
-  std::fill_n(directory_.begin() + static_cast<std::ptrdiff_t>(entry & ~(count - 1)), count, segment);
-}
-
-void HashTable::double_directory() {
-  std::vector<Segment> doubled;
-  doubled.reserve(2 * directory_.size());
-  for (const Segment& segment : directory_) {
-    doubled.push_back(segment);
-    doubled.push_back(segment);
-  }
-  directory_ = std::move(doubled);
-  ++depth_;
-  deepest_ = 0;
-}
-
-void HashTable::halve_directory() {
-  std::vector<Segment> halved;
-  halved.reserve(directory_.size() / 2);
-  for (std::size_t i = 0; i < directory_.size(); i += 2) halved.push_back(directory_[i]);
-  directory_ = std::move(halved);
-  --depth_;
-  deepest_ = static_cast<std::size_t>(
-      std::count_if(directory_.begin(), directory_.end(), [this](const Segment& s) { return s.depth() == depth_; }));
-}
-
 // ---- Limits that change
 
 void HashTable::redefine(SharedLimits limits, Instant at) {
   redefine_some();
-  std::size_t up_to_date = segments_;
-  for (const Redefinition& before : pending_) up_to_date -= before.behind;
-  pending_.push_back({std::move(limits), at, up_to_date});
-  ++version_;
+  redefinitions_.add(std::move(limits), at, directory_.segments());
 }
 
-// The more is pending, the larger a part of all segments, by its third power: the first few redefinitions cost nearly
-// nothing, and if they never cease there are some twenty that some segment has not seen.
+/// Lets some segments catch up before one more redefinition. How many grows with the third power of the number of pending
+/// redefinitions: the first few cost nearly nothing. If they never cease, about twenty are pending, and never more than
+/// Redefinitions::kMost.
 void HashTable::redefine_some() {
   constexpr std::size_t kParts = 1U << 16U;
-  const std::size_t pending = pending_.size();
-  const std::size_t count = (segments_ * pending * pending * pending + kParts - 1) / kParts;
-  for (std::size_t i = 0; i < count && !pending_.empty(); ++i) {
+  const std::size_t pending = redefinitions_.size();
+  const std::size_t count = (directory_.segments() * pending * pending * pending + kParts - 1) / kParts;
+  for (std::size_t i = 0; i < count && !redefinitions_.empty(); ++i) {
     up_to_date(next_to_redefine_);
-    const SubjectHash last = range_at(next_to_redefine_).last;
+    const SubjectHash last = directory_.range_at(next_to_redefine_).last;
     next_to_redefine_ = last == SubjectHash::largest() ? SubjectHash::smallest() : last.next();
   }
 }
 
-// ---- BackgroundSweep
+// ---- The background sweep
 
 HashRange HashTable::range_from(SubjectHash first, std::size_t subjects) const {
   // A segment is some work in itself.
   constexpr std::size_t kLeast = 64;
   SubjectHash last = first;
   for (std::size_t found = 0;; last = last.next()) {
-    found += std::max(segment_at(last).size(), kLeast);
-    last = range_at(last).last;
+    found += std::max(directory_.at(last).size(), kLeast);
+    last = directory_.range_at(last).last;
     if (found >= subjects || last == SubjectHash::largest()) return {first, last};
   }
 }
@@ -400,19 +280,19 @@ std::size_t HashTable::sweep(const HashRange& range, std::optional<Instant> forg
   std::size_t forgotten = 0;
   for (SubjectHash from = range.first;; from = from.next()) {
     up_to_date(from);
-    const HashRange part{from, std::min(range_at(from).last, range.last)};
+    const HashRange part{from, std::min(directory_.range_at(from).last, range.last)};
     if (forget_idle_at) forgotten += forget_idle(part, *forget_idle_at);
     compact(from);
     from = part.last;
     if (from >= range.last) break;
   }
-  while (depth_ > 0 && deepest_ == 0) halve_directory();
+  directory_.shrink();
   return forgotten;
 }
 
 /// Forgets those of a part of one segment who are idle.
 std::size_t HashTable::forget_idle(const HashRange& part, Instant at) {
-  const Segment segment = segment_at(part.first);
+  const Segment segment = directory_.at(part.first);
   std::size_t forgotten = 0;
   for (std::size_t i = 0; i < segment.slots(); ++i) {
     if (!segment.is_taken(i) || !part.contains(segment.hash(i)) || segment.subject(i).idle_at() > at) continue;
@@ -426,7 +306,7 @@ std::size_t HashTable::forget_idle(const HashRange& part, Instant at) {
 }
 
 void HashTable::compact(SubjectHash hash) {
-  const Segment& segment = segment_at(hash);
+  const Segment& segment = directory_.at(hash);
   if (segment.is_too_large() || needs_compaction(segment)) rebuild(hash, segment.depth());
   while (merge(hash)) {
   }
@@ -443,12 +323,12 @@ bool HashTable::needs_compaction(const Segment& segment) const {
 /// has seen the first then.
 bool HashTable::merge(SubjectHash hash) {
   constexpr std::size_t kLargestBytes = Segment::kLargestBytes / 8 * 5;
-  const unsigned depth = segment_at(hash).depth();
+  const unsigned depth = directory_.at(hash).depth();
   if (depth == 0) return false;
   const std::uint64_t bit = std::uint64_t{1} << (64 - depth);
   if ((hash.word() & bit) == 0) return false;
   const Segment first = up_to_date(SubjectHash::of(hash.word() & ~bit));
-  const Segment& second = segment_at(hash);
+  const Segment& second = directory_.at(hash);
   const std::size_t cells = std::max(first.cells_per_slot(), second.cells_per_slot());
   if (first.depth() != depth || Segment::bytes_for(first.size() + second.size(), cells) > kLargestBytes) return false;
   rebuild(hash, depth - 1);
@@ -457,10 +337,6 @@ bool HashTable::merge(SubjectHash hash) {
 
 // ---- Numbers
 
-std::size_t HashTable::bytes() const {
-  return bytes_ + directory_.capacity() * sizeof(Segment) + pending_.capacity() * sizeof(Redefinition);
-}
-
 /// What `measure(segment, slot)` says of some subjects, extrapolated to all.
 template <class Measure>
 std::size_t HashTable::sampled(Measure measure) const {
@@ -468,9 +344,9 @@ std::size_t HashTable::sampled(Measure measure) const {
   constexpr std::size_t kSlots = 32;
   std::size_t sum = 0;
   std::size_t subjects = 0;
-  const std::size_t next_entry = std::max<std::size_t>(1, directory_.size() / kEntries);
-  for (std::size_t i = 0; i < directory_.size(); i += next_entry) {
-    const Segment& segment = directory_[i];
+  const std::size_t next_entry = std::max<std::size_t>(1, directory_.entries() / kEntries);
+  for (std::size_t i = 0; i < directory_.entries(); i += next_entry) {
+    const Segment& segment = directory_.entry(i);
     const std::size_t next_slot = std::max<std::size_t>(1, segment.slots() / kSlots);
     for (std::size_t at = 0; at < segment.slots(); at += next_slot) {
       if (!segment.is_taken(at)) continue;
@@ -483,35 +359,19 @@ std::size_t HashTable::sampled(Measure measure) const {
 
 std::size_t HashTable::bytes_behind_sampled() const { return sampled(bytes_outside); }
 
-std::size_t HashTable::pieces() const { return 1 + segments_ + sampled(pieces_outside); }
+std::size_t HashTable::pieces() const { return 1 + directory_.segments() + sampled(pieces_outside); }
 
 bool HashTable::is_valid() const {
   std::size_t subjects = 0;
-  std::size_t segments = 0;
-  std::size_t deepest = 0;
-  std::size_t bytes = 0;
-  std::vector<std::size_t> behind(pending_.size());
-  if (directory_.size() != std::size_t{1} << depth_) return false;
-  for (std::size_t i = 0; i < directory_.size(); i += entries_of(directory_[i].depth())) {
-    const Segment& segment = directory_[i];
-    if (segment.depth() > depth_ || i % entries_of(segment.depth()) != 0) return false;
-    for (std::size_t j = 0; j < entries_of(segment.depth()); ++j) {
-      if (!(directory_[i + j] == segment)) return false;
-    }
-    const SubjectHash hash = SubjectHash::of(depth_ == 0 ? 0 : static_cast<std::uint64_t>(i) << (64 - depth_));
-    if (!segment.is_valid(range_at(hash))) return false;
-    const std::size_t missed = static_cast<std::uint16_t>(version_ - segment.version());
-    if (missed > pending_.size()) return false;
-    if (missed > 0) ++behind[pending_.size() - missed];
+  bool is_too_far_behind = false;
+  std::vector<std::size_t> behind(redefinitions_.size());
+  directory_.for_each([&](const Segment& segment) {
     subjects += segment.size();
-    bytes += segment.bytes();
-    ++segments;
-    if (segment.depth() == depth_) ++deepest;
-  }
-  return subjects == size_ && segments == segments_ && deepest == deepest_ && bytes == bytes_ &&
-         pending_.size() <= kMostPending && (pending_.empty() || pending_.front().behind > 0) &&
-         std::equal(behind.begin(), behind.end(), pending_.begin(), pending_.end(),
-                    [](std::size_t count, const Redefinition& r) { return count == r.behind; });
+    const std::size_t missed = static_cast<std::uint16_t>(redefinitions_.version() - segment.version());
+    if (missed > behind.size()) is_too_far_behind = true;
+    if (missed > 0 && missed <= behind.size()) ++behind[behind.size() - missed];
+  });
+  return directory_.is_valid() && subjects == size_ && !is_too_far_behind && redefinitions_.is_valid(behind);
 }
 
 }  // namespace ratelimit

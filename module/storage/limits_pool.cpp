@@ -32,7 +32,7 @@ std::size_t hash_of(std::span<const LimitSpec> specs) {
 
 }  // namespace
 
-LimitsPool::LimitsPool() : free_(kMostShared) {
+LimitsPool::LimitsPool(FindZone find_zone) : find_zone_(find_zone), free_(kMostShared) {
   std::iota(free_.rbegin(), free_.rend(), LimitsNumber{0});  // the smallest first
 }
 

@@ -15,10 +15,12 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/zone.h"
 #include "ratelimit/limits.h"
 
 namespace ratelimit {
@@ -78,7 +80,12 @@ class LimitsPool {
   // Forgetting unused limits takes some ten microseconds for so many, and happens at most once per as many new ones.
   static constexpr std::size_t kMostShared = 1024;
 
-  LimitsPool();
+  /// No zone is known.
+  LimitsPool() : LimitsPool([](std::string_view) -> const Zone* { return nullptr; }) {}
+  /// `find_zone` looks up the zones that limits name. A decoder asks it with whatever stands in a payload.
+  explicit LimitsPool(FindZone find_zone);
+
+  [[nodiscard]] FindZone zone_finder() const { return find_zone_; }
 
   /// Limits made as `specs` say, or none if they are not valid.
   [[nodiscard]] SharedLimits get(std::span<const LimitSpec> specs);
@@ -91,6 +98,7 @@ class LimitsPool {
  private:
   void forget_unused();
 
+  FindZone find_zone_;
   std::array<SharedLimits, kMostShared> shared_;
   std::vector<LimitsNumber> free_;
   std::unordered_multimap<std::size_t, LimitsNumber> numbers_;  ///< by the hash of what the limits were made of

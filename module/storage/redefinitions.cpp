@@ -28,7 +28,7 @@ void Redefinitions::note_discarded(const Segment& segment) {
 
 bool Redefinitions::is_valid(std::span<const std::size_t> behind) const {
   return pending_.size() <= kMost && (pending_.empty() || pending_.front().behind > 0) &&
-         std::equal(behind.begin(), behind.end(), pending_.rbegin(), pending_.rend(),
+         std::equal(behind.begin(), behind.end(), pending_.begin(), pending_.end(),
                     [](std::size_t count, const Redefinition& r) { return count == r.behind; });
 }
 

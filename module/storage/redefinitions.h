@@ -50,8 +50,8 @@ class Redefinitions {
   /// A segment is discarded; what takes its place has seen all changes. Forgets those that all segments have seen.
   void note_discarded(const Segment& segment);
 
-  /// Whether the counts are right for segments that are behind by so many changes: `behind[i]` have not seen the last i + 1
-  /// changes. For tests.
+  /// Whether the counts are right if for `behind[i]` segments, pending change i is the oldest that they have not seen. For
+  /// tests.
   [[nodiscard]] bool is_valid(std::span<const std::size_t> behind) const;
 
  private:

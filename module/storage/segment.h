@@ -19,11 +19,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
@@ -32,41 +30,10 @@
 #include "ratelimit/limits.h"
 #include "storage/limits_pool.h"
 #include "storage/subject.h"
+#include "storage/subject_hash.h"
 #include "storage/value.h"
 
 namespace ratelimit {
-
-/// By what a table knows a subject: 63 bits of a hash that are not all 0.
-class SubjectHash {
- public:
-  /// The lowest bit is not used; a hash of nothing else is taken for another one.
-  [[nodiscard]] static constexpr SubjectHash of(std::uint64_t bits) {
-    return SubjectHash(std::max(bits & ~std::uint64_t{1}, std::uint64_t{2}));
-  }
-  [[nodiscard]] static constexpr SubjectHash smallest() { return of(0); }
-  [[nodiscard]] static constexpr SubjectHash largest() { return of(std::numeric_limits<std::uint64_t>::max()); }
-
-  /// The bits, of which the lowest is 0. Never 0.
-  [[nodiscard]] constexpr std::uint64_t word() const { return word_; }
-  /// The one that follows; the largest is followed by itself.
-  [[nodiscard]] constexpr SubjectHash next() const { return *this == largest() ? *this : SubjectHash(word_ + 2); }
-
-  friend constexpr auto operator<=>(SubjectHash, SubjectHash) = default;
-
- private:
-  constexpr explicit SubjectHash(std::uint64_t word) : word_(word) {}
-
-  std::uint64_t word_;
-};
-
-/// Hashes from `first` to `last`, both included.
-struct HashRange {
-  SubjectHash first;
-  SubjectHash last;
-
-  [[nodiscard]] constexpr bool contains(SubjectHash hash) const { return first <= hash && hash <= last; }
-  friend constexpr bool operator==(const HashRange&, const HashRange&) = default;
-};
 
 /// Subjects on their way into segments: their slots, in ascending order and without gaps. What is in it when it ends is
 /// forgotten, not ended: whoever takes it out owns it.

@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "storage/keyed_hash.h"
+#include "storage/value.h"
 
 namespace ratelimit {
 namespace {
 
-// Large enough to be written and compressed quickly, small enough for memory to be short of.
+// Large enough to be written and compressed quickly, small enough that a copy of it hardly counts in memory.
 constexpr std::size_t kChunkBytes = 65'536;
 
 void encode_record(Writer& out, SubjectHash hash, const Subject& subject, LimitsForm form) {
@@ -63,7 +64,7 @@ bool SubjectTable::load_chunk(std::string_view chunk, const SharedLimits& stored
     if (!in.require(hash.word() == word && !(last && hash <= *last) && !hash_table_.find(hash))) return false;
     const bool has_limits = has_written_limits(in);
     Value::Pointer value = Value::decode_body(in, pool, known);
-    // What is known is not written once more.
+    // The writer leaves limits out that the reader knows. Bytes that write them all the same are not its bytes.
     if (!value || (has_limits && (stored || (known && value->limits() == *known)))) return false;
     known = value->shared_limits();
     entries.push_back({hash, std::move(value)});
@@ -89,23 +90,6 @@ std::uint64_t SubjectTable::digest() {
 std::size_t SubjectTable::memory() const {
   const std::size_t denied = most_denied_ ? sizeof(HeavyHitters) + most_denied_->heap_bytes() : 0;
   return sizeof(SubjectTable) + denied + hash_table_.bytes() + hash_table_.bytes_behind_sampled();
-}
-
-Value::Pointer decode_value(std::string_view bytes, LimitsPool& pool) {
-  std::optional<SubjectTableHead> head;
-  Value::Pointer value = Value::decode(bytes, pool, {}, &head);
-  if (value && head) value->set_subjects(std::make_unique<SubjectTable>(*head));
-  return value;
-}
-
-std::string encode_value(const Value& value) {
-  const SubjectTable* subject_table = subject_table_of(value);
-  std::string bytes;
-  bytes.reserve(64);  // enough for most: one limit and a small state
-  Writer out(bytes);
-  encode_subject(out, value.limits(), value.cells(), value.reservations(), LimitsForm::written,
-                 subject_table != nullptr ? &subject_table->head() : nullptr);
-  return bytes;
 }
 
 }  // namespace ratelimit

@@ -19,6 +19,7 @@
 #include "ratelimit/codec/codec.h"
 #include "server/zones.h"
 #include "storage/limits_pool.h"
+#include "storage/stored_value.h"
 #include "storage/subject_table.h"
 #include "storage/value.h"
 
@@ -41,7 +42,7 @@ Value::Pointer copy_of(const Value& value, LimitsPool& pool) {
 /// Does an operation as the module does it.
 void perform(Value::Pointer& value, const Operation& operation) {
   const bool reserves = operation.kind == Operation::Kind::reserve || operation.span > Span{};
-  if (reserves && value->reservations() == nullptr) value = value->move_to_extra();
+  if (reserves && value->reservations() == nullptr) value = value->with_reservations();
   value->subject().perform(operation);
 }
 
@@ -221,11 +222,10 @@ std::string chunks_of(SubjectTable& subject_table) {
 }
 
 /// A chunk of the table of a value, read as a file is loaded; and what becomes of it under a definition and a sweep.
-void try_chunk(Value& value, std::string_view payload, LimitsPool& pool) {
-  SubjectTable& subject_table = *subject_table_of(value);
-  const SharedLimits stored = subject_table.is_stored() ? value.shared_limits() : SharedLimits{};
+void try_chunk(const StoredValue& key, std::string_view payload, LimitsPool& pool) {
+  SubjectTable& subject_table = *key.subject_table();
   std::optional<SubjectHash> last;
-  const bool is_read = subject_table.load_chunk(payload, stored, pool, last);
+  const bool is_read = subject_table.load_chunk(payload, key.stored_limits(), pool, last);
   require_sound(subject_table, pool);
   if (!is_read) return;
   const std::string chunks = chunks_of(subject_table);
@@ -240,34 +240,37 @@ void try_chunk(Value& value, std::string_view payload, LimitsPool& pool) {
   const std::size_t forgotten = copy->hash_table().sweep({SubjectHash::smallest(), SubjectHash::largest()}, idle_at);
   require(copy->hash_table().size() == before - forgotten, "who is idle is forgotten, and nobody else");
   require_sound(*copy, pool);
-  subject_table.hash_table().redefine(value.shared_limits(), kToday);
+  subject_table.hash_table().redefine(key.own_limits(), kToday);
   subject_table.store(true);
   require_sound(subject_table, pool);
   require(subject_table.digest() == subject_table.copy()->digest(), "also after a definition");
 }
 
-/// What the payload may be beside a key that is one subject, and one that is more.
-void try_payload(const Value& value, std::string_view bytes, std::string_view payload, LimitsPool& pool) {
-  try_change(copy_of(value, pool), payload, pool);
-  try_operation(copy_of(value, pool), payload, pool);
-  try_definition(copy_of(value, pool), payload, pool);
+/// What the payload may be, beside a key that is one subject and beside one with a table.
+void try_payload(const StoredValue& key, const Value& own, std::string_view payload, LimitsPool& pool) {
+  try_change(copy_of(own, pool), payload, pool);
+  try_operation(copy_of(own, pool), payload, pool);
+  try_definition(copy_of(own, pool), payload, pool);
   sweep_in(payload);
-  if (subject_table_of(value) == nullptr) return;
-  const Value::Pointer again = decode_value(bytes, pool);
-  require(again != nullptr, "what was read can be read again");
-  try_chunk(*again, payload, pool);
+  if (key.subject_table() != nullptr) try_chunk(key, payload, pool);
 }
 
 void run(std::string_view input) {
   Choices choices(input);
   const std::string_view bytes = choices.take(static_cast<std::size_t>(choices.number(2)));
-  LimitsPool pool;
-  const Value::Pointer value = decode_value(bytes, pool);
-  if (!value) return;
-  require(encode_value(*value) == bytes, "a value is written to the bytes that it was read from");
-  require(value->bytes_behind() == 0 || value->memory_pieces() > 1, "bytes behind a value are in pieces");
-  require_safe(*value, pool);
-  try_payload(*value, bytes, choices.take(input.size()), pool);
+  LimitsPool pool(find_zone);
+  std::optional<KeyContent> content = decode_key(bytes, pool);
+  if (!content) return;
+  const StoredValue::Pointer owner = StoredValue::make(std::move(*content), pool);
+  const StoredValue key(owner.get(), pool);
+  require(key.encoded() == bytes, "a key is written to the bytes that it was read from");
+  const StoredValue::Pointer copy = key.copy();
+  require(StoredValue(copy.get(), pool).encoded() == bytes, "and so is a copy of it");
+  Cell loose;
+  const Value::Pointer own = Value::copy(key.own_subject(loose));
+  require(own->bytes_behind() == 0 || own->memory_pieces() > 1, "bytes behind a value are in pieces");
+  require_safe(*own, pool);
+  try_payload(key, *own, choices.take(input.size()), pool);
 }
 
 }  // namespace

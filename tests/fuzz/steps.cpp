@@ -282,13 +282,13 @@ class Together {
 
   static bool perform_on(Value::Pointer& value, const Operation& operation) {
     const bool reserves = operation.kind == Operation::Kind::reserve || operation.span > Span{};
-    if (reserves && value->reservations() == nullptr) value = value->move_to_extra();
+    if (reserves && value->reservations() == nullptr) value = value->with_reservations();
     return value->subject().perform(operation);
   }
 
   void follow(const SharedLimits& limits, CarriedStates& carried) {
     const bool is_reserved = value_->reservations() != nullptr && !value_->reservations()->empty();
-    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_extra : Value::Room::for_states);
+    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_reservations : Value::Room::for_states);
     carried.move_into(next->cells());
     if (is_reserved) *next->reservations() = std::move(*value_->reservations());
     value_ = std::move(next);
@@ -440,7 +440,7 @@ class Together {
   }
 
   Choices& choices_;
-  LimitsPool pool_;
+  LimitsPool pool_{find_zone};
   Specs specs_;
   Value::Pointer value_;
   Value::Pointer replica_;

@@ -1,4 +1,4 @@
-// The small form of a value: what fits into it comes out as it went in.
+// The compact form of a value: what fits into it comes out as it went in.
 #include "storage/compact_value.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ Value::Pointer charged(LimitsPool& pool, std::span<const LimitSpec> specs, Units
   return value;
 }
 
-/// A small value until the end of the scope; null if the value does not fit.
+/// A compact value until the end of the scope; null if the value does not fit.
 class Made {
  public:
   Made(const Value& value, const LimitsPool& pool) : pool_(pool), compact_(CompactValue::make(value)) {}
@@ -58,23 +58,21 @@ TEST(CompactValue, HoldsABucketAndItsCounters) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
   value->set_counters(5, 6);
-  const Made small(*value, pool);
-  ASSERT_TRUE(small);
-  const Value::Pointer grown = small->promoted(pool);
-  EXPECT_EQ(grown->encoded(), value->encoded());
-  EXPECT_EQ(&grown->limits(), &value->limits());
-  EXPECT_EQ(grown->granted_calls(), 5U);
-  EXPECT_EQ(grown->denied_calls(), 6U);
+  const Made compact(*value, pool);
+  ASSERT_TRUE(compact);
+  const Value::Pointer promoted = compact->promoted(pool);
+  EXPECT_EQ(promoted->encoded(), value->encoded());
+  EXPECT_EQ(&promoted->limits(), &value->limits());
+  EXPECT_EQ(promoted->granted_calls(), 5U);
+  EXPECT_EQ(promoted->denied_calls(), 6U);
 }
 
 TEST(CompactValue, IsToldFromAValueByItsFirstByte) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
-  const Made small(*value, pool);
-  EXPECT_TRUE(CompactValue::is(small.stored()));
+  const Made compact(*value, pool);
+  EXPECT_TRUE(CompactValue::is(compact.stored()));
   EXPECT_FALSE(CompactValue::is(value.get()));
-  EXPECT_EQ(&*AsValue(value.get(), pool), value.get());
-  EXPECT_EQ(AsValue(small.stored(), pool)->encoded(), value->encoded());
 }
 
 TEST(CompactValue, IsNotMadeOfAnythingElse) {
@@ -88,7 +86,7 @@ TEST(CompactValue, IsNotMadeOfAnythingElse) {
   EXPECT_FALSE(Made(*charged(pool, std::array{queue}, Units(3)), pool));
   EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7), other(Algorithm::fixed_window)}, Units(3)), pool));
   EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7)}, Units(13), true), pool)) << "a debt";
-  EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7)}, Units(3))->move_to_extra(), pool)) << "may reserve";
+  EXPECT_FALSE(Made(*charged(pool, std::array{bucket(10, 7)}, Units(3))->with_reservations(), pool)) << "may reserve";
 }
 
 // 4096 parts of a nanosecond fit into twelve bits. 10^9 nanoseconds and a prime have nothing in common.
@@ -112,16 +110,16 @@ TEST(CompactValue, NeedsLimitsThatThePoolKeeps) {
 TEST(CompactValue, KeepsItsLimitsInThePool) {
   LimitsPool pool;
   const LimitSpec spec = bucket(77, 1);
-  CompactValue* small = CompactValue::make(*charged(pool, std::array{spec}, Units(3)));
+  CompactValue* compact = CompactValue::make(*charged(pool, std::array{spec}, Units(3)));
   const auto churn = [&pool] {
     for (std::int64_t capacity = 1000; capacity < 6000; ++capacity) {
       EXPECT_TRUE(pool.get(std::array{bucket(capacity, 1)}));
     }
   };
   churn();
-  EXPECT_TRUE(small->limits(pool)->matches(std::array{spec}));
-  const std::optional<LimitsNumber> number = small->limits(pool).number();
-  CompactValue::destroy(small, pool);
+  EXPECT_TRUE(compact->limits(pool)->matches(std::array{spec}));
+  const std::optional<LimitsNumber> number = compact->limits(pool).number();
+  CompactValue::destroy(compact, pool);
   churn();
   ASSERT_TRUE(number);
   const SharedLimits& later = pool[*number];
@@ -132,15 +130,15 @@ TEST(CompactValue, CountsUpToItsLargestNumbers) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
   value->set_counters((1U << 20U) - 2, (1U << 20U) - 2);
-  const Made small(*value, pool);
+  const Made compact(*value, pool);
   for (int i = 0; i < 3; ++i) {
-    small->count_call(Outcome::granted);
-    small->count_call(Outcome::denied);
-    small->count_call(Outcome::never);
+    compact->count_call(Outcome::granted);
+    compact->count_call(Outcome::denied);
+    compact->count_call(Outcome::never);
   }
-  EXPECT_EQ(small->promoted(pool)->granted_calls(), (1U << 20U) - 1);
-  EXPECT_EQ(small->promoted(pool)->denied_calls(), (1U << 20U) - 1);
-  EXPECT_EQ(small->promoted(pool)->encoded(), value->encoded()) << "counters leave the state alone";
+  EXPECT_EQ(compact->promoted(pool)->granted_calls(), (1U << 20U) - 1);
+  EXPECT_EQ(compact->promoted(pool)->denied_calls(), (1U << 20U) - 1);
+  EXPECT_EQ(compact->promoted(pool)->encoded(), value->encoded()) << "counters leave the state alone";
   value->set_counters(std::numeric_limits<std::uint32_t>::max(), std::numeric_limits<std::uint32_t>::max());
   EXPECT_EQ(Made(*value, pool)->promoted(pool)->granted_calls(), (1U << 20U) - 1);
 }
@@ -148,9 +146,9 @@ TEST(CompactValue, CountsUpToItsLargestNumbers) {
 TEST(CompactValue, CopiesGoTheirOwnWays) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{bucket(10, 7)}, Units(3));
-  const Made small(*value, pool);
-  CompactValue* copy = small->copy(pool);
-  small->set_state({kNow + seconds(5), 3, 0});
+  const Made compact(*value, pool);
+  CompactValue* copy = compact->copy(pool);
+  compact->set_state({kNow + seconds(5), 3, 0});
   EXPECT_EQ(copy->promoted(pool)->encoded(), value->encoded());
   CompactValue::destroy(copy, pool);
 }
@@ -161,13 +159,13 @@ TEST(CompactValue, DecidesAsAValueDoesForAsLongAsItFits) {
   for (const LimitSpec& spec : {bucket(10, 7), bucket(1'000'000, 97, seconds(3600)), bucket(3, 4093, seconds(1)),
                                 bucket(1, 1, std::chrono::days(3650))}) {
     const Value::Pointer value = Value::create(pool.get(std::array{spec}));
-    const Made small(*value, pool);
+    const Made compact(*value, pool);
     const Limits& limits = value->limits();
     Instant now = kNow;
     for (int step = 0; step < 20'000; ++step) {
       now += nanoseconds(static_cast<std::int64_t>(random() % (2 * spec.span.count() / spec.refill.count())));
       std::array<Cell, 1> cell;
-      cell[0].emplace(small->state());
+      cell[0].emplace(compact->state());
       const Ask ask{Units(static_cast<std::int64_t>(random() % 4))};
       const Verdict expected = decide(limits, value->cells(), ask, now);
       const Verdict verdict = decide(limits, std::span(cell), ask, now);
@@ -177,8 +175,8 @@ TEST(CompactValue, DecidesAsAValueDoesForAsLongAsItFits) {
       apply(limits, cell, verdict);
       const auto& state = cell[0].as<TokenBucket::State>();
       ASSERT_TRUE(CompactValue::fits(state));
-      small->set_state(state);
-      ASSERT_EQ(small->promoted(pool)->encoded(), value->encoded());
+      compact->set_state(state);
+      ASSERT_EQ(compact->promoted(pool)->encoded(), value->encoded());
     }
   }
 }

@@ -254,7 +254,7 @@ class Pair {
     if (found->reservations() == nullptr) found = hash_table_->put(hash, Value::take(*found));
     ASSERT_NE(found->reservations(), nullptr) << "there must be room now";
     Value::Pointer& value = values_[hash];
-    if (value->reservations() == nullptr) value = value->move_to_extra();
+    if (value->reservations() == nullptr) value = value->with_reservations();
     const Span span{random_.magnitude_between(kMinSpan.count(), Span{10h}.count())};
     const Operation::Kind kind =
         random_.one_of({Operation::Kind::reserve, Operation::Kind::charge, Operation::Kind::settle});

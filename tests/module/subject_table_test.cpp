@@ -54,7 +54,7 @@ Value::Pointer charged(const SharedLimits& limits, Units cost, Instant now = kNo
   return value;
 }
 Value::Pointer reserved(const SharedLimits& limits, Units cost) {
-  Value::Pointer value = Value::create(limits, Value::Room::for_extra);
+  Value::Pointer value = Value::create(limits, Value::Room::for_reservations);
   value->subject().perform(
       {.kind = Operation::Kind::reserve, .at = kNow, .units = cost, .span = seconds(100), .id = "hold"});
   return value;
@@ -279,7 +279,7 @@ TEST(SubjectTable, WritesEqualSubjectsAsEqualBytesHoweverTheyCameToBe) {
     if (hash % 2 == 0) {
       charge(other.hash_table().insert(SubjectHash::of(hash), limits), Units(2), kNow);
     } else {
-      other.hash_table().put(SubjectHash::of(hash), charged(limits, Units(2))->move_to_extra());
+      other.hash_table().put(SubjectHash::of(hash), charged(limits, Units(2))->with_reservations());
     }
     forget(other.hash_table(), gone);
   }
@@ -433,7 +433,7 @@ TEST(SubjectTable, HasADigestOfAllThatItsSubjectsAre) {
   };
   const std::uint64_t one = digest(2, charged(fixed, Units(1)));
   EXPECT_EQ(one, digest(2, charged(fixed, Units(1))));
-  EXPECT_EQ(one, digest(2, charged(fixed, Units(1))->move_to_extra())) << "room is not content";
+  EXPECT_EQ(one, digest(2, charged(fixed, Units(1))->with_reservations())) << "room is not content";
   EXPECT_NE(one, digest(4, charged(fixed, Units(1)))) << "of somebody else";
   EXPECT_NE(one, digest(2, charged(fixed, Units(2)))) << "of another state";
   EXPECT_NE(one, digest(2, charged(fixed, Units(1), kNow + seconds(1)))) << "at another time";
@@ -517,66 +517,6 @@ TEST(SubjectTable, CountsTheMemoryOfAllThatItHas) {
   fill(subject_table, 10'000, {pool.get(std::array{kFixed})}, engine);
   EXPECT_GT(subject_table.memory(), with_a_name + 10'000U * 24U) << "a hash and a state";
   EXPECT_GT(subject_table.pieces(), 1U);
-}
-
-TEST(EncodedValue, OfOneSubjectIsThatOfTheSubject) {
-  LimitsPool pool;
-  const Value::Pointer value = charged(pool.get(std::array{kFixed}), Units(3));
-  EXPECT_EQ(encode_value(*value), value->encoded());
-  const Value::Pointer read = decode_value(value->encoded(), pool);
-  ASSERT_TRUE(read);
-  EXPECT_EQ(subject_table_of(*read), nullptr);
-  EXPECT_EQ(encode_value(*read), value->encoded());
-}
-
-TEST(EncodedValue, TellsWhatTheKeyIsBesidesButNotWhoIsInItsTable) {
-  LimitsPool pool;
-  const SharedLimits limits = pool.get(std::array{kFixed});
-  const Value::Pointer value = charged(limits, Units(3))->move_to_extra();
-  const std::string subject = value->encoded();
-  value->set_subjects(std::make_unique<SubjectTable>(head(true, true)));
-  const std::string bytes = encode_value(*value);
-  EXPECT_EQ(to_hex(bytes), to_hex(from_hex("0141 0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000 03 "
-                                           "000102030405060708090a0b0c0d0e0f")));
-  subject_table_of(*value)->hash_table().insert(SubjectHash::of(2), limits);
-  EXPECT_EQ(encode_value(*value), bytes);
-
-  const Value::Pointer read = decode_value(bytes, pool);
-  ASSERT_TRUE(read);
-  ASSERT_NE(subject_table_of(*read), nullptr);
-  EXPECT_EQ(subject_table_of(*read)->head(), head(true, true));
-  EXPECT_EQ(subject_table_of(*read)->hash_table().size(), 0U);
-  EXPECT_EQ(read->encoded(), subject);
-  EXPECT_EQ(encode_value(*read), bytes);
-}
-
-TEST(EncodedValue, HasReservationsBeforeWhatTheKeyIsBesides) {
-  LimitsPool pool;
-  const Value::Pointer value = reserved(pool.get(std::array{kFixed, kConcurrent}), Units(2));
-  value->set_subjects(std::make_unique<SubjectTable>(head(true)));
-  const std::string bytes = encode_value(*value);
-  const Value::Pointer read = decode_value(bytes, pool);
-  ASSERT_TRUE(read);
-  EXPECT_EQ(read->reservations()->holds.size(), 1U);
-  EXPECT_EQ(encode_value(*read), bytes);
-  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(decode_value(bytes.substr(0, size), pool));
-  EXPECT_FALSE(decode_value(bytes + '\0', pool));
-}
-
-TEST(EncodedValue, IsReadOnlyAsItIsWritten) {
-  LimitsPool pool;
-  const Value::Pointer value = reserved(pool.get(std::array{kFixed, kConcurrent}), Units(2));
-  value->set_subjects(std::make_unique<SubjectTable>(head(true)));
-  const std::string original = encode_value(*value);
-  for (std::size_t i = 0; i < original.size(); ++i) {
-    for (int byte = 0; byte < 256; ++byte) {
-      std::string bytes = original;
-      bytes[i] = static_cast<char>(byte);
-      const Value::Pointer read = decode_value(bytes, pool);
-      if (!read) continue;
-      ASSERT_EQ(to_hex(encode_value(*read)), to_hex(bytes)) << "accepted, but nobody writes it so";
-    }
-  }
 }
 
 }  // namespace

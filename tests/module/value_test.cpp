@@ -81,7 +81,7 @@ TEST(Value, CountsCallsOnBothSides) {
 
 TEST(Value, CountsUpToALargestNumber) {
   LimitsPool pool;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_extra);
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
   for (int i = 0; i < 100'000; ++i) value->count_call(Outcome::denied);
   EXPECT_EQ(value->denied_calls(), 100'000U);
   EXPECT_EQ(value->granted_calls(), 0U);
@@ -94,7 +94,7 @@ TEST(Value, HasRoomForReservationsOnlyIfItWasMadeSo) {
   const Value::Pointer plain = Value::create(limits);
   EXPECT_EQ(plain->reservations(), nullptr);
   EXPECT_EQ(plain->subject().turn(), Turn{});
-  const Value::Pointer roomy = Value::create(limits, Value::Room::for_extra);
+  const Value::Pointer roomy = Value::create(limits, Value::Room::for_reservations);
   ASSERT_NE(roomy->reservations(), nullptr);
   EXPECT_TRUE(roomy->reservations()->empty());
   EXPECT_EQ(roomy->subject().turn(), Turn{});
@@ -107,7 +107,7 @@ TEST(Value, TakesMoreRoomWithAllThatItHas) {
   value->count_call(Outcome::granted);
   value->count_call(Outcome::denied);
   const std::string before = value->encoded();
-  const Value::Pointer roomy = value->move_to_extra();
+  const Value::Pointer roomy = value->with_reservations();
   EXPECT_EQ(roomy->encoded(), before);
   EXPECT_EQ(roomy->granted_calls(), 1U);
   EXPECT_EQ(roomy->denied_calls(), 1U);
@@ -116,12 +116,12 @@ TEST(Value, TakesMoreRoomWithAllThatItHas) {
 
   roomy->subject().perform(kReserve);
   const std::string reserved = roomy->encoded();
-  EXPECT_EQ(roomy->move_to_extra()->encoded(), reserved);
+  EXPECT_EQ(roomy->with_reservations()->encoded(), reserved);
 }
 
 TEST(Value, WithReservationsComesBackFromItsEncodedForm) {
   LimitsPool pool;
-  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_extra();
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->with_reservations();
   value->subject().perform(kReserve);
   value->subject().perform(kCharge);
   EXPECT_EQ(value->subject().turn(), (Turn{kNow + seconds(5), seconds(5)}));
@@ -138,7 +138,7 @@ TEST(Value, WithReservationsComesBackFromItsEncodedForm) {
 
 TEST(Value, IsCopiedWithItsReservations) {
   LimitsPool pool;
-  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_extra();
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->with_reservations();
   value->subject().perform(kReserve);
   value->count_call(Outcome::denied);
   const std::string before = value->encoded();
@@ -155,71 +155,9 @@ TEST(Value, IsCopiedWithItsReservations) {
   EXPECT_EQ(Value::copy(plain->subject())->reservations(), nullptr);
 }
 
-/// Something that a key is besides one subject; it says when it ends.
-class Besides final : public Subjects {
- public:
-  explicit Besides(int& alive) : alive_(alive) { ++alive_; }
-  Besides(const Besides&) = delete;
-  Besides& operator=(const Besides&) = delete;
-  ~Besides() override { --alive_; }
-
- private:
-  int& alive_;
-};
-
-TEST(Value, OwnsItsAnnex) {
-  LimitsPool pool;
-  int alive = 0;
-  {
-    const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_extra);
-    EXPECT_EQ(value->subjects(), nullptr);
-    value->set_subjects(std::make_unique<Besides>(alive));
-    EXPECT_NE(value->subjects(), nullptr);
-    value->set_subjects(std::make_unique<Besides>(alive));
-    EXPECT_EQ(alive, 1) << "in place of the one before";
-    const std::unique_ptr<Subjects> taken = value->take_subjects();
-    EXPECT_EQ(value->subjects(), nullptr);
-    value->set_subjects(std::make_unique<Besides>(alive));
-    EXPECT_EQ(alive, 2);
-  }
-  EXPECT_EQ(alive, 0);
-}
-
-TEST(Value, WithoutRoomHasNoAnnex) {
-  LimitsPool pool;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}));
-  EXPECT_EQ(value->subjects(), nullptr);
-  EXPECT_EQ(value->extra_object(), nullptr);
-}
-
-TEST(Value, TakesItsAnnexAlongToMoreRoomButNotIntoACopy) {
-  LimitsPool pool;
-  int alive = 0;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_extra);
-  value->set_subjects(std::make_unique<Besides>(alive));
-  const Subjects* const subjects = value->subjects();
-  const Value::Pointer roomy = value->move_to_extra();
-  EXPECT_EQ(roomy->subjects(), subjects);
-  EXPECT_EQ(value->subjects(), nullptr);
-
-  EXPECT_EQ(Value::copy(roomy->subject())->subjects(), nullptr) << "a copy is of the subject";
-  EXPECT_EQ(Value::take(roomy->subject())->subjects(), nullptr);
-  EXPECT_EQ(roomy->subjects(), subjects);
-  EXPECT_EQ(alive, 1);
-}
-
-TEST(Value, WritesNothingOfItsAnnexByItself) {
-  LimitsPool pool;
-  int alive = 0;
-  const Value::Pointer value = charged(pool, std::array{kBucket}, Units(3))->move_to_extra();
-  const std::string before = value->encoded();
-  value->set_subjects(std::make_unique<Besides>(alive));
-  EXPECT_EQ(value->encoded(), before);
-}
-
 TEST(Value, TakesOverAllOfASubject) {
   LimitsPool pool;
-  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_extra();
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->with_reservations();
   value->subject().perform(kReserve);
   value->subject().perform(kCharge);
   const std::string before = value->encoded();
@@ -261,7 +199,7 @@ TEST(Value, IsCarriedOverToOtherLimitsWithWhatIsUsed) {
 TEST(Value, IsCarriedOverWithWhatIsReserved) {
   LimitsPool pool;
   constexpr LimitSpec kLarger{.algorithm = Algorithm::sliding_window_log, .size = Units(20), .span = seconds(60)};
-  const Value::Pointer value = charged(pool, std::array{kSliding}, Units(3))->move_to_extra();
+  const Value::Pointer value = charged(pool, std::array{kSliding}, Units(3))->with_reservations();
   value->subject().perform(kReserve);
   value->subject().perform(kCharge);
   const Value::Pointer carried = carry_over(value->subject(), pool.get(std::array{kLarger}), kNow);
@@ -273,7 +211,7 @@ TEST(Value, IsCarriedOverWithWhatIsReserved) {
   EXPECT_EQ(used(*carried, 0, kNow + seconds(6)), Units(3 + 2)) << "the hold is still one";
   EXPECT_TRUE(value->reservations()->holds.empty()) << "and nobody else's";
 
-  const Value::Pointer unused = Value::create(pool.get(std::array{kSliding}), Value::Room::for_extra);
+  const Value::Pointer unused = Value::create(pool.get(std::array{kSliding}), Value::Room::for_reservations);
   EXPECT_EQ(carry_over(unused->subject(), pool.get(std::array{kLarger}), kNow)->reservations(), nullptr);
 }
 
@@ -287,7 +225,7 @@ std::string without_limits(const Value& value) {
 
 TEST(Value, IsReadWithoutLimitsIfTheyAreKnown) {
   LimitsPool pool;
-  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->move_to_extra();
+  const Value::Pointer value = charged(pool, std::array{kBucket, kSliding, kConcurrent}, Units(3))->with_reservations();
   value->subject().perform(kReserve);
   const std::string bytes = without_limits(*value);
   const Value::Pointer decoded = Value::decode(bytes, pool, value->shared_limits());
@@ -309,7 +247,7 @@ TEST(Value, HasTheLimitsThatAreWrittenWhateverIsKnown) {
   EXPECT_EQ(decoded->encoded(), value->encoded());
 }
 
-TEST(Value, TellsWhatTheKeyIsBesidesOrIsRefused) {
+TEST(Value, ReadsTheHeadOfATableOrRefusesIt) {
   LimitsPool pool;
   const Value::Pointer value = charged(pool, std::array{kBucket}, Units(3));
   const SubjectTableHead head{.is_stored = true, .is_shadow = true, .secret = {1, 2, 3}};
@@ -320,7 +258,6 @@ TEST(Value, TellsWhatTheKeyIsBesidesOrIsRefused) {
   const Value::Pointer decoded = Value::decode(bytes, pool, {}, &read);
   ASSERT_TRUE(decoded);
   EXPECT_EQ(read, head);
-  EXPECT_NE(decoded->extra_object(), nullptr) << "there is room for an annex";
   EXPECT_EQ(decoded->encoded(), value->encoded());
   EXPECT_FALSE(Value::decode(bytes, pool)) << "where only one subject may be";
 
@@ -360,7 +297,7 @@ TEST(Value, DoesWhatReservesNothingWithoutRoom) {
 
 TEST(Value, IsIdleWhenItsHoldsHaveEndedToo) {
   LimitsPool pool;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_extra);
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
   value->subject().perform(kReserve);
   EXPECT_EQ(value->idle_at(), kNow + seconds(100));
   value->subject().perform({.kind = Operation::Kind::collect, .at = kNow + seconds(101)});
@@ -369,7 +306,7 @@ TEST(Value, IsIdleWhenItsHoldsHaveEndedToo) {
 
 TEST(Value, IsAheadWhenItsTurnIs) {
   LimitsPool pool;
-  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_extra);
+  const Value::Pointer value = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
   value->subject().perform(kCharge);
   EXPECT_FALSE(value->subject().is_ahead(kNow));
   const Instant before = kNow - seconds(30);
@@ -381,7 +318,7 @@ TEST(Value, IsAheadWhenItsTurnIs) {
 
 TEST(Value, CountsTheBytesAndPiecesBehindIt) {
   LimitsPool pool;
-  const Value::Pointer roomy = Value::create(pool.get(std::array{kBucket}), Value::Room::for_extra);
+  const Value::Pointer roomy = Value::create(pool.get(std::array{kBucket}), Value::Room::for_reservations);
   EXPECT_EQ(roomy->memory_pieces(), 3U) << "itself, the reservations, and the line of their holds";
   const std::size_t bytes = roomy->bytes_behind();
   roomy->subject().perform(kReserve);
@@ -394,7 +331,7 @@ TEST(Value, CountsTheBytesAndPiecesBehindIt) {
 }
 
 TEST(Value, OfAQuotaNamesItsZone) {
-  LimitsPool pool;
+  LimitsPool pool(find_zone);
   const LimitSpec spec{.algorithm = Algorithm::quota,
                        .size = Units(10),
                        .unit = CalendarUnit::day,
