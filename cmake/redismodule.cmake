@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Finds redismodule.h, the header of the server's API for modules: RATELIMIT_REDISMODULE_DIR is the folder that holds it.
 # Who names a folder, by that variable of CMake or of the environment, means it. Otherwise the header is looked for where
 # scripts/build puts it, and where the packages of some systems put it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The tests in C++, run by ctest. They need GoogleTest and Boost's headers. By default, where these are missing there are
 # no tests; with RATELIMIT_BUILD_TESTS=ON that is an error.
 enable_testing()

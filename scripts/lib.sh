@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What the scripts of this folder share: which packages are needed and how they are installed, where
 # redismodule.h comes from, how a preset is built. Sourced, never run; the sourcing script has set -euo pipefail.
