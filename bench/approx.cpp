@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // How far SLIDING … APPROX is from the exact log: the same calls of cost 1 to both, from the core itself. bench/approx
 // runs it.
 //

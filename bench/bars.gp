@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A horizontal bar chart as SVG, started by bench/results.py, which sets
 #   data        a file of lines: label, value, kind, separated by tabs; the last one comes on top
 #   picture     where the chart goes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the client for C++ programs takes and gives, against a real server. bench/client runs it:
 //
 //   client wait PORT                          until there is a server

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The comparison itself, from the flags to the results. Started by bench/run, which has built what is needed."""
 
 from __future__ import annotations

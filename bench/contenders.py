@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is compared with what, and the numbers we set ourselves: facts only, no measuring.
 
 Every limit here is so large that each call is granted, and so slow to refill that the state outlives the run: then

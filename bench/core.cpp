@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a decision costs by itself, and the look-up of a subject in the dense form: no server, no parsing, no reply. Each
 // benchmark decides and, as the module does, applies what was granted; time is an argument that moves on a little with
 // every call. The allocator is jemalloc, as in servers.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes what Google Benchmark measured as a table. Started by bench/core: core.py JSON MARKDOWN."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the dense form costs besides time, one figure of the design after the other. Started by bench/dense, which has
 built what is needed."""
 

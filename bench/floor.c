@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A module of its own, without rate limiting: what any command of a module costs, whatever it does. In C against the
 // bare interface, so that nothing of ours is in it.
 //

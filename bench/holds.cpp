@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What RL.RESERVE and RL.SETTLE leave in use, against calls whose actual cost had been known at once: the same calls to
 // both, from the core itself. bench/holds runs it.
 //

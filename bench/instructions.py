@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Counts the instructions of a call of each kind. Started by bench/instructions, which has built what is needed."""
 
 from __future__ import annotations

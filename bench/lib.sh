@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What the commands of this folder share. Sourced after scripts/lib.sh.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // bench_load — asks one command over and over, each time on another key, and counts: as fast as the server answers, or
 // at a rate, and then measures how long each answer takes.
 //

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The load generator as a function, and what one turn of a contender gives."""
 
 from __future__ import annotations

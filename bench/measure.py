@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The measurements: calls per second in interleaved rounds, latency, and bytes. They return data; report.py prints."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tables, as Markdown. Nothing is measured here."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Writes what was measured into a folder: the tables, every sample, the pictures."""
 
 from __future__ import annotations

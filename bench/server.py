@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private server for one run: its own directory, no persistence, one core to itself where there are two."""
 
 from __future__ import annotations

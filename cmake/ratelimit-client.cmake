@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # ratelimit::client, the client for C++ programs: there if hiredis is. Read by our own build, and by ratelimit-config.cmake
 # on the machine where the client is used: whether hiredis was there when we were installed does not matter.
 if(NOT TARGET ratelimit::client)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # find_package(ratelimit) gives ratelimit::ratelimit, and, where hiredis is found, ratelimit::client.
 # find_package(ratelimit COMPONENTS client) fails without hiredis.
 include(${CMAKE_CURRENT_LIST_DIR}/ratelimit-targets.cmake)

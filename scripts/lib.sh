@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What the scripts of this folder share: which packages are needed and how they are installed, where
 # redismodule.h comes from, how a preset is built. Sourced, never run; the sourcing script has set -euo pipefail.
@@ -8,14 +9,15 @@ build_dir=$root/build
 # Debian's packages, by what needs them. A script asks for the groups that it uses and no more.
 # shellcheck disable=SC2034 # used by the scripts that source this
 {
-  packages_build=(g++ cmake ninja-build libabsl-dev libsodium-dev libgtest-dev libboost-dev libhowardhinnant-date-dev)
+  packages_build=(g++ cmake ninja-build libabsl-dev libsodium-dev)
+  packages_core=(libgtest-dev libboost-dev libhowardhinnant-date-dev)
   packages_test=(python3-redis python3-pytest tzdata)
   packages_clients=(php-cli php-redis ruby-redis libredis-perl libhiredis-dev libjansson-dev golang-go
     golang-github-gomodule-redigo-dev)
   packages_cpp=(libhiredis-dev)
   packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev python3-uvicorn)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
-  packages_check=(shellcheck clang-format clang-tidy)
+  packages_check=(shellcheck shfmt yamllint clang clang-format clang-tidy)
 }
 
 say() { printf '%s\n' "$*"; }
@@ -26,7 +28,9 @@ die() {
 }
 
 # The comment at the top of a script is its help, so that the two cannot differ.
-print_help() { awk 'NR > 1 && (!/^#/ || /^# shellcheck/) { exit } NR > 1 { sub(/^# ?/, ""); print }' "$1"; }
+print_help() {
+  awk '/^# SPDX-/ { next } NR > 1 && (!/^#/ || /^# shellcheck/) { exit } NR > 1 { sub(/^# ?/, ""); print }' "$1"
+}
 
 # attempt COMMAND...: runs it to its first failure and leaves its exit code in `status`. (After `if` or `||`
 # the shell would ignore set -e inside it.)
@@ -135,13 +139,14 @@ ensure_redismodule() {
 
 # apt_in FOLDER ARGUMENT...: apt-get with its lists, cache and sources in that folder.
 apt_in() {
-  local apt=$1
+  local apt=$1 keyring
   shift
-  # Debian's keyring is named since not every release has it among the trusted ones by itself. Run by root,
+  for keyring in /usr/share/keyrings/{debian,ubuntu}-archive-keyring.gpg; do [[ ! -f $keyring ]] || break; done
+  # The keyring is named since not every release has it among the trusted ones by itself. Run by root,
   # apt would fetch as the user _apt, who often may not enter the folder of the checkout.
   apt-get -q \
     -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts="$apt/sources.list.d" \
-    -o Dir::Etc::Trusted=/usr/share/keyrings/debian-archive-keyring.gpg \
+    -o Dir::Etc::Trusted="$keyring" \
     -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" \
     -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 "$@" </dev/null
 }
@@ -150,13 +155,14 @@ make_apt_folders() { mkdir -p "$1/sources.list.d" "$1/lists/partial" "$1/cache/a
 
 private_apt() { apt_in "$build_dir/apt" "$@"; }
 
-# deb-src lines for the archives that this machine takes its packages from. Only Debian's own: others often
+# deb-src lines for the archives that this machine takes its packages from. Only those of Debian or Ubuntu: others often
 # have no sources. Where apt has no lists yet, it knows no origin: then all of them.
 source_lines() {
   # shellcheck disable=SC2016 # the dollars are apt's
-  local format='deb-src $(SITE) $(RELEASE) $(COMPONENT)' lines
-  lines=$(apt-get indextargets --format "$format" 'Created-By: Packages' 'Origin: Debian')
-  [[ -n $lines ]] || lines=$(apt-get indextargets --format "$format" 'Created-By: Packages')
+  local format='deb-src $(SITE) $(RELEASE) $(COMPONENT)' origin lines=
+  for origin in 'Origin: Debian' 'Origin: Ubuntu' ''; do
+    [[ -n $lines ]] || lines=$(apt-get indextargets --format "$format" 'Created-By: Packages' ${origin:+"$origin"})
+  done
   sort -u <<<"$lines"
 }
 
@@ -217,17 +223,25 @@ build_preset() {
   ) 9>"$build_dir/.lock"
 }
 
-# What the C++ client needs; empty where it is not: cmake looks for it once.
-hiredis_header() { find /usr/include/hiredis /usr/local/include/hiredis -name hiredis.h 2>/dev/null || true; }
+# The libraries that cmake uses where they are: of the tests in C++, and of the C++ client. It looks for them once, when it
+# configures.
+optional_headers() {
+  local file
+  for file in {/usr,/usr/local}/include/{gtest/gtest.h,boost/version.hpp,date/date.h,hiredis/hiredis.h}; do
+    [[ ! -f $file ]] || printf '%s ' "$file"
+  done
+}
 
-# Ninja itself notices a changed CMakeLists.txt; what it cannot see is in the stamp.
+# Ninja itself notices a changed CMakeLists.txt; what it cannot see is in the stamp. Warnings are errors: we want to hear
+# of them. For those who use cmake themselves they are not.
 configure() {
   local preset=$1 dir=$build_dir/$1 stamp
-  stamp="$(cksum <"$root/CMakePresets.json") ${CXX:-} $(redismodule_dir) $(hiredis_header)"
+  stamp="$(cksum <"$root/CMakePresets.json") ${CXX:-} $(redismodule_dir) $(optional_headers)"
   [[ ! -f $dir/build.ninja || $(cat "$dir/.configured" 2>/dev/null) != "$stamp" ]] || return 0
   mkdir -p "$dir"
   say "configuring $preset"
-  if ! (cd "$root" && cmake --preset "$preset" -DRATELIMIT_REDISMODULE_DIR="$(redismodule_dir)") >"$dir/configure.log" 2>&1; then
+  if ! (cd "$root" && cmake --preset "$preset" -DRATELIMIT_WERROR=ON -DRATELIMIT_REDISMODULE_DIR="$(redismodule_dir)") \
+    >"$dir/configure.log" 2>&1; then
     cat "$dir/configure.log" >&2
     die "cmake could not configure the preset $preset"
   fi

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- A fixed window on a counter: the first call of a window sets its end.
 -- KEYS[1] the subject; ARGV: limit, window in milliseconds.  Returns {granted, calls left}.
 local used = redis.call('INCR', KEYS[1])

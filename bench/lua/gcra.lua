@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- GCRA on a string: the key holds the theoretical arrival time of the next call, in microseconds.
 -- KEYS[1] the subject; ARGV: burst, calls per second, cost.  Returns {granted, calls left}.
 local burst, rate, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- A sliding log on a sorted set, as the tutorials write it: one member per call, its time in microseconds as the score.
 -- KEYS[1] the subject; ARGV: limit, window in milliseconds.  Returns {granted, calls left}.
 -- Two calls in one microsecond would share a member; a real service appends something unique and pays for it.

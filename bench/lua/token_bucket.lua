@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- A token bucket on a hash, as most services write it: the tokens as a float, the time of the last call beside them.
 -- KEYS[1] the subject; ARGV: capacity, tokens per second, cost.  Returns {granted, whole tokens left}.
 local capacity, rate, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

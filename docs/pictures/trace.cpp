@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The same traffic through each algorithm of the core, as columns for gnuplot. docs/pictures/plot runs it.
 //
 // Two blocks for each algorithm, in the order of the pictures. The first has a line for each sample that differs from the

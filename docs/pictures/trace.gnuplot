@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Draws one picture per algorithm from the blocks of trace.cpp: gnuplot -c trace.gnuplot BLOCKS FOLDER
 blocks = ARG1
 folder = ARG2

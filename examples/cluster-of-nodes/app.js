@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // An application node that limits its callers: Express, ioredis, and RL.CHECK. Any number of such nodes share the
 // limits.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Many callers at once who do as they are told: who is refused comes back when the answer says so, until it is served.
 //
 //   node callers.js http://127.0.0.1:8080/orders free-crowd 1000 retry-after|wait_ms

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs the scenes and writes what came out: started by `run`, which says how it is called."""
 
 from __future__ import annotations

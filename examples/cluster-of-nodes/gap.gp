@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Requests admitted in each tenth of a second around the death of the primary, started by report.py, which sets data,
 # picture, count and title[]. The colours are those of stairs.gp.
 array colour[3] = [0x2f81f7, 0xd29922, 0xa371f7]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Who may go on: two ways to answer the same question, with the same answer.
 //
 //   const answer = await limiter.ask("api:free", "a caller");

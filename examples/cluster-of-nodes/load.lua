@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- For wrk: requests of many callers, by API key. Behind `--` come path and key of each, in turn.
 --
 -- At random and not in turn: nodes are taken in turn, and each caller would always come to the same one.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The load, and what nginx saw of it: wrk with load.lua, and the access log as a list of answers."""
 
 from __future__ import annotations

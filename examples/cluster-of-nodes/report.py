@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What was measured, for people: a page of Markdown for each scene, and its pictures, drawn by gnuplot."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The scenes of the experiment. Each starts its own servers and gives what was measured, as plain values for JSON.
 
 What was admitted is what nginx answered with 200, by its log. What was allowed is reckoned over an interval that begins

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The servers of the experiment, all private: Redis, sentinels, application nodes, nginx.
 
 Each has a folder of its own below one temporary folder, and a free port of the loopback. Leaving the `with` block of a

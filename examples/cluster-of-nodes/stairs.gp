@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Requests admitted over time, started by report.py, which sets data, picture, count, title[] and
 #   limit    a line across: what one window allows
 # There is no background, and the grey of the text has enough contrast to white and to black alike.

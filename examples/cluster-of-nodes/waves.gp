@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Requests that arrived in each tenth of a second, one chart below the other, started by report.py, which sets data,
 # picture, count and title[]. The colours are those of stairs.gp.
 array colour[4] = [0x6e7681, 0xd29922, 0xa371f7, 0x2f81f7]

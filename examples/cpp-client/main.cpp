@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a service asks for each request, and what it exports. docs/cpp-client.md shows parts of this file.
 //   main [port]
 #include "ratelimit/client.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Express middleware that asks RL.CHECK for each request, and answers 429 itself. Options, and what is answered when:
 // docs/middleware.md. No dependency: `redis` is anything with ioredis' call(name, ...words).
 "use strict";

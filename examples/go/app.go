@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A service with a limit of five requests at once and one a second for each address: README.md.
 package main
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A pool of connections as RateLimit wants it. Other settings, such as a password, go into the call that dials.
 package main
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Middleware for net/http that asks RL.CHECK for each request, and answers 429 itself; for redigo. Options, and what is
 // answered when: docs/middleware.md.
 package main

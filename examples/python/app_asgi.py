@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A service with a limit of five requests at once and one a second for each address: README.md."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """WSGI and ASGI middlewares that ask RL.CHECK for each request, and answer 429 themselves; for redis-py. Options, and
 what is answered when: docs/middleware.md. Who needs one of the two leaves out the other class.
 """

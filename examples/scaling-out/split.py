@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Which part of a limiter that is split over a cluster a subject belongs to: see docs/scaling-out.md.
 
     key = key_of("api:free", "user:42", 64)

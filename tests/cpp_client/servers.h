@@ -84,7 +84,7 @@ inline int free_port() {
   }
 }
 
-/// A server of its own, with the module that RATELIMIT_MODULE names.
+/// A server of its own, with the module that RATELIMIT_MODULE names, or the one of this build.
 class Server {
  public:
   explicit Server(std::vector<std::string> options = {}, bool has_module = true)
@@ -139,13 +139,14 @@ class Server {
   }
   static std::string module() {
     const char* named = std::getenv("RATELIMIT_MODULE");
-    if (named == nullptr) throw std::runtime_error("RATELIMIT_MODULE must name the module: scripts/test --cpp");
-    return named;
+    return named != nullptr ? named : RATELIMIT_BUILT_MODULE;
   }
 
   [[noreturn]] static void become(std::vector<std::string>& words) {
-    if (const char* preload = std::getenv("RATELIMIT_PRELOAD"); preload != nullptr && *preload != '\0') {
-      ::setenv("LD_PRELOAD", preload, 1);
+    const char* named = std::getenv("RATELIMIT_PRELOAD");
+    const std::string preload = named != nullptr ? named : RATELIMIT_SANITIZER_LIBRARIES;
+    if (!preload.empty()) {
+      ::setenv("LD_PRELOAD", preload.c_str(), 1);
       ::setenv("ASAN_OPTIONS", "detect_leaks=0", 0);
     }
     const int nothing = ::open("/dev/null", O_RDWR);

@@ -1,14 +1,15 @@
 # Installs the project into an empty folder and builds, against what is there, programs that use it: as on this machine,
 # and as on one that has no hiredis.
-#   cmake -DBINARY_DIR=… -DSOURCE_DIR=… -P run.cmake
+#   cmake -DBINARY_DIR=… -DSOURCE_DIR=… -DGENERATOR=… -DCOMPILER=… -P run.cmake
+set(configure "${CMAKE_COMMAND};-G;${GENERATOR};-DCMAKE_CXX_COMPILER=${COMPILER};-S;${SOURCE_DIR}")
 set(work ${BINARY_DIR}/package-test)
 file(REMOVE_RECURSE ${work})
 foreach(command IN ITEMS
     "${CMAKE_COMMAND};--install;${BINARY_DIR};--prefix;${work}/installed"
-    "${CMAKE_COMMAND};-S;${SOURCE_DIR};-B;${work}/build;-DCMAKE_PREFIX_PATH=${work}/installed"
+    "${configure};-B;${work}/build;-DCMAKE_PREFIX_PATH=${work}/installed"
     "${CMAKE_COMMAND};--build;${work}/build"
     "${work}/build/consumer"
-    "${CMAKE_COMMAND};-S;${SOURCE_DIR};-B;${work}/without;-DCMAKE_PREFIX_PATH=${work}/installed;-DRATELIMIT_HIREDIS_LIBRARY="
+    "${configure};-B;${work}/without;-DCMAKE_PREFIX_PATH=${work}/installed;-DRATELIMIT_HIREDIS_LIBRARY="
     "${CMAKE_COMMAND};--build;${work}/without"
     "${work}/without/consumer")
   execute_process(COMMAND ${command} COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
