@@ -1,8 +1,8 @@
 // Unix time that cannot step.
 //
-// The wall clock is read once, when the module is loaded, and carried on by a clock that runs also while the machine
-// sleeps and that nobody can set: stepping the wall clock changes no decision. For tests the clock can be held and
-// moved by hand.
+// The wall clock is read once, when the module is loaded. From then on the time is that reading plus the time of a steady
+// clock, which nobody can set and which also runs while the machine sleeps. So a step of the wall clock changes no decision.
+// Tests can hold the clock and move it by hand.
 #ifndef RATELIMIT_MODULE_SERVER_CLOCK_H
 #define RATELIMIT_MODULE_SERVER_CLOCK_H
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <new>
 
-#include "server/api.h"
+#include "server/process.h"
 
 // The standard says that these throw when memory is out. The server's allocator ends the process instead, as it does
 // for the server's own data.

@@ -1,5 +1,5 @@
-// Abseil remembers every name that it was ever asked for, also those of no zone, and takes paths for names: it is asked
-// only for what is a file of the zoneinfo folder. So all that clients can make it remember is what that folder holds.
+// Abseil remembers every name that it was asked for, valid or not, and accepts paths as names. So it is only asked for names
+// of files in the zoneinfo folder: clients cannot make it remember anything else.
 #include "server/zones.h"
 
 #include <absl/time/civil_time.h>
@@ -42,8 +42,8 @@ class SystemZone final : public Zone {
 
 using Zones = std::map<std::string, SystemZone, std::less<>>;
 
-/// The zones found so far. Made when first needed, since nothing may be allocated before the module is loaded, and
-/// never destroyed: limits point into it.
+/// The zones found so far. The map is made when it is first needed, since nothing may be allocated before the module is
+/// loaded. It is never destroyed, since limits point into it.
 Zones& known_zones() {
   static auto* const zones = new Zones;
   return *zones;
@@ -55,8 +55,8 @@ constexpr bool is_in_names(char c) {
          c == '/';
 }
 
-/// Whether a zone could have that name. All of IANA's begin with a capital; what else lies in the folder does not:
-/// lists, the zone of this machine, and copies of the zones that count leap seconds.
+/// Whether a zone could have that name. All names of IANA begin with a capital letter. Other files of the folder do not:
+/// lists, the zone of this machine, and the copies of all zones that count leap seconds.
 bool is_well_formed(std::string_view name) {
   constexpr std::size_t kMaxBytes = 64;
   if (name.empty() || name.size() > kMaxBytes || !is_upper(name.front()) || name.back() == '/') return false;

@@ -12,14 +12,14 @@
 namespace ratelimit {
 namespace {
 
-/// A subject with its states out of a slot, in which nothing is then.
+/// A value that takes over the states of a slot. The slot holds nothing then.
 Value::Pointer taken_out(const SharedLimits& limits, std::span<const Cell> cells) {
   Value::Pointer value = Value::create(limits);
   std::memcpy(value->cells().data(), cells.data(), cells.size_bytes());
   return value;
 }
 
-/// Bytes that a subject has outside of its segment.
+/// Bytes, and below pieces of memory, that a subject has outside of its segment.
 std::size_t bytes_outside(const Segment& segment, std::size_t at) {
   const Subject subject = segment.subject(at);
   const std::size_t behind = bytes_behind(subject.limits(), subject.cells(), subject.reservations());
@@ -34,7 +34,7 @@ std::size_t pieces_outside(const Segment& segment, std::size_t at) {
   return pieces_behind(subject.limits(), subject.cells(), nullptr);
 }
 
-/// Calls `visit(limits, count)` for the limits of the subjects that need not be kept out of line.
+/// Calls `visit(limits, count)` for the limits of all subjects but those that must be out of line: who has reserved.
 template <class Visit>
 void for_each_limits(std::span<const Segment> segments, Visit visit) {
   for (const Segment& segment : segments) {
@@ -46,7 +46,7 @@ void for_each_limits(std::span<const Segment> segments, Visit visit) {
   }
 }
 
-/// How many of them have those limits.
+/// How many of these subjects have `limits`.
 std::size_t count_with(std::span<const Segment> segments, const SharedLimits& limits) {
   std::size_t count = 0;
   for_each_limits(segments, [&](const SharedLimits& others, std::size_t weight) {
@@ -71,7 +71,7 @@ Segment HashTable::with_room(SubjectHash hash, const SharedLimits& limits) {
   return directory_.at(hash);
 }
 
-// By value: those of a subject of the table would be gone when its segment is.
+// The limits come by value: a reference to those of a subject in the table would dangle once its segment is rebuilt.
 Subject HashTable::insert(SubjectHash hash, SharedLimits limits) {
   const Segment segment = with_room(hash, limits);
   const std::size_t at = segment.open(hash);
@@ -99,8 +99,8 @@ Subject HashTable::put(SubjectHash hash, Value::Pointer value) {
 }
 
 bool HashTable::put_new(std::span<Entry> entries) {
-  // In an ascending order the first few of many stand close together: a segment may be some megabytes large until those
-  // have come that let it be split.
+  // In ascending order the first few of many subjects are close together: a segment may grow to some megabytes until there
+  // are enough subjects for it to be split.
   constexpr std::size_t kMostBytes = 1024 * Segment::kLargestBytes;
   while (!entries.empty()) {
     const HashRange range = directory_.range_at(entries.front().hash);
@@ -114,7 +114,7 @@ bool HashTable::put_new(std::span<Entry> entries) {
   return true;
 }
 
-/// Makes a segment anew with subjects who are not in it.
+/// Rebuilds a segment with subjects that were not in it.
 void HashTable::add_to_segment(std::span<Entry> entries) {
   const SubjectHash hash = entries.front().hash;
   const Segment segment = up_to_date(hash);
@@ -169,7 +169,7 @@ void HashTable::rebuild(SubjectHash hash, unsigned depth) {
   place(run, 0, run.size(), hash, depth);
 }
 
-/// The limits that most subjects have who need not be kept out of line.
+/// The limits that a new segment should have: those of most subjects, so that as few as possible are out of line.
 SharedLimits HashTable::limits_for(std::span<const Segment> segments) const {
   const bool is_behind = std::any_of(segments.begin(), segments.end(),
                                      [this](const auto& s) { return s.version() != redefinitions_.version(); });
@@ -179,8 +179,8 @@ SharedLimits HashTable::limits_for(std::span<const Segment> segments) const {
   for (const Segment& segment : segments) {
     if (segment.size() - segment.out_of_line() > largest->size() - largest->out_of_line()) largest = &segment;
   }
-  // The majority vote of Boyer and Moore: whoever is left is the only one that can have it. If nobody has, nothing
-  // changes, so that limits do not go to and fro.
+  // The majority vote of Boyer and Moore: only the limits that are left can have a majority. If they have none, the limits
+  // stay what they are, so that they do not change to and fro.
   const SharedLimits* chosen = &largest->limits();
   std::size_t votes = 0;
   for_each_limits(segments, [&](const SharedLimits& limits, std::size_t weight) {
@@ -222,8 +222,7 @@ void HashTable::discard(const Segment& segment) {
   directory_.discard(segment);
 }
 
-/// Makes segments of a part of a run, whose subjects share the first `depth` bits of `hash`, and lets the directory
-/// lead to them.
+/// Makes segments of a part of a run and puts them into the directory. Its subjects share the first `depth` bits of `hash`.
 void HashTable::place(const SortedRun& run, std::size_t first, std::size_t last, SubjectHash hash, unsigned depth) {
   const std::size_t cells = run.limits() ? run.limits()->size() : 1;
   if (Segment::bytes_for(last - first, cells) > Segment::kLargestBytes && depth < most_depth()) {
@@ -238,8 +237,8 @@ void HashTable::place(const SortedRun& run, std::size_t first, std::size_t last,
   directory_.put(hash, Segment::create(run, first, last, depth, redefinitions_.version()));
 }
 
-/// How many bits of a hash it makes sense to tell apart: two more than it takes for segments of 32 subjects, which are
-/// about the smallest that a split makes if hashes are spread evenly.
+/// How deep a segment may be. Segments of 32 subjects are about the smallest that a split makes if hashes are spread evenly;
+/// two bits more than these would need are allowed.
 unsigned HashTable::most_depth() const { return static_cast<unsigned>(std::bit_width(size_ / 32)) + 2; }
 
 // ---- Limits that change
@@ -266,7 +265,7 @@ void HashTable::redefine_some() {
 // ---- The background sweep
 
 HashRange HashTable::range_from(SubjectHash first, std::size_t subjects) const {
-  // A segment is some work in itself.
+  // Each segment is some work, however few subjects it has.
   constexpr std::size_t kLeast = 64;
   SubjectHash last = first;
   for (std::size_t found = 0;; last = last.next()) {
@@ -290,7 +289,7 @@ std::size_t HashTable::sweep(const HashRange& range, std::optional<Instant> forg
   return forgotten;
 }
 
-/// Forgets those of a part of one segment who are idle.
+/// Forgets the idle subjects in a part of one segment. Returns how many there were.
 std::size_t HashTable::forget_idle(const HashRange& part, Instant at) {
   const Segment segment = directory_.at(part.first);
   std::size_t forgotten = 0;
@@ -312,15 +311,15 @@ void HashTable::compact(SubjectHash hash) {
   }
 }
 
-/// Whether somebody is kept out of line who need not be, or would not have to be if the segment had other limits.
+/// Whether fewer subjects would be out of line after a rebuild.
 bool HashTable::needs_compaction(const Segment& segment) const {
   if (segment.out_of_line() == 0) return false;
   const SharedLimits limits = limits_for({&segment, 1});
   return count_with({&segment, 1}, limits) > segment.size() - segment.out_of_line();
 }
 
-/// Makes one segment of two that were split, if it is far from being split again. Asked of the second of them: a sweep
-/// has seen the first then.
+/// Merges two segments that a split made, unless the result would soon be split again. `hash` must be in the second of the
+/// two: a sweep has seen the first by then.
 bool HashTable::merge(SubjectHash hash) {
   constexpr std::size_t kLargestBytes = Segment::kLargestBytes / 8 * 5;
   const unsigned depth = directory_.at(hash).depth();
@@ -337,7 +336,7 @@ bool HashTable::merge(SubjectHash hash) {
 
 // ---- Numbers
 
-/// What `measure(segment, slot)` says of some subjects, extrapolated to all.
+/// The sum of `measure(segment, slot)` over all subjects, estimated from some of them.
 template <class Measure>
 std::size_t HashTable::sampled(Measure measure) const {
   constexpr std::size_t kEntries = 16;

@@ -91,7 +91,7 @@ class HashTable {
 
   /// Bytes of segments and directory.
   [[nodiscard]] std::size_t bytes() const { return directory_.bytes() + redefinitions_.bytes(); }
-  /// About how many bytes states and subjects kept out of line have elsewhere: from a sample. Exact while there are fewer
+  /// About how many bytes states and subjects out of line have elsewhere: from a sample. Exact while there are fewer
   /// than 64 slots. O(1).
   [[nodiscard]] std::size_t bytes_behind_sampled() const;
   /// About how many allocations there are. O(1).

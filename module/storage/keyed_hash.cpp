@@ -1,5 +1,5 @@
-// This is all that is used of libsodium. It does without sodium_init, which opens the source of randomness and chooses
-// among functions by the processor: there is one of this, and it keeps nothing.
+// The only use of libsodium. It needs no sodium_init, which opens the source of randomness and picks functions for the
+// processor: this function has one version and no state.
 #include "storage/keyed_hash.h"
 
 #include <sodium/crypto_shorthash_siphash24.h>

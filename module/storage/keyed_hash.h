@@ -1,5 +1,5 @@
-// The hash by which a dense key finds its subjects: keyed, because subjects come from strangers, who must not be able
-// to choose many whose hashes are alike.
+// The hash by which a dense key finds its subjects. It is keyed, because strangers choose the names of subjects: they must
+// not be able to find many names whose hashes are alike.
 //
 // SipHash-2-4 of 64 bits (Aumasson, Bernstein, 2012), by libsodium (docs/adr/0014-subjects-are-hashed-by-libsodium.md).
 #ifndef RATELIMIT_MODULE_STORAGE_KEYED_HASH_H
@@ -13,8 +13,8 @@ namespace ratelimit {
 
 using HashSecret = std::array<std::uint8_t, 16>;
 
-/// The same for the same secret and bytes on every machine: the hash may travel. O(bytes), and nothing is allocated;
-/// any thread may call it.
+/// The hash is the same on every machine for the same secret and bytes, so it may be sent to replicas. O(bytes). Allocates
+/// nothing. Callable from any thread.
 [[nodiscard]] std::uint64_t keyed_hash(const HashSecret& secret, std::string_view bytes);
 
 }  // namespace ratelimit

@@ -1,10 +1,11 @@
-// Limits that are equal are kept once, however many keys have them.
+// Equal limits are kept once, however many keys have them.
 //
-// A value refers to its limits by a counted pointer of 8 bytes, or by a number of 10 bits. The pool hands out the same
-// object for equal limits, up to a number of different ones beyond which sharing no longer pays and limits are simply
-// owned by their values.
-// The pool belongs to the server's main thread; a reference may be given back by any thread, for the server frees
-// large values in the background.
+// A value refers to its limits by a counted pointer of 8 bytes, a compact value by a number of 10 bits. The pool gives the
+// same object for equal limits, as long as it keeps fewer than kMostShared different ones. Beyond that number values own
+// their limits themselves.
+//
+// The pool belongs to the server's main thread. A reference may be given back by any thread, since the server frees large
+// values in the background.
 #ifndef RATELIMIT_MODULE_STORAGE_LIMITS_POOL_H
 #define RATELIMIT_MODULE_STORAGE_LIMITS_POOL_H
 
@@ -25,7 +26,7 @@
 
 namespace ratelimit {
 
-/// What limits are called that a pool keeps: less than LimitsPool::kMostShared.
+/// The number of limits in a pool: less than LimitsPool::kMostShared.
 using LimitsNumber = std::uint16_t;
 
 /// A counted reference to limits, or to none.
@@ -54,11 +55,12 @@ class SharedLimits {
   [[nodiscard]] std::optional<LimitsNumber> number() const {
     return counted_->number != kNoNumber ? std::optional(counted_->number) : std::nullopt;
   }
-  /// Counts a reference that somebody keeps as a number, and one that is given back. The latter by any thread.
+  /// Counts a reference that somebody keeps as a number.
   void keep() const { counted_->references.fetch_add(1, std::memory_order_relaxed); }
+  /// Counts that it was given back. Callable from any thread.
   void give_back() const { counted_->references.fetch_sub(1, std::memory_order_acq_rel); }
 
-  /// Whether nobody else refers to these limits. Meaningful where nobody else can begin to.
+  /// Whether nobody else refers to these limits. The answer only holds while nobody else can take a reference.
   [[nodiscard]] bool is_last() const { return counted_->references.load(std::memory_order_acquire) == 1; }
 
  private:
@@ -77,7 +79,7 @@ class SharedLimits {
 
 class LimitsPool {
  public:
-  // Forgetting unused limits takes some ten microseconds for so many, and happens at most once per as many new ones.
+  // To forget unused limits takes some ten microseconds for this many. It happens at most once for this many new limits.
   static constexpr std::size_t kMostShared = 1024;
 
   /// No zone is known.
@@ -87,10 +89,10 @@ class LimitsPool {
 
   [[nodiscard]] FindZone zone_finder() const { return find_zone_; }
 
-  /// Limits made as `specs` say, or none if they are not valid.
+  /// The limits of these specifications; null if they are not valid.
   [[nodiscard]] SharedLimits get(std::span<const LimitSpec> specs);
 
-  /// The limits with a number that somebody keeps. Where they stand does not move.
+  /// The limits with a number that somebody keeps. The reference stays valid for as long as somebody keeps the number.
   [[nodiscard]] const SharedLimits& operator[](LimitsNumber number) const { return shared_[number]; }
 
   [[nodiscard]] std::size_t size() const { return numbers_.size(); }

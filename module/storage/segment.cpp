@@ -11,10 +11,10 @@ constexpr std::size_t kSmallestBytes = 128;
 
 constexpr std::size_t stride_of(std::size_t limits) { return sizeof(std::uint64_t) + limits * sizeof(Cell); }
 
-/// How many cells a slot has: one at least, for a pointer.
+/// How many cells a slot has: at least one, for a pointer to a subject out of line.
 std::size_t cells_for(const SharedLimits& limits) { return limits ? limits->size() : 1; }
 
-/// The next size that the common allocators have: {4, 5, 6, 7} * 2^k, rounded up.
+/// The next size that common allocators have: {4, 5, 6, 7} * 2^k.
 constexpr std::size_t rounded_up(std::size_t bytes) {
   if (bytes <= kSmallestBytes) return kSmallestBytes;
   const std::size_t step = std::size_t{1} << (static_cast<unsigned>(std::bit_width(bytes - 1)) - 3);
@@ -23,11 +23,11 @@ constexpr std::size_t rounded_up(std::size_t bytes) {
 static_assert(rounded_up(129) == 160 && rounded_up(160) == 160 && rounded_up(7169) == 8192 &&
               rounded_up(8193) == 10240);
 
-/// Slots for so many subjects: with fewer gaps the next ones would soon need other memory, and with more it is wasted.
-/// (Measured: 27.1 bytes a subject on average. A sixteenth saves nothing, an eighth costs a byte.)
+/// Slots for so many subjects, gaps included. With fewer gaps a segment would soon have to grow; with more, memory is wasted.
+/// (Measured: a twelfth gives 27.1 bytes a subject on average. A sixteenth saves nothing, an eighth costs a byte.)
 constexpr std::size_t room_for(std::size_t subjects) { return subjects + subjects / 12 + 1; }
 
-/// Whether states of these limits own memory, so that they must be ended, and cannot be copied by their bytes.
+/// Whether states of these limits own memory. Then they must be destroyed, and a copy of their bytes is no copy.
 bool own_memory(const Limits& limits) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     if (limits[i].visit([]<class A>(const A&) { return !std::is_trivially_destructible_v<typename A::State>; })) {
@@ -37,7 +37,7 @@ bool own_memory(const Limits& limits) {
   return false;
 }
 
-/// Moves states to a place where none are; those in `from` must not be ended.
+/// Moves states to a place that holds none. Those in `from` must not be destroyed.
 void move_bytes(std::span<const Cell> from, void* to) { std::memcpy(to, from.data(), from.size_bytes()); }
 
 /// Moves the states out of a value, which is left idle.
@@ -105,7 +105,7 @@ Segment Segment::create(const SortedRun& run, std::size_t first, std::size_t las
   return segment;
 }
 
-/// Each at its home, or behind the one before; but so that the rest have room.
+/// Puts each subject at its home, or behind the one before if that is further on; but early enough that the rest have room.
 void Segment::fill(const SortedRun& run, std::size_t first, std::size_t last) const {
   const std::byte* source = run.slots_.get() + first * run.stride_;
   std::size_t next = 0;
@@ -136,7 +136,7 @@ Segment Segment::clone() const {
   return copy;
 }
 
-/// To the same slot of another segment, over bytes that are not ended.
+/// Copies states to the same slot of another segment, whose bytes there are not destroyed.
 void Segment::copy_states(std::size_t at, const Segment& copy) const {
   for (std::size_t i = 0; i < limits_; ++i) {
     (*limits())[i].visit([&]<class A>(const A& algorithm) {
@@ -190,7 +190,7 @@ std::size_t Segment::walk_back(std::size_t at, std::uint64_t word) const {
   return at;
 }
 
-/// The gap that is the fewest moves away from a subject that is to be put before slot `at`.
+/// The gap nearest to slot `at`, so that the fewest subjects move when a subject is put before that slot.
 std::size_t Segment::nearest_gap(std::size_t at) const {
   for (std::size_t on = at, back = at; on < slots_ || back > 0;) {
     if (on < slots_ && !is_taken(on++)) return on - 1;

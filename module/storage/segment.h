@@ -1,19 +1,19 @@
-// A part of a table: the subjects whose hashes begin with the same bits, in one allocation.
+// A part of a hash table: the subjects whose hashes begin with the same bits, in one allocation.
 //
 //     [limits, counts] [hash|cells] [free] [hash|cells] [hash|cells] [free] [hash|cells]
 //
-// The slots are a sorted array with gaps. A subject has a home, which is where it would stand if hashes were spread
-// evenly, and all slots from its home to where it stands are taken: so it is found by a walk from its home, which ends
-// with it, with a gap, or with one that stands beyond it. A new subject moves those between its place and the nearest
-// gap by one slot. So a subject stands only as far from home as chance makes some slots more wanted than others: under
-// two slots on average in a segment that is nine tenths full, and some six if none is free. Memory can be as good as
-// full, and one walk still touches one or two lines of the cache.
+// The slots are a sorted array with gaps. Each subject has a home: the slot where its hash would be if hashes were spread
+// evenly. All slots from the home of a subject to its place are taken. So a search walks from the home, and ends at the
+// subject, at a gap, or at a larger hash. To add a subject, the subjects between its place and the nearest gap move by one
+// slot. A subject is therefore only as far from its home as chance puts more subjects there than elsewhere: under two slots
+// on average in a segment that is nine tenths full, and about six in a full one. So memory can be nearly full, and a search
+// still touches one or two lines of the cache.
 //
-// Most subjects of a segment have the same limits, which are kept once, and their states stand in the slot. Others are
-// kept out of line, as values: the first cell of their slot holds a pointer.
+// Most subjects of a segment have the same limits. The segment keeps these limits once, and the states of such subjects are
+// in their slots. Any other subject is out of line: it is a value of its own, and its slot holds a pointer to that.
 //
-// States are moved by copies of their bytes, as defragmentation does it: what they own they own by plain pointers, and
-// nothing points to them. Knows hashes, limits and values, but no table.
+// States are moved by copying their bytes, as defragmentation does it: they own memory by plain pointers only, and nothing
+// points to them. Knows hashes, limits and values, but no table.
 #ifndef RATELIMIT_MODULE_STORAGE_SEGMENT_H
 #define RATELIMIT_MODULE_STORAGE_SEGMENT_H
 
@@ -35,21 +35,21 @@
 
 namespace ratelimit {
 
-/// Subjects on their way into segments: their slots, in ascending order and without gaps. What is in it when it ends is
-/// forgotten, not ended: whoever takes it out owns it.
+/// Subjects on their way into segments: their slots, in ascending order and without gaps. Does not own the subjects: whoever
+/// takes them out does, and those that nobody takes out are leaked.
 class SortedRun {
  public:
-  /// Room for so many subjects. Limits may be null if nobody is added.
+  /// An empty run with room for `most` subjects. `limits` may be null if none is added.
   SortedRun(SharedLimits limits, std::size_t most);
 
   [[nodiscard]] const SharedLimits& limits() const { return limits_; }
   [[nodiscard]] std::size_t size() const { return size_; }
-  /// The place of the first subject that does not stand before `hash`. O(log n).
+  /// The position of the first subject whose hash is not less than `hash`. O(log n).
   [[nodiscard]] std::size_t find(SubjectHash hash) const;
 
-  /// Adds a subject with the limits of the run, whose states are moved out of `cells`.
+  /// Adds a subject with the limits of the run. Moves its states out of `cells`.
   void add(SubjectHash hash, std::span<const Cell> cells);
-  /// Adds a subject: its states, if it has the limits of the run and nothing reserved, and otherwise as it is.
+  /// Adds a subject: only its states if it has the limits of the run and nothing reserved, otherwise out of line.
   void add(SubjectHash hash, Value::Pointer value);
 
  private:
@@ -63,25 +63,26 @@ class SortedRun {
   std::unique_ptr<std::byte[]> slots_;
 };
 
-/// A segment, by what must be known to find a subject in it. Copies mean the same memory: whoever created it ends it.
+/// A handle: the pointer to the memory of a segment, and what a search needs to know of it. Copies are handles of the same
+/// memory. Whoever calls `create` or `clone` must call `destroy` or `discard`.
 class Segment {
  public:
-  // A walk does not get longer with the size, but an insertion moves up to half of a segment, and what is done to a
-  // segment at once is some hundred subjects. From here on jemalloc would take a page more than it is asked for.
+  // A search does not get longer with the size, but an insertion moves up to half of a segment, and a rebuild moves all of
+  // it: some hundred subjects. Above this size jemalloc would use a page more than it is asked for.
   static constexpr std::size_t kLargestBytes = 8192;
 
-  /// Bytes of a segment that is to hold so many subjects, and some more, until it is full; with `limits` limits each.
+  /// Bytes of a segment for `subjects` subjects with `limits` limits each, with some gaps for more.
   [[nodiscard]] static std::size_t bytes_for(std::size_t subjects, std::size_t limits);
 
-  /// A segment with the subjects from `first` up to and without `last` of `run`, and its limits. `depth` is how many
-  /// bits their hashes have in common, and `version` how often limits were redefined before.
+  /// A segment with the limits of `run` and its subjects [first, last). Their hashes have the first `depth` bits in common.
+  /// `version` is that of the last redefinition that they have seen.
   [[nodiscard]] static Segment create(const SortedRun& run, std::size_t first, std::size_t last, unsigned depth,
                                       std::uint16_t version);
-  /// The same subjects once more.
+  /// A copy of the segment and of its subjects. O(n).
   [[nodiscard]] Segment clone() const;
-  /// Ends the subjects and frees the memory. Callable from any thread.
+  /// Destroys the subjects and frees the memory. Callable from any thread.
   void destroy() const;
-  /// Frees the memory; its subjects were moved out of it.
+  /// Frees the memory of a segment whose subjects were moved out of it.
   void discard() const;
 
   [[nodiscard]] unsigned depth() const { return depth_; }
@@ -89,29 +90,31 @@ class Segment {
   [[nodiscard]] std::size_t slots() const { return slots_; }
   [[nodiscard]] std::size_t cells_per_slot() const { return limits_; }
   [[nodiscard]] std::size_t bytes() const;
-  /// Subjects, and how many of them are kept out of line.
+  /// How many subjects there are.
   [[nodiscard]] std::size_t size() const { return block_->used; }
+  /// How many of them are out of line.
   [[nodiscard]] std::size_t out_of_line() const { return block_->out_of_line; }
-  /// Those of the subjects that are not kept out of line. Null if there never was a subject.
+  /// The limits of the subjects that are not out of line. Null if there never was a subject.
   [[nodiscard]] const SharedLimits& limits() const { return block_->limits; }
 
-  /// Whether another subject would have too few gaps near.
+  /// Whether gaps have become so few that a new subject would move many others.
   [[nodiscard]] bool is_full() const { return block_->used >= slots_ - slots_ / 32; }
   /// Whether much less memory would do.
   [[nodiscard]] bool is_too_large() const;
 
-  /// Where a subject stands; none if it does not. O(1) for hashes that are spread evenly, O(log n) for any.
+  /// The slot of a subject; none if it is not there. O(1) for hashes that are spread evenly, O(log n) for any.
   [[nodiscard]] std::optional<std::size_t> find(SubjectHash hash) const {
-    __builtin_prefetch(block_);  // its limits are needed next, and stand in a line apart
+    __builtin_prefetch(block_);  // the limits are needed next, and are in a cache line of their own
     const std::size_t at = lower_bound(hash);
     if (at == slots_ || key(at) != hash.word()) return std::nullopt;
     return at;
   }
-  /// The first slot at or behind which all stand that do not stand before `hash`; the number of slots if there is none.
+  /// The slot where a hash belongs: the subjects before it have smaller hashes, and those from it on do not. The number of
+  /// slots if that is behind the last one.
   [[nodiscard]] std::size_t lower_bound(SubjectHash hash) const;
 
   [[nodiscard]] bool is_taken(std::size_t at) const { return word(at) != 0; }
-  /// Of the subject in a slot that is taken.
+  // The slot must be taken from here on.
   [[nodiscard]] SubjectHash hash(std::size_t at) const { return SubjectHash::of(word(at)); }
   [[nodiscard]] bool is_out_of_line(std::size_t at) const { return (word(at) & kOutOfLine) != 0; }
   [[nodiscard]] Value* value(std::size_t at) const { return cells(at)[0].as<OutOfLine>().value; }
@@ -119,35 +122,36 @@ class Segment {
     if (is_out_of_line(at)) return value(at)->subject();
     return {block_->limits, cells(at), nullptr};
   }
-  /// The cells of a slot: the states of a subject that is not kept out of line.
+  /// The cells of a slot. If the subject is not out of line, they hold its states.
   [[nodiscard]] std::span<Cell> cells(std::size_t at) const {
     return {std::launder(reinterpret_cast<Cell*>(slot(at) + sizeof(std::uint64_t))), limits_};
   }
 
-  /// Makes room for a subject that is not there, in a segment that is not full: its slot, which it must be put into at
-  /// once. Moves others: O(size) at worst, those up to the nearest gap.
+  /// Opens a slot for a subject that is not there; the segment must have a gap. The caller must put the subject into the slot
+  /// at once. Moves the subjects up to the nearest gap: O(size) at worst.
   [[nodiscard]] std::size_t open(SubjectHash hash) const;
-  /// Puts an idle subject with the limits of the segment into a slot in which nothing is.
+  /// Puts an idle subject with the limits of the segment into a slot that holds nothing.
   void put_idle(std::size_t at) const { construct_idle(*block_->limits, cells(at)); }
-  /// Puts a subject into a slot in which nothing is: its states, if it has the limits of the segment and no room to
-  /// reserve, and otherwise as it is.
+  /// Puts a subject into a slot that holds nothing: only its states if it has the limits of the segment and no room for
+  /// reservations, otherwise out of line.
   void put(std::size_t at, Value::Pointer value) const;
-  /// Ends what is in a slot, which must be put into or left at once.
+  /// Destroys the subject in a slot. The slot holds nothing then: `put` or `leave` must follow at once.
   void end(std::size_t at) const;
-  /// Gives a slot back in which nothing is. No one is found from then on, but all can be moved into a run.
+  /// Frees a slot that holds nothing. This leaves a gap on somebody's way home: from now on searches may fail, and the
+  /// segment must be rebuilt.
   void leave(std::size_t at) const;
 
-  /// Moves all subjects into a run that has the limits of the segment; none may be kept out of line. As quick as a copy.
+  /// Moves all subjects into a run that has the limits of the segment; none may be out of line. As fast as copying bytes.
   void move_all_into(SortedRun& run) const;
 
-  /// The memory, which may be copied to another place and freed.
   [[nodiscard]] void* memory() const { return block_; }
+  /// The segment after the bytes of its memory were copied to `place` and the memory was freed.
   [[nodiscard]] Segment moved_to(void* place) const;
 
   /// Whether order, homes and counts are as they must be, and all have hashes in the range. For tests.
   [[nodiscard]] bool is_valid(const HashRange& range) const;
 
-  /// Whether they are the same memory.
+  /// Whether both are handles of the same memory.
   friend bool operator==(const Segment& a, const Segment& b) { return a.block_ == b.block_; }
 
  private:
@@ -160,15 +164,16 @@ class Segment {
   };
   static_assert(sizeof(Block) == 16);
 
-  /// What the first cell holds of a subject that is kept out of line.
+  /// What the first cell of a slot holds if its subject is out of line.
   struct OutOfLine {
     Value* value;
   };
 
-  // The lowest bit of a word says that the subject is kept out of line. The others are its hash; none: the slot is free.
+  // The word of a slot is the hash of its subject, or 0 if the slot is free. The lowest bit is set if the subject is out of
+  // line.
   static constexpr std::uint64_t kOutOfLine = 1;
 
-  // So many steps a walk takes at most for hashes that are not made up; then it pays to halve what is left.
+  // Random hashes never need a longer walk. If hashes were chosen by an attacker, a binary search goes on from here.
   static constexpr std::size_t kLongWalk = 32;
 
   Segment(Block* block, std::size_t slots, std::size_t limits, unsigned depth, std::uint16_t version)
@@ -182,7 +187,7 @@ class Segment {
   void fill(const SortedRun& run, std::size_t first, std::size_t last) const;
   void copy_states(std::size_t at, const Segment& copy) const;
 
-  /// Where a subject stands if hashes are spread evenly.
+  /// The slot where a hash would be if hashes were spread evenly.
   [[nodiscard]] std::size_t home(std::uint64_t word) const {
     __extension__ using Wide = unsigned __int128;
     return static_cast<std::size_t>(Wide{word << depth_} * slots_ >> 64U);
@@ -196,14 +201,14 @@ class Segment {
   }
   [[nodiscard]] std::uint64_t key(std::size_t at) const { return word(at) & ~kOutOfLine; }
   [[nodiscard]] bool is_before(std::size_t at, std::uint64_t other) const {
-    // What is free is not before anything: 0 - 1 is the largest number.
+    // A free slot is not before anything: 0 - 1 is the largest number.
     return key(at) - 1 < other - 1;
   }
 
   [[nodiscard]] std::size_t walk_on(std::size_t at, std::uint64_t word) const;
   [[nodiscard]] std::size_t walk_back(std::size_t at, std::uint64_t word) const;
   [[nodiscard]] std::size_t nearest_gap(std::size_t at) const;
-  /// Moves the slots from `first` up to and without `last` so that they begin at `to`.
+  /// Moves the slots [first, last) so that they begin at `to`.
   void move_slots(std::size_t first, std::size_t last, std::size_t to) const {
     std::memmove(slot(to), slot(first), (last - first) * stride());
   }
@@ -215,8 +220,8 @@ class Segment {
   std::uint8_t limits_;  ///< how many cells a slot has
 };
 
-// What a walk needs to know stands in the directory, beside the pointer. At the front of the segment it would be one
-// more line that is not in the cache, the more so as allocators put all segments on the same few sets of it.
+// What a search needs to know is in the directory, beside the pointer. At the front of the segment it would cost one more
+// cache miss, all the more since allocators put the fronts of all segments into the same few sets of the cache.
 static_assert(sizeof(Segment) == 16);
 
 inline std::size_t Segment::lower_bound(SubjectHash hash) const {

@@ -1,6 +1,7 @@
-// One subject, wherever it is kept: a view of its limits, its states and what it has reserved.
+// One subject, wherever it is kept: a view of its limits, its states and its reservations.
 //
-// Views are small and passed by value. They are borrowed: whatever adds, moves or removes subjects makes them void.
+// Views are small and passed by value. They borrow: adding, moving or removing a subject makes all views of the same key
+// void.
 #ifndef RATELIMIT_MODULE_STORAGE_SUBJECT_H
 #define RATELIMIT_MODULE_STORAGE_SUBJECT_H
 
@@ -22,7 +23,7 @@ namespace ratelimit {
   return reservations != nullptr ? std::max(states, reservations->idle_at()) : states;
 }
 
-/// Bytes and allocations of what states and reservations, which may be null, keep elsewhere.
+/// Bytes of the memory that states and reservations own elsewhere, and the number of its pieces. `reservations` may be null.
 [[nodiscard]] std::size_t bytes_behind(const Limits& limits, std::span<const Cell> cells,
                                        const Reservations* reservations);
 [[nodiscard]] std::size_t pieces_behind(const Limits& limits, std::span<const Cell> cells,
@@ -30,7 +31,7 @@ namespace ratelimit {
 
 class Subject {
  public:
-  /// `reservations` is null if there is no room for any where the subject is kept.
+  /// `reservations` is null if the subject is kept where there is no room for any.
   Subject(const SharedLimits& limits, std::span<Cell> cells, Reservations* reservations)
       : limits_(&limits), cells_(cells), reservations_(reservations) {}
 
@@ -41,7 +42,7 @@ class Subject {
   /// Whether something is reserved.
   [[nodiscard]] bool is_reserved() const { return reservations_ != nullptr && !reservations_->empty(); }
 
-  /// The turn of who waits, if somebody does.
+  /// The turn of the last caller who waits; the default if nobody does.
   [[nodiscard]] Turn turn() const { return reservations_ != nullptr ? reservations_->turn : Turn{}; }
 
   /// Whether a hold has ended and its units are not given back yet.
@@ -49,16 +50,17 @@ class Subject {
     return reservations_ != nullptr && reservations_->any_hold_ended(now);
   }
 
-  /// Brings what is ahead of `now` back to it. Whether anything is, `is_ahead` says.
+  /// Whether states or the turn come from a clock that was ahead of `now`.
   [[nodiscard]] bool is_ahead(Instant now) const {
     return turn().is_ahead(now) || any_is_ahead(limits(), cells_, turn().or_later(now));
   }
+  /// Corrects what `is_ahead` finds, so that it counts from `now`.
   void clamp(Instant now) const {
     if (reservations_ != nullptr) reservations_->turn.clamp(now);
     ratelimit::clamp(limits(), cells_, turn().or_later(now));
   }
 
-  /// Does an operation, for which there must be room if it reserves. Returns what Account::perform does.
+  /// Performs an operation. If it reserves, there must be room for reservations. Returns what Account::perform returns.
   bool perform(const Operation& operation) const {
     Reservations none;
     return Account(limits(), cells_, reservations_ != nullptr ? *reservations_ : none).perform(operation);
