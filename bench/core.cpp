@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ratelimit/account.h"
 #include "ratelimit/algorithms/concurrent.h"
 #include "ratelimit/algorithms/fixed_window.h"
 #include "ratelimit/algorithms/leaky_bucket.h"
@@ -23,8 +24,12 @@
 #include "ratelimit/algorithms/sliding_window_counter.h"
 #include "ratelimit/algorithms/sliding_window_log.h"
 #include "ratelimit/algorithms/token_bucket.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
 #include "storage/hash_table.h"
 #include "storage/keyed_hash.h"

@@ -14,7 +14,12 @@
 #include <string_view>
 #include <vector>
 
-#include "ratelimit/operations.h"
+#include "ratelimit/account.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
 
 namespace {
 

@@ -13,8 +13,8 @@
 
 #include "commands/errors.h"
 #include "ratelimit/bounded_list.h"
-#include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {

@@ -8,6 +8,7 @@
 #include "commands/reply.h"
 #include "keyspace/module.h"
 #include "keyspace/open_key.h"
+#include "ratelimit/carried_states.h"
 #include "ratelimit/http/limit_status.h"
 
 namespace ratelimit::commands {

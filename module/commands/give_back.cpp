@@ -9,6 +9,7 @@
 #include "commands/commands.h"
 #include "keyspace/module.h"
 #include "keyspace/open_key.h"
+#include "ratelimit/holds.h"
 
 namespace ratelimit::commands {
 namespace {

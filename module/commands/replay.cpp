@@ -8,7 +8,7 @@
 #include "commands/arguments.h"
 #include "commands/commands.h"
 #include "keyspace/open_key.h"
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/bytes.h"
 
 namespace ratelimit::commands {
 namespace {

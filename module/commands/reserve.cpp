@@ -8,6 +8,7 @@
 #include "commands/reply.h"
 #include "keyspace/module.h"
 #include "keyspace/open_key.h"
+#include "ratelimit/holds.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -6,7 +6,8 @@
 #include <string>
 
 #include "keyspace/module.h"
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
 #include "storage/compact_value.h"
 #include "storage/subject_table.h"
 #include "storage/value.h"

@@ -7,7 +7,11 @@
 #include <cstring>
 #include <utility>
 
-#include "ratelimit/operations.h"
+#include "ratelimit/carried_states.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
 
 namespace ratelimit {
 namespace {

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 
 namespace ratelimit {

@@ -5,7 +5,10 @@
 #include <new>
 #include <utility>
 
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/carried_states.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
+#include "ratelimit/states.h"
 #include "server/zones.h"
 
 namespace ratelimit {

@@ -1,4 +1,4 @@
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/format.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -19,6 +19,16 @@
 #include "hex.h"
 #include "oracle.h"
 #include "random.h"
+#include "ratelimit/account.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/effects.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/verdict.h"
 #include "subject.h"
 
 namespace ratelimit::tests {

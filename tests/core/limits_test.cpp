@@ -13,6 +13,11 @@
 #include <vector>
 
 #include "random.h"
+#include "ratelimit/carried_states.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/verdict.h"
 #include "side_by_side.h"
 #include "subject.h"
 

@@ -1,4 +1,4 @@
-#include "ratelimit/operations.h"
+#include "ratelimit/account.h"
 
 #include <gtest/gtest.h>
 
@@ -12,6 +12,11 @@
 #include <vector>
 
 #include "random.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 #include "side_by_side.h"
 #include "subject.h"
 

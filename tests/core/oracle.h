@@ -27,8 +27,9 @@
 #include <vector>
 
 #include "ratelimit/decision.h"
-#include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::oracle {

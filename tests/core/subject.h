@@ -19,8 +19,17 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/account.h"
+#include "ratelimit/carried_states.h"
+#include "ratelimit/holds.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 

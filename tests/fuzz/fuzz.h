@@ -16,8 +16,11 @@
 #include <type_traits>
 
 #include "ratelimit/decision.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::fuzz {

@@ -12,7 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/limits.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/request.h"
 #include "server/zones.h"
 
 namespace ratelimit {

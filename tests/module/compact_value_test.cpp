@@ -12,7 +12,10 @@
 #include <span>
 #include <vector>
 
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/states.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 namespace {

@@ -21,6 +21,7 @@
 
 #include "ratelimit/client/monotonic.h"
 #include "ratelimit/client/policy.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
 

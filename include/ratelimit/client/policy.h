@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
 

@@ -1,4 +1,4 @@
-// How each limit of a call stands after it, as HTTP clients are told. Depends on operations and http fields.
+// How each limit of a call stands after it, as HTTP clients are told. Depends on requests and http fields.
 #ifndef RATELIMIT_HTTP_LIMIT_STATUS_H
 #define RATELIMIT_HTTP_LIMIT_STATUS_H
 
@@ -6,11 +6,16 @@
 #include <optional>
 #include <vector>
 
+#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/decision.h"
 #include "ratelimit/http/http_fields.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
-#include "ratelimit/reservations.h"
+#include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 

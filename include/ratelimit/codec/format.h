@@ -2,107 +2,38 @@
 //
 // Little-endian, versioned, described byte by byte in docs/format.md and pinned by golden vectors. Encoding is
 // canonical: equal limits and states give equal bytes. Decoded bytes are never trusted: a reader stops at the first
-// byte that could not have been written, and what it accepts is safe to decide on. Depends on operations.
-#ifndef RATELIMIT_CODEC_CODEC_H
-#define RATELIMIT_CODEC_CODEC_H
+// byte that could not have been written, and what it accepts is safe to decide on. Depends on limits,
+// their states and reservations.
+#ifndef RATELIMIT_CODEC_FORMAT_H
+#define RATELIMIT_CODEC_FORMAT_H
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 
+#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/concurrent.h"
+#include "ratelimit/algorithms/counted_window.h"
+#include "ratelimit/algorithms/event_log.h"
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/algorithms/sliding_window_counter.h"
+#include "ratelimit/algorithms/sliding_window_log.h"
+#include "ratelimit/algorithms/token_bucket.h"
+#include "ratelimit/algorithms/zone.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
 #include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
 inline constexpr std::uint8_t kFormatVersion = 1;
-
-/// Appends numbers to a string of bytes.
-class Writer {
- public:
-  explicit Writer(std::string& bytes) : bytes_(bytes) {}
-
-  template <class Integer>
-  void fixed(Integer number) {
-    std::array<char, sizeof(Integer)> bytes;
-    auto rest = static_cast<std::uint64_t>(number);
-    for (char& byte : bytes) {
-      byte = static_cast<char>(rest & 0xFFU);
-      rest >>= 8U;
-    }
-    bytes_.append(bytes.data(), bytes.size());
-  }
-  void variable(std::uint64_t number) {
-    for (; number >= 0x80U; number >>= 7U) bytes_.push_back(static_cast<char>(number | 0x80U));
-    bytes_.push_back(static_cast<char>(number));
-  }
-  void text(std::string_view text) {
-    fixed(static_cast<std::uint8_t>(text.size()));
-    bytes_.append(text);
-  }
-  void instant(Instant instant) { fixed(instant.time_since_epoch().count()); }
-
- private:
-  std::string& bytes_;
-};
-
-/// Takes numbers from a string of bytes. The first fault sticks: after it every number is zero and `ok` is false.
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
-
-  template <class Integer>
-  [[nodiscard]] Integer fixed() {
-    if (!require(bytes_.size() >= sizeof(Integer))) return 0;
-    std::uint64_t number = 0;
-    for (std::size_t i = 0; i < sizeof(Integer); ++i) {
-      number |= std::uint64_t{static_cast<std::uint8_t>(bytes_[i])} << (8 * i);
-    }
-    bytes_.remove_prefix(sizeof(Integer));
-    return static_cast<Integer>(number);
-  }
-  [[nodiscard]] std::uint64_t variable() {
-    std::uint64_t number = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-      const auto byte = fixed<std::uint8_t>();
-      const std::uint64_t part = byte & 0x7FU;
-      if (!require(part << shift >> shift == part)) return 0;
-      number |= part << shift;
-      // A last byte of zero would give one number two forms.
-      if ((byte & 0x80U) == 0) return require(byte != 0 || shift == 0) ? number : 0;
-    }
-    return require(false), 0;
-  }
-  [[nodiscard]] std::string_view text() {
-    const auto size = fixed<std::uint8_t>();
-    if (!require(bytes_.size() >= size)) return {};
-    const std::string_view text = bytes_.substr(0, size);
-    bytes_.remove_prefix(size);
-    return text;
-  }
-  [[nodiscard]] Instant instant() { return Instant{Span{fixed<std::int64_t>()}}; }
-
-  /// Notes whether what was read makes sense.
-  bool require(bool condition) {
-    ok_ = ok_ && condition;
-    if (!ok_) bytes_ = {};
-    return ok_;
-  }
-  [[nodiscard]] bool ok() const { return ok_; }
-  /// Whether all was read, and all of it made sense.
-  [[nodiscard]] bool done() const { return ok_ && bytes_.empty(); }
-
- private:
-  std::string_view bytes_;
-  bool ok_ = true;
-};
 
 namespace format {
 
@@ -436,112 +367,6 @@ struct SubjectHead {
   return in.ok();
 }
 
-/// That limits are stored in a key, or others than before, as of `at`.
-struct Definition {
-  SubjectTableHead head;
-  Instant at{};
-};
-
-inline void encode_definition(Writer& out, const Limits& limits, const Definition& definition) {
-  out.fixed(kFormatVersion);
-  format::write_head(out, &limits, false, true);
-  format::write(out, definition.head);
-  out.instant(definition.at);
-}
-
-/// Reads a definition; labels and zones are borrowed from the bytes. False if the bytes do not hold just one.
-[[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
-  SubjectHead head;
-  if (!decode_head(in, find_zone, head) || head.has_reservations || !head.has_subject_table) return false;
-  for (const LimitSpec& spec : head.specs.span()) specs.push_back(spec);
-  format::read(in, definition.head);
-  definition.at = in.instant();
-  in.require(definition.head.is_stored && in_range(definition.at));
-  return in.done();
-}
-
-/// That the subjects with hashes from `first` to `last` that are idle at `at` are forgotten.
-struct Sweep {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  Instant at{};
-};
-
-inline void encode_sweep(Writer& out, const Sweep& sweep) {
-  out.fixed(kFormatVersion);
-  out.fixed(sweep.first);
-  out.fixed(sweep.last);
-  out.instant(sweep.at);
-}
-
-[[nodiscard]] inline bool decode_sweep(Reader& in, Sweep& sweep) {
-  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
-  sweep.first = in.fixed<std::uint64_t>();
-  sweep.last = in.fixed<std::uint64_t>();
-  sweep.at = in.instant();
-  in.require(sweep.first <= sweep.last && in_range(sweep.at));
-  return in.done();
-}
-
-/// Writes what a granted call changes, `changes[i]` for limit i, and the id of the lease that it takes, if it takes one.
-template <class Changes>
-void encode_changes(Writer& out, const Limits& limits, const Changes& changes, std::string_view id) {
-  out.fixed(kFormatVersion);
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    limits[i].visit([&]<class A>(const A& algorithm) {
-      format::write(out, algorithm, changes[i].template as<typename A::Change>());
-    });
-  }
-  if (limits.have_leases()) out.text(id);
-}
-
-/// Reads such changes; the id is borrowed from the bytes. False if the bytes do not hold just that; then `changes` must
-/// not be used.
-[[nodiscard]] inline bool decode_changes(Reader& in, const Limits& limits, std::span<Cell> changes,
-                                         std::string_view& id) {
-  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    limits[i].visit([&]<class A>(const A& algorithm) {
-      typename A::Change change{};
-      format::read(in, algorithm, change);
-      changes[i].emplace(change);
-    });
-  }
-  if (limits.have_leases()) id = in.text();
-  in.require(id.size() <= kMaxIdBytes);
-  return in.done();
-}
-
-inline void encode_operation(Writer& out, const Operation& operation) {
-  out.fixed(kFormatVersion);
-  out.fixed(static_cast<std::uint8_t>(operation.kind));
-  out.instant(operation.at);
-  out.fixed(static_cast<std::uint32_t>(operation.units.count()));
-  out.fixed(static_cast<std::int64_t>(operation.span.count()));
-  out.text(operation.id);
-}
-
-/// Reads an operation; its id is borrowed from the bytes. False if the bytes do not hold just one that can be done.
-[[nodiscard]] inline bool decode_operation(Reader& in, Operation& operation) {
-  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
-  const auto kind = in.fixed<std::uint8_t>();
-  in.require(static_cast<std::uint8_t>(Operation::Kind::collect) <= kind &&
-             kind <= static_cast<std::uint8_t>(Operation::Kind::release));
-  operation.kind = static_cast<Operation::Kind>(kind);
-  operation.at = in.instant();
-  operation.units = Units(in.fixed<std::uint32_t>());
-  operation.span = Span{in.fixed<std::int64_t>()};
-  operation.id = in.text();
-  in.require(in_range(operation.at) && Span{} <= operation.span && operation.span <= kMaxSpan);
-  in.require(operation.id.size() <= kMaxIdBytes);
-  const bool takes = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::reserve;
-  in.require(!takes || in_range(operation.units));
-  // Numbers within their ranges can be added.
-  if (in.ok() && operation.kind == Operation::Kind::charge) in.require(in_range(operation.at + operation.span));
-  in.require(operation.kind != Operation::Kind::reserve || in_range(operation.span));
-  return in.done();
-}
-
 }  // namespace ratelimit
 
-#endif  // RATELIMIT_CODEC_CODEC_H
+#endif  // RATELIMIT_CODEC_FORMAT_H

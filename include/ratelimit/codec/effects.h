@@ -1,0 +1,129 @@
+// What travels to replicas and files when something happens, in the form of codec/format.h: the changes of a granted call, an
+// operation, a definition of limits, a sweep. Depends on the format and on operations.
+#ifndef RATELIMIT_CODEC_EFFECTS_H
+#define RATELIMIT_CODEC_EFFECTS_H
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ratelimit/algorithms/zone.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/states.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// That limits are stored in a key, or others than before, as of `at`.
+struct Definition {
+  SubjectTableHead head;
+  Instant at{};
+};
+
+inline void encode_definition(Writer& out, const Limits& limits, const Definition& definition) {
+  out.fixed(kFormatVersion);
+  format::write_head(out, &limits, false, true);
+  format::write(out, definition.head);
+  out.instant(definition.at);
+}
+
+/// Reads a definition; labels and zones are borrowed from the bytes. False if the bytes do not hold just one.
+[[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
+  SubjectHead head;
+  if (!decode_head(in, find_zone, head) || head.has_reservations || !head.has_subject_table) return false;
+  for (const LimitSpec& spec : head.specs.span()) specs.push_back(spec);
+  format::read(in, definition.head);
+  definition.at = in.instant();
+  in.require(definition.head.is_stored && in_range(definition.at));
+  return in.done();
+}
+
+/// That the subjects with hashes from `first` to `last` that are idle at `at` are forgotten.
+struct Sweep {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  Instant at{};
+};
+
+inline void encode_sweep(Writer& out, const Sweep& sweep) {
+  out.fixed(kFormatVersion);
+  out.fixed(sweep.first);
+  out.fixed(sweep.last);
+  out.instant(sweep.at);
+}
+
+[[nodiscard]] inline bool decode_sweep(Reader& in, Sweep& sweep) {
+  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  sweep.first = in.fixed<std::uint64_t>();
+  sweep.last = in.fixed<std::uint64_t>();
+  sweep.at = in.instant();
+  in.require(sweep.first <= sweep.last && in_range(sweep.at));
+  return in.done();
+}
+
+/// Writes what a granted call changes, `changes[i]` for limit i, and the id of the lease that it takes, if it takes one.
+template <class Changes>
+void encode_changes(Writer& out, const Limits& limits, const Changes& changes, std::string_view id) {
+  out.fixed(kFormatVersion);
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&]<class A>(const A& algorithm) {
+      format::write(out, algorithm, changes[i].template as<typename A::Change>());
+    });
+  }
+  if (limits.have_leases()) out.text(id);
+}
+
+/// Reads such changes; the id is borrowed from the bytes. False if the bytes do not hold just that; then `changes` must
+/// not be used.
+[[nodiscard]] inline bool decode_changes(Reader& in, const Limits& limits, std::span<Cell> changes,
+                                         std::string_view& id) {
+  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&]<class A>(const A& algorithm) {
+      typename A::Change change{};
+      format::read(in, algorithm, change);
+      changes[i].emplace(change);
+    });
+  }
+  if (limits.have_leases()) id = in.text();
+  in.require(id.size() <= kMaxIdBytes);
+  return in.done();
+}
+
+inline void encode_operation(Writer& out, const Operation& operation) {
+  out.fixed(kFormatVersion);
+  out.fixed(static_cast<std::uint8_t>(operation.kind));
+  out.instant(operation.at);
+  out.fixed(static_cast<std::uint32_t>(operation.units.count()));
+  out.fixed(static_cast<std::int64_t>(operation.span.count()));
+  out.text(operation.id);
+}
+
+/// Reads an operation; its id is borrowed from the bytes. False if the bytes do not hold just one that can be done.
+[[nodiscard]] inline bool decode_operation(Reader& in, Operation& operation) {
+  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  const auto kind = in.fixed<std::uint8_t>();
+  in.require(static_cast<std::uint8_t>(Operation::Kind::collect) <= kind &&
+             kind <= static_cast<std::uint8_t>(Operation::Kind::release));
+  operation.kind = static_cast<Operation::Kind>(kind);
+  operation.at = in.instant();
+  operation.units = Units(in.fixed<std::uint32_t>());
+  operation.span = Span{in.fixed<std::int64_t>()};
+  operation.id = in.text();
+  in.require(in_range(operation.at) && Span{} <= operation.span && operation.span <= kMaxSpan);
+  in.require(operation.id.size() <= kMaxIdBytes);
+  const bool takes = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::reserve;
+  in.require(!takes || in_range(operation.units));
+  // Numbers within their ranges can be added.
+  if (in.ok() && operation.kind == Operation::Kind::charge) in.require(in_range(operation.at + operation.span));
+  in.require(operation.kind != Operation::Kind::reserve || in_range(operation.span));
+  return in.done();
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_CODEC_EFFECTS_H
