@@ -10,10 +10,9 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <type_traits>
 
-#include "ratelimit/algorithms/concurrent.h"
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -96,20 +95,20 @@ class Account {
   void for_each_with_leases(Visit visit) {
     for (std::size_t i = 0; i < limits_.size(); ++i) {
       limits_[i].visit([&]<class A>(const A& algorithm) {
-        if constexpr (std::is_same_v<A, Concurrent>) visit(algorithm, state_in(cells_[i], algorithm), limits_[i]);
+        if constexpr (HasLeases<A>) visit(algorithm, state_in(cells_[i], algorithm), limits_[i]);
       });
     }
   }
 
   void forget_leases_ended(Instant now) {
     for_each_with_leases(
-        [now](const Concurrent&, Concurrent::State& state, const Limit&) { Concurrent::forget_ended(state, now); });
+        [now](const auto& algorithm, auto& state, const Limit&) { algorithm.forget_ended(state, now); });
   }
 
   /// As of the turn of who waits: a lease that ends before counts for them no more.
   void renew_leases(Units units, std::string_view id, Instant at) {
-    for_each_with_leases([&](const Concurrent& algorithm, Concurrent::State& state, const Limit& limit) {
-      if (!Concurrent::has_lease(state, id, at)) return;
+    for_each_with_leases([&](const auto& algorithm, auto& state, const Limit& limit) {
+      if (!algorithm.has_lease(state, id, at)) return;
       const auto step = algorithm.decide(state, Ask{limit.cost_of(units), id, true}, at);
       if (step.decision.outcome == Outcome::granted) algorithm.apply_ahead(state, step.change, id);
     });
@@ -143,9 +142,8 @@ class Account {
 
   bool release(std::string_view id, Instant at) {
     bool found = false;
-    for_each_with_leases([&](const Concurrent&, Concurrent::State& state, const Limit&) {
-      found |= Concurrent::release(state, id, at);
-    });
+    for_each_with_leases(
+        [&](const auto& algorithm, auto& state, const Limit&) { found |= algorithm.release(state, id, at); });
     return found;
   }
 

@@ -5,10 +5,9 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
-#include <type_traits>
 
-#include "ratelimit/algorithms/concurrent.h"
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/request.h"
@@ -32,7 +31,7 @@ template <class Cells>
 [[nodiscard]] bool has_lease(const Limits& limits, const Cells& cells, std::string_view id, Instant now) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     const bool found = limits[i].visit([&]<class A>(const A& algorithm) {
-      if constexpr (std::is_same_v<A, Concurrent>) return A::has_lease(state_in(cells[i], algorithm), id, now);
+      if constexpr (HasLeases<A>) return A::has_lease(state_in(cells[i], algorithm), id, now);
       return false;
     });
     if (found) return true;

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/limit.h"
 #include "ratelimit/units.h"
 

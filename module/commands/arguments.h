@@ -12,8 +12,8 @@
 #include <string_view>
 
 #include "commands/errors.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/bounded_list.h"
-#include "ratelimit/limit.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"
 

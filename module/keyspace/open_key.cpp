@@ -7,12 +7,12 @@
 
 #include "keyspace/data_type.h"
 #include "keyspace/module.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/carried_states.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/codec/format.h"
 #include "ratelimit/codec/redis_cell.h"
-#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"

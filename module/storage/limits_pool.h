@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/limit.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/limits.h"
 
 namespace ratelimit {

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "random.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/carried_states.h"
 #include "ratelimit/limit.h"
 #include "ratelimit/request.h"

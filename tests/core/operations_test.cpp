@@ -12,7 +12,8 @@
 #include <vector>
 
 #include "random.h"
-#include "ratelimit/limit.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
 #include "ratelimit/turn.h"

@@ -26,8 +26,8 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
-#include "ratelimit/limit.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"

@@ -20,9 +20,10 @@
 #include <vector>
 
 #include "ratelimit/account.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/carried_states.h"
 #include "ratelimit/holds.h"
-#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ratelimit/account.h"
-#include "ratelimit/limit.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "fuzz.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/limit.h"

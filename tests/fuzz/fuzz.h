@@ -15,6 +15,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limit.h"
 #include "ratelimit/limits.h"

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/limit.h"
 #include "ratelimit/request.h"
 #include "server/zones.h"

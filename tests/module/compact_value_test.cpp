@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "ratelimit/limit.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/states.h"
 #include "ratelimit/verdict.h"

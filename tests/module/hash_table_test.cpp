@@ -22,9 +22,9 @@
 #include <vector>
 
 #include "../core/random.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
-#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/states.h"

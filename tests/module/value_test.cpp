@@ -14,9 +14,9 @@
 #include <span>
 #include <string>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
-#include "ratelimit/limit.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/states.h"
 #include "ratelimit/turn.h"

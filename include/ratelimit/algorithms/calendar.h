@@ -63,6 +63,8 @@ class CalendarWindows {
     return unit_ == CalendarUnit::hour ? full_hour_after(now) : first_day_after(now);
   }
 
+  [[nodiscard]] constexpr Span nominal_length() const { return ratelimit::nominal_length(unit_); }
+
   friend constexpr bool operator==(const CalendarWindows&, const CalendarWindows&) = default;
 
  private:

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
 
@@ -25,6 +26,10 @@ namespace ratelimit {
 
 class Concurrent {
  public:
+  static constexpr Algorithm kNumber = Algorithm::concurrent;
+  static constexpr std::string_view kKeyword = "CONCURRENT";
+  static constexpr LimitFields kFields{.span = true};
+
   /// The leases that may still last. Default: none, and nothing allocated.
   class State {
    public:
@@ -59,8 +64,17 @@ class Concurrent {
     if (!in_range(limit) || !in_range(lease)) return std::nullopt;
     return Concurrent(limit, lease);
   }
+  [[nodiscard]] static constexpr std::optional<Concurrent> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span);
+  }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  /// Units are held, not used up in some time: there is no window.
+  [[nodiscard]] static constexpr std::optional<Span> window() { return std::nullopt; }
+
+  /// How much longer than needed a state may be kept, so that not every call must say anew how long.
+  [[nodiscard]] constexpr Span slack() const { return lease_ / 16; }
 
   /// Decides a call: takes a lease, or renews the one with the id of the call, whose units are then left for it to take.
   /// Pure and total; a scan of the leases that have ended since the last grant, and for the wait of a denial of those
@@ -152,6 +166,31 @@ class Concurrent {
   /// From when on `state` behaves as if never used.
   [[nodiscard]] static Instant idle_at(const State& state) {
     return state.leases_ ? state.leases_->last_end() : Instant{};
+  }
+
+  /// The bytes of a state and of a change; docs/format.md has the form. `Out` and `In` are the Writer and the Reader of
+  /// codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    if (!state.leases_) return out.u32(0);
+    state.leases_->write(out, [](const LeaseSet::Holder&) {});
+  }
+  template <class In>
+  static void read(In& in, State& state) {
+    LeaseSet leases = LeaseSet::read(in, [] { return std::uint64_t{0}; });
+    if (in.ok() && !leases.empty()) state = State(std::move(leases));
+  }
+  template <class Out>
+  static void write(Out& out, const Change& change) {
+    out.instant(change.at);
+    out.units(change.cost);
+  }
+  template <class In>
+  static void read(In& in, Change& change) {
+    Change read;
+    read.at = in.instant();
+    read.cost = in.units();
+    if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
   }
 
  private:

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "ratelimit/decision.h"
@@ -17,8 +18,8 @@
 
 namespace ratelimit {
 
-/// `Calendar` has `Instant end_after(Instant now)`, the end of a window that is entered at `now` (it lies behind it by no
-/// more than kMaxSpan), and can be compared.
+/// `Calendar` has `Instant end_after(Instant now)`, the end of a window that is entered at `now` (later than `now`, by
+/// kMaxSpan at most), and `Span nominal_length()`. It can be compared.
 template <class Calendar>
 class CountedWindow {
  public:
@@ -32,6 +33,12 @@ class CountedWindow {
   using Change = State;
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  /// How long a window is as a rule.
+  [[nodiscard]] constexpr std::optional<Span> window() const { return calendar_.nominal_length(); }
+
+  /// How much longer than needed a state may be kept. The end of a window does not move: not longer at all.
+  [[nodiscard]] static constexpr Span slack() { return {}; }
 
   /// Decides a call. Pure and total; O(1), and as fast as the calendar is.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
@@ -101,6 +108,21 @@ class CountedWindow {
   /// Whether a decoded state could be one of this limit's. Any such state is safe to decide on.
   [[nodiscard]] static constexpr bool is_valid(const State& state) {
     return kEarliest <= state.end && state.end <= kLatest + kMaxSpan;
+  }
+
+  /// The bytes of a state, or of a change, which is one; docs/format.md has the form. `Out` and `In` are the Writer and the
+  /// Reader of codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    out.instant(state.end);
+    out.u32(state.used);
+  }
+  template <class In>
+  static void read(In& in, State& state) {
+    State read;
+    read.end = in.instant();
+    read.used = in.u32();
+    if (in.require(is_valid(read))) state = read;
   }
 
  protected:

@@ -10,8 +10,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "ratelimit/algorithms/counted_window.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
@@ -30,6 +32,8 @@ struct EqualWindows {
     return start == Start::aligned ? now - now.time_since_epoch() % length + length : now + length;
   }
 
+  [[nodiscard]] constexpr Span nominal_length() const { return length; }
+
   friend constexpr bool operator==(const EqualWindows&, const EqualWindows&) = default;
 };
 
@@ -37,10 +41,17 @@ class FixedWindow : public CountedWindow<EqualWindows> {
  public:
   using Start = EqualWindows::Start;
 
+  static constexpr Algorithm kNumber = Algorithm::fixed_window;
+  static constexpr std::string_view kKeyword = "FIXED";
+  static constexpr LimitFields kFields{.span = true, .aligned = true};
+
   /// None if a number is out of its range.
   [[nodiscard]] static constexpr std::optional<FixedWindow> make(Units limit, Span window, Start start) {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
     return FixedWindow(limit, {window, start});
+  }
+  [[nodiscard]] static constexpr std::optional<FixedWindow> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span, spec.aligned ? Start::aligned : Start::first_call);
   }
 
  private:

@@ -13,17 +13,26 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/token_bucket.h"
 
 namespace ratelimit {
 
 class LeakyBucket : public TokenBucket {
  public:
+  static constexpr Algorithm kNumber = Algorithm::leaky_bucket;
+  static constexpr std::string_view kKeyword = "LEAKYBUCKET";
+
   /// None if a number is out of its range, or if a full queue takes longer than kMaxSpan to empty.
   [[nodiscard]] static constexpr std::optional<LeakyBucket> make(Units capacity, Units leak, Span period) {
     const std::optional<TokenBucket> bucket = TokenBucket::make(capacity, leak, period);
     return bucket ? std::optional(LeakyBucket(*bucket)) : std::nullopt;
+  }
+
+  [[nodiscard]] static constexpr std::optional<LeakyBucket> make(const LimitSpec& spec) {
+    return make(spec.size, spec.refill, spec.span);
   }
 
   /// Decides a call. A granted one waits until those before it have left: `Decision::wait`.

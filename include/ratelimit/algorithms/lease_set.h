@@ -185,6 +185,38 @@ class LeaseSet {
       visit(std::string_view(slot->name->first), holder_of(*slot));
   }
 
+  /// Writes the holders in the order of (end, id). `write_mark(holder)` writes what is to be kept of the mark; `Out` and
+  /// `In` are the Writer and the Reader of codec/bytes.h.
+  template <class Out, class WriteMark>
+  void write(Out& out, WriteMark write_mark) const {
+    out.u32(static_cast<std::uint32_t>(size()));
+    for_each([&](std::string_view id, const Holder& holder) {
+      out.instant(holder.end);
+      out.units(holder.units);
+      write_mark(holder);
+      out.text(id);
+    });
+  }
+  /// Reads what `write` wrote; `read_mark()` reads the mark. Empty if the bytes are anything else: then `in` is not ok.
+  template <class In, class ReadMark>
+  [[nodiscard]] static LeaseSet read(In& in, ReadMark read_mark) {
+    LeaseSet holders;
+    const std::uint32_t count = in.u32();
+    in.require(count <= kMostWritten);
+    std::pair<Instant, std::string_view> before{Instant::min(), {}};
+    for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+      Holder holder{.end = in.instant(), .units = in.units(), .mark = 0};
+      holder.mark = read_mark();
+      const std::string_view id = in.text();
+      in.require(kEarliest <= holder.end && holder.end <= kLatest + kMaxSpan && id.size() <= kMaxIdBytes);
+      in.require(before < std::pair(holder.end, id) && !holders.find(id));
+      if (!in.require(in_range(holder.units))) break;
+      holders.put(id, holder);
+      before = {holder.end, id};
+    }
+    return holders;
+  }
+
   /// Bytes that the lease set holds beyond itself, and in how many pieces at most: a node and an id for each holder. O(1).
   [[nodiscard]] std::size_t heap_bytes() const {
     return slots_.capacity() * sizeof(Slot) + size() * kNodeBytes + id_bytes_;
@@ -202,6 +234,9 @@ class LeaseSet {
     Index::iterator name{};
   };
   using Slots = std::vector<Slot>;
+
+  // Holders that have ended may not be forgotten yet.
+  static constexpr std::uint32_t kMostWritten = 2 * kMaxHolders;
 
   // Allocators hand memory out in steps.
   [[nodiscard]] static constexpr std::size_t in_steps(std::size_t bytes) { return (bytes + 15) / 16 * 16; }

@@ -7,20 +7,30 @@
 #define RATELIMIT_ALGORITHMS_QUOTA_H
 
 #include <optional>
+#include <string_view>
 
 #include "ratelimit/algorithms/calendar.h"
 #include "ratelimit/algorithms/counted_window.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/algorithms/zone.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
 class Quota : public CountedWindow<CalendarWindows> {
  public:
+  static constexpr Algorithm kNumber = Algorithm::quota;
+  static constexpr std::string_view kKeyword = "QUOTA";
+  static constexpr LimitFields kFields{.calendar = true};
+
   /// None if the limit is out of its range or there is no such unit. The zone, if any, must outlive the limit; null is
   /// UTC.
   [[nodiscard]] static std::optional<Quota> make(Units limit, CalendarUnit unit, const Zone* zone) {
     if (!in_range(limit) || keyword(unit).empty()) return std::nullopt;
     return Quota(limit, CalendarWindows(unit, zone));
+  }
+  [[nodiscard]] static std::optional<Quota> make(const LimitSpec& spec) {
+    return make(spec.size, spec.unit, spec.rules);
   }
 
  private:

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string_view>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
 
@@ -23,6 +24,10 @@ namespace ratelimit {
 
 class SlidingWindowCounter {
  public:
+  static constexpr Algorithm kNumber = Algorithm::sliding_window_counter;
+  static constexpr std::string_view kKeyword = "SLIDING";
+  static constexpr LimitFields kFields{.span = true};
+
   /// What was used in the window that begins at `start`, the last one with a charge, and in the one before it. Default:
   /// as if never used.
   struct State {
@@ -39,8 +44,16 @@ class SlidingWindowCounter {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
     return SlidingWindowCounter(limit, window);
   }
+  [[nodiscard]] static constexpr std::optional<SlidingWindowCounter> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span);
+  }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  [[nodiscard]] constexpr std::optional<Span> window() const { return window_; }
+
+  /// How much longer than needed a state may be kept. The end of two windows does not move: not longer at all.
+  [[nodiscard]] static constexpr Span slack() { return {}; }
 
   /// Decides a call. Pure and total; O(1), two divisions, and one more for the wait of a denial.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
@@ -122,6 +135,23 @@ class SlidingWindowCounter {
   [[nodiscard]] constexpr bool is_valid(const State& state) const {
     const bool is_idle = state.previous == 0 && state.current == 0;
     return in_range(state.start) && state.start == start_of(state.start) && (!is_idle || state == State{});
+  }
+
+  /// The bytes of a state, or of a change, which is one; docs/format.md has the form. `Out` and `In` are the Writer and the
+  /// Reader of codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    out.instant(state.start);
+    out.u32(state.previous);
+    out.u32(state.current);
+  }
+  template <class In>
+  void read(In& in, State& state) const {
+    State read;
+    read.start = in.instant();
+    read.previous = in.u32();
+    read.current = in.u32();
+    if (in.require(is_valid(read))) state = read;
   }
 
  private:

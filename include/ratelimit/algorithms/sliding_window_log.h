@@ -20,13 +20,20 @@
 #include <utility>
 
 #include "ratelimit/algorithms/event_log.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
 class SlidingWindowLog {
+  using Tick = EventLog::Tick;
+
  public:
+  static constexpr Algorithm kNumber = Algorithm::sliding_window_log;
+  static constexpr std::string_view kKeyword = "SLIDING";
+  static constexpr LimitFields kFields{.span = true};
+
   /// The grants that may still count. Default: none, and nothing allocated.
   class State {
    public:
@@ -73,8 +80,16 @@ class SlidingWindowLog {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
     return SlidingWindowLog(limit, window);
   }
+  [[nodiscard]] static constexpr std::optional<SlidingWindowLog> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span);
+  }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
+
+  [[nodiscard]] constexpr std::optional<Span> window() const { return window_; }
+
+  /// How much longer than needed a state may be kept, so that not every call must say anew how long.
+  [[nodiscard]] constexpr Span slack() const { return window_ / 16; }
 
   /// Decides a call. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of kMaxLogEntries, or
   /// of kMaxUnits, denies until its first entry leaves.
@@ -150,12 +165,52 @@ class SlidingWindowLog {
     return !state.log_ || state.log_->empty() ? Instant{} : end_of(state.log_->newest().tick);
   }
 
-  /// The ticks that a decoded log may hold.
-  [[nodiscard]] constexpr EventLog::Tick last_valid_tick() const { return tick_of(kLatest + kMaxSpan); }
+  /// The bytes of a state and of a change; docs/format.md has the form. `Out` and `In` are the Writer and the Reader of
+  /// codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    out.u32(state.log_ ? state.log_->size() : 0);
+    if (!state.log_) return;
+    Tick before = 0;
+    state.log_->for_each([&](const EventLog::Entry& entry) {
+      out.variable(static_cast<std::uint64_t>(entry.tick - before));
+      out.variable(static_cast<std::uint64_t>(entry.units.count()));
+      before = entry.tick;
+    });
+  }
+  template <class In>
+  void read(In& in, State& state) const {
+    const std::uint32_t entries = in.u32();
+    in.require(entries <= kMaxLogEntries);
+    const auto last_tick = static_cast<std::uint64_t>(tick_of(kLatest + kMaxSpan));
+    const auto last_unit = static_cast<std::uint64_t>(kMaxUnits.count());
+    EventLog log;
+    std::uint64_t tick = 0;
+    std::uint64_t units = 0;
+    for (std::uint32_t i = 0; i < entries && in.ok(); ++i) {
+      const std::uint64_t step = in.variable();
+      const std::uint64_t cost = in.variable();
+      if (!in.require((step > 0 || i == 0) && step <= last_tick - tick && cost > 0 && cost <= last_unit - units)) break;
+      tick += step;
+      units += cost;
+      log.append({static_cast<Tick>(tick), Units(static_cast<std::int64_t>(cost))});
+    }
+    if (in.ok() && !log.empty()) state = State(std::move(log));
+  }
+  template <class Out>
+  static void write(Out& out, const Change& change) {
+    out.instant(change.at);
+    out.units(change.cost);
+  }
+  template <class In>
+  static void read(In& in, Change& change) {
+    Change read;
+    read.at = in.instant();
+    read.cost = in.units();
+    if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
+  }
 
  private:
-  using Tick = EventLog::Tick;
-
   /// What still counts at one instant.
   struct View {
     const EventLog* log = nullptr;

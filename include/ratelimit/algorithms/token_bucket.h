@@ -19,6 +19,7 @@
 #include <optional>
 #include <string_view>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
 
@@ -26,6 +27,10 @@ namespace ratelimit {
 
 class TokenBucket {
  public:
+  static constexpr Algorithm kNumber = Algorithm::token_bucket;
+  static constexpr std::string_view kKeyword = "TOKENBUCKET";
+  static constexpr LimitFields kFields{.refill = true, .span = true};
+
   /// When the bucket is full again: `full_at` plus `fraction / denominator` of a nanosecond, where the denominator
   /// is that of the bucket's emission interval. `debt` says by how many units, rounded up, the last charge led beyond
   /// an empty bucket: without it, a debt would look like a state of a clock that was ahead. Default: full, as if never
@@ -47,12 +52,25 @@ class TokenBucket {
     return TokenBucket(capacity, refill, period);
   }
 
+  [[nodiscard]] static constexpr std::optional<TokenBucket> make(const LimitSpec& spec) {
+    return make(spec.size, spec.refill, spec.span);
+  }
+
   /// Whether a bucket with these numbers, each in its range, refills from empty within kMaxSpan.
   [[nodiscard]] static constexpr bool refills_in_time(Units capacity, Units refill, Span period) {
     return Wide(period.count()) * Wide(capacity.count()) <= Wide(kMaxSpan.count()) * Wide(refill.count());
   }
 
   [[nodiscard]] constexpr Units size() const { return capacity_; }
+
+  /// How long an empty bucket takes to be full, rounded up.
+  [[nodiscard]] constexpr std::optional<Span> window() const { return rounded_up(full_span_); }
+
+  /// How much longer than needed a state may be kept, so that not every call must say anew how long: the time in which
+  /// sixteen units flow back, and at most a quarter of the capacity.
+  [[nodiscard]] constexpr Span slack() const {
+    return span_of(Units(std::min<std::int64_t>(16, capacity_.count() / 4))).whole;
+  }
 
   /// Into how many parts a nanosecond is divided in the states of this bucket: `fraction` is less.
   [[nodiscard]] constexpr std::uint32_t parts_of_a_nanosecond() const { return denominator_; }
@@ -134,7 +152,31 @@ class TokenBucket {
            Units(state.debt) <= largest_debt();
   }
 
+  /// The bytes of a state, and of a change, which is one; docs/format.md has the form. `Out` and `In` are the Writer and
+  /// the Reader of codec/bytes.h, which no algorithm includes. Debt follows only if there is some.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    out.u64(static_cast<std::uint64_t>(state.full_at.time_since_epoch().count()) | (state.debt > 0 ? kIndebted : 0));
+    out.u32(state.fraction);
+    if (state.debt > 0) out.u32(state.debt);
+  }
+  template <class In>
+  void read(In& in, State& state) const {
+    State read;
+    const std::uint64_t full_at = in.u64();
+    read.full_at = Instant{Span{static_cast<std::int64_t>(full_at & ~kIndebted)}};
+    read.fraction = in.u32();
+    if ((full_at & kIndebted) != 0) {
+      read.debt = in.u32();
+      in.require(read.debt > 0);
+    }
+    if (in.require(is_valid(read))) state = read;
+  }
+
  private:
+  // No instant is negative, so the sign of `full_at` is free to say that debt follows.
+  static constexpr std::uint64_t kIndebted = std::uint64_t{1} << 63U;
+
   __extension__ using Wide = unsigned __int128;
 
   /// A length of time, exact: `whole` nanoseconds and `fraction / denominator_` of one.

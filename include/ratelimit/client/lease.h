@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/client/monotonic.h"
 #include "ratelimit/client/policy.h"
 #include "ratelimit/limit.h"

@@ -27,6 +27,15 @@ class Writer {
     }
     bytes_.append(bytes.data(), bytes.size());
   }
+  // The fixed ones by the names that docs/format.md has for them.
+  void u8(std::uint8_t number) { fixed(number); }
+  void u32(std::uint32_t number) { fixed(number); }
+  void u64(std::uint64_t number) { fixed(number); }
+  void i64(std::int64_t number) { fixed(number); }
+  void units(Units units) { u32(static_cast<std::uint32_t>(units.count())); }
+  void span(Span span) { i64(span.count()); }
+  void instant(Instant instant) { i64(instant.time_since_epoch().count()); }
+
   void variable(std::uint64_t number) {
     for (; number >= 0x80U; number >>= 7U) bytes_.push_back(static_cast<char>(number | 0x80U));
     bytes_.push_back(static_cast<char>(number));
@@ -35,7 +44,6 @@ class Writer {
     fixed(static_cast<std::uint8_t>(text.size()));
     bytes_.append(text);
   }
-  void instant(Instant instant) { fixed(instant.time_since_epoch().count()); }
 
  private:
   std::string& bytes_;
@@ -56,6 +64,14 @@ class Reader {
     bytes_.remove_prefix(sizeof(Integer));
     return static_cast<Integer>(number);
   }
+  [[nodiscard]] std::uint8_t u8() { return fixed<std::uint8_t>(); }
+  [[nodiscard]] std::uint32_t u32() { return fixed<std::uint32_t>(); }
+  [[nodiscard]] std::uint64_t u64() { return fixed<std::uint64_t>(); }
+  [[nodiscard]] std::int64_t i64() { return fixed<std::int64_t>(); }
+  [[nodiscard]] Units units() { return Units(u32()); }
+  [[nodiscard]] Span span() { return Span{i64()}; }
+  [[nodiscard]] Instant instant() { return Instant{span()}; }
+
   [[nodiscard]] std::uint64_t variable() {
     std::uint64_t number = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
@@ -75,7 +91,6 @@ class Reader {
     bytes_.remove_prefix(size);
     return text;
   }
-  [[nodiscard]] Instant instant() { return Instant{Span{fixed<std::int64_t>()}}; }
 
   /// Notes whether what was read makes sense.
   bool require(bool condition) {

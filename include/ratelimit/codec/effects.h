@@ -7,10 +7,10 @@
 #include <span>
 #include <string_view>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
-#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/states.h"
@@ -25,7 +25,7 @@ struct Definition {
 };
 
 inline void encode_definition(Writer& out, const Limits& limits, const Definition& definition) {
-  out.fixed(kFormatVersion);
+  out.u8(kFormatVersion);
   format::write_head(out, &limits, false, true);
   format::write(out, definition.head);
   out.instant(definition.at);
@@ -50,16 +50,16 @@ struct Sweep {
 };
 
 inline void encode_sweep(Writer& out, const Sweep& sweep) {
-  out.fixed(kFormatVersion);
-  out.fixed(sweep.first);
-  out.fixed(sweep.last);
+  out.u8(kFormatVersion);
+  out.u64(sweep.first);
+  out.u64(sweep.last);
   out.instant(sweep.at);
 }
 
 [[nodiscard]] inline bool decode_sweep(Reader& in, Sweep& sweep) {
-  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
-  sweep.first = in.fixed<std::uint64_t>();
-  sweep.last = in.fixed<std::uint64_t>();
+  in.require(in.u8() == kFormatVersion);
+  sweep.first = in.u64();
+  sweep.last = in.u64();
   sweep.at = in.instant();
   in.require(sweep.first <= sweep.last && in_range(sweep.at));
   return in.done();
@@ -68,11 +68,10 @@ inline void encode_sweep(Writer& out, const Sweep& sweep) {
 /// Writes what a granted call changes, `changes[i]` for limit i, and the id of the lease that it takes, if it takes one.
 template <class Changes>
 void encode_changes(Writer& out, const Limits& limits, const Changes& changes, std::string_view id) {
-  out.fixed(kFormatVersion);
+  out.u8(kFormatVersion);
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    limits[i].visit([&]<class A>(const A& algorithm) {
-      format::write(out, algorithm, changes[i].template as<typename A::Change>());
-    });
+    limits[i].visit(
+        [&]<class A>(const A& algorithm) { algorithm.write(out, changes[i].template as<typename A::Change>()); });
   }
   if (limits.have_leases()) out.text(id);
 }
@@ -81,11 +80,11 @@ void encode_changes(Writer& out, const Limits& limits, const Changes& changes, s
 /// not be used.
 [[nodiscard]] inline bool decode_changes(Reader& in, const Limits& limits, std::span<Cell> changes,
                                          std::string_view& id) {
-  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
+  in.require(in.u8() == kFormatVersion);
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&]<class A>(const A& algorithm) {
       typename A::Change change{};
-      format::read(in, algorithm, change);
+      algorithm.read(in, change);
       changes[i].emplace(change);
     });
   }
@@ -95,24 +94,24 @@ void encode_changes(Writer& out, const Limits& limits, const Changes& changes, s
 }
 
 inline void encode_operation(Writer& out, const Operation& operation) {
-  out.fixed(kFormatVersion);
-  out.fixed(static_cast<std::uint8_t>(operation.kind));
+  out.u8(kFormatVersion);
+  out.u8(static_cast<std::uint8_t>(operation.kind));
   out.instant(operation.at);
-  out.fixed(static_cast<std::uint32_t>(operation.units.count()));
-  out.fixed(static_cast<std::int64_t>(operation.span.count()));
+  out.units(operation.units);
+  out.span(operation.span);
   out.text(operation.id);
 }
 
 /// Reads an operation; its id is borrowed from the bytes. False if the bytes do not hold just one that can be done.
 [[nodiscard]] inline bool decode_operation(Reader& in, Operation& operation) {
-  in.require(in.fixed<std::uint8_t>() == kFormatVersion);
-  const auto kind = in.fixed<std::uint8_t>();
+  in.require(in.u8() == kFormatVersion);
+  const std::uint8_t kind = in.u8();
   in.require(static_cast<std::uint8_t>(Operation::Kind::collect) <= kind &&
              kind <= static_cast<std::uint8_t>(Operation::Kind::release));
   operation.kind = static_cast<Operation::Kind>(kind);
   operation.at = in.instant();
-  operation.units = Units(in.fixed<std::uint32_t>());
-  operation.span = Span{in.fixed<std::int64_t>()};
+  operation.units = in.units();
+  operation.span = in.span();
   operation.id = in.text();
   in.require(in_range(operation.at) && Span{} <= operation.span && operation.span <= kMaxSpan);
   in.require(operation.id.size() <= kMaxIdBytes);

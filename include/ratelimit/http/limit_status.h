@@ -6,7 +6,6 @@
 #include <optional>
 #include <vector>
 
-#include "ratelimit/algorithms/calendar.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/http/http_fields.h"
 #include "ratelimit/limit.h"
@@ -18,18 +17,6 @@
 #include "ratelimit/verdict.h"
 
 namespace ratelimit {
-
-/// For what time the size of a limit is: a window's length, or what an empty bucket takes to be full, rounded up; none where
-/// it is of what is held at a time.
-[[nodiscard]] inline std::optional<Span> window_of(const Limit& limit) {
-  const LimitSpec spec = limit.spec();
-  if (limit.has_leases()) return std::nullopt;
-  if (spec.algorithm == Algorithm::quota) return nominal_length(spec.unit);
-  if (!is_bucket(spec.algorithm)) return spec.span;
-  return limit.visit([](const auto& algorithm) {
-    return algorithm.idle_at(algorithm.with_used(algorithm.size(), kEarliest)) - kEarliest;
-  });
-}
 
 namespace detail {
 
@@ -59,7 +46,7 @@ template <class Cells>
                                        const Request& request, Outcome outcome, Instant now) {
   const Limit& limit = limits[i];
   const Instant at = turn.or_later(now);
-  LimitStatus status{.label = limits.label(i), .quota = limit.size(), .window = window_of(limit), .remaining = {}};
+  LimitStatus status{.label = limits.label(i), .quota = limit.size(), .window = limit.window(), .remaining = {}};
   limit.visit([&](const auto& algorithm) {
     const auto& state = state_in(cells[i], algorithm);
     status.remaining = algorithm.decide(state, Ask{kNoUnits, {}, true}, at).decision.remaining;
