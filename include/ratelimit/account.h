@@ -1,5 +1,5 @@
-// One subject with its states and reservations, and how operations change it. Depends on limits, their states and
-// reservations.
+// One subject with its states and reservations, and how operations change it. Depends on operations, on limits and
+// their states, and on reservations.
 #ifndef RATELIMIT_ACCOUNT_H
 #define RATELIMIT_ACCOUNT_H
 
@@ -22,14 +22,14 @@
 
 namespace ratelimit {
 
-/// Limits, states and reservations of one subject, to be operated on.
+/// The limits, states and reservations of one subject, all borrowed.
 class Account {
  public:
   Account(const Limits& limits, std::span<Cell> cells, Reservations& reservations)
       : limits_(limits), cells_(cells), reservations_(reservations) {}
 
-  /// Does it. Returns whether there was a hold or a lease with that id, which only reserve, settle and release ask.
-  /// O(limits * log n), and gives back at most kCollectedAtOnce holds that have ended.
+  /// Carries an operation out. Returns whether there was a hold or a lease with its id; only reserve, settle and
+  /// release look for one. O(limits * log n); gives back the units of at most kCollectedAtOnce holds that have ended.
   bool perform(const Operation& operation) {
     collect(operation.at);
     const bool found = dispatch(operation);
@@ -39,8 +39,8 @@ class Account {
   }
 
  private:
-  // What is left then counts on until the next operation. Some microseconds; two milliseconds at most, when as many holds
-  // as there may be end in another order than they were taken.
+  // Holds beyond that number still count until the next operation. This takes some microseconds; two milliseconds at
+  // most, if there are kMaxHolders holds that end in another order than they were taken.
   static constexpr int kCollectedAtOnce = 64;
 
   bool dispatch(const Operation& operation) {
@@ -55,7 +55,8 @@ class Account {
     return false;
   }
 
-  /// Each hold that has ended gives back as of its end, unless it was left over and something has happened since.
+  /// Each hold that has ended gives its units back as of its end. If it was left over by an earlier operation, it does
+  /// so as of that operation.
   void collect(Instant now) {
     const Instant last = std::min(reservations_.as_of, now);
     for (int i = 0; i < kCollectedAtOnce && reservations_.any_hold_ended(now); ++i) {
@@ -75,7 +76,7 @@ class Account {
     reservations_.turn = {at, operation.span};
   }
 
-  /// A hold that is there already lasts anew, and so does the lease of its call, if that has not ended.
+  /// If there is such a hold, it is prolonged, and so is the lease of its call if that has not ended.
   bool reserve(const Operation& operation) {
     const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
     LeaseSet::Holder holder{.end = operation.at + operation.span, .units = operation.units};
@@ -105,7 +106,7 @@ class Account {
         [now](const auto& algorithm, auto& state, const Limit&) { algorithm.forget_ended(state, now); });
   }
 
-  /// As of the turn of who waits: a lease that ends before counts for them no more.
+  /// `at` is the turn of a call that waits, if there is one: a lease that ends before that turn is not renewed.
   void renew_leases(Units units, std::string_view id, Instant at) {
     for_each_with_leases([&](const auto& algorithm, auto& state, const Limit& limit) {
       if (!algorithm.has_lease(state, id, at)) return;
@@ -114,7 +115,8 @@ class Account {
     });
   }
 
-  /// The request has been counted when its hold was taken, if there was one; the lease of the call, if it had one, ends.
+  /// Limits that count requests were charged when the hold was taken, and are not charged again. The lease of the call
+  /// ends.
   bool settle(const Operation& operation) {
     const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
     release(operation.id, operation.at);
@@ -154,7 +156,7 @@ class Account {
 
   static bool all(const Limit&) { return true; }
 
-  /// Whether what is charged is charged as of now, or as of a turn.
+  /// Whether units are charged as of now, or as of a turn that lies ahead.
   enum class Time : bool { now, ahead };
 
   template <class Which = bool (*)(const Limit&)>
@@ -163,8 +165,8 @@ class Account {
     reservations_.charged += static_cast<std::uint64_t>(units.count());
   }
 
-  /// Charges limits whatever is left. Only what there is no room for, in a log or among leases that are full, is not
-  /// charged.
+  /// Charges each limit for which `which` is true, whatever is left: into debt. A log or a set of leases that is full
+  /// is not charged.
   template <class Which>
   void charge_some(Units units, std::string_view id, Instant at, Which which, Time time) {
     if (units == kNoUnits) return;
@@ -183,7 +185,7 @@ class Account {
     }
   }
 
-  /// A limit that counts requests gives nothing back: the request has been made.
+  /// A limit that counts requests gives nothing back: the request was made.
   void give_back(Units units, Units newer, Instant now) {
     const Instant at = reservations_.turn.or_later(now);
     for (std::size_t i = 0; i < limits_.size(); ++i) {
@@ -198,7 +200,7 @@ class Account {
   Reservations& reservations_;
 };
 
-/// Units that count under each limit that a refund gives something back to; none under the others.
+/// For each limit, the units that a refund can give back at most. None where units are requests, or are held.
 template <class Cells>
 [[nodiscard]] std::array<Units, kMaxLimits> refundable(const Limits& limits, const Cells& cells, Instant at) {
   std::array<Units, kMaxLimits> used{};

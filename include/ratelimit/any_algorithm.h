@@ -1,7 +1,7 @@
 // All algorithms in one list, and one of them, chosen at run time.
 //
-// A new algorithm is a header in algorithms/, its number in `Algorithm` and its row in `AnyAlgorithm`, at the end of this
-// file. What it must have is the concept `LimitAlgorithm`. Depends on the algorithms.
+// A new algorithm is a header in algorithms/, its number in `Algorithm` and its row in `AnyAlgorithm`, at the end of
+// this file. What it must have is the concept `LimitAlgorithm`. Depends on the algorithms.
 #ifndef RATELIMIT_ANY_ALGORITHM_H
 #define RATELIMIT_ANY_ALGORITHM_H
 
@@ -27,12 +27,12 @@
 
 namespace ratelimit {
 
-/// What an algorithm is: a value type that holds the numbers of one limit, and pure functions of a state. The headers of
-/// the algorithms say what each function means; algorithms/token_bucket.h is the one to read first.
+/// What an algorithm is: a value type that holds the numbers of one limit, and pure functions of a state. The headers
+/// of the algorithms say what each function means; algorithms/token_bucket.h is the one to read first.
 ///
-/// Besides, `write(out, state)` and `read(in, state)` give the state its bytes, and likewise the change, if that is another
-/// type. A state that owns memory has `heap_bytes()` and `heap_pieces()`, and `relocate_piece(i, move)` if defragmentation
-/// may move it.
+/// Besides, `write(out, state)` and `read(in, state)` give the state its bytes, and likewise the change, if that is
+/// another type. A state that owns memory has `heap_bytes()` and `heap_pieces()`, and `relocate_piece(i, move)` if
+/// defragmentation may move it.
 template <class A>
 concept LimitAlgorithm = requires(const A& algorithm, typename A::State& state, const typename A::State& seen,
                                   const typename A::Change& change, const LimitSpec& spec, const Ask& ask, Units units,
@@ -71,8 +71,8 @@ concept HasLeases = requires(const A& algorithm, typename A::State& state, const
 template <LimitAlgorithm... Rows>
 class OneOf {
  public:
-  /// The algorithm that `spec` names, with its numbers; none if there is no such algorithm, a number is out of its range,
-  /// or something is given that the algorithm does not have.
+  /// The algorithm that `spec` names, with its numbers; none if there is no such algorithm, a number is out of its
+  /// range, or something is given that the algorithm does not have.
   [[nodiscard]] static std::optional<OneOf> make(const LimitSpec& spec) {
     std::optional<OneOf> made;
     if (fields_of(spec.algorithm).cover(spec)) static_cast<void>((make_if<Rows>(spec, made) || ...));
@@ -93,8 +93,8 @@ class OneOf {
     return fields;
   }
 
-  /// Calls `visitor` with the algorithm, whose type is one of the rows. By a switch, which the compiler sees through, where
-  /// std::visit calls by a table: a tenth of the instructions of a decision.
+  /// Calls `visitor` with the algorithm, whose type is one of the rows. By a switch, which the compiler sees through,
+  /// where std::visit calls by a table: a tenth of the instructions of a decision.
   template <class Visitor>
   decltype(auto) visit(Visitor&& visitor) const {
     static_assert(sizeof...(Rows) <= 12, "more rows need more cases");

@@ -17,11 +17,11 @@
 
 namespace ratelimit {
 
-/// The states that a subject has under new limits: what was used stays used.
+/// The states of a subject under new limits, which inherit what was used under the old ones.
 ///
-/// A new limit goes on from the old one with its label, else from one with its algorithm, else from the next that is
-/// left. Where the state means the same under both it is taken as it is, and otherwise the units that count at `now`
-/// count under the new limit, up to its size. Reads the old cells; they change only when `move_into` is called.
+/// A new limit inherits from the old limit with the same label, else with the same algorithm, else from the first that
+/// no other limit inherits from. If a state means the same under both limits, it is kept as it is. Else the units that
+/// count at `now` count under the new limit, up to its size. The old cells are only read, until `move_into` is called.
 class CarriedStates {
  public:
   CarriedStates(const Limits& old_limits, std::span<Cell> old_cells, const Limits& limits, Instant now)
@@ -38,7 +38,7 @@ class CarriedStates {
 
   [[nodiscard]] const Cell& operator[](std::size_t i) const { return kept_[i] != nullptr ? *kept_[i] : made_[i]; }
 
-  /// Moves the states into `cells`, which hold states of the new limits; the old ones are left as good as idle.
+  /// Moves the states into `cells`, which must hold states of the new limits. The old states are idle afterwards.
   void move_into(std::span<Cell> cells) {
     for (std::size_t i = 0; i < limits_.size(); ++i) {
       Cell& source = kept_[i] != nullptr ? *kept_[i] : made_[i];
@@ -50,7 +50,7 @@ class CarriedStates {
  private:
   using Predecessors = std::array<std::optional<std::size_t>, kMaxLimits>;
 
-  /// For each limit the one it goes on from.
+  /// For each new limit, the old one that it inherits from.
   [[nodiscard]] static Predecessors predecessors(const Limits& old_limits, const Limits& limits) {
     Predecessors from;
     std::array<bool, kMaxLimits> taken{};

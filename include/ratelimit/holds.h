@@ -1,4 +1,4 @@
-// Deciding a reservation, and asking for what has been reserved. Depends on requests and reservations.
+// Holds: deciding a reservation, and looking for holds and leases by their ids. Depends on requests and reservations.
 #ifndef RATELIMIT_HOLDS_H
 #define RATELIMIT_HOLDS_H
 
@@ -18,7 +18,7 @@
 
 namespace ratelimit {
 
-/// An estimate that every limit can hold: no first call is refused for its guess alone.
+/// The estimate, cut to the smallest limit: no call is refused only because it guessed too high.
 [[nodiscard]] inline Units clamped_estimate(const Limits& limits, Units estimate) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     if (!limits[i].is_per_request()) estimate = std::min(estimate, limits[i].size());
@@ -26,7 +26,7 @@ namespace ratelimit {
   return estimate;
 }
 
-/// Whether one of the limits has a lease of that id which has not ended.
+/// Whether a limit has a lease with that id that has not ended.
 template <class Cells>
 [[nodiscard]] bool has_lease(const Limits& limits, const Cells& cells, std::string_view id, Instant now) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
@@ -39,13 +39,13 @@ template <class Cells>
   return false;
 }
 
-/// Whether there is a hold of that id which has not ended. `reservations` may be null.
+/// Whether there is a hold with that id that has not ended. `reservations` may be null.
 [[nodiscard]] inline bool has_hold(const Reservations* reservations, std::string_view id, Instant now) {
   const auto hold = reservations != nullptr ? reservations->holds.find(id) : std::nullopt;
   return hold && hold->end > now;
 }
 
-/// Whether a settlement changes anything: there is a hold, a lease, or something to charge.
+/// Whether a settlement changes anything: there is a hold or a lease to end, or something to charge.
 template <class Cells>
 [[nodiscard]] bool settles(const Limits& limits, const Cells& cells, const Reservations* reservations,
                            const Request& request, Instant now) {
@@ -53,7 +53,8 @@ template <class Cells>
          has_lease(limits, cells, request.id, now);
 }
 
-/// Decides the reservation of an estimate under the id of `request`. Pure; O(limits * log n).
+/// Decides the reservation of an estimate under the id of `request`. A hold that is there is renewed: that is always
+/// granted. If there are kMaxHolders holds, a new one is denied until the first ends. Pure; O(limits * log n).
 template <class Cells>
 [[nodiscard]] Verdict decide_reservation(const Limits& limits, const Cells& cells, const Reservations& reservations,
                                          const Request& request, Instant now) {

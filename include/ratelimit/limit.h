@@ -1,5 +1,5 @@
-// One limit, checked and ready to decide: an algorithm with its numbers, and the label that it was given. Depends on the
-// algorithms.
+// One limit, checked and ready to decide: an algorithm with its numbers, and the label that it was given. Depends on
+// the algorithms.
 #ifndef RATELIMIT_LIMIT_H
 #define RATELIMIT_LIMIT_H
 
@@ -14,7 +14,7 @@
 
 namespace ratelimit {
 
-/// 1 to kMaxLabelBytes visible ASCII characters but `"` and `\`, so that a label needs no quoting anywhere.
+/// A label is 1 to kMaxLabelBytes visible ASCII characters other than `"` and `\`: it needs no quoting anywhere.
 [[nodiscard]] constexpr bool is_valid_label(std::string_view label) {
   return !label.empty() && label.size() <= kMaxLabelBytes &&
          std::all_of(label.begin(), label.end(), [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; });
@@ -23,7 +23,8 @@ namespace ratelimit {
 /// One limit, valid by construction.
 class Limit {
  public:
-  /// None if a number is out of its range, something is given that the algorithm has not, or the label is not valid.
+  /// None if a number is out of its range, a field is given that the algorithm does not have, or the label is not
+  /// valid.
   [[nodiscard]] static std::optional<Limit> make(const LimitSpec& spec) {
     if (!spec.label.empty() && !is_valid_label(spec.label)) return std::nullopt;
     const std::optional<AnyAlgorithm> algorithm = AnyAlgorithm::make(spec);
@@ -31,7 +32,7 @@ class Limit {
     return Limit(spec, *algorithm);
   }
 
-  /// The limit as it was written; label and zone are those of this object.
+  /// The limit as it was written. The label and the zone are borrowed from this object.
   [[nodiscard]] LimitSpec spec() const {
     LimitSpec spec = spec_;
     spec.label = label_;
@@ -39,7 +40,7 @@ class Limit {
     return spec;
   }
 
-  /// Whether it was written like `spec`. Asked at every call: nothing is copied.
+  /// Whether the limit was written like `spec`. Every call asks this, so nothing is copied.
   [[nodiscard]] bool matches(const LimitSpec& spec) const {
     return spec_.size == spec.size && spec_.span == spec.span && spec_.refill == spec.refill &&
            spec_.algorithm == spec.algorithm && spec_.aligned == spec.aligned &&
@@ -49,12 +50,12 @@ class Limit {
 
   [[nodiscard]] Units size() const { return spec_.size; }
   [[nodiscard]] bool is_per_request() const { return spec_.per_request; }
-  /// Whether units are held by someone with a lease.
+  /// Whether units are held by callers with a lease.
   [[nodiscard]] bool has_leases() const {
     return algorithm_.visit([]<class A>(const A&) { return HasLeases<A>; });
   }
-  /// For what time the size is, as HTTP clients are told: a window's length, or the time in which an empty bucket fills;
-  /// none where units are held.
+  /// The time that the size is for, as HTTP clients are told: the length of a window, or the time in which an empty
+  /// bucket becomes full. None where units are held.
   [[nodiscard]] std::optional<Span> window() const {
     return algorithm_.visit([](const auto& algorithm) { return algorithm.window(); });
   }
@@ -62,7 +63,7 @@ class Limit {
   [[nodiscard]] Span slack() const {
     return algorithm_.visit([](const auto& algorithm) { return algorithm.slack(); });
   }
-  /// What a call costs here that asks for so many units; nothing costs nothing.
+  /// The cost, under this limit, of a call that asks for `asked` units. Asking for nothing costs nothing.
   [[nodiscard]] Units cost_of(Units asked) const { return spec_.per_request ? std::min(asked, kMinUnits) : asked; }
 
   /// Calls `visitor` with the algorithm, which has one of the types of `AnyAlgorithm`.
@@ -79,7 +80,7 @@ class Limit {
   }
 
   AnyAlgorithm algorithm_;
-  LimitSpec spec_;  ///< but for its label and zone, which would dangle
+  LimitSpec spec_;  ///< without its label and zone, which are borrowed: they are copied below
   std::string label_;
   std::string zone_;
 };

@@ -1,4 +1,5 @@
-// One to eight limits that are decided together: the list that a key stores, or that a call names. Depends on the limit.
+// One to eight limits that are decided together: the list that a key stores, or that a call names. Depends on the
+// limit.
 #ifndef RATELIMIT_LIMITS_H
 #define RATELIMIT_LIMITS_H
 
@@ -23,7 +24,7 @@ namespace ratelimit {
 /// A list of one to kMaxLimits limits with distinct labels, valid by construction and immutable.
 class Limits {
  public:
-  /// None if a limit is not valid, there are too few or too many, or two have the same label.
+  /// None if a limit is not valid, if there is none or more than kMaxLimits, or if two have the same label.
   [[nodiscard]] static std::optional<Limits> make(std::span<const LimitSpec> specs) {
     if (specs.empty() || specs.size() > kMaxLimits) return std::nullopt;
     Limits limits;
@@ -46,14 +47,19 @@ class Limits {
   /// Whether one of the limits has leases.
   [[nodiscard]] bool have_leases() const { return have_leases_; }
 
-  /// Until when states are kept that are idle at `idle_at`: up to the end of one of the steps into which their limits divide
-  /// all time, so that most calls leave it where it was. A step is at least a second, and otherwise at most the longest slack.
+  /// When a key may end whose states are idle at `idle_at`: a little later, so that most calls need not move the key's
+  /// end.
+  ///
+  /// Time is divided into steps, and a key ends with the step that contains `idle_at`. A step is a power of two
+  /// nanoseconds: the longest one that is not longer than the longest slack of the limits, and at least about a
+  /// second.
   [[nodiscard]] Instant kept_until(Instant idle_at) const {
     const std::int64_t step = idle_at.time_since_epoch().count() >> end_step_bits_;
     return Instant{Span{(step + 1) << end_step_bits_}};
   }
 
-  /// What limit `i` is called: its label, or else its algorithm's name, from the second of its kind with a number.
+  /// The label of limit `i`: the one that was given, else the algorithm's name; the second of its kind gets a `-2`,
+  /// and so on.
   [[nodiscard]] std::string_view label(std::size_t i) const { return labels_[i]; }
 
   /// The limit with that label.
@@ -63,7 +69,7 @@ class Limits {
     return static_cast<std::size_t>(found - labels_.begin());
   }
 
-  /// What a limit is called that stands alone: its label, or else its algorithm's name in lower case.
+  /// The label of a limit that stands alone: the one that was given, else the algorithm's name in lower case.
   [[nodiscard]] static std::string name_of(const LimitSpec& spec) {
     std::string name(spec.label.empty() ? keyword(spec.algorithm) : spec.label);
     if (!spec.label.empty()) return name;
@@ -71,7 +77,7 @@ class Limits {
     return name;
   }
 
-  /// Whether both were written alike.
+  /// Whether both lists were written alike.
   friend bool operator==(const Limits& a, const Limits& b) {
     return &a == &b || std::equal(a.limits_.begin(), a.limits_.end(), b.limits_.begin(), b.limits_.end(),
                                   [](const Limit& x, const Limit& y) { return x.matches(y.spec()); });
@@ -86,7 +92,7 @@ class Limits {
  private:
   Limits() = default;
 
-  /// The label of `spec` when it comes after `before`.
+  /// The label of a limit that follows those in `before`.
   [[nodiscard]] static std::string label_of(const LimitSpec& spec, std::span<const LimitSpec> before) {
     std::string label = name_of(spec);
     if (!spec.label.empty()) return label;
@@ -96,7 +102,7 @@ class Limits {
     return same == 0 ? label : label + '-' + std::to_string(same + 1);
   }
 
-  static constexpr int kBitsOfASecond = 30;  ///< of 2^30 nanoseconds, to be exact
+  static constexpr int kBitsOfASecond = 30;  ///< 2^30 nanoseconds are 1.07 seconds
 
   std::vector<Limit> limits_;
   std::vector<std::string> labels_;

@@ -1,7 +1,7 @@
-// What can be done to a subject, as a small value that travels to replicas and files.
+// A change of a subject as a small value, which travels to replicas and files.
 //
-// It has its instant in it, and it is total: the same operation on the same subject makes the same bytes here, on a
-// replica and at the replay of a log. docs/operations.md has the meaning of each. Depends on units only.
+// An operation carries its own instant, and it is total. So the same operation on the same subject makes the same bytes
+// here, on a replica, and when a file is replayed. docs/operations.md says what each does. Depends on units only.
 #ifndef RATELIMIT_OPERATION_H
 #define RATELIMIT_OPERATION_H
 
@@ -12,14 +12,14 @@
 
 namespace ratelimit {
 
-/// Something that is done to a subject. Total: whatever the numbers are, it does something that is valid.
+/// Whatever its numbers are, an operation leaves a valid subject.
 struct Operation {
   enum class Kind : std::uint8_t {
-    collect = 1,  ///< gives back what holds took that have ended
-    charge = 2,   ///< charges `units`, as of `span` after `at`; takes the lease `id`
+    collect = 1,  ///< gives back the units of holds that have ended; all other operations do so first
+    charge = 2,   ///< charges `units` as of `span` after `at`, the turn of a call that waits; takes the lease `id`
     refund = 3,   ///< gives `units` back
-    reserve = 4,  ///< charges `units`, and holds them as `id` for `span`; or prolongs the hold
-    settle = 5,   ///< ends the hold `id`, whose call cost `units`
+    reserve = 4,  ///< charges `units` and holds them as `id` for `span`; a hold that is there lasts `span` from now on
+    settle = 5,   ///< ends the hold `id`: the call did cost `units`
     release = 6,  ///< ends the lease `id`
   };
 

@@ -1,5 +1,5 @@
-// How a call wants to be decided, and the decision: as a whole, in part, into debt, or later. Depends on verdicts and the
-// turn.
+// A request and its decision: the call as a whole, a part of it, all of it into debt, or later. Depends on verdicts and
+// turns.
 #ifndef RATELIMIT_REQUEST_H
 #define RATELIMIT_REQUEST_H
 
@@ -19,22 +19,22 @@
 
 namespace ratelimit {
 
-/// What becomes of a call that does not fit as a whole, and now.
+/// What happens to a call if its whole cost is not there right now.
 enum class Mode : std::uint8_t {
-  whole,     ///< it is denied
-  partial,   ///< it gets what is there
-  force,     ///< it is charged all the same: into debt
-  may_wait,  ///< it takes from the future, if that is not too far
+  whole,     ///< the call is denied
+  partial,   ///< the call gets what is left
+  force,     ///< the call is charged all the same: into debt
+  may_wait,  ///< the call is granted, and waits until its cost is there; denied if that takes too long
 };
 
 struct Request {
   Units cost{1};
   Mode mode = Mode::whole;
-  Span longest_wait{};    ///< of a call that may wait
-  std::string_view id{};  ///< of a lease
+  Span longest_wait{};    ///< of Mode::may_wait
+  std::string_view id{};  ///< of the lease or the hold that the call takes or renews
 };
 
-/// How the limits stand at `at`: a call that takes nothing. Its wait is how long a debt lasts.
+/// What is left at `at`: the answer to a call that takes nothing. Its wait is how long a debt lasts.
 template <class Cells>
 [[nodiscard]] Verdict status(const Limits& limits, const Cells& cells, Instant at, std::string_view id = {}) {
   return decide(limits, cells, Ask{kNoUnits, id, true}, at);
@@ -42,7 +42,7 @@ template <class Cells>
 
 namespace detail {
 
-/// What a call may take that takes part of its cost: at least one unit, or there is nothing.
+/// The part of its cost that a call with Mode::partial can get; none if nothing is left.
 template <class Cells>
 [[nodiscard]] Units part_of(const Limits& limits, const Cells& cells, const Request& request, Instant at) {
   Units part = request.cost;
@@ -56,7 +56,7 @@ template <class Cells>
   return part;
 }
 
-/// A denial that is not due to what is left: the limits as they stand, and a wait.
+/// A denial for another reason than that too little is left. All but outcome and wait is as of now.
 template <class Cells>
 [[nodiscard]] Verdict held_back(const Limits& limits, const Cells& cells, Instant at, Span wait, std::string_view id) {
   Verdict verdict = status(limits, cells, at, id);
@@ -65,7 +65,7 @@ template <class Cells>
   return verdict;
 }
 
-/// How long one limit lets a call wait, if nothing else did: until it is granted, and then in its queue.
+/// How long a call would wait under this limit alone: until it is granted, and then in the queue of LEAKYBUCKET.
 template <class A>
 [[nodiscard]] Span wait_under(const A& algorithm, const typename A::State& state, const Ask& ask, Instant at) {
   const Decision first = algorithm.decide(state, ask, at).decision;
@@ -74,7 +74,7 @@ template <class A>
   return first.wait + (then.outcome == Outcome::granted ? then.wait : Span{});
 }
 
-/// A denial of a call whose turn is too late: by the limit that lets it wait for the longest.
+/// The denial of a call whose turn would be too late. The limit under which the call would wait longest binds.
 template <class Cells>
 [[nodiscard]] Verdict too_late(const Limits& limits, const Cells& cells, const Ask& ask, Instant at, Span wait) {
   Verdict verdict;
@@ -94,8 +94,7 @@ template <class Cells>
   return verdict;
 }
 
-/// A call that may wait, as of `at`, which is `ahead` of the call: it gets its turn when it would be granted, if that is
-/// soon enough.
+/// Decides a call with Mode::may_wait as of `at`, which is `ahead` of the call. Its turn is when it would be granted.
 template <class Cells>
 [[nodiscard]] Verdict decide_turn(const Limits& limits, const Cells& cells, const Request& request, Instant at,
                                   Span ahead) {
@@ -106,7 +105,7 @@ template <class Cells>
   if (first.decision.outcome == Outcome::never || turn > kLatest - at) return first;
   Verdict then = fits_now ? first : decide(limits, cells, ask, at + turn);
   if (then.decision.outcome != Outcome::granted) return first;
-  // A queue makes a call wait after it has been granted, too.
+  // LEAKYBUCKET makes a call wait even after it is granted.
   const Span wait = turn + then.decision.wait;
   if (wait + ahead > request.longest_wait) return too_late(limits, cells, ask, at, wait - request.longest_wait);
   then.turn = turn;
@@ -122,7 +121,7 @@ template <class Cells>
   if (request.mode == Mode::may_wait) return decide_turn(limits, cells, request, at, ahead);
   const Verdict verdict = decide(limits, cells, Ask{request.cost, request.id, request.mode == Mode::force}, at);
   const bool is_granted = verdict.decision.outcome == Outcome::granted;
-  // Nobody overtakes a call that waits for its turn.
+  // No call overtakes one that waits for its turn.
   if (is_granted && ahead > Span{} && request.mode != Mode::force) {
     return held_back(limits, cells, at, Span{}, request.id);
   }
@@ -132,7 +131,7 @@ template <class Cells>
   return decide(limits, cells, Ask{std::max(part, kMinUnits), request.id}, at);
 }
 
-/// What a verdict says to somebody who is `ahead` before the instant that it is as of.
+/// A verdict was decided as of an instant that is `ahead` of the call. Makes its times count from the call.
 inline void move_back(Verdict& verdict, Span ahead) {
   Decision& decision = verdict.decision;
   decision.reset += ahead;
@@ -147,7 +146,7 @@ inline void move_back(Verdict& verdict, Span ahead) {
 
 }  // namespace detail
 
-/// Decides a request, as of the turn of who waits, if somebody does. Pure; O(limits * log n).
+/// Decides a request; if a call waits for its turn, as of that turn. Pure; O(limits * log n).
 template <class Cells>
 [[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
                              Instant now) {
@@ -159,7 +158,7 @@ template <class Cells>
   return verdict;
 }
 
-/// How the limits stand at `now`, or as of the turn of who waits.
+/// What is left at `now`, as `status`; if a call waits for its turn, nothing before that turn.
 template <class Cells>
 [[nodiscard]] Verdict status_at_turn(const Limits& limits, const Cells& cells, const Turn& turn, Instant now) {
   const Instant at = turn.or_later(now);
@@ -168,7 +167,7 @@ template <class Cells>
   return verdict;
 }
 
-/// Decides a request of somebody who was never seen.
+/// Decides a request on a subject that was never seen.
 [[nodiscard]] inline Verdict decide_idle(const Limits& limits, const Request& request, Instant now) {
   std::array<Cell, kMaxLimits> idle;
   construct_idle(limits, idle);  // an idle state owns nothing, so that nothing is to be destroyed
@@ -184,7 +183,7 @@ template <class Cells>
   return false;
 }
 
-/// What a call is told whose limits are on trial: that it is granted all that it asked for, and at once.
+/// Turns a verdict into the answer of limits on trial (SHADOW): all that was asked for is granted, and at once.
 inline void grant_on_trial(Verdict& verdict, Units cost) {
   verdict.decision.outcome = Outcome::granted;
   verdict.decision.granted = cost;

@@ -1,7 +1,7 @@
-// What each limit of a list remembers about one subject, and what is done to all of these states.
+// The states of one subject: what each limit of a list remembers about it.
 //
-// A state lies in a `Cell` of 16 bytes, whose type its limit knows: a million subjects need the limits once. Depends on
-// limits.
+// A state is kept in a `Cell` of 16 bytes without a type; only its limit knows the type. So a million subjects share
+// one list of limits. Depends on limits.
 #ifndef RATELIMIT_STATES_H
 #define RATELIMIT_STATES_H
 
@@ -18,8 +18,8 @@
 
 namespace ratelimit {
 
-/// 16 bytes that hold one state or one change of some algorithm. Which one, the limit knows that it belongs to; whoever
-/// owns the cell constructs and destroys the state in it.
+/// 16 bytes that hold one state, or one change, of some algorithm. The owner of the cell constructs and destroys the
+/// state in it, by the limit that the cell belongs to.
 class Cell {
  public:
   template <class T>
@@ -59,22 +59,23 @@ template <class A>
   return cell.as<typename A::State>();
 }
 
-/// Makes `cells`, one for each limit, idle. They must not hold states.
+/// Constructs an idle state in each cell; there is one for each limit. The cells must not hold states.
 inline void construct_idle(const Limits& limits, std::span<Cell> cells) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&cell = cells[i]]<class A>(const A&) { cell.emplace(typename A::State{}); });
   }
 }
 
-/// Ends the states in `cells`.
+/// Destroys the states in `cells`.
 inline void destroy(const Limits& limits, std::span<Cell> cells) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&cell = cells[i]](const auto& algorithm) { std::destroy_at(&state_in(cell, algorithm)); });
   }
 }
 
-/// Whether a state in `cells` is of a clock that was ahead of `now`, or of a larger limit. Such a state denies no
-/// longer than one that was used up now, but only once it is clamped: until then it does so again at each instant.
+/// Whether a state counts more than a limit that was used up just now: it was made by a clock that was ahead of `now`,
+/// or under a larger limit. A decision takes such a state as used up at its own instant. Until it is clamped, each
+/// later call does so anew, and no wait comes true.
 template <class Cells>
 [[nodiscard]] bool any_is_ahead(const Limits& limits, const Cells& cells, Instant now) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
@@ -85,14 +86,14 @@ template <class Cells>
   return false;
 }
 
-/// Brings such states back to `now`.
+/// Makes such states what they count as at `now`.
 inline void clamp(const Limits& limits, std::span<Cell> cells, Instant now) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&](const auto& algorithm) { algorithm.clamp(state_in(cells[i], algorithm), now); });
   }
 }
 
-/// When all states are idle.
+/// The instant from which on all states are idle.
 template <class Cells>
 [[nodiscard]] Instant idle_at(const Limits& limits, const Cells& cells) {
   Instant latest{};

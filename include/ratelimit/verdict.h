@@ -16,19 +16,19 @@
 
 namespace ratelimit {
 
-/// What a list of limits says to one call.
+/// The answer of a list of limits to one call.
 struct Verdict {
-  /// That of the binding limit: of those that refuse, the one with the longest wait; if granted, the one with the
-  /// fewest units remaining. The wait of a granted call is the longest of all limits.
+  /// The decision of the binding limit. If the call is not granted, that is the limit with the longest wait; if it is,
+  /// the one with the fewest units remaining. The wait of a granted call is the longest of all limits.
   Decision decision;
   std::size_t binding = 0;
-  Span idle_in{};         ///< granted: until all states are idle
-  Span turn{};            ///< granted: how far ahead of now the call was decided, because it waits for its turn
+  Span idle_in{};         ///< granted: time until all states are idle
+  Span turn{};            ///< granted: time until the turn of the call, if it waits; it was decided as of that instant
   std::string_view id{};  ///< of the lease that a granted call takes; borrowed
   std::array<Cell, kMaxLimits> changes;
 };
 
-/// Whether `a` binds rather than `b`.
+/// Whether the limit that decided `a` binds rather than the one that decided `b`.
 [[nodiscard]] inline bool binds_before(const Decision& a, const Decision& b) {
   if (a.outcome != b.outcome) return a.outcome > b.outcome;
   return a.outcome == Outcome::granted ? a.remaining < b.remaining : a.wait > b.wait;
@@ -63,7 +63,7 @@ template <class Cells>
   return verdict;
 }
 
-/// Whether the changes of a verdict that comes from elsewhere can be applied to these states.
+/// Whether the changes of a verdict can be applied to these states. Asked when the verdict comes from another server.
 [[nodiscard]] inline bool accepts(const Limits& limits, std::span<const Cell> cells, const Verdict& verdict) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     const bool accepted = limits[i].visit([&]<class A>(const A& algorithm) {
@@ -74,7 +74,7 @@ template <class Cells>
   return true;
 }
 
-/// Carries out what a granted verdict says.
+/// Applies the changes of a granted verdict.
 inline void apply(const Limits& limits, std::span<Cell> cells, const Verdict& verdict) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&]<class A>(const A& algorithm) {

@@ -252,7 +252,7 @@ class Subject {
     return verdict.decision;
   }
 
-  /// Whether there was such a hold. How the limits stand then, `standing` says.
+  /// Whether there was such a hold. `status` says what is left then.
   bool settle(std::string_view id, std::int64_t actual, Instant now) {
     return perform({.kind = Operation::Kind::settle, .at = now, .units = Units(actual), .id = id});
   }

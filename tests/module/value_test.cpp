@@ -325,7 +325,7 @@ TEST(Value, TellsWhatTheKeyIsBesidesOrIsRefused) {
   const Value::Pointer decoded = Value::decode(bytes, pool, {}, &read);
   ASSERT_TRUE(decoded);
   EXPECT_EQ(read, head);
-  EXPECT_NE(decoded->extra_object(), nullptr) << "there is room for an annex";
+  EXPECT_NE(decoded->extra_object(), nullptr) << "there is room for a subject table";
   EXPECT_EQ(decoded->encoded(), value->encoded());
   EXPECT_FALSE(Value::decode(bytes, pool)) << "where only one subject may be";
 

@@ -1,8 +1,8 @@
 // One block of an event log: entries of (tick, units), packed into the bytes of one allocation.
 //
-// An entry is one or two numbers of variable length, 7 bits a byte. The first is the number of ticks since the entry before,
-// doubled; plus one, if the second follows, which is the units. Units of 1 are left out. So an entry of one unit takes two
-// to four bytes: the more entries there are, the fewer. Depends on units only.
+// An entry is one or two numbers of variable length, 7 bits a byte. The first is the number of ticks since the entry
+// before, doubled; plus one, if the second follows, which is the units. Units of 1 are left out. So an entry of one
+// unit takes two to four bytes: the more entries there are, the fewer. Depends on units only.
 #ifndef RATELIMIT_ALGORITHMS_EVENT_BLOCK_H
 #define RATELIMIT_ALGORITHMS_EVENT_BLOCK_H
 
@@ -76,11 +76,12 @@ struct EventBlock {
     size = static_cast<std::uint16_t>(size + limit - begin);
   }
 
-  /// Whether all entries of `next` fit behind those of this block, and one more: else it would soon be two blocks again.
+  /// Whether all entries of `next` fit behind those of this block, and one more: else it would soon be two blocks
+  /// again.
   [[nodiscard]] bool has_room_for(const EventBlock& next) const { return size + next.size + kLongestEntry <= capacity; }
 
-  /// Appends the entries of the block that follows, for which there must be room. `last` is what a step counts from at the
-  /// end of this block.
+  /// Appends the entries of the block that follows, for which there must be room. `last` is what a step counts from at
+  /// the end of this block.
   void append_all(Tick last, const EventBlock& next) {
     std::uint32_t offset = 0;
     write(last, next.read(next.before, offset));

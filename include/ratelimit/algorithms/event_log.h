@@ -1,7 +1,7 @@
 // A queue of (tick, units) in the order of time: the log of what was granted.
 //
-// Entries are appended at the back and dropped at the front. All but the newest are packed; that one stays unpacked, for it
-// may still grow: entries of the same tick are one.
+// Entries are appended at the back and dropped at the front. All but the newest are packed; that one stays unpacked,
+// for it may still grow: entries of the same tick are one.
 //
 //     [dead block] [..dead|live..] [live block] [live block]  newest
 //     ---------------------- packed_ ----------------------   ^ newest_
@@ -52,7 +52,8 @@ class EventLog {
     return packed_.entries_from(position) + (!empty() && newest_.tick > after ? 1U : 0U);
   }
 
-  /// The tick of the entry with which the units counted from `position` on reach `units`, which must be there. O(log n).
+  /// The tick of the entry with which the units counted from `position` on reach `units`, which must be there. O(log
+  /// n).
   [[nodiscard]] Tick tick_reaching(const Position& position, Units units) const {
     const Position place = packed_.place_reaching(position, units);
     return packed_.is_end(place) ? newest_.tick : packed_.entry_at(place).tick;
@@ -79,9 +80,9 @@ class EventLog {
     packed_.truncate_to(cut, tick);
   }
 
-  /// Removes up to `units` units: those that were appended just before the newest `newer` ones. An entry that keeps none
-  /// disappears. O(log n + blocks), and a block that disappears is given back: some 20 us for a million entries, and a
-  /// tenth of a microsecond for each such block.
+  /// Removes up to `units` units: those that were appended just before the newest `newer` ones. An entry without units
+  /// disappears, and so does a block without entries. O(log n + blocks): some 20 us for a million entries, and a tenth
+  /// of a microsecond for each block that disappears.
   void take_back(Units units, Units newer) {
     const Units packed = packed_.units();
     const Units all = packed + newest_.units;
@@ -119,11 +120,11 @@ class EventLog {
   /// Number of entries.
   [[nodiscard]] std::uint32_t size() const { return packed_.size() + (empty() ? 0U : 1U); }
 
-  /// Bytes that the log holds beyond itself, and in how many pieces.
+  /// Bytes that the log holds beyond itself, and the number of allocations.
   [[nodiscard]] std::size_t heap_bytes() const { return packed_.heap_bytes(); }
   [[nodiscard]] std::size_t heap_pieces() const { return packed_.heap_pieces(); }
 
-  /// Offers piece `i` of that memory to `move`: see PackedEvents::relocate_piece.
+  /// Lets `move` relocate allocation `i`: see PackedEvents::relocate_piece.
   template <class Move>
   bool relocate_piece(std::size_t i, Move move) {
     return packed_.relocate_piece(i, move);
@@ -131,7 +132,7 @@ class EventLog {
 
  private:
   PackedEvents packed_;
-  Entry newest_;  ///< no units: the log is empty
+  Entry newest_;  ///< without units if the log is empty
 };
 
 }  // namespace ratelimit

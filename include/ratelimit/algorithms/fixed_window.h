@@ -1,7 +1,7 @@
 // At most `limit` units per window of fixed length.
 //
-// A window begins with the first call that finds none open; ALIGNED windows begin at multiples of their length since
-// 1970-01-01 UTC, for everyone at once. Depends on the counted window.
+// A window begins with the first call when no window is open. ALIGNED windows begin at multiples of their length since
+// 1970-01-01 UTC, for all subjects at once. Depends on the counted window and limit specs.
 //
 //     first call              end                next call           end
 //         |----- window -------|      (idle)         |----- window ---|      ---> time
@@ -18,7 +18,7 @@
 
 namespace ratelimit {
 
-/// Windows that are all of one length.
+/// Windows of one length.
 struct EqualWindows {
   enum class Start : std::uint8_t {
     first_call,

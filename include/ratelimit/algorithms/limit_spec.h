@@ -1,7 +1,7 @@
 // A limit as it is written: an algorithm and its numbers, not checked yet.
 //
-// All algorithms share this one struct; `LimitFields` says which of its fields an algorithm has. Depends on the calendar,
-// zones and units.
+// All algorithms share this one struct; `LimitFields` says which of its fields an algorithm has. Depends on the
+// calendar, zones and units.
 #ifndef RATELIMIT_ALGORITHMS_LIMIT_SPEC_H
 #define RATELIMIT_ALGORITHMS_LIMIT_SPEC_H
 

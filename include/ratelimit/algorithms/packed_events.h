@@ -6,10 +6,10 @@
 //     [dead block] [..dead|live..] [live block] [live block]
 //                         ^ front_
 //
-// Units can be taken back in the middle, too. The rest of a block is then moved together in place. There is always room for
-// it: there are fewer units, and the number of a sum is no longer than the numbers of its parts. The first step of a block
-// counts from the tick in its header. That tick may be later than the last entry before the block, if some were cut out
-// there: so a cut writes no block but those that it cuts.
+// Units can be taken back in the middle, too. The rest of a block is then moved together in place. There is always
+// room for it: there are fewer units, and the number of a sum is no longer than the numbers of its parts. The first
+// step of a block counts from the tick in its header. That tick may be later than the last entry before the block, if
+// some were cut out there: so a cut writes no block but those that it cuts.
 //
 // Knows nothing of limits or clocks. Depends on the event block and units.
 #ifndef RATELIMIT_ALGORITHMS_PACKED_EVENTS_H
@@ -31,13 +31,13 @@ class PackedEvents {
   using Tick = EventBlock::Tick;
   using Entry = EventBlock::Entry;
 
-  /// A place between two entries: what comes before it, counted since the log began.
+  /// A place between two entries, with what comes before it, counted since the queue was new.
   struct Position {
     std::uint32_t block = 0;
-    std::uint32_t offset = 0;  ///< in the bytes of that block
-    Tick before = 0;           ///< what the next entry's step counts from: no entry before is later
-    std::uint64_t units = 0;   ///< these two wrap around: only differences mean something
-    std::uint32_t entries = 0;
+    std::uint32_t offset = 0;   ///< in the bytes of that block
+    Tick before = 0;            ///< the next entry's step counts from here: no entry before is later
+    std::uint64_t units = 0;    ///< wraps around: only differences have a meaning
+    std::uint32_t entries = 0;  ///< likewise
   };
 
   PackedEvents() = default;
@@ -67,8 +67,8 @@ class PackedEvents {
                 [tick](const Entry& entry, const Position&) { return entry.tick > tick; });
   }
 
-  /// The place before the entry with which the units counted from `position` on reach `units`; the end if it is none of
-  /// them. O(log n).
+  /// Counts units from `position` on: the place before the entry with which they reach `units`; the end if they do not.
+  /// O(log n).
   [[nodiscard]] Position place_reaching(const Position& position, Units units) const {
     const auto goal = static_cast<std::uint64_t>(units.count());
     const auto reaches = [&](std::uint32_t block) { return units_up_to(block) - position.units >= goal; };
@@ -83,7 +83,7 @@ class PackedEvents {
     return blocks_[position.block].read(position.before, offset);
   }
 
-  /// Units before a place, between two places, and of all.
+  /// Units before a place, from a place on, and of all entries.
   [[nodiscard]] Units units_before(const Position& position) const {
     return Units(static_cast<std::int64_t>(position.units - front_.units));
   }
@@ -125,16 +125,17 @@ class PackedEvents {
     return last;
   }
 
-  /// Forgets the entries before a place, or all. Gives at most a few blocks back at a time: a call that comes after a long
-  /// silence does not pay for the whole past.
+  /// Forgets the entries before a place, or all. Gives at most a few blocks back at a time: a call that comes after a
+  /// long silence does not pay for the whole past.
   void drop_before(const Position& position) {
     front_ = position;
     release_dead_blocks();
   }
   void drop_all() { drop_before(end()); }
 
-  /// Forgets the entries behind a place. What follows will count its step from `tick` or earlier: what was dropped before
-  /// the first entry, or taken back before a block, may lie after it, and no step may lead backwards.
+  /// Forgets the entries behind a place. The next entry will have `tick` or a later one. What was dropped before the
+  /// first entry, or taken back before a block, may have been later than `tick`: the next step must not count from
+  /// there.
   void truncate_to(const Position& place, Tick tick) {
     truncate(place);
     tick_ = std::min(place.before, tick);
@@ -142,8 +143,8 @@ class PackedEvents {
     if (place.offset == 0 && !blocks_.empty()) blocks_[place.block].before = tick_;
   }
 
-  /// Removes the units from the `first` up to and without the `last`, counted from 0 on. The `first` must be there. O(log n
-  /// + blocks), and a block that disappears is given back.
+  /// Numbers the units of all entries from 0 on, and removes those from `first` up to and without `last`. Unit `first`
+  /// must be there. O(log n + blocks), and each block that disappears is freed.
   void cut_out(Units first, Units last) {
     const Position from = place_reaching(front_, first + Units(1));
     const Position to = place_reaching(front_, last + Units(1));
@@ -158,7 +159,7 @@ class PackedEvents {
     }
   }
 
-  /// Bytes that the queue holds beyond itself, and in how many pieces.
+  /// Bytes that the queue holds beyond itself, and the number of allocations.
   [[nodiscard]] std::size_t heap_bytes() const {
     std::size_t bytes = blocks_.capacity() * sizeof(EventBlock);
     for (const EventBlock& block : blocks_) bytes += block.capacity;
@@ -166,9 +167,9 @@ class PackedEvents {
   }
   [[nodiscard]] std::size_t heap_pieces() const { return blocks_.size() + 1; }
 
-  /// Offers piece `i` of that memory to `move`, which takes a piece and returns the one that is to be used instead,
-  /// having copied it and given the old one back, or null to leave it. False if there is no such piece. The list of
-  /// blocks stays where it is: a sixteenth of the whole.
+  /// Lets `move` relocate allocation `i`. `move(pointer)` copies the allocation to a new place, frees the old one and
+  /// returns the new place; or it returns null and does nothing. False if there is no such allocation. The list of
+  /// blocks, a sixteenth of the whole, stays where it is.
   template <class Move>
   bool relocate_piece(std::size_t i, Move move) {
     if (i >= heap_pieces()) return false;
@@ -182,7 +183,7 @@ class PackedEvents {
   }
 
  private:
-  // Two tenths of a microsecond a block: a few keep up with any caller, and none waits for thousands.
+  // 0.2 us a block. This many keep up with any caller, and no caller waits for thousands.
   static constexpr std::uint32_t kReleasedAtOnce = 16;
 
   [[nodiscard]] std::uint32_t block_count() const { return static_cast<std::uint32_t>(blocks_.size()); }
@@ -195,11 +196,11 @@ class PackedEvents {
   }
 
   /// The beginning of the first block for which `holds` is true, but not before `from`; the end if there is none.
-  /// `holds` must be false, then true, over the blocks.
+  /// Along the blocks, `holds` must first be false and then true.
   template <class Holds>
   [[nodiscard]] Position find_block(const Position& from, Holds holds) const {
     std::uint32_t low = from.block;
-    // Most often it is the first one: a look there saves the search.
+    // Most often it is the first block: a look there saves the search.
     if (low >= block_count() || holds(low)) return from;
     std::uint32_t high = block_count();
     ++low;
@@ -219,7 +220,7 @@ class PackedEvents {
     return {block, 0, b.before, b.units, b.entries};
   }
 
-  /// Where the live entries of a block begin, which must not be dead.
+  /// The place before the first live entry of a block that is not dead.
   [[nodiscard]] Position live_start_of(std::uint32_t block) const {
     return block == front_.block ? front_ : start_of(block);
   }
@@ -243,8 +244,8 @@ class PackedEvents {
     return position;
   }
 
-  /// Makes the last block one that takes another entry: a small one moves its live bytes to its beginning or grows,
-  /// a full one is followed by a new one.
+  /// Makes room for an entry in the last block. A small block moves its live bytes to its beginning, or grows; a large
+  /// block is followed by a new one.
   void make_room() {
     if (blocks_.empty()) add_block(EventBlock::kFirstBytes);
     while (!blocks_.back().has_room()) {
@@ -272,7 +273,7 @@ class PackedEvents {
     front_.offset = 0;
   }
 
-  /// A block without what is dead of it.
+  /// A copy of the live part of a block.
   [[nodiscard]] EventBlock copy_of(std::uint32_t block) const {
     const Position start = live_start_of(block);
     EventBlock copy = blocks_[block].copy_from(start.offset);
@@ -293,8 +294,8 @@ class PackedEvents {
     entries_ = place.entries;
   }
 
-  /// Removes what lies between two places but for `kept`, if that has units, and `taken` units of the entry at `to`,
-  /// which keeps some.
+  /// Removes the entries between two places, and `taken` units of the entry at `to`, which keeps some. Puts `kept` in
+  /// their place, if it has units.
   void replace(const Position& from, const Entry& kept, const Position& to, Units taken) {
     Position start = from;  // what `to` becomes
     EventBlock& head = blocks_[from.block];
@@ -323,7 +324,7 @@ class PackedEvents {
     join_around(from.block, to.block);
   }
 
-  /// Tells `block` and those that follow that there is less before them.
+  /// Lowers what `block` and all later blocks remember to be before them.
   void count_as_removed(std::uint32_t block, std::uint64_t units, std::uint32_t entries) {
     for (; block < block_count(); ++block) {
       blocks_[block].units -= units;
@@ -333,8 +334,8 @@ class PackedEvents {
     entries_ -= entries;
   }
 
-  /// Gives the blocks between two back, and joins these two with each other and their neighbours where one block can
-  /// hold both. So any two blocks together stay nearly one full one, however much is taken back.
+  /// Frees the blocks between `head` and `tail`. Joins these two with each other and with their neighbours, where both
+  /// fit into one block. So two neighbours always fill nearly one block, however much is taken back.
   void join_around(std::uint32_t head, std::uint32_t tail) {
     if (head != tail) {
       blocks_.erase(blocks_.begin() + head + 1, blocks_.begin() + tail);
@@ -344,8 +345,7 @@ class PackedEvents {
     if (head > front_.block) join_with_next(head - 1);
   }
 
-  /// Moves what the next block holds to the end of this one, if there is such a block and enough room: some is left for
-  /// the next entry, or it would soon be two blocks again.
+  /// Moves the entries of the next block to the end of this one, if there is a next block, and room.
   void join_with_next(std::uint32_t index) {
     if (index + 1 >= block_count()) return;
     EventBlock& block = blocks_[index];
@@ -360,7 +360,7 @@ class PackedEvents {
     blocks_.erase(blocks_.begin() + index + 1);
   }
 
-  /// What the step of an entry at the end of a block counts from.
+  /// The tick that the step of an entry at the end of a block would count from.
   [[nodiscard]] Tick tick_at_end_of(std::uint32_t block) const {
     const Position start = live_start_of(block);
     Tick tick = start.before;
@@ -376,7 +376,7 @@ class PackedEvents {
       blocks_[released_].bytes.reset();
       blocks_[released_].capacity = 0;
     }
-    // Moving the rest forward costs no more than releasing did, once half of them are released.
+    // Once half of the blocks are released, moving the others forward costs no more than releasing did.
     if (released_ >= kReleasedAtOnce && released_ * 2 >= block_count()) {
       blocks_.erase(blocks_.begin(), blocks_.begin() + released_);
       front_.block -= released_;
@@ -388,7 +388,7 @@ class PackedEvents {
   std::uint32_t released_ = 0;  ///< blocks at the beginning that gave their bytes back
   std::uint32_t entries_ = 0;
   Position front_;  ///< before the first live entry
-  Tick tick_ = 0;
+  Tick tick_ = 0;   ///< the step of the next entry counts from here
   std::uint64_t units_ = 0;
 };
 

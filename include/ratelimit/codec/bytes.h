@@ -1,4 +1,4 @@
-// Numbers, instants and texts as bytes: little-endian, and only one form for each. Depends on units only.
+// Numbers, instants and texts as bytes: little-endian, and each in one form only. Depends on units only.
 #ifndef RATELIMIT_CODEC_BYTES_H
 #define RATELIMIT_CODEC_BYTES_H
 
@@ -27,7 +27,7 @@ class Writer {
     }
     bytes_.append(bytes.data(), bytes.size());
   }
-  // The fixed ones by the names that docs/format.md has for them.
+  // Numbers of fixed size, by their names in docs/format.md.
   void u8(std::uint8_t number) { fixed(number); }
   void u32(std::uint32_t number) { fixed(number); }
   void u64(std::uint64_t number) { fixed(number); }
@@ -36,6 +36,7 @@ class Writer {
   void span(Span span) { i64(span.count()); }
   void instant(Instant instant) { i64(instant.time_since_epoch().count()); }
 
+  /// `var` in docs/format.md: 7 bits a byte, the lowest first.
   void variable(std::uint64_t number) {
     for (; number >= 0x80U; number >>= 7U) bytes_.push_back(static_cast<char>(number | 0x80U));
     bytes_.push_back(static_cast<char>(number));
@@ -49,7 +50,7 @@ class Writer {
   std::string& bytes_;
 };
 
-/// Takes numbers from a string of bytes. The first fault sticks: after it every number is zero and `ok` is false.
+/// Reads numbers from a string of bytes. The first fault sticks: after it every number is zero and `ok` is false.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
@@ -79,7 +80,7 @@ class Reader {
       const std::uint64_t part = byte & 0x7FU;
       if (!require(part << shift >> shift == part)) return 0;
       number |= part << shift;
-      // A last byte of zero would give one number two forms.
+      // A number has one form only: its last byte is not zero.
       if ((byte & 0x80U) == 0) return require(byte != 0 || shift == 0) ? number : 0;
     }
     return require(false), 0;
@@ -92,14 +93,14 @@ class Reader {
     return text;
   }
 
-  /// Notes whether what was read makes sense.
+  /// A fault, if the condition is false: what was read is not valid.
   bool require(bool condition) {
     ok_ = ok_ && condition;
     if (!ok_) bytes_ = {};
     return ok_;
   }
   [[nodiscard]] bool ok() const { return ok_; }
-  /// Whether all was read, and all of it made sense.
+  /// Whether all bytes were read, without a fault.
   [[nodiscard]] bool done() const { return ok_ && bytes_.empty(); }
 
  private:

@@ -1,5 +1,8 @@
-// What travels to replicas and files when something happens, in the form of codec/format.h: the changes of a granted call, an
-// operation, a definition of limits, a sweep. Depends on the format and on operations.
+// The bytes of effects, which travel to replicas and files: the changes of a granted call, an operation, a definition
+// of limits, a sweep.
+//
+// They have the same form as stored subjects (codec/format.h), and docs/format.md has them byte by byte. Depends on the
+// format and on operations.
 #ifndef RATELIMIT_CODEC_EFFECTS_H
 #define RATELIMIT_CODEC_EFFECTS_H
 
@@ -18,7 +21,7 @@
 
 namespace ratelimit {
 
-/// That limits are stored in a key, or others than before, as of `at`.
+/// Limits are stored in a key, in place of those that it had, as of `at`.
 struct Definition {
   SubjectTableHead head;
   Instant at{};
@@ -31,7 +34,7 @@ inline void encode_definition(Writer& out, const Limits& limits, const Definitio
   out.instant(definition.at);
 }
 
-/// Reads a definition; labels and zones are borrowed from the bytes. False if the bytes do not hold just one.
+/// Reads a definition. Labels and zones are borrowed from the bytes. False if the bytes are anything else.
 [[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
   SubjectHead head;
   if (!decode_head(in, find_zone, head) || head.has_reservations || !head.has_subject_table) return false;
@@ -42,7 +45,7 @@ inline void encode_definition(Writer& out, const Limits& limits, const Definitio
   return in.done();
 }
 
-/// That the subjects with hashes from `first` to `last` that are idle at `at` are forgotten.
+/// The subjects with hashes from `first` to `last` are forgotten, if they are idle at `at`.
 struct Sweep {
   std::uint64_t first = 0;
   std::uint64_t last = 0;
@@ -65,7 +68,7 @@ inline void encode_sweep(Writer& out, const Sweep& sweep) {
   return in.done();
 }
 
-/// Writes what a granted call changes, `changes[i]` for limit i, and the id of the lease that it takes, if it takes one.
+/// Writes the changes of a granted call, `changes[i]` for limit i, and the id of its lease, if a limit has leases.
 template <class Changes>
 void encode_changes(Writer& out, const Limits& limits, const Changes& changes, std::string_view id) {
   out.u8(kFormatVersion);
@@ -76,7 +79,7 @@ void encode_changes(Writer& out, const Limits& limits, const Changes& changes, s
   if (limits.have_leases()) out.text(id);
 }
 
-/// Reads such changes; the id is borrowed from the bytes. False if the bytes do not hold just that; then `changes` must
+/// Reads such changes. The id is borrowed from the bytes. False if the bytes are anything else: then `changes` must
 /// not be used.
 [[nodiscard]] inline bool decode_changes(Reader& in, const Limits& limits, std::span<Cell> changes,
                                          std::string_view& id) {
@@ -102,7 +105,7 @@ inline void encode_operation(Writer& out, const Operation& operation) {
   out.text(operation.id);
 }
 
-/// Reads an operation; its id is borrowed from the bytes. False if the bytes do not hold just one that can be done.
+/// Reads an operation. Its id is borrowed from the bytes. False if the bytes are anything else.
 [[nodiscard]] inline bool decode_operation(Reader& in, Operation& operation) {
   in.require(in.u8() == kFormatVersion);
   const std::uint8_t kind = in.u8();
@@ -117,7 +120,7 @@ inline void encode_operation(Writer& out, const Operation& operation) {
   in.require(operation.id.size() <= kMaxIdBytes);
   const bool takes = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::reserve;
   in.require(!takes || in_range(operation.units));
-  // Numbers within their ranges can be added.
+  // Only numbers that are within their ranges can be added without overflow.
   if (in.ok() && operation.kind == Operation::Kind::charge) in.require(in_range(operation.at + operation.span));
   in.require(operation.kind != Operation::Kind::reserve || in_range(operation.span));
   return in.done();

@@ -1,9 +1,9 @@
-// The one binary form of limits and states: RDB, AOF, replication, COPY and DUMP share it.
+// The one binary form of limits and states, which RDB, AOF, replication, COPY and DUMP share.
 //
-// Little-endian, versioned, described byte by byte in docs/format.md and pinned by golden vectors. Encoding is
-// canonical: equal limits and states give equal bytes. Decoded bytes are never trusted: a reader stops at the first
-// byte that could not have been written, and what it accepts is safe to decide on. Depends on limits,
-// their states and reservations.
+// It is little-endian and versioned; docs/format.md describes it byte by byte, and golden vectors pin it. The form is
+// canonical: equal limits and states give equal bytes. Decoded bytes are never trusted: a reader stops at the first byte
+// that no writer writes, and what it accepts is safe to decide on. The states write themselves: see the algorithms.
+// Depends on limits, their states and reservations.
 #ifndef RATELIMIT_CODEC_FORMAT_H
 #define RATELIMIT_CODEC_FORMAT_H
 
@@ -38,14 +38,14 @@ inline constexpr unsigned kLabelled = 1U << 2U;
 inline constexpr unsigned kZoned = 1U << 3U;
 inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned;
 
-/// In the number of limits: reservations follow the states, and behind them what a key is besides one subject.
-inline constexpr unsigned kReserved = 1U << 7U;
-inline constexpr unsigned kDense = 1U << 6U;
+/// Flags beside the number of limits: reservations follow the states; the head of a subject table follows these.
+inline constexpr unsigned kHasReservations = 1U << 7U;
+inline constexpr unsigned kHasSubjectTable = 1U << 6U;
 
-/// What a key is besides one subject.
+/// Flags of the head of a subject table.
 inline constexpr unsigned kStored = 1U << 0U;
 inline constexpr unsigned kShadow = 1U << 1U;
-inline constexpr unsigned kAllDenseFlags = kStored | kShadow;
+inline constexpr unsigned kAllTableFlags = kStored | kShadow;
 
 inline void write(Writer& out, const LimitSpec& spec) {
   out.u8(static_cast<std::uint8_t>(spec.algorithm));
@@ -59,7 +59,8 @@ inline void write(Writer& out, const LimitSpec& spec) {
   if (!spec.label.empty()) out.text(spec.label);
 }
 
-/// Reads a limit, unchecked but for its form. A zone that `find_zone` does not know is refused.
+/// Reads a limit. Only its form is checked: its numbers may be out of their ranges. A zone that `find_zone` does not
+/// know is a fault.
 [[nodiscard]] inline LimitSpec read_spec(Reader& in, FindZone find_zone) {
   LimitSpec spec;
   spec.algorithm = static_cast<Algorithm>(in.u8());
@@ -92,7 +93,7 @@ inline void write(Writer& out, const Reservations& reservations) {
   out.instant(reservations.turn.at);
   out.span(reservations.turn.wait);
   out.instant(reservations.as_of);
-  // What was charged since a hold is all that the counter is for.
+  // Only differences of the counter have a meaning: what was charged after each hold is written.
   reservations.holds.write(out, [&](const LeaseSet::Holder& hold) { out.variable(reservations.charged - hold.mark); });
 }
 inline void read(Reader& in, Reservations& reservations) {
@@ -110,11 +111,11 @@ inline void read(Reader& in, Reservations& reservations) {
 
 }  // namespace format
 
-/// What a key is besides one subject: a limiter, if limits are stored in it, or a table of many subjects.
+/// What a key with a table of many subjects remembers beside it. The key is a limiter if `is_stored`.
 struct SubjectTableHead {
-  bool is_stored = false;
-  bool is_shadow = false;
-  std::array<std::uint8_t, 16> secret{};  ///< of the hash by which subjects are known
+  bool is_stored = false;                 ///< limits are stored in the key
+  bool is_shadow = false;                 ///< they are on trial
+  std::array<std::uint8_t, 16> secret{};  ///< of the hash by which the table knows its subjects
 
   friend bool operator==(const SubjectTableHead&, const SubjectTableHead&) = default;
 };
@@ -127,17 +128,18 @@ inline void write(Writer& out, const SubjectTableHead& head) {
 }
 inline void read(Reader& in, SubjectTableHead& head) {
   const std::uint8_t flags = in.u8();
-  in.require((flags & ~kAllDenseFlags) == 0 && ((flags & kShadow) == 0 || (flags & kStored) != 0));
+  in.require((flags & ~kAllTableFlags) == 0 && ((flags & kShadow) == 0 || (flags & kStored) != 0));
   head.is_stored = (flags & kStored) != 0;
   head.is_shadow = (flags & kShadow) != 0;
   for (std::uint8_t& byte : head.secret) byte = in.u8();
 }
 
-/// Writes how many limits follow, and what follows the states; and the limits, unless `limits` is null because they are
-/// known to whoever reads.
-inline void write_head(Writer& out, const Limits* limits, bool is_reserved, bool has_subject_table) {
+/// Writes the number of limits, the flags of what follows the states, and the limits. `limits` is null if the reader
+/// knows them.
+inline void write_head(Writer& out, const Limits* limits, bool has_reservations, bool has_subject_table) {
   const std::size_t count = limits != nullptr ? limits->size() : 0;
-  out.u8(static_cast<std::uint8_t>(count | (is_reserved ? kReserved : 0U) | (has_subject_table ? kDense : 0U)));
+  out.u8(static_cast<std::uint8_t>(count | (has_reservations ? kHasReservations : 0U) |
+                                   (has_subject_table ? kHasSubjectTable : 0U)));
   for (std::size_t i = 0; i < count; ++i) write(out, (*limits)[i].spec());
 }
 
@@ -151,21 +153,21 @@ void encode_states(Writer& out, const Limits& limits, const Cells& cells) {
   }
 }
 
-/// Whether limits are written, or known to whoever reads.
+/// Whether limits are written, or the reader knows them.
 enum class LimitsForm : bool { known, written };
 
-/// Writes all that a subject is: limits, states and, if there are any, reservations. Without the version.
+/// Writes a subject without the version: limits, states and, if there are any, reservations.
 template <class Cells>
 void encode_body(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
                  LimitsForm form, const SubjectTableHead* subject_table = nullptr) {
-  const bool is_reserved = reservations != nullptr && !reservations->empty();
-  format::write_head(out, form == LimitsForm::written ? &limits : nullptr, is_reserved, subject_table != nullptr);
+  const bool has_reservations = reservations != nullptr && !reservations->empty();
+  format::write_head(out, form == LimitsForm::written ? &limits : nullptr, has_reservations, subject_table != nullptr);
   encode_states(out, limits, cells);
-  if (is_reserved) format::write(out, *reservations);
+  if (has_reservations) format::write(out, *reservations);
   if (subject_table != nullptr) format::write(out, *subject_table);
 }
 
-/// The same behind the version; and what its key is besides, if it is more.
+/// Writes a subject behind the version; and the head of the subject table, if its key has one.
 template <class Cells>
 void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
                     LimitsForm form = LimitsForm::written, const SubjectTableHead* subject_table = nullptr) {
@@ -173,37 +175,38 @@ void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const
   encode_body(out, limits, cells, reservations, form, subject_table);
 }
 
-/// What stands before the states.
+/// The part of a subject before its states.
 struct SubjectHead {
-  LimitSpecs specs;  ///< unchecked but for their form: `Limits::make` says whether they are valid. None: they are known
+  LimitSpecs specs;  ///< `Limits::make` says whether they are valid; empty if the reader knows them
   bool has_reservations = false;
   bool has_subject_table = false;
 };
 
-/// Reads what stands before the states. Labels and zones are borrowed from the bytes. False if the bytes do not go on so.
+/// Reads the part before the states. Labels and zones are borrowed from the bytes. False at the first byte that is not
+/// valid.
 [[nodiscard]] inline bool decode_body_head(Reader& in, FindZone find_zone, SubjectHead& head) {
   const unsigned count = in.u8();
-  const unsigned size = count & ~(format::kReserved | format::kDense);
-  head.has_reservations = (count & format::kReserved) != 0;
-  head.has_subject_table = (count & format::kDense) != 0;
+  const unsigned size = count & ~(format::kHasReservations | format::kHasSubjectTable);
+  head.has_reservations = (count & format::kHasReservations) != 0;
+  head.has_subject_table = (count & format::kHasSubjectTable) != 0;
   in.require(size <= kMaxLimits);
   for (std::size_t i = 0; i < size && in.ok(); ++i) head.specs.push_back(format::read_spec(in, find_zone));
   return in.ok();
 }
 
-/// Whether limits are written in the body that comes next.
+/// Whether the body that comes next has its limits written.
 [[nodiscard]] inline bool has_written_limits(Reader in) {
-  return (in.u8() & ~(format::kReserved | format::kDense)) != 0;
+  return (in.u8() & ~(format::kHasReservations | format::kHasSubjectTable)) != 0;
 }
 
-/// The same behind the version.
+/// Reads the version and the part before the states.
 [[nodiscard]] inline bool decode_head(Reader& in, FindZone find_zone, SubjectHead& head) {
   in.require(in.u8() == kFormatVersion);
   return in.ok() && decode_body_head(in, find_zone, head);
 }
 
-/// Reads the states of `limits` into `cells`, which are idle, and what was reserved, if `reservations` is not null. False
-/// if the bytes do not go on so; then `cells` hold some states that are valid all the same.
+/// Reads the states of `limits` into `cells`, which must be idle, and the reservations, if `reservations` is not null.
+/// False at the first byte that is not valid; then `cells` still hold valid states.
 [[nodiscard]] inline bool decode_states(Reader& in, const Limits& limits, std::span<Cell> cells,
                                         Reservations* reservations) {
   for (std::size_t i = 0; i < limits.size() && in.ok(); ++i) {
