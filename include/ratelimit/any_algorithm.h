@@ -117,6 +117,12 @@ class OneOf {
  private:
   using First = std::tuple_element_t<0, std::tuple<Rows...>>;
 
+  /// How many rows have a number.
+  [[nodiscard]] static constexpr std::size_t rows_with(Algorithm number) {
+    return (static_cast<std::size_t>(number == Rows::kNumber) + ...);
+  }
+  static_assert(((rows_with(Rows::kNumber) == 1) && ...), "a number stands for one algorithm");
+
   template <class Row>
   explicit OneOf(const Row& row) : algorithm_(row) {}
 
