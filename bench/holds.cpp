@@ -15,7 +15,12 @@
 #include <string_view>
 #include <vector>
 
-#include "ratelimit/operations.h"
+#include "ratelimit/account.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
 
 namespace {
 

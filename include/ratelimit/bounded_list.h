@@ -1,5 +1,7 @@
-// A list of at most N elements that lives where it stands: nothing is allocated, and nothing beyond its elements is
-// written, which matters for lists of some kilobytes of which a call uses a few entries.
+// A list of at most N elements that are kept inside the list itself: nothing is allocated.
+//
+// Memory behind the last element is not written either. That matters for lists of several kilobytes of which a call
+// uses a few entries. Depends on std only.
 #ifndef RATELIMIT_BOUNDED_LIST_H
 #define RATELIMIT_BOUNDED_LIST_H
 

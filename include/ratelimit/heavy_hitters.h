@@ -1,16 +1,17 @@
-// Who was noted most often, of any number of names, with a bounded number of counters.
+// The names that were noted most often, out of any number of names, with a bounded number of counters.
 //
-// The Space-Saving algorithm (Metwally, Agrawal, El Abbadi: Efficient Computation of Frequent and Top-k Elements in
-// Data Streams, 2005): a name without a counter takes over the one that counts least, goes on from its count, and
-// remembers that count as its possible error. Who is frequent is not pushed out by any number of names that come once.
+// This is the Space-Saving algorithm (Metwally, Agrawal, El Abbadi: Efficient Computation of Frequent and Top-k
+// Elements in Data Streams, 2005). A name without a counter takes over the counter with the lowest count. It counts on
+// from there, and remembers that count as its possible overcount. Any number of names that come once cannot push a
+// frequent name out.
 //
-// Counters stand in the order of their counts, the highest first, their hashes beside them:
+// The counters are in the order of their counts, the highest first. Their hashes are in a list beside them:
 //
 //     counters_   9  7  7  7  2  1  1          one more for the third 7: it changes places with the first 7,
 //                    ^     |                   and the order holds
 //                    +-----+
 //
-// So the one that counts least is the last, and those that are noted most are found first. Depends on std only.
+// So the counter with the lowest count is the last, and frequent names are found first. Depends on std only.
 #ifndef RATELIMIT_HEAVY_HITTERS_H
 #define RATELIMIT_HEAVY_HITTERS_H
 
@@ -33,13 +34,13 @@ class HeavyHitters {
   struct Entry {
     std::string_view name;
     std::uint64_t count = 0;
-    std::uint64_t error = 0;  ///< the true count is from `count - error` to `count`
+    std::uint64_t error = 0;  ///< possible overcount: the true count is from `count - error` to `count`
 
     friend bool operator==(const Entry&, const Entry&) = default;
   };
 
-  /// Counts one more for the name with that hash. The hash alone tells names apart; the name is copied when a counter
-  /// is taken. A scan of at most kCounters hashes.
+  /// Counts the name with that hash once more. Names are told apart by their hashes alone; the name is copied when it
+  /// takes a counter. Scans at most kCounters hashes.
   void note(std::uint64_t hash, std::string_view name) {
     const auto found = std::find(hashes_.begin(), hashes_.end(), hash);
     if (found != hashes_.end()) {
@@ -50,9 +51,9 @@ class HeavyHitters {
     }
   }
 
-  /// The names with the highest counts, at most so many: the highest first, equal ones in the order of names. Who got
-  /// more than one in kCounters of all notes is among the first kCounters. The names last until the next note. A sort
-  /// of at most kCounters entries.
+  /// The `most` names with the highest counts: the highest first, equal ones in the order of names. A name with more
+  /// than one in kCounters of all notes always has a counter. The names are valid until the next note. Sorts at most
+  /// kCounters entries.
   [[nodiscard]] std::vector<Entry> top(std::size_t most) const {
     std::vector<Entry> entries;
     entries.reserve(counters_.size());
@@ -63,11 +64,11 @@ class HeavyHitters {
     return entries;
   }
 
-  /// Bytes held beyond the object itself; those of an allocator are not known here. A scan of at most kCounters names.
+  /// Bytes held beyond the object itself, without what an allocator adds. Scans at most kCounters names.
   [[nodiscard]] std::size_t heap_bytes() const {
     std::size_t bytes = hashes_.capacity() * sizeof(std::uint64_t) + counters_.capacity() * sizeof(Counter);
     for (const Counter& counter : counters_) {
-      // A short one lies within its string.
+      // A short name needs no memory beside the string object.
       if (counter.name.capacity() > std::string().capacity()) bytes += counter.name.capacity() + 1;
     }
     return bytes;
@@ -91,7 +92,7 @@ class HeavyHitters {
     }
   }
 
-  /// Counts saturate.
+  /// A count stops at the largest number.
   void count_one_more(std::size_t place) {
     const std::uint64_t count = counters_[place].count;
     if (count == std::numeric_limits<std::uint64_t>::max()) return;
@@ -105,7 +106,7 @@ class HeavyHitters {
     ++counters_[first].count;
   }
 
-  std::vector<std::uint64_t> hashes_;  ///< of the counters, apart from them: they are searched at every note
+  std::vector<std::uint64_t> hashes_;  ///< of the counters, in a list of their own: every note searches them
   std::vector<Counter> counters_;
 };
 

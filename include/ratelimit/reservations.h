@@ -1,7 +1,5 @@
-// What a subject has promised beyond its states: the turn of a call that waits, and the holds of calls whose cost is not
-// known yet.
-//
-// Depends on units and the lease set.
+// What a subject remembers beyond its states: the turn of a call that waits, and the holds of calls whose cost is not
+// known yet. Depends on units, turns and the lease set.
 #ifndef RATELIMIT_RESERVATIONS_H
 #define RATELIMIT_RESERVATIONS_H
 
@@ -10,51 +8,33 @@
 #include <cstdint>
 
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
-/// The turn of the call that was granted last among those that wait: the states are as of `at`, and no other call is
-/// granted before. Default: nobody waits.
-struct Turn {
-  Instant at{};
-  Span wait{};  ///< from the call to its turn: no turn is further ahead of now
-
-  /// The instant as of which a call at `now` is decided. A turn that is further ahead than it can be is of a clock that
-  /// was ahead.
-  [[nodiscard]] constexpr Instant or_later(Instant now) const {
-    return at <= now ? now : std::max(now, std::min(at, now + wait));
-  }
-
-  [[nodiscard]] constexpr bool is_ahead(Instant now) const { return at > now + wait; }
-  /// Brings a turn that is ahead to where it counts from now on.
-  constexpr void clamp(Instant now) {
-    if (is_ahead(now)) at = now + wait;
-  }
-
-  friend constexpr bool operator==(const Turn&, const Turn&) = default;
-};
-
-/// Everything promised. Default: nothing.
+/// Default: no call waits, and there are no holds.
+///
+/// When a hold gives units back, it must not give back what was charged after it: those units are others'. So
+/// `charged` counts all units that the subject is charged, and the mark of a hold is what `charged` was right after
+/// its own charge.
 struct Reservations {
   Turn turn;
-  /// The holds by their ids: what was charged, and in `mark` what `charged` was right after.
-  LeaseSet holds;
-  /// Units charged since there are holds. It wraps around: only differences mean something.
-  std::uint64_t charged = 0;
-  /// When something was done last, since there are holds.
-  Instant as_of{};
+  LeaseSet holds;             ///< by their ids, with the units that each was charged
+  std::uint64_t charged = 0;  ///< units charged since there are holds. Wraps around: only differences have a meaning
+  Instant as_of{};            ///< the last operation, since there are holds
 
   [[nodiscard]] bool empty() const { return holds.empty() && turn == Turn{}; }
 
-  /// Units that were charged after those of a hold.
+  /// Units charged after a hold.
   [[nodiscard]] Units charged_after(const LeaseSet::Holder& hold) const {
     constexpr std::uint64_t kMost = std::uint64_t{1} << 62U;
     return Units(static_cast<std::int64_t>(std::min(charged - hold.mark, kMost)));
   }
 
-  /// A hold that is gone turned out to cost `units` less: to those before it, that much less was charged after them. Quick
-  /// if there are none, as when holds end in the order in which they were taken.
+  /// The hold `gone` has given `units` back. They were charged after each older hold: lowers what counts as charged
+  /// after those, but not below what was charged after `gone`. Quick if no hold is older, as when holds end in the
+  /// order in which they were taken.
   void forget_charged(const LeaseSet::Holder& gone, Units units) {
     const std::uint64_t since = charged - gone.mark;
     const auto less = static_cast<std::uint64_t>(units.count());
@@ -66,7 +46,7 @@ struct Reservations {
     });
   }
 
-  /// The newest `units` that were charged came back: to each hold, that much less was charged after it.
+  /// The last `units` that were charged were given back: lowers what counts as charged after each hold.
   void forget_newest_charged(Units units) {
     const auto less = static_cast<std::uint64_t>(units.count());
     holds.change_low_marks([&](std::uint64_t& mark) {
@@ -76,17 +56,17 @@ struct Reservations {
     });
   }
 
-  /// When nothing that is promised matters any more.
+  /// The instant from which on no call waits and no hold lasts.
   [[nodiscard]] Instant idle_at() const { return std::max(turn.at, holds.last_end()); }
 
-  /// Forgets what only holds need, when there are none.
+  /// Resets what only holds need, if there are no holds.
   void compact() {
     if (!holds.empty()) return;
     charged = 0;
     as_of = {};
   }
 
-  /// Whether a hold has ended and its units are not given back yet.
+  /// Whether a hold has ended whose units were not given back yet.
   [[nodiscard]] bool any_hold_ended(Instant now) const { return !holds.empty() && holds.first().end <= now; }
 
   [[nodiscard]] std::size_t heap_bytes() const { return holds.heap_bytes(); }

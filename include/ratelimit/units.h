@@ -1,8 +1,8 @@
 // The words of the core as types: points in time, lengths of time and counts, with their bounds.
 //
-// A point is not a span and a count is not a time: the compiler refuses to mix them. The bounds below are what makes
-// every later computation total: a limit that passed its `make` can be decided at any instant of
-// [kEarliest, kLatest] without overflow.
+// A point is not a span and a count is not a time: the compiler refuses to mix them. The bounds below make every later
+// computation total: a limit that passed its `make` can be decided at any instant of [kEarliest, kLatest] without
+// overflow. Depends on std only.
 #ifndef RATELIMIT_UNITS_H
 #define RATELIMIT_UNITS_H
 
@@ -49,20 +49,19 @@ inline constexpr Span kMaxSpan = std::chrono::days{3650};
 inline constexpr Instant kEarliest{};
 inline constexpr Instant kLatest{std::chrono::sys_days{std::chrono::year{2200} / 1 / 1}};
 
-/// How many limits are decided together at most, how many entries one exact log and how many leases or holds one
-/// subject keeps at most, and how long a label and the id of a lease or a hold are at most.
-inline constexpr std::size_t kMaxLimits = 8;
-inline constexpr std::uint32_t kMaxLogEntries = 1U << 20U;
-inline constexpr std::size_t kMaxHolders = 1U << 16U;
+/// Upper bounds, each included.
+inline constexpr std::size_t kMaxLimits = 8;                ///< limits that are decided together
+inline constexpr std::uint32_t kMaxLogEntries = 1U << 20U;  ///< entries of one exact log
+inline constexpr std::size_t kMaxHolders = 1U << 16U;       ///< leases of one limit, and holds of one subject
 inline constexpr std::size_t kMaxLabelBytes = 64;
-inline constexpr std::size_t kMaxIdBytes = 64;
+inline constexpr std::size_t kMaxIdBytes = 64;  ///< of a lease or a hold
 
 [[nodiscard]] constexpr bool in_range(Units count) { return kMinUnits <= count && count <= kMaxUnits; }
 [[nodiscard]] constexpr bool in_range(Span span) { return kMinSpan <= span && span <= kMaxSpan; }
 [[nodiscard]] constexpr bool in_range(Instant instant) { return kEarliest <= instant && instant <= kLatest; }
 
-// The furthest instant that any algorithm computes: a limit may be in use, and in debt, for a full span each, and a
-// charge of twice that is added before it is cut.
+// No algorithm computes an instant further ahead. A limit may be in use for one kMaxSpan and in debt for another, and a
+// charge is cut to that only after up to twice as much was added.
 static_assert(Instant::max() - kLatest > 5 * kMaxSpan);
 
 }  // namespace ratelimit

@@ -1,4 +1,4 @@
-// The version of the project. CMake reads it from here.
+// The version of the project. CMake reads it from here. Depends on nothing.
 #ifndef RATELIMIT_VERSION_H
 #define RATELIMIT_VERSION_H
 
@@ -6,7 +6,7 @@ namespace ratelimit {
 
 inline constexpr const char* kVersion = "0.1.0";
 
-/// The same as one number, as MODULE LIST shows it: ten thousands, hundreds and units.
+/// The version as one number, which MODULE LIST shows: 10000 * major + 100 * minor + patch.
 inline constexpr int kVersionNumber = 100;
 
 }  // namespace ratelimit

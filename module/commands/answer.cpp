@@ -4,6 +4,9 @@
 
 #include "commands/reply.h"
 #include "ratelimit/http/http_fields.h"
+#include "ratelimit/request.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 #include "server/api.h"
 
 namespace ratelimit {

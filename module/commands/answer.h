@@ -12,7 +12,8 @@
 #include "keyspace/key_session.h"
 #include "ratelimit/http/limit_status.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/request.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 

@@ -12,9 +12,9 @@
 #include <string_view>
 
 #include "commands/errors.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/bounded_list.h"
-#include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {

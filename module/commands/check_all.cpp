@@ -16,7 +16,12 @@
 #include "commands/commands.h"
 #include "commands/reply.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/http/limit_status.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -10,7 +10,7 @@
 #include "commands/commands.h"
 #include "keyspace/effect.h"
 #include "keyspace/replay.h"
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/bytes.h"
 
 namespace ratelimit::commands {
 namespace {

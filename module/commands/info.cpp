@@ -8,6 +8,9 @@
 #include "commands/commands.h"
 #include "commands/reply.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
 
 namespace ratelimit::commands {
 namespace {

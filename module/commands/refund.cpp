@@ -9,6 +9,8 @@
 #include "commands/arguments.h"
 #include "commands/commands.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/account.h"
+#include "ratelimit/operation.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -7,6 +7,8 @@
 #include "commands/arguments.h"
 #include "commands/commands.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/holds.h"
+#include "ratelimit/operation.h"
 
 namespace ratelimit::commands {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ratelimit/http/http_fields.h"
-#include "ratelimit/limits.h"
+#include "ratelimit/limit.h"
 #include "server/api.h"
 
 namespace ratelimit {

@@ -7,6 +7,10 @@
 #include "commands/arguments.h"
 #include "commands/commands.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/holds.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -8,7 +8,8 @@
 
 #include "keyspace/effect.h"
 #include "keyspace/module.h"
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
 #include "storage/stored_value.h"
 #include "storage/subject_table.h"
 

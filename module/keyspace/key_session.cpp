@@ -1,8 +1,16 @@
 #include "keyspace/key_session.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/effects.h"
+#include "ratelimit/codec/format.h"
+#include "ratelimit/holds.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 
 #include <utility>
-
-#include "ratelimit/codec/codec.h"
 
 namespace ratelimit {
 

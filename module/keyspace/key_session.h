@@ -13,8 +13,14 @@
 
 #include "keyspace/call_context.h"
 #include "keyspace/open_key.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/carried_states.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 #include "server/api.h"
 
 namespace ratelimit {

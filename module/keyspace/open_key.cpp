@@ -5,8 +5,12 @@
 #include <utility>
 
 #include "keyspace/data_type.h"
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/effects.h"
+#include "ratelimit/codec/format.h"
 #include "ratelimit/codec/redis_cell.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/states.h"
 
 namespace ratelimit {
 

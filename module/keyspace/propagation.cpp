@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/bytes.h"
 #include "server/clock.h"
 
 namespace ratelimit {

@@ -2,7 +2,11 @@
 
 #include <utility>
 
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/effects.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/verdict.h"
 #include "server/zones.h"
 
 namespace ratelimit {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
 
 namespace ratelimit {
 namespace {

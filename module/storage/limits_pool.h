@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/limits.h"
 

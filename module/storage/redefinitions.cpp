@@ -4,8 +4,10 @@
 #include <array>
 #include <utility>
 
+#include "ratelimit/carried_states.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/states.h"
 #include "storage/subject.h"
 
 namespace ratelimit {

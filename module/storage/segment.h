@@ -27,7 +27,7 @@
 #include <optional>
 #include <span>
 
-#include "ratelimit/limits.h"
+#include "ratelimit/states.h"
 #include "storage/limits_pool.h"
 #include "storage/subject.h"
 #include "storage/subject_hash.h"

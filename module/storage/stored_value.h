@@ -16,9 +16,10 @@
 #include <string>
 #include <string_view>
 
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/format.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/states.h"
 #include "storage/compact_value.h"
 #include "storage/limits_pool.h"
 #include "storage/subject.h"

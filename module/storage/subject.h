@@ -9,9 +9,12 @@
 #include <cstddef>
 #include <span>
 
+#include "ratelimit/account.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
 #include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "storage/limits_pool.h"
 
 namespace ratelimit {

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/format.h"
 #include "ratelimit/heavy_hitters.h"
 #include "storage/hash_table.h"
 #include "storage/limits_pool.h"

@@ -1,11 +1,10 @@
 #include "storage/value.h"
+#include "ratelimit/carried_states.h"
 
 #include <algorithm>
 #include <limits>
 #include <new>
 #include <utility>
-
-#include "ratelimit/codec/codec.h"
 
 namespace ratelimit {
 namespace {

@@ -13,10 +13,11 @@
 #include <string>
 #include <string_view>
 
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
 #include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
 #include "storage/limits_pool.h"
 #include "storage/subject.h"
 

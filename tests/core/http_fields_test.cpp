@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "random.h"
-#include "ratelimit/limits.h"
+#include "ratelimit/limit.h"
 
 namespace ratelimit::tests {
 namespace {

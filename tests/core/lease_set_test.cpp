@@ -357,7 +357,7 @@ TEST(LeaseSet, EndsNobodyLaterThanTheLatest) {
 
 TEST(LeaseSet, ErasesTheHolderWhoseIdItLends) {
   LeaseSet lease_set;
-  for (int i = 0; i < 40; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(100 - i));
+  for (int i = 0; i < 40; ++i) lease_set.put("a holder with a long name " + std::to_string(i), until(100 - i));
   while (!lease_set.empty()) {
     const Holder first = lease_set.first();
     EXPECT_TRUE(lease_set.erase(lease_set.first_id()));
@@ -367,10 +367,10 @@ TEST(LeaseSet, ErasesTheHolderWhoseIdItLends) {
 
 TEST(LeaseSet, PutsTheHolderWhoseIdItLends) {
   LeaseSet lease_set;
-  for (int i = 0; i < 40; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(i));
+  for (int i = 0; i < 40; ++i) lease_set.put("a holder with a long name " + std::to_string(i), until(i));
   for (int i = 40; i < 400; ++i) lease_set.put(lease_set.first_id(), until(i));
   EXPECT_EQ(lease_set.size(), 40U);
-  EXPECT_EQ(lease_set.first_id(), "a member with a long name 0");
+  EXPECT_EQ(lease_set.first_id(), "a holder with a long name 0");
 }
 
 TEST(LeaseSet, HasCopiesThatGoTheirOwnWay) {
@@ -548,9 +548,9 @@ TEST(LeaseSet, StaysSmallWhileItsHoldersAreRenewed) {
 
 TEST(LeaseSet, GivesItsBytesBackAsItsHoldersEnd) {
   LeaseSet lease_set;
-  for (int i = 0; i < 10'000; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(i));
+  for (int i = 0; i < 10'000; ++i) lease_set.put("a holder with a long name " + std::to_string(i), until(i));
   const std::size_t full = lease_set.heap_bytes();
-  EXPECT_GT(full, 10'000 * (sizeof(Holder) + std::string_view("a member with a long name").size()));
+  EXPECT_GT(full, 10'000 * (sizeof(Holder) + std::string_view("a holder with a long name").size()));
   EXPECT_LT(full, 10'000 * 250U);
   while (lease_set.size() > 100) lease_set.forget_ended(at(10'000), 64);
   EXPECT_LT(lease_set.heap_bytes(), full / 50);
@@ -560,7 +560,7 @@ TEST(LeaseSet, GivesItsBytesBackAsItsHoldersEnd) {
 
 TEST(LeaseSet, CountsItsBytesThroughCopiesAndMoves) {
   LeaseSet lease_set;
-  for (int i = 0; i < 64; ++i) lease_set.put("a member with a long name " + std::to_string(i), until(i));
+  for (int i = 0; i < 64; ++i) lease_set.put("a holder with a long name " + std::to_string(i), until(i));
   const std::size_t bytes = lease_set.heap_bytes();
   LeaseSet copy(lease_set);
   EXPECT_EQ(copy.heap_bytes(), bytes);

@@ -21,7 +21,7 @@ constexpr Algorithm kAlgorithms[] = {
     Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_window_log,    Algorithm::leaky_bucket,
     Algorithm::quota,        Algorithm::concurrent,   Algorithm::sliding_window_counter};
 
-std::optional<Span> window_of(const LimitSpec& spec) { return ratelimit::window_of(Limit::make(spec).value()); }
+std::optional<Span> window_of(const LimitSpec& spec) { return Limit::make(spec).value().window(); }
 
 /// A call, and how the limits stand after it.
 struct After {

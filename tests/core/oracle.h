@@ -26,9 +26,10 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
-#include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::oracle {

@@ -19,8 +19,18 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/account.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
+#include "ratelimit/carried_states.h"
+#include "ratelimit/holds.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 
@@ -242,7 +252,7 @@ class Subject {
     return verdict.decision;
   }
 
-  /// Whether there was such a hold. How the limits stand then, `standing` says.
+  /// Whether there was such a hold. `status` says what is left then.
   bool settle(std::string_view id, std::int64_t actual, Instant now) {
     return perform({.kind = Operation::Kind::settle, .at = now, .units = Units(actual), .id = id});
   }

@@ -9,7 +9,15 @@
 #include <string>
 #include <vector>
 
-#include "ratelimit/operations.h"
+#include "ratelimit/account.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit::client::tests {
 namespace {

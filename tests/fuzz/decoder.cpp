@@ -16,7 +16,15 @@
 #include <utility>
 
 #include "fuzz.h"
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/effects.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/verdict.h"
 #include "server/zones.h"
 #include "storage/limits_pool.h"
 #include "storage/stored_value.h"

@@ -15,9 +15,14 @@
 #include <string_view>
 #include <type_traits>
 
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/decision.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::fuzz {

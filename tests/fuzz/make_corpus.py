@@ -90,15 +90,15 @@ def two_windows(start: int, previous: int, current: int) -> bytes:
     return struct.pack("<qII", start, previous, current)
 
 
-def leases(*members: tuple[int, int, bytes]) -> bytes:
+def leases(*holders: tuple[int, int, bytes]) -> bytes:
     """Each its end, units and id."""
-    return struct.pack("<I", len(members)) + b"".join(instant(end, units) + text(id) for end, units, id in members)
+    return struct.pack("<I", len(holders)) + b"".join(instant(end, units) + text(id) for end, units, id in holders)
 
 
 def reserved(*holds: tuple[int, int, int, bytes], turn: int = 0, wait: int = 0, as_of: int = 0) -> bytes:
     """Each its end, units, what was charged since, and id."""
-    members = b"".join(instant(end, units) + variable(newer) + text(id) for end, units, newer, id in holds)
-    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + members
+    holders = b"".join(instant(end, units) + variable(newer) + text(id) for end, units, newer, id in holds)
+    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + holders
 
 
 COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
@@ -116,7 +116,7 @@ STORED, SHADOW = 1, 2
 SECRET = bytes(range(16))
 
 
-def dense(flags: int) -> bytes:
+def subject_table(flags: int) -> bytes:
     """What a key is besides one subject."""
     return bytes([flags]) + SECRET
 
@@ -145,7 +145,7 @@ def subject(hash: int, limits: list[bytes], states: list[bytes], reservations: b
 
 
 def definition(limits: list[bytes], flags: int, at: int) -> bytes:
-    return body(limits, [], besides=dense(flags)) + struct.pack("<q", at)
+    return body(limits, [], besides=subject_table(flags)) + struct.pack("<q", at)
 
 
 def sweep(first: int, last: int, at: int) -> bytes:
@@ -287,10 +287,10 @@ DECODER = {
         reserved((TODAY + 10 * SECOND, MOST, 2**64 - 1, b"")),
     ),
     "nothing-reserved": value([fixed(5, 60 * SECOND)], [IDLE], reservations=reserved()),
-    "limiter": value(*LIMITER, besides=dense(STORED)),
-    "limiter-on-trial": value(*LIMITER, besides=dense(STORED | SHADOW)),
-    "limiter-with-a-hold": value(*LIMITER, reservations=A_HOLD, besides=dense(STORED)),
-    "limiter-with-two-users": value(*LIMITER, USERS, besides=dense(STORED)),
+    "limiter": value(*LIMITER, besides=subject_table(STORED)),
+    "limiter-on-trial": value(*LIMITER, besides=subject_table(STORED | SHADOW)),
+    "limiter-with-a-hold": value(*LIMITER, reservations=A_HOLD, besides=subject_table(STORED)),
+    "limiter-with-two-users": value(*LIMITER, USERS, besides=subject_table(STORED)),
     "limiter-of-leases": value(
         [concurrent(5, 30 * SECOND), sliding(9, 60 * SECOND)],
         [leases(), EMPTY],
@@ -298,16 +298,16 @@ DECODER = {
             subject(SMALLEST_HASH, [], [BOTH_JOBS, log((TICK, 2), (7, 1))]),
             subject(LARGEST_HASH, [], [leases(), EMPTY], TWO_HOLDS_AND_A_TURN),
         ],
-        besides=dense(STORED),
+        besides=subject_table(STORED),
     ),
     "limiter-with-many": value(
         *LIMITER, [subject(hash << 55, [], [instant(TODAY + hash * SECOND, 1)]) for hash in range(1, 200)],
-        besides=dense(STORED),
+        besides=subject_table(STORED),
     ),
     "limiter-with-many-alike": value(
-        *LIMITER, [subject(hash, [], [instant(TODAY, 1)]) for hash in range(2, 400, 2)], besides=dense(STORED)
+        *LIMITER, [subject(hash, [], [instant(TODAY, 1)]) for hash in range(2, 400, 2)], besides=subject_table(STORED)
     ),
-    "table": value(*LIMITER, [subject(SMALLEST_HASH, [FIVE_A_MINUTE], [IDLE])], besides=dense(0)),
+    "table": value(*LIMITER, [subject(SMALLEST_HASH, [FIVE_A_MINUTE], [IDLE])], besides=subject_table(0)),
     "table-of-several-limits": value(
         *LIMITER,
         [
@@ -316,30 +316,32 @@ DECODER = {
             subject(1 << 40, [bucket(20, 10, SECOND), sliding(9, 60 * SECOND)], [IDLE, EMPTY], TWO_HOLDS_AND_A_TURN),
             subject(1 << 62, [FIVE_A_MINUTE], [IDLE]),
         ],
-        besides=dense(0),
+        besides=subject_table(0),
     ),
-    "table-twice": value(*LIMITER, [USERS[0], USERS[0]], besides=dense(STORED)),
-    "table-not-in-order": value(*LIMITER, [USERS[1], USERS[0]], besides=dense(STORED)),
-    "table-odd-hash": value(*LIMITER, [subject(7, [], [IDLE])], besides=dense(STORED)),
-    "table-limits-known": value(*LIMITER, [subject(8, [FIVE_A_MINUTE], [IDLE])], besides=dense(STORED)),
-    "table-other-limits": value(*LIMITER, [subject(8, [fixed(6, 60 * SECOND)], [IDLE])], besides=dense(STORED)),
-    "table-limits-of-nobody": value(*LIMITER, [subject(8, [], [IDLE])], besides=dense(0)),
-    "table-cut-off": value(*LIMITER, [USERS[0], USERS[1][:-1]], besides=dense(STORED)),
-    "table-in-a-table": value(*LIMITER, [struct.pack("<Q", 8) + body([], [IDLE], besides=dense(0))], besides=dense(STORED)),
-    "trial-of-nothing": value(*LIMITER, besides=dense(SHADOW)),
+    "table-twice": value(*LIMITER, [USERS[0], USERS[0]], besides=subject_table(STORED)),
+    "table-not-in-order": value(*LIMITER, [USERS[1], USERS[0]], besides=subject_table(STORED)),
+    "table-odd-hash": value(*LIMITER, [subject(7, [], [IDLE])], besides=subject_table(STORED)),
+    "table-limits-known": value(*LIMITER, [subject(8, [FIVE_A_MINUTE], [IDLE])], besides=subject_table(STORED)),
+    "table-other-limits": value(*LIMITER, [subject(8, [fixed(6, 60 * SECOND)], [IDLE])], besides=subject_table(STORED)),
+    "table-limits-of-nobody": value(*LIMITER, [subject(8, [], [IDLE])], besides=subject_table(0)),
+    "table-cut-off": value(*LIMITER, [USERS[0], USERS[1][:-1]], besides=subject_table(STORED)),
+    "table-in-a-table": value(
+        *LIMITER, [struct.pack("<Q", 8) + body([], [IDLE], besides=subject_table(0))], besides=subject_table(STORED)
+    ),
+    "trial-of-nothing": value(*LIMITER, besides=subject_table(SHADOW)),
     "definition": value(*LIMITER, [definition([fixed(10, 60 * SECOND)], STORED | SHADOW, TODAY + 30 * SECOND)]),
     "definition-of-a-list": value(
         [sliding(1000, 60 * SECOND)],
         [log((TICK, 203), (60_000_000, 1))],
         [definition([bucket(20, 10, SECOND), concurrent(5, SECOND, label=b"held")], STORED, LATEST)],
         A_HOLD,
-        dense(STORED),
+        subject_table(STORED),
     ),
     "definition-of-nothing": value(*LIMITER, [definition([], STORED, TODAY)]),
     "definition-not-stored": value(*LIMITER, [definition([FIVE_A_MINUTE], 0, TODAY)]),
-    "sweep": value(*LIMITER, [sweep(SMALLEST_HASH, LARGEST_HASH, TODAY + 600 * SECOND)], besides=dense(STORED)),
-    "sweep-of-one": value(*LIMITER, [sweep(8, 8, LATEST)], besides=dense(0)),
-    "sweep-backwards": value(*LIMITER, [sweep(8, 6, TODAY)], besides=dense(0)),
+    "sweep": value(*LIMITER, [sweep(SMALLEST_HASH, LARGEST_HASH, TODAY + 600 * SECOND)], besides=subject_table(STORED)),
+    "sweep-of-one": value(*LIMITER, [sweep(8, 8, LATEST)], besides=subject_table(0)),
+    "sweep-backwards": value(*LIMITER, [sweep(8, 6, TODAY)], besides=subject_table(0)),
     "labels": value([bucket(1, 1, SECOND, label=b"a" * 64), fixed(1, SECOND, label=b"~!#")], [IDLE, IDLE]),
     "label-twice": value([fixed(1, SECOND, label=b"fixed"), fixed(1, SECOND)], [IDLE, IDLE]),
     "label-not-valid": value([fixed(1, SECOND, label=b'a"')], [IDLE]),

@@ -12,7 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/limits.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
+#include "ratelimit/limit.h"
+#include "ratelimit/request.h"
 #include "server/zones.h"
 
 namespace ratelimit {

@@ -12,7 +12,10 @@
 #include <span>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/states.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 namespace {

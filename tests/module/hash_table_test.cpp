@@ -22,7 +22,12 @@
 #include <vector>
 
 #include "../core/random.h"
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/states.h"
 
 namespace ratelimit {
 namespace {

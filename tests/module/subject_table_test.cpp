@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "../core/hex.h"
+#include "ratelimit/states.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 namespace {

@@ -14,7 +14,12 @@
 #include <span>
 #include <string>
 
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "server/zones.h"
 
 namespace ratelimit {

@@ -1,8 +1,10 @@
 #include <chrono>
 
+#include "ratelimit/account.h"
 #include "ratelimit/algorithms/token_bucket.h"
-#include "ratelimit/codec/codec.h"
-#include "ratelimit/limits.h"
+#include "ratelimit/codec/effects.h"
+#include "ratelimit/decision.h"
+#include "ratelimit/units.h"
 
 int main() {
   using namespace std::chrono_literals;

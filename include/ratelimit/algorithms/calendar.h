@@ -1,8 +1,8 @@
-// The windows of the calendar: hours, days, weeks, months and years as the clocks on the wall of a time zone show them.
+// The windows of the calendar: hours, days, weeks, months and years as the wall clocks of a time zone show them.
 //
-// They partition time: each window ends where the next one begins, and that is the first instant of a civil day, or
-// one at which the local clock shows a full hour. How long they are is up to the zone: two days a year have 23 and 25
-// hours in much of the world, and Samoa once had a week of six days. Depends on zones only; UTC needs none.
+// Each window ends where the next one begins: at the first instant of a civil day, or when the local clock shows a
+// full hour. Their lengths depend on the zone: in much of the world, two days a year have 23 and 25 hours, and Samoa
+// once had a week of six days. Depends on zones and units.
 //
 //     clocks go forward        | 23 hours |     24 hours      |     24 hours      |      ---> time
 #ifndef RATELIMIT_ALGORITHMS_CALENDAR_H
@@ -37,7 +37,7 @@ enum class CalendarUnit : std::uint8_t {
   return {};
 }
 
-/// How long such a window is as a rule: some days have 23 hours, most months more than 30 days.
+/// The usual length of such a window: some days have 23 hours, and most months more than 30 days.
 [[nodiscard]] constexpr Span nominal_length(CalendarUnit unit) {
   switch (unit) {
     case CalendarUnit::hour: return std::chrono::hours{1};
@@ -49,28 +49,31 @@ enum class CalendarUnit : std::uint8_t {
   return {};
 }
 
-/// No window is longer: a leap year, and what clocks may be set back by within it, which is less than two days.
+/// No window is longer: a leap year, in which clocks are set back by less than two days in all.
 inline constexpr Span kLongestCalendarWindow = std::chrono::days{366 + 2};
 static_assert(kLongestCalendarWindow < kMaxSpan);
 
 class CalendarWindows {
  public:
-  /// `unit` is one of those above. The zone, if any, must outlive this; null is UTC.
+  /// `unit` is one of the enumerators. A null zone is UTC; others must outlive this object.
   constexpr CalendarWindows(CalendarUnit unit, const Zone* zone) : unit_(unit), zone_(zone) {}
 
-  /// When the window ends (exclusive) that contains `now`, which lies in [kEarliest, kLatest]. Always later than `now`.
+  /// The end (exclusive) of the window that contains `now`, which lies in [kEarliest, kLatest]. Always later than
+  /// `now`.
   [[nodiscard]] constexpr Instant end_after(Instant now) const {
     return unit_ == CalendarUnit::hour ? full_hour_after(now) : first_day_after(now);
   }
+
+  [[nodiscard]] constexpr Span nominal_length() const { return ratelimit::nominal_length(unit_); }
 
   friend constexpr bool operator==(const CalendarWindows&, const CalendarWindows&) = default;
 
  private:
   using LocalDays = std::chrono::local_days;
 
-  /// A clock that is set back over midnight shows the old day once more when the new one has begun already (as in
-  /// Newfoundland, at one minute past midnight, until 2011): so the next beginning may be over, and the one behind it
-  /// counts.
+  /// A clock that is set back over midnight shows the old day again after the new day has begun. (Newfoundland did so
+  /// until 2011, at one minute past midnight.) Then the next day has begun already, and the day after it is the
+  /// answer.
   [[nodiscard]] constexpr Instant first_day_after(Instant now) const {
     LocalDays day = std::chrono::floor<std::chrono::days>(local(now));
     Instant begin{};
@@ -81,9 +84,9 @@ class CalendarWindows {
     return begin;
   }
 
-  /// A clock may be moved by half an hour, or to another quarter of it, before it shows the full hour: so an offset is
-  /// good for an answer at which it still holds, else it is asked again from when it changed. That an offset changes
-  /// and is back within the hour does not happen.
+  /// The offset may change before the local clock shows the full hour, also by half an hour or a quarter. So an answer
+  /// counts only if the offset is still the same there; else the search goes on from the change. No offset changes and
+  /// changes back within an hour.
   [[nodiscard]] constexpr Instant full_hour_after(Instant now) const {
     Instant from = now + Span{1};
     while (true) {
@@ -94,7 +97,7 @@ class CalendarWindows {
     }
   }
 
-  /// The first instant in (from, until] at which the offset is no longer that of `from`; that of `until` is not.
+  /// The first instant in (from, until] at which the offset differs from that at `from`. It must differ at `until`.
   [[nodiscard]] constexpr Instant first_change(Instant from, Instant until) const {
     const Span offset = offset_at(from);
     while (until - from > Span{1}) {

@@ -1,7 +1,7 @@
-// At most `limit` units held at once: each holder has a lease, which it can end, and which ends by itself.
+// At most `limit` units held at once. Each holder has a lease: the holder can end it, and it ends by itself.
 //
-// A lease has an id. Taking the same id again renews the lease: it counts once, with its newest cost, and ends a whole
-// lease later. Depends on units, decisions and the lease set.
+// A lease has an id. Taking the same id again renews the lease: it counts once, with its newest cost, and lasts its
+// full time from then on. Depends on the lease set, limit specs, decisions and units.
 //
 //     taken |----- lease -----| ends by itself
 //        taken |-- renewed |----- lease -----|
@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
 
@@ -25,6 +26,10 @@ namespace ratelimit {
 
 class Concurrent {
  public:
+  static constexpr Algorithm kNumber = Algorithm::concurrent;
+  static constexpr std::string_view kKeyword = "CONCURRENT";
+  static constexpr LimitFields kFields{.span = true};
+
   /// The leases that may still last. Default: none, and nothing allocated.
   class State {
    public:
@@ -39,7 +44,7 @@ class Concurrent {
     /// The leases, if there ever was one.
     [[nodiscard]] const LeaseSet* leases() const { return leases_.get(); }
 
-    /// Bytes that the state holds beyond itself, and in how many pieces.
+    /// Bytes that the state holds beyond itself, and the number of allocations.
     [[nodiscard]] std::size_t heap_bytes() const { return leases_ ? sizeof(LeaseSet) + leases_->heap_bytes() : 0; }
     [[nodiscard]] std::size_t heap_pieces() const { return leases_ ? 1 + leases_->heap_pieces() : 0; }
 
@@ -48,7 +53,7 @@ class Concurrent {
     std::unique_ptr<LeaseSet> leases_;
   };
 
-  /// What a grant does to the state, together with the id of the lease.
+  /// The change that a grant makes to the state, together with the id of the lease.
   struct Change {
     Instant at;
     Units cost;
@@ -59,12 +64,21 @@ class Concurrent {
     if (!in_range(limit) || !in_range(lease)) return std::nullopt;
     return Concurrent(limit, lease);
   }
+  [[nodiscard]] static constexpr std::optional<Concurrent> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span);
+  }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
 
-  /// Decides a call: takes a lease, or renews the one with the id of the call, whose units are then left for it to take.
-  /// Pure and total; a scan of the leases that have ended since the last grant, and for the wait of a denial of those
-  /// that must end.
+  /// The time that the size is for, as HTTP clients are told: none, since units are held.
+  [[nodiscard]] static constexpr std::optional<Span> window() { return std::nullopt; }
+
+  /// How much longer than needed a state may be kept, so that not every call must move the end of its key.
+  [[nodiscard]] constexpr Span slack() const { return lease_ / 16; }
+
+  /// Decides a call: it takes a lease, or renews the lease with its id; the units of that lease then count as free.
+  /// Pure and total. Scans the leases that have ended since the last grant; for a denial, also those that it must wait
+  /// for.
   [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const View view = view_at(state, ask.id, now);
     const Units free = std::max(limit_ - view.used_by_others, kNoUnits);
@@ -72,7 +86,7 @@ class Concurrent {
     if (ask.cost == kNoUnits) return {status(has_room ? free : kNoUnits, view, now), {}};
     if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
     if (!has_room || (ask.cost > free && !ask.force)) {
-      // Force is denied for want of room alone.
+      // A forced call is denied only if there is no room.
       const Span wait =
           std::max(has_room ? Span{} : until_room(view, now), ask.force ? Span{} : until_free(view, ask.cost, now));
       return {refusal(Outcome::denied, has_room ? free : kNoUnits, wait, view, now), {}};
@@ -92,28 +106,28 @@ class Concurrent {
     apply_ahead(state, change, id);
   }
 
-  /// Forgets some leases that have ended: more than one call takes, so that none is left over for ever.
+  /// Forgets some leases that have ended. They are more than one call adds, so that none stays for ever.
   static void forget_ended(State& state, Instant now) {
     if (state.leases_) state.leases_->forget_ended(now, kForgottenAtOnce);
   }
 
-  /// Applies a change that lies ahead of now: leases that will have ended then still last.
+  /// Applies a change whose instant is ahead of now. Leases that end before that instant stay: they still last now.
   void apply_ahead(State& state, const Change& change, std::string_view id) const {
     if (!state.leases_) state.leases_ = std::make_unique<LeaseSet>();
     state.leases_->clamp_ends(change.at + lease_);
     state.leases_->put(id, {.end = change.at + lease_, .units = change.cost});
   }
 
-  /// Whether a change that comes from elsewhere can be applied.
+  /// Whether a change from another server can be applied: whether there is room for it.
   [[nodiscard]] static bool accepts(const State& state, const Change& change, std::string_view id) {
     const View view = view_at(state, id, change.at);
     return view.has_slot && view.used_by_others + change.cost <= kMaxUnits;
   }
 
-  /// Units are held, not used up: what ends a lease is its holder, or time.
+  /// Does nothing: only the holder, or time, ends a lease.
   static void give_back(State&, Units, Units, Instant) {}
 
-  /// Whether there is a lease with that id which has not ended.
+  /// Whether there is a lease with that id that has not ended.
   [[nodiscard]] static bool has_lease(const State& state, std::string_view id, Instant now) {
     if (!state.leases_) return false;
     const std::optional<LeaseSet::Holder> lease = state.leases_->find(id);
@@ -125,8 +139,8 @@ class Concurrent {
     return has_lease(state, id, now) && state.leases_->erase(id);
   }
 
-  /// Whether a lease ends later than one that is taken at `now`: it is of a clock that was ahead, or of a limit with
-  /// longer leases. It counts as one of now, and does so for good once it is clamped.
+  /// Whether a lease ends later than one that is taken at `now`. It is then from a clock that was ahead, or from a
+  /// limit with longer leases, and counts as one of now. Clamping makes that its value.
   [[nodiscard]] bool is_ahead(const State& state, Instant now) const {
     return state.leases_ && state.leases_->any_ends_after(now + lease_);
   }
@@ -134,36 +148,62 @@ class Concurrent {
     if (state.leases_) state.leases_->clamp_ends(now + lease_);
   }
 
-  /// Units that are held at `now`. More than the limit is debt.
+  /// Units that are held at `now`. Units beyond the limit are debt.
   [[nodiscard]] static Units used(const State& state, Instant now) {
     return state.leases_ ? state.leases_->units_after(now) : kNoUnits;
   }
 
-  /// The state in which a holder without a name has just taken `used` units (at most `limit`).
+  /// The state in which a holder with an empty id has just taken `used` units (at most `limit`).
   [[nodiscard]] State with_used(Units used, Instant now) const {
     State state;
     if (used != kNoUnits) apply(state, {now, used}, {});
     return state;
   }
 
-  /// Leases are kept whatever the limit becomes. Those that last longer than new ones are ahead.
+  /// Whether a state of `other` means the same under this limit. It always does; leases that last longer than new ones
+  /// are ahead.
   [[nodiscard]] static constexpr bool keeps_state_of(const Concurrent&) { return true; }
 
-  /// From when on `state` behaves as if never used.
+  /// The instant from which on `state` behaves as if never used.
   [[nodiscard]] static Instant idle_at(const State& state) {
     return state.leases_ ? state.leases_->last_end() : Instant{};
+  }
+
+  /// The bytes of a state and of a change; docs/format.md has the form. `Out` and `In` are the Writer and the Reader of
+  /// codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    if (!state.leases_) return out.u32(0);
+    state.leases_->write(out, [](const LeaseSet::Holder&) {});
+  }
+  template <class In>
+  static void read(In& in, State& state) {
+    LeaseSet leases = LeaseSet::read(in, [] { return std::uint64_t{0}; });
+    if (in.ok() && !leases.empty()) state = State(std::move(leases));
+  }
+  template <class Out>
+  static void write(Out& out, const Change& change) {
+    out.instant(change.at);
+    out.units(change.cost);
+  }
+  template <class In>
+  static void read(In& in, Change& change) {
+    Change read;
+    read.at = in.instant();
+    read.cost = in.units();
+    if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
   }
 
  private:
   static constexpr std::size_t kForgottenAtOnce = 64;
 
-  /// What counts at one instant.
+  /// The leases that count at one instant, for a call with some id.
   struct View {
     const LeaseSet* leases = nullptr;
     Units used_by_others;
     Units own;  ///< units of the lease that the call would renew
     Instant own_end{};
-    bool has_slot = true;  ///< whether one more lease may be kept, or none is needed
+    bool has_slot = true;  ///< whether the call renews a lease, or one more can be kept
   };
 
   constexpr Concurrent(Units limit, Span lease) : limit_(limit), lease_(lease) {}
@@ -183,7 +223,7 @@ class Concurrent {
     return view;
   }
 
-  /// Until a cost fits; at the latest, until the lease that is taken now ends.
+  /// Time until the cost fits; at most a whole lease.
   [[nodiscard]] Span until_free(const View& view, Units cost, Instant now) const {
     const Units missing = view.used_by_others + cost - limit_;
     if (missing <= kNoUnits) return Span{};
@@ -191,14 +231,14 @@ class Concurrent {
     return std::min(end_reaching(view, missing, now), now + lease_) - now;
   }
 
-  /// When the leases of others have ended up to so many units.
+  /// The instant when leases of others with `missing` units in all have ended.
   [[nodiscard]] static Instant end_reaching(const View& view, Units missing, Instant now) {
     const Instant end = view.leases->end_reaching(missing, now);
     if (view.own == kNoUnits || view.own_end > end) return end;
     return view.leases->end_reaching(missing + view.own, now);
   }
 
-  /// Until one more lease, and one unit, can be kept.
+  /// Time until there is room for one more lease, and one more unit.
   [[nodiscard]] Span until_room(const View& view, Instant now) const {
     const Units too_many = view.used_by_others - kMaxUnits + Units(1);
     const Instant slot = view.has_slot ? now : view.leases->end_leaving(kMaxHolders - 1, now);

@@ -1,7 +1,7 @@
-// At most `limit` units per window, whatever the windows are: what FIXED and QUOTA have in common.
+// At most `limit` units per window, whatever the windows are: the common base of FIXED and QUOTA.
 //
-// A calendar says where the window ends that is open at an instant, and the rest is a counter: the state is the end of
-// the window that was open last, and what was used in it. Depends on units and decisions only.
+// A calendar says when the window ends that is open at an instant. The rest is a counter: the state is the end of the
+// last window with a charge, and the units used in it. Depends on decisions and units only.
 //
 //     | window | window |  (idle)  | window |      ---> time
 #ifndef RATELIMIT_ALGORITHMS_COUNTED_WINDOW_H
@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "ratelimit/decision.h"
@@ -17,12 +18,12 @@
 
 namespace ratelimit {
 
-/// `Calendar` has `Instant end_after(Instant now)`, the end of a window that is entered at `now` (it lies behind it by no
-/// more than kMaxSpan), and can be compared.
+/// `Calendar` has `Instant end_after(Instant now)`, the end of a window that is entered at `now` (later than `now`, by
+/// kMaxSpan at most), and `Span nominal_length()`. It can be compared.
 template <class Calendar>
 class CountedWindow {
  public:
-  /// The window that was open last ends at `end` (exclusive). Default: as if never used.
+  /// The last window with a charge ends at `end` (exclusive). Default: as if never used.
   struct State {
     Instant end{};
     std::uint32_t used = 0;
@@ -33,7 +34,13 @@ class CountedWindow {
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
 
-  /// Decides a call. Pure and total; O(1), and as fast as the calendar is.
+  /// The time that the size is for, as HTTP clients are told: the usual length of a window.
+  [[nodiscard]] constexpr std::optional<Span> window() const { return calendar_.nominal_length(); }
+
+  /// How much longer than needed a state may be kept: no longer, since calls do not move the end of a window.
+  [[nodiscard]] static constexpr Span slack() { return {}; }
+
+  /// Decides a call. Pure and total; O(1), beside what the calendar takes.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const State current = normalised(state, now);
     if (ask.cost > left(current) && !ask.force) {
@@ -59,10 +66,10 @@ class CountedWindow {
 
   static constexpr void apply(State& state, const Change& change, std::string_view = {}) { state = change; }
 
-  /// Whether a change that comes from elsewhere can be applied. It replaces the state, whatever that is.
+  /// Whether a change from another server can be applied. It always can: it replaces the state, whatever that is.
   [[nodiscard]] static constexpr bool accepts(const State&, const Change&, std::string_view = {}) { return true; }
 
-  /// Gives back up to `units` of those used in the window that is open, but not of the `newer` units that were charged
+  /// Gives back up to `units` of the units used in the open window, but none of the `newer` ones that were charged
   /// last.
   constexpr void give_back(State& state, Units units, Units newer, Instant now) const {
     const State current = normalised(state, now);
@@ -72,8 +79,8 @@ class CountedWindow {
     if (state.used == 0) state = {};
   }
 
-  /// Whether `state` ends later than a window that opens at `now`: it is of a clock that was ahead. It counts as one
-  /// of now, and does so for good once it is clamped.
+  /// Whether the window of `state` ends later than one that opens at `now`. It is then from a clock that was ahead, and
+  /// counts as a window that opens now. Clamping makes that its value.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const {
     return state.end > calendar_.end_after(now);
   }
@@ -81,7 +88,7 @@ class CountedWindow {
     if (is_ahead(state, now)) state = normalised(state, now);
   }
 
-  /// Units used in the window that is open at `now`. More than the limit is debt, which ends with the window.
+  /// Units used in the window that is open at `now`. Units beyond the limit are debt, which ends with the window.
   [[nodiscard]] constexpr Units used(const State& state, Instant now) const {
     return Units(normalised(state, now).used);
   }
@@ -92,23 +99,38 @@ class CountedWindow {
     return {calendar_.end_after(now), static_cast<std::uint32_t>(used.count())};
   }
 
-  /// Whether a state of `other` means the same under this limit: the windows are the same.
+  /// Whether a state of `other` means the same under this limit: both have the same windows.
   [[nodiscard]] constexpr bool keeps_state_of(const CountedWindow& other) const { return calendar_ == other.calendar_; }
 
-  /// From when on `state` behaves as if never used.
+  /// The instant from which on `state` behaves as if never used.
   [[nodiscard]] static constexpr Instant idle_at(const State& state) { return state.end; }
 
-  /// Whether a decoded state could be one of this limit's. Any such state is safe to decide on.
+  /// Whether a decoded state could belong to this limit. Any such state is safe to decide on.
   [[nodiscard]] static constexpr bool is_valid(const State& state) {
     return kEarliest <= state.end && state.end <= kLatest + kMaxSpan;
+  }
+
+  /// The bytes of a state, or of a change, which is one; docs/format.md has the form. `Out` and `In` are the Writer
+  /// and the Reader of codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    out.instant(state.end);
+    out.u32(state.used);
+  }
+  template <class In>
+  static void read(In& in, State& state) {
+    State read;
+    read.end = in.instant();
+    read.used = in.u32();
+    if (in.require(is_valid(read))) state = read;
   }
 
  protected:
   constexpr CountedWindow(Units limit, const Calendar& calendar) : limit_(limit), calendar_(calendar) {}
 
  private:
-  /// The window that is open at `now`. A window that has ended is as good as none; one that would end too late (the
-  /// clock was ahead) ends as one would that is entered now.
+  /// The window that is open at `now`. A window that has ended counts as none. A window that would end too late (the
+  /// clock was ahead) ends like one that is entered now.
   [[nodiscard]] constexpr State normalised(const State& state, Instant now) const {
     const Instant fresh = calendar_.end_after(now);
     if (state.end <= now) return {fresh, 0};

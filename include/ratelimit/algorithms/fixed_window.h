@@ -1,7 +1,7 @@
 // At most `limit` units per window of fixed length.
 //
-// A window begins with the first call that finds none open; ALIGNED windows begin at multiples of their length since
-// 1970-01-01 UTC, for everyone at once. Depends on the counted window.
+// A window begins with the first call when no window is open. ALIGNED windows begin at multiples of their length since
+// 1970-01-01 UTC, for all subjects at once. Depends on the counted window and limit specs.
 //
 //     first call              end                next call           end
 //         |----- window -------|      (idle)         |----- window ---|      ---> time
@@ -10,13 +10,15 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "ratelimit/algorithms/counted_window.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
-/// Windows that are all of one length.
+/// Windows of one length.
 struct EqualWindows {
   enum class Start : std::uint8_t {
     first_call,
@@ -30,6 +32,8 @@ struct EqualWindows {
     return start == Start::aligned ? now - now.time_since_epoch() % length + length : now + length;
   }
 
+  [[nodiscard]] constexpr Span nominal_length() const { return length; }
+
   friend constexpr bool operator==(const EqualWindows&, const EqualWindows&) = default;
 };
 
@@ -37,10 +41,17 @@ class FixedWindow : public CountedWindow<EqualWindows> {
  public:
   using Start = EqualWindows::Start;
 
+  static constexpr Algorithm kNumber = Algorithm::fixed_window;
+  static constexpr std::string_view kKeyword = "FIXED";
+  static constexpr LimitFields kFields{.span = true, .aligned = true};
+
   /// None if a number is out of its range.
   [[nodiscard]] static constexpr std::optional<FixedWindow> make(Units limit, Span window, Start start) {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
     return FixedWindow(limit, {window, start});
+  }
+  [[nodiscard]] static constexpr std::optional<FixedWindow> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span, spec.aligned ? Start::aligned : Start::first_call);
   }
 
  private:

@@ -1,7 +1,8 @@
 // A queue that holds `capacity` units, which leave it evenly: `leak` units per `period`.
 //
-// The token bucket seen from the other side: who is admitted is the same, but where a token bucket lets a burst through
-// at once, a queue tells each call how long to wait for its turn. The state is the same instant: when the queue is empty.
+// It is the token bucket seen from the other side. It admits the same calls. But a token bucket lets a burst through
+// at once, and a queue tells each call how long to wait for its turn. The state is the same instant: when the queue is
+// empty.
 //
 //     now                   empty_at         now + capacity * interval
 //      |---- in the queue ----|---- room left ----|          ---> time
@@ -13,20 +14,29 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/token_bucket.h"
 
 namespace ratelimit {
 
 class LeakyBucket : public TokenBucket {
  public:
-  /// None if a number is out of its range, or if a full queue takes longer than kMaxSpan to empty.
+  static constexpr Algorithm kNumber = Algorithm::leaky_bucket;
+  static constexpr std::string_view kKeyword = "LEAKYBUCKET";
+
+  /// None if a number is out of its range, or if a full queue needs longer than kMaxSpan to empty.
   [[nodiscard]] static constexpr std::optional<LeakyBucket> make(Units capacity, Units leak, Span period) {
     const std::optional<TokenBucket> bucket = TokenBucket::make(capacity, leak, period);
     return bucket ? std::optional(LeakyBucket(*bucket)) : std::nullopt;
   }
 
-  /// Decides a call. A granted one waits until those before it have left: `Decision::wait`.
+  [[nodiscard]] static constexpr std::optional<LeakyBucket> make(const LimitSpec& spec) {
+    return make(spec.size, spec.refill, spec.span);
+  }
+
+  /// Decides a call. A granted call waits (`Decision::wait`) until the calls before it have left the queue.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     Step<Change> step = TokenBucket::decide(state, ask, now);
     if (step.decision.outcome == Outcome::granted && ask.cost > kNoUnits) {

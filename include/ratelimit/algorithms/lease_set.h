@@ -1,17 +1,17 @@
-// Named holders that end by themselves: the leases of a limit, the holds of a subject.
+// Holders with an id that end by themselves: the leases of a limit, and the holds of a subject.
 //
-// An index finds a holder by its id, and a line of slots has them in the order in which they end:
+// An index finds a holder by its id, and a line of slots keeps the holders in the order in which they end:
 //
 //     slots_   [dead] [dead] [end, units, mark | end, units, mark | ...]     in the order of (end, id)
 //                            ^ front_          |                  |
 //     index_                       id -> end         id -> end               in the order of ids
 //
-// The line is contiguous, so that to add up what has ended is a scan of memory and to find a place in it a binary
-// search. Holders mostly end in the order in which they came: they are appended at the back, and leave at the front.
-// The index is a tree: its ids come from strangers, who could fill one bucket of a hash table, and it never stops to
-// grow as a whole.
+// The line is contiguous memory. So a scan adds up units quickly, and a binary search finds a place. Holders mostly
+// end in the order in which they came: they are appended at the back, and leave at the front. The index is a tree. A
+// hash table would not do: the ids come from clients, who could fill one of its buckets, and it stops to grow as a
+// whole.
 //
-// Costs are of n holders, of which there are at most kMaxHolders. Depends on units only.
+// In the costs below, n is the number of holders, at most kMaxHolders. Depends on units only.
 #ifndef RATELIMIT_ALGORITHMS_LEASE_SET_H
 #define RATELIMIT_ALGORITHMS_LEASE_SET_H
 
@@ -35,8 +35,8 @@ class LeaseSet {
  public:
   struct Holder {
     Instant end{};
-    Units units;             ///< those of all holders together must fit, too
-    std::uint64_t mark = 0;  ///< whatever the owner notes
+    Units units;             ///< the sum over all holders must fit into Units
+    std::uint64_t mark = 0;  ///< a number of the owner
 
     friend constexpr bool operator==(const Holder&, const Holder&) = default;
   };
@@ -60,7 +60,7 @@ class LeaseSet {
   }
   ~LeaseSet() = default;
 
-  /// Number of holders, also of those that have ended and are not forgotten yet.
+  /// Number of holders, including those that have ended and are not forgotten yet.
   [[nodiscard]] std::size_t size() const { return index_.size(); }
   [[nodiscard]] bool empty() const { return index_.empty(); }
 
@@ -70,8 +70,8 @@ class LeaseSet {
     return name == index_.end() ? std::nullopt : std::optional(holder_of(*slot_of(name)));
   }
 
-  /// Adds a holder, or replaces the one with that id. O(log n) if it ends last; else the slots after it, or before it
-  /// if those are fewer, move.
+  /// Adds a holder, or replaces the one with that id. O(log n) if it ends last. Else the slots behind it move, or those
+  /// before it if they are fewer.
   void put(std::string_view id, const Holder& holder) {
     auto name = index_.lower_bound(id);
     if (name != index_.end() && name->first == id) {
@@ -84,8 +84,8 @@ class LeaseSet {
     insert_slot({holder.end, holder.units, holder.mark, name});
   }
 
-  /// Forgets the holder with that id, and is false if there is none. O(log n) near both ends of the line; else slots
-  /// move as above.
+  /// Forgets the holder with that id. False if there is none. O(log n) near both ends of the line; else slots move as
+  /// above.
   bool erase(std::string_view id) {
     const auto name = index_.find(id);
     if (name == index_.end()) return false;
@@ -97,7 +97,7 @@ class LeaseSet {
   /// Units of all holders.
   [[nodiscard]] Units units() const { return units_; }
 
-  /// Units of the holders that end after `instant`. A scan of them, or of the others if those are fewer.
+  /// Units of the holders that end after `instant`. Scans these holders, or the others if they are fewer.
   [[nodiscard]] Units units_after(Instant instant) const {
     const auto place = first_after(instant);
     if (slots_.end() - place < place - front()) return sum(place, slots_.end());
@@ -109,8 +109,8 @@ class LeaseSet {
     return static_cast<std::size_t>(slots_.end() - first_after(instant));
   }
 
-  /// Of the holders that end after `after`, the first-ending first: the end of the one with which their units reach
-  /// `units`, which must be there. A scan up to it.
+  /// The instant by which holders with `units` units in all have ended, of those that end after `after`. They must
+  /// have so many. Scans the holders up to that instant.
   [[nodiscard]] Instant end_reaching(Units units, Instant after) const {
     Units reached;
     for (auto slot = first_after(after); slot != slots_.end(); ++slot) {
@@ -121,7 +121,8 @@ class LeaseSet {
     return last_end();
   }
 
-  /// When no more than `count` of the holders that end after `after` are left; `after` itself if there are no more. O(log n).
+  /// The instant when only `count` of the holders are left that end after `after`; `after` itself if they are no more
+  /// now. O(log n).
   [[nodiscard]] Instant end_leaving(std::size_t count, Instant after) const {
     const auto place = first_after(after);
     const auto live = static_cast<std::size_t>(slots_.end() - place);
@@ -132,8 +133,8 @@ class LeaseSet {
   [[nodiscard]] Instant last_end() const { return empty() ? Instant{} : slots_.back().end; }
   [[nodiscard]] bool any_ends_after(Instant instant) const { return !empty() && last_end() > instant; }
 
-  /// The holder that ends first, of those that end together the one with the least id; there must be one. The id
-  /// lasts as long as the holder.
+  /// The holder that ends first; the one with the least id, if several do. There must be one. The id is borrowed from
+  /// the holder.
   [[nodiscard]] std::string_view first_id() const {
     assert(!empty());
     return front()->name->first;
@@ -143,7 +144,7 @@ class LeaseSet {
     return holder_of(*front());
   }
 
-  /// Forgets holders that have ended at `now`, the first-ending first, at most so many.
+  /// Forgets at most `at_most` holders that have ended at `now`, in the order of their ends.
   void forget_ended(Instant now, std::size_t at_most) {
     const std::size_t ended = size() - count_after(now);
     for (std::size_t left = std::min(ended, at_most); left > 0; --left) {
@@ -154,8 +155,8 @@ class LeaseSet {
     release_dead_slots();
   }
 
-  /// Lets the holders that end later than `latest` end then. O(1) if there are none, as there are only after the clock
-  /// went back or a lease became shorter: then O(log n) for each of them, some milliseconds for the most holders.
+  /// Moves the ends of holders that end later than `latest` to `latest`. O(1) if there are none. There are some only
+  /// after the clock was set back or leases became shorter: then O(log n) for each, some milliseconds for kMaxHolders.
   void clamp_ends(Instant latest) {
     if (!any_ends_after(latest)) return;
     const auto place = std::lower_bound(front(), slots_.end(), latest,
@@ -167,9 +168,9 @@ class LeaseSet {
     marks_in_order_ = false;
   }
 
-  /// Calls `change(mark)` for the mark of each holder, which says whether marks that were as high before may change, too.
-  /// It must not change their order, in which they may wrap around. A scan; if holders end in the order of their marks,
-  /// only of the lowest.
+  /// Calls `change(mark)` for the mark of each holder. It may change the mark, but not the order of the marks, which
+  /// may wrap around. It returns false if no higher mark needs a change. Then the scan stops, if the holders end in
+  /// the order of their marks.
   template <class Change>
   void change_low_marks(Change change) {
     for (auto slot = front(); slot != slots_.end(); ++slot) {
@@ -177,15 +178,48 @@ class LeaseSet {
     }
   }
 
-  /// Calls `visit(id, holder)` for each holder in the order of (end, id). What was put and forgotten before shows
-  /// nowhere: equal holders are visited in equal order.
+  /// Calls `visit(id, holder)` for each holder in the order of (end, id). The order does not depend on how the set came
+  /// about.
   template <class Visit>
   void for_each(Visit visit) const {
     for (auto slot = front(); slot != slots_.end(); ++slot)
       visit(std::string_view(slot->name->first), holder_of(*slot));
   }
 
-  /// Bytes that the lease set holds beyond itself, and in how many pieces at most: a node and an id for each holder. O(1).
+  /// Writes the holders in the order of (end, id). `write_mark(holder)` writes what is to be kept of the mark; `Out`
+  /// and `In` are the Writer and the Reader of codec/bytes.h.
+  template <class Out, class WriteMark>
+  void write(Out& out, WriteMark write_mark) const {
+    out.u32(static_cast<std::uint32_t>(size()));
+    for_each([&](std::string_view id, const Holder& holder) {
+      out.instant(holder.end);
+      out.units(holder.units);
+      write_mark(holder);
+      out.text(id);
+    });
+  }
+  /// Reads what `write` wrote; `read_mark()` reads the mark. Empty if the bytes are anything else: then `in` is not ok.
+  template <class In, class ReadMark>
+  [[nodiscard]] static LeaseSet read(In& in, ReadMark read_mark) {
+    LeaseSet holders;
+    const std::uint32_t count = in.u32();
+    in.require(count <= kMostWritten);
+    std::pair<Instant, std::string_view> before{Instant::min(), {}};
+    for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
+      Holder holder{.end = in.instant(), .units = in.units(), .mark = 0};
+      holder.mark = read_mark();
+      const std::string_view id = in.text();
+      in.require(kEarliest <= holder.end && holder.end <= kLatest + kMaxSpan && id.size() <= kMaxIdBytes);
+      in.require(before < std::pair(holder.end, id) && !holders.find(id));
+      if (!in.require(in_range(holder.units))) break;
+      holders.put(id, holder);
+      before = {holder.end, id};
+    }
+    return holders;
+  }
+
+  /// Bytes that the lease set holds beyond itself, and the largest number of allocations: a node and an id for each
+  /// holder, and the line. O(1).
   [[nodiscard]] std::size_t heap_bytes() const {
     return slots_.capacity() * sizeof(Slot) + size() * kNodeBytes + id_bytes_;
   }
@@ -194,7 +228,7 @@ class LeaseSet {
  private:
   using Index = std::map<std::string, Instant, std::less<>>;
 
-  /// A holder in the line. The index repeats its end, by which it is found here.
+  /// A holder in the line. The index has its end, too: the end leads from the id to the slot.
   struct Slot {
     Instant end{};
     Units units;
@@ -203,15 +237,18 @@ class LeaseSet {
   };
   using Slots = std::vector<Slot>;
 
-  // Allocators hand memory out in steps.
+  // Holders that have ended may not be forgotten yet.
+  static constexpr std::uint32_t kMostWritten = 2 * kMaxHolders;
+
+  // Allocators round sizes up to steps of 16 bytes.
   [[nodiscard]] static constexpr std::size_t in_steps(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
   // A tree's node begins with a colour and three pointers.
   static constexpr std::size_t kNodeBytes = (4 * sizeof(void*) + sizeof(Index::value_type) + 15) / 16 * 16;
-  // So few are kept for the next ones.
+  // Memory for so few slots is not given back.
   static constexpr std::size_t kSlotsKept = 16;
 
   [[nodiscard]] static std::size_t heap_bytes_of(const std::string& id) {
-    // A short one lies within its string.
+    // A short id needs no memory beside the string object.
     return id.capacity() > std::string().capacity() ? in_steps(id.capacity() + 1) : 0;
   }
 
@@ -273,7 +310,7 @@ class LeaseSet {
     release_dead_slots();
   }
 
-  /// A dead slot refers to nobody.
+  /// A dead slot refers to no name.
   void drop_front_slot() {
     *front() = {};
     ++front_;
@@ -285,7 +322,7 @@ class LeaseSet {
   }
 
   void release_dead_slots() {
-    // Moving the rest forward costs no more than they did, once half of them are dead.
+    // Once half of the slots are dead, moving the others forward costs no more than killing them did.
     if (front_ * 2 >= slots_.size()) {
       slots_.erase(slots_.begin(), front());
       front_ = 0;
@@ -307,7 +344,7 @@ class LeaseSet {
   std::size_t front_ = 0;  ///< slots at the beginning that are dead
   Units units_;
   std::size_t id_bytes_ = 0;    ///< of the ids, beyond the nodes
-  bool marks_in_order_ = true;  ///< that of the line; or it is not known
+  bool marks_in_order_ = true;  ///< the marks are known to ascend along the line
 };
 
 }  // namespace ratelimit

@@ -1,26 +1,35 @@
 // At most `limit` units per hour, day, week, month or year of the calendar, in a time zone.
 //
-// Depends on the counted window and the calendar.
+// Depends on the counted window, the calendar and limit specs.
 //
 //     | 31 days | 28 days | 31 days, one of 23 hours | 30 days |      ---> time
 #ifndef RATELIMIT_ALGORITHMS_QUOTA_H
 #define RATELIMIT_ALGORITHMS_QUOTA_H
 
 #include <optional>
+#include <string_view>
 
 #include "ratelimit/algorithms/calendar.h"
 #include "ratelimit/algorithms/counted_window.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/algorithms/zone.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
 class Quota : public CountedWindow<CalendarWindows> {
  public:
-  /// None if the limit is out of its range or there is no such unit. The zone, if any, must outlive the limit; null is
-  /// UTC.
+  static constexpr Algorithm kNumber = Algorithm::quota;
+  static constexpr std::string_view kKeyword = "QUOTA";
+  static constexpr LimitFields kFields{.calendar = true};
+
+  /// None if the limit is out of its range or there is no such unit. A null zone is UTC; others must outlive the limit.
   [[nodiscard]] static std::optional<Quota> make(Units limit, CalendarUnit unit, const Zone* zone) {
     if (!in_range(limit) || keyword(unit).empty()) return std::nullopt;
     return Quota(limit, CalendarWindows(unit, zone));
+  }
+  [[nodiscard]] static std::optional<Quota> make(const LimitSpec& spec) {
+    return make(spec.size, spec.unit, spec.rules);
   }
 
  private:

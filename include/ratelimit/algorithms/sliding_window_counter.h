@@ -1,8 +1,8 @@
 // About `limit` units in any window of the given length, in constant space: two weighted counters.
 //
-// Time is divided into windows at multiples of their length since 1970-01-01 UTC. What was used in the window before
-// counts by the part of it that the sliding window still covers, as if it had been used evenly; rounded up. Depends on
-// units and decisions only.
+// Time is divided into windows at multiples of their length since 1970-01-01 UTC. The units of the previous window
+// count in proportion to the part of it that the sliding window still covers, as if they had been used evenly; rounded
+// up. Depends on limit specs, decisions and units.
 //
 //     |---- previous ----|---- current ----|
 //             |------ sliding window ---|             ---> time
@@ -16,6 +16,7 @@
 #include <optional>
 #include <string_view>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
 
@@ -23,8 +24,12 @@ namespace ratelimit {
 
 class SlidingWindowCounter {
  public:
-  /// What was used in the window that begins at `start`, the last one with a charge, and in the one before it. Default:
-  /// as if never used.
+  static constexpr Algorithm kNumber = Algorithm::sliding_window_counter;
+  static constexpr std::string_view kKeyword = "SLIDING";
+  static constexpr LimitFields kFields{.span = true};
+
+  /// Units used in the last window with a charge, which begins at `start`, and in the one before it. Default: as if
+  /// never used.
   struct State {
     Instant start{};
     std::uint32_t previous = 0;
@@ -39,10 +44,19 @@ class SlidingWindowCounter {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
     return SlidingWindowCounter(limit, window);
   }
+  [[nodiscard]] static constexpr std::optional<SlidingWindowCounter> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span);
+  }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
 
-  /// Decides a call. Pure and total; O(1), two divisions, and one more for the wait of a denial.
+  /// The time that the size is for, as HTTP clients are told.
+  [[nodiscard]] constexpr std::optional<Span> window() const { return window_; }
+
+  /// How much longer than needed a state may be kept: no longer, since calls do not move the end of a window.
+  [[nodiscard]] static constexpr Span slack() { return {}; }
+
+  /// Decides a call. Pure and total; O(1): two divisions, and one more for the wait of a denial.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const State seen = seen_at(state, now);
     const Units used = used_of(seen, now);
@@ -69,10 +83,10 @@ class SlidingWindowCounter {
 
   static constexpr void apply(State& state, const Change& change, std::string_view = {}) { state = change; }
 
-  /// Whether a change that comes from elsewhere can be applied. It replaces the state, whatever that is.
+  /// Whether a change from another server can be applied. It always can: it replaces the state, whatever that is.
   [[nodiscard]] static constexpr bool accepts(const State&, const Change&, std::string_view = {}) { return true; }
 
-  /// Gives back up to `units` of those that were used in the two windows, the newest first, but not of the `newer` units
+  /// Gives back up to `units` of the units used in the two windows, the newest first, but none of the `newer` ones
   /// that were charged last.
   constexpr void give_back(State& state, Units units, Units newer, Instant now) const {
     State seen = seen_at(state, now);
@@ -89,14 +103,14 @@ class SlidingWindowCounter {
     state = seen.previous == 0 && seen.current == 0 ? State{} : seen;
   }
 
-  /// Whether `state` is of a window that has not begun at `now`: of a clock that was ahead. It counts in the one that
-  /// has, up to the limit, and does so for good once it is clamped.
+  /// Whether the window of `state` has not begun at `now`. It is then from a clock that was ahead, and its units count
+  /// in the window that is open, up to the limit. Clamping makes that its value.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const { return state.start > start_of(now); }
   constexpr void clamp(State& state, Instant now) const {
     if (is_ahead(state, now)) state = seen_at(state, now);
   }
 
-  /// Units that count at `now`, rounded up. More than the limit is debt.
+  /// Units that count at `now`, rounded up. Units beyond the limit are debt.
   [[nodiscard]] constexpr Units used(const State& state, Instant now) const {
     return used_of(seen_at(state, now), now);
   }
@@ -107,21 +121,38 @@ class SlidingWindowCounter {
     return {start_of(now), 0, static_cast<std::uint32_t>(used.count())};
   }
 
-  /// Whether a state of `other` means the same under this limit: the windows are the same.
+  /// Whether a state of `other` means the same under this limit: both have the same windows.
   [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindowCounter& other) const {
     return window_ == other.window_;
   }
 
-  /// From when on `state` behaves as if never used.
+  /// The instant from which on `state` behaves as if never used.
   [[nodiscard]] constexpr Instant idle_at(const State& state) const {
     if (state.current > 0) return state.start + 2 * window_;
     return state.previous > 0 ? state.start + window_ : Instant{};
   }
 
-  /// Whether a decoded state could be one of this limit's. Any such state is safe to decide on.
+  /// Whether a decoded state could belong to this limit. Any such state is safe to decide on.
   [[nodiscard]] constexpr bool is_valid(const State& state) const {
     const bool is_idle = state.previous == 0 && state.current == 0;
     return in_range(state.start) && state.start == start_of(state.start) && (!is_idle || state == State{});
+  }
+
+  /// The bytes of a state, or of a change, which is one; docs/format.md has the form. `Out` and `In` are the Writer
+  /// and the Reader of codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    out.instant(state.start);
+    out.u32(state.previous);
+    out.u32(state.current);
+  }
+  template <class In>
+  void read(In& in, State& state) const {
+    State read;
+    read.start = in.instant();
+    read.previous = in.u32();
+    read.current = in.u32();
+    if (in.require(is_valid(read))) state = read;
   }
 
  private:
@@ -131,7 +162,7 @@ class SlidingWindowCounter {
 
   [[nodiscard]] constexpr Instant start_of(Instant now) const { return now - now.time_since_epoch() % window_; }
 
-  /// The counters as of the window that is open at `now`.
+  /// The counters, seen from the window that is open at `now`.
   [[nodiscard]] constexpr State seen_at(const State& state, Instant now) const {
     const Instant start = start_of(now);
     if (state.start == start) return state;
@@ -167,7 +198,7 @@ class SlidingWindowCounter {
     const auto divisor = static_cast<std::uint64_t>(whole);
     const Wide raised = parts + divisor - 1;
     const auto low = static_cast<std::uint64_t>(raised);
-    // A division of 64 bits is several times cheaper than one of 128, and nearly always enough.
+    // Nearly always 64 bits are enough, and their division is several times cheaper than one of 128 bits.
     if (raised == low) return Units(static_cast<std::int64_t>(low / divisor));
     return Units(static_cast<std::int64_t>(raised / divisor));
   }

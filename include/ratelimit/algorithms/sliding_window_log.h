@@ -1,9 +1,10 @@
 // At most `limit` units in any window of the given length: the exact log of what was granted.
 //
 // A grant at t counts in [t, t + window). Its time is rounded up to a grid of 1, 2 or 5 times a power of ten
-// nanoseconds, the coarsest that is no coarser than window / 2^26: an entry may count that much too long, never too
-// short. (For windows of less than a day and a half whole milliseconds are on the grid, and thus exact.) One entry a
-// grant, whatever it costs. Depends on units, decisions and the event log.
+// nanoseconds: the coarsest grid that is no coarser than window / 2^26. So an entry may count that much too long,
+// never too short. (For windows of less than a day and a half, whole milliseconds are on the grid, and so they are
+// exact.) A grant takes one entry, whatever it costs. docs/adr/0001 has the reasons. Depends on the event log, limit
+// specs, decisions and units.
 //
 //     now - window                                    now
 //      (  |   ||      |  |         |     |  |          ]      ---> time
@@ -20,13 +21,20 @@
 #include <utility>
 
 #include "ratelimit/algorithms/event_log.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
 class SlidingWindowLog {
+  using Tick = EventLog::Tick;
+
  public:
+  static constexpr Algorithm kNumber = Algorithm::sliding_window_log;
+  static constexpr std::string_view kKeyword = "SLIDING";
+  static constexpr LimitFields kFields{.span = true};
+
   /// The grants that may still count. Default: none, and nothing allocated.
   class State {
    public:
@@ -41,11 +49,11 @@ class SlidingWindowLog {
     /// The log, if anything was ever granted.
     [[nodiscard]] const EventLog* log() const { return log_.get(); }
 
-    /// Bytes that the state holds beyond itself, and in how many pieces.
+    /// Bytes that the state holds beyond itself, and the number of allocations.
     [[nodiscard]] std::size_t heap_bytes() const { return log_ ? sizeof(EventLog) + log_->heap_bytes() : 0; }
     [[nodiscard]] std::size_t heap_pieces() const { return log_ ? 1 + log_->heap_pieces() : 0; }
 
-    /// Offers piece `i` of the state's memory to `move` (see EventLog::relocate_piece). False if there is no such piece.
+    /// Lets `move` relocate allocation `i` (see PackedEvents::relocate_piece). False if there is no such allocation.
     template <class Move>
     bool relocate_piece(std::size_t i, Move move) {
       if (!log_) return false;
@@ -73,11 +81,20 @@ class SlidingWindowLog {
     if (!in_range(limit) || !in_range(window)) return std::nullopt;
     return SlidingWindowLog(limit, window);
   }
+  [[nodiscard]] static constexpr std::optional<SlidingWindowLog> make(const LimitSpec& spec) {
+    return make(spec.size, spec.span);
+  }
 
   [[nodiscard]] constexpr Units size() const { return limit_; }
 
-  /// Decides a call. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of kMaxLogEntries, or
-  /// of kMaxUnits, denies until its first entry leaves.
+  /// The time that the size is for, as HTTP clients are told.
+  [[nodiscard]] constexpr std::optional<Span> window() const { return window_; }
+
+  /// How much longer than needed a state may be kept, so that not every call must move the end of its key.
+  [[nodiscard]] constexpr Span slack() const { return window_ / 16; }
+
+  /// Decides a call. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of kMaxLogEntries
+  /// entries, or of kMaxUnits units, denies every call until its first entry leaves.
   [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const View view = view_at(state, now);
     const bool has_room = has_room_for_one(view, now);
@@ -85,7 +102,7 @@ class SlidingWindowLog {
     if (ask.cost == kNoUnits) return {status(free, view, now), {}};
     if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
     if (!has_room || (ask.cost > free && !ask.force)) {
-      // Force is denied for want of room alone, which the first entry leaves.
+      // A forced call is denied only if there is no room. There is some as soon as the first entry leaves.
       const Units missing = ask.force ? Units(1) : std::max(view.used + ask.cost - limit_, Units(1));
       return {refusal(Outcome::denied, free, wait_for(missing, view, now), view, now), {}};
     }
@@ -99,7 +116,7 @@ class SlidingWindowLog {
             {now, cost}};
   }
 
-  /// O(log n), but for a state that is ahead: see EventLog::clamp_to.
+  /// O(log n). A state that is ahead takes longer: see EventLog::clamp_to.
   void apply(State& state, const Change& change, std::string_view = {}) const {
     if (!state.log_) state.log_ = std::make_unique<EventLog>();
     state.log_->drop_up_to(last_tick_gone(change.at));
@@ -107,14 +124,14 @@ class SlidingWindowLog {
     state.log_->append({tick_of(change.at), change.cost});
   }
 
-  /// Whether a change that comes from elsewhere can be applied: what counts then is still what a log may hold.
+  /// Whether a change from another server can be applied: whether the log has room for it.
   [[nodiscard]] bool accepts(const State& state, const Change& change, std::string_view = {}) const {
     const View view = view_at(state, change.at);
     return has_room_for_one(view, change.at) && view.used + change.cost <= kMaxUnits;
   }
 
-  /// Gives back up to `units` of those that count at `now`, the newest first, but not of the `newer` units that were
-  /// charged last. O(log n), and O(entries) for those that disappear.
+  /// Gives back up to `units` of the units that count at `now`, the newest first, but none of the `newer` ones that
+  /// were charged last. O(log n), and O(entries) for those that disappear.
   void give_back(State& state, Units units, Units newer, Instant now) const {
     if (units == kNoUnits || view_at(state, now).used <= newer) return;
     state.log_->drop_up_to(last_tick_gone(now));
@@ -122,8 +139,8 @@ class SlidingWindowLog {
     state.log_->take_back(units, newer);
   }
 
-  /// Whether `state` is of a clock that was ahead of `now`. It counts as of `now`, and does so for good once it is
-  /// clamped.
+  /// Whether `state` has an entry that is later than `now`. It is then from a clock that was ahead, and counts as an
+  /// entry of now. Clamping makes that its value.
   [[nodiscard]] bool is_ahead(const State& state, Instant now) const {
     return state.log_ && !state.log_->empty() && state.log_->newest().tick > tick_of(now);
   }
@@ -131,7 +148,7 @@ class SlidingWindowLog {
     if (state.log_) state.log_->clamp_to(tick_of(now));
   }
 
-  /// Units that count at `now`. More than the limit is debt.
+  /// Units that count at `now`. Units beyond the limit are debt.
   [[nodiscard]] Units used(const State& state, Instant now) const { return view_at(state, now).used; }
 
   /// The state in which `used` units (at most `limit`) have just been taken.
@@ -141,22 +158,62 @@ class SlidingWindowLog {
     return state;
   }
 
-  /// Whether a state of `other` means the same under this limit: the windows are the same. What exceeds a lowered
-  /// limit needs no cut: the oldest units leave first either way.
+  /// Whether a state of `other` means the same under this limit: both windows have the same length. If the limit is
+  /// lower, nothing is cut: the oldest units leave first anyway.
   [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindowLog& other) const { return window_ == other.window_; }
 
-  /// From when on `state` behaves as if never used.
+  /// The instant from which on `state` behaves as if never used.
   [[nodiscard]] Instant idle_at(const State& state) const {
     return !state.log_ || state.log_->empty() ? Instant{} : end_of(state.log_->newest().tick);
   }
 
-  /// The ticks that a decoded log may hold.
-  [[nodiscard]] constexpr EventLog::Tick last_valid_tick() const { return tick_of(kLatest + kMaxSpan); }
+  /// The bytes of a state and of a change; docs/format.md has the form. `Out` and `In` are the Writer and the Reader of
+  /// codec/bytes.h, which no algorithm includes.
+  template <class Out>
+  static void write(Out& out, const State& state) {
+    out.u32(state.log_ ? state.log_->size() : 0);
+    if (!state.log_) return;
+    Tick before = 0;
+    state.log_->for_each([&](const EventLog::Entry& entry) {
+      out.variable(static_cast<std::uint64_t>(entry.tick - before));
+      out.variable(static_cast<std::uint64_t>(entry.units.count()));
+      before = entry.tick;
+    });
+  }
+  template <class In>
+  void read(In& in, State& state) const {
+    const std::uint32_t entries = in.u32();
+    in.require(entries <= kMaxLogEntries);
+    const auto last_tick = static_cast<std::uint64_t>(tick_of(kLatest + kMaxSpan));
+    const auto last_unit = static_cast<std::uint64_t>(kMaxUnits.count());
+    EventLog log;
+    std::uint64_t tick = 0;
+    std::uint64_t units = 0;
+    for (std::uint32_t i = 0; i < entries && in.ok(); ++i) {
+      const std::uint64_t step = in.variable();
+      const std::uint64_t cost = in.variable();
+      if (!in.require((step > 0 || i == 0) && step <= last_tick - tick && cost > 0 && cost <= last_unit - units)) break;
+      tick += step;
+      units += cost;
+      log.append({static_cast<Tick>(tick), Units(static_cast<std::int64_t>(cost))});
+    }
+    if (in.ok() && !log.empty()) state = State(std::move(log));
+  }
+  template <class Out>
+  static void write(Out& out, const Change& change) {
+    out.instant(change.at);
+    out.units(change.cost);
+  }
+  template <class In>
+  static void read(In& in, Change& change) {
+    Change read;
+    read.at = in.instant();
+    read.cost = in.units();
+    if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
+  }
 
  private:
-  using Tick = EventLog::Tick;
-
-  /// What still counts at one instant.
+  /// The part of the log that counts at one instant.
   struct View {
     const EventLog* log = nullptr;
     EventLog::Position front;
@@ -177,12 +234,12 @@ class SlidingWindowLog {
     return grid;
   }
 
-  /// The first tick that is not before `instant`.
+  /// The tick of an instant, rounded up.
   [[nodiscard]] constexpr Tick tick_of(Instant instant) const {
     return (instant.time_since_epoch() + grid_ - Span{1}) / grid_;
   }
 
-  /// When an entry of `tick` stops counting.
+  /// The instant when an entry of `tick` stops counting.
   [[nodiscard]] constexpr Instant end_of(Tick tick) const { return Instant{grid_ * tick} + window_; }
 
   /// The last tick whose entries no longer count at `now`.
@@ -199,14 +256,14 @@ class SlidingWindowLog {
     return {&log, front, log.units_from(front, gone), log.entries_from(front, gone)};
   }
 
-  /// Whether units can be added at `now`: an entry of the same tick needs no other.
+  /// Whether units can be added at `now`. If the newest entry has the same tick, no further entry is needed.
   [[nodiscard]] bool has_room_for_one(const View& view, Instant now) const {
     const bool has_entry = view.entries < kMaxLogEntries || view.log->newest().tick >= tick_of(now);
     return has_entry && view.used < kMaxUnits;
   }
 
-  /// Until the first `missing` of the units in use have left; if that is not enough, those that are taken now. An entry
-  /// from the future counts as one of now.
+  /// Time until the `missing` oldest of the used units have left. If more are missing than are used, time until the
+  /// units that are taken now have left. An entry from the future counts as one of now.
   [[nodiscard]] Span wait_for(Units missing, const View& view, Instant now) const {
     if (missing <= kNoUnits) return Span{};
     if (missing > view.used) return end_of(tick_of(now)) - now;

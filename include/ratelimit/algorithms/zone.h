@@ -1,7 +1,7 @@
-// What the calendar must know of a time zone: how far its clock is from UTC, and when its days begin.
+// A time zone, as far as the calendar must know it: how far its clock is from UTC, and when its days begin.
 //
-// The rules of the world's zones change several times a year and come from the system, which the core does not see: it
-// asks through this interface. Everywhere in the core a null `const Zone*` is UTC. Depends on units only.
+// The rules of the world's zones change several times a year. They come from the system, which the core does not know:
+// the shell implements this interface. Everywhere in the core a null `const Zone*` is UTC. Depends on units only.
 #ifndef RATELIMIT_ALGORITHMS_ZONE_H
 #define RATELIMIT_ALGORITHMS_ZONE_H
 
@@ -12,7 +12,7 @@
 
 namespace ratelimit {
 
-/// A zone is known by its address: two that are equal are the same object.
+/// Equal zones are the same object: they are compared by their addresses.
 class Zone {
  public:
   Zone() = default;
@@ -23,12 +23,12 @@ class Zone {
   /// By how much the local clock is ahead of UTC at `instant`.
   [[nodiscard]] virtual Span offset_at(Instant instant) const = 0;
 
-  /// The first instant that belongs to a civil day: that of its midnight, of the first of two, or of the end of the gap
-  /// if there is none. Never later for an earlier day.
+  /// The first instant of a civil day: midnight; the first of two midnights; or the end of the gap that midnight lies
+  /// in. An earlier day never begins later.
   [[nodiscard]] virtual Instant begin_of(std::chrono::local_days day) const = 0;
 };
 
-/// Looks a zone up by its name; null if it is unknown. What is found is never taken back.
+/// Finds a zone by its name; null if it is unknown. A zone that was found is never destroyed.
 using FindZone = const Zone* (*)(std::string_view name);
 
 }  // namespace ratelimit

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "ratelimit/operations.h"
+#include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {

@@ -19,8 +19,10 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/client/monotonic.h"
 #include "ratelimit/client/policy.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
 

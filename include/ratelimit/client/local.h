@@ -15,11 +15,17 @@
 #include <unordered_map>
 #include <utility>
 
+#include "ratelimit/account.h"
 #include "ratelimit/client/answer.h"
 #include "ratelimit/client/policy.h"
+#include "ratelimit/holds.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
 #include "ratelimit/units.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit::client {
 

@@ -22,6 +22,8 @@
 #include <vector>
 
 #include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
 

@@ -1,8 +1,9 @@
-// What the module redis-cell leaves in a key, and how it answers: for keys that it wrote, and clients that talk to it.
+// The state and the times of the module redis-cell, so that its keys and its clients go on.
 //
-// It keeps a key's state as a string: the theoretical arrival time of the generic cell rate algorithm, a decimal number
-// of nanoseconds since 1970. That is the very instant at which a token bucket is full again. Which bucket, the string
-// does not say: whoever calls does. Depends on the token bucket only.
+// redis-cell stores a string: the theoretical arrival time of the generic cell rate algorithm, as a decimal number of
+// nanoseconds since 1970. That is the instant when a token bucket is full again. The string does not say which bucket;
+// each call does. Source: the code of redis-cell (github.com/brandur/redis-cell). Depends on the token bucket and
+// units.
 #ifndef RATELIMIT_CODEC_REDIS_CELL_H
 #define RATELIMIT_CODEC_REDIS_CELL_H
 
@@ -19,18 +20,18 @@
 
 namespace ratelimit {
 
-/// The state of a bucket that is full again at a theoretical arrival time: valid for any bucket, whatever the number is.
-/// None if `text` is not an optional minus and the digits of a number of 64 bits.
+/// The state of a bucket that is full again at a theoretical arrival time. It is valid for any bucket, whatever the
+/// number. None if `text` is anything but a decimal number of 64 bits, with an optional minus.
 [[nodiscard]] inline std::optional<TokenBucket::State> state_at_arrival_time(std::string_view text) {
   std::int64_t nanoseconds = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, nanoseconds);
   if (error != std::errc{} || rest != end) return std::nullopt;
-  // Before the clock's range it is as good as idle, beyond it as good as of a clock that was ahead.
+  // A time before the clock's range is idle; one beyond it is taken for one from a clock that was ahead.
   return TokenBucket::State{.full_at = std::clamp(Instant{Span{nanoseconds}}, kEarliest, kLatest + kMaxSpan)};
 }
 
-/// Whole seconds, rounded up: whoever waits that long has waited long enough.
+/// Whole seconds, rounded up: a client that waits that long waits long enough.
 [[nodiscard]] constexpr std::chrono::seconds seconds_rounded_up(Span span) {
   return std::chrono::ceil<std::chrono::seconds>(span);
 }

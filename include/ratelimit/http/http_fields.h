@@ -1,7 +1,7 @@
-// What an HTTP server tells its client about one decision: names and values of header fields.
+// The header fields by which an HTTP server tells its client about one decision.
 //
 //     RateLimit-Policy: "burst";q=10;w=1, "day";q=5000;w=86400       what the limits are
-//     RateLimit: "burst";r=0;t=1, "day";r=4200;t=3600                how they stand
+//     RateLimit: "burst";r=0;t=1, "day";r=4200;t=3600                what is left of them
 //     RateLimit-Limit: 10                                            the binding limit once more, in the three fields
 //     RateLimit-Remaining: 0                                         of the draft up to version 06, which most clients
 //     RateLimit-Reset: 1                                             know
@@ -10,17 +10,18 @@
 // Sources: draft-ietf-httpapi-ratelimit-headers-10, whose sections are named below, and -11; RFC 9651 for the two lists
 // of strings with parameters; RFC 9110, 10.2.3, for Retry-After.
 //
-//   - q, r (3.1.1, 4.1.1): units. Where units are what is held at a time, `qu="concurrent-requests"` says so (3.1.2).
+//   - q, r (3.1.1, 4.1.1): units. Where units are held at the same time, `qu="concurrent-requests"` says so (3.1.2).
 //   - w (3.1.3): whole seconds, at least 1. OPTIONAL; absent where there is no window.
 //   - t (4.1.2): "the number of seconds until additional quota [...] is made available". That is not when all of it is
 //     back: a bucket gets its next unit long before it is full, and clients may wait for t before they go beyond r (7).
 //     Version 11 calls t the time within which no more than r can be used, which is the same span.
-//   - A limit that denies a call of several units may have one more of them soon, which helps nobody: its t is when it
-//     would let that call pass. So Retry-After never comes before the t of a limit that denies (6: it SHOULD NOT). It
-//     may come before the t of one that does not: that one has units left, as in the draft's example B.3.
+//   - A limit that denies a call of several units may have one more unit soon, which does not help that call: its t is
+//     when it would let the call pass. So Retry-After is never earlier than the t of a limit that denies (6: it SHOULD
+//     NOT). It may be earlier than the t of another limit, which has units left, as in the draft's example B.3.
 //   - There is no pk (4.1.3): it would tell the client under which name it is known here.
 //
-// All seconds are rounded up: who comes back when a field says so never comes too early. Depends on the decision only.
+// All seconds are rounded up: a client that comes back when a field says so never comes too early. Depends on the
+// decision only.
 #ifndef RATELIMIT_HTTP_HTTP_FIELDS_H
 #define RATELIMIT_HTTP_HTTP_FIELDS_H
 
@@ -40,15 +41,16 @@
 
 namespace ratelimit {
 
-/// How one limit of a call stands after it. Nothing here is negative.
+/// What is left of one limit after a call. No number is negative.
 struct LimitStatus {
-  std::string_view label;  ///< a valid label: it is written as it is
+  std::string_view label;  ///< valid, so that it is written as it is
   Units quota;
-  std::optional<Span> window{};  ///< for what time the quota is: a window's length, or what an empty bucket takes to be
-                                 ///< full; none where the quota is of what is held at a time
+  /// The time that the quota is for: the length of a window, or the time in which an empty bucket becomes full. None where
+  /// units are held.
+  std::optional<Span> window{};
   Units remaining;
-  Span more{};  ///< until more than `remaining` could be taken, if nothing else happens; 0 if all is there
-  std::optional<Span> wait{};  ///< only if this limit denies the call: until it no longer would
+  Span more{};  ///< time until more than `remaining` could be taken, if nothing else happens; 0 if all is there
+  std::optional<Span> wait{};  ///< only if this limit denies the call: time until it would grant it
 };
 
 struct HttpField {
@@ -64,7 +66,7 @@ namespace http {
   return std::chrono::ceil<std::chrono::seconds>(span).count();
 }
 
-/// t of a limit.
+/// The parameter t of a limit.
 [[nodiscard]] inline std::int64_t seconds_until_more(const LimitStatus& limit) {
   return seconds_rounded_up(limit.wait.value_or(limit.more));
 }
@@ -73,8 +75,8 @@ inline void append_parameter(std::string& text, std::string_view key, std::int64
   text.append(";").append(key).append("=").append(std::to_string(value));
 }
 
-/// An item of each limit: its label as a string, and what `append_parameters(text, limit)` adds to it. A label has
-/// nothing that a string of a structured field would have to escape.
+/// A list with one item for each limit: its label as a string, and what `append_parameters(text, limit)` adds. A label
+/// contains no character that must be escaped in a string of a structured field.
 template <class AppendParameters>
 [[nodiscard]] std::string list_of(std::span<const LimitStatus> limits, AppendParameters append_parameters) {
   std::string text;
@@ -115,9 +117,9 @@ template <class AppendParameters>
 
 }  // namespace http
 
-/// The fields of a call that was decided by `limits`, of which `binding` is the one that matters most. `wait` is how
-/// long a caller who is denied is to wait, which may be longer than its limits demand. A call that is never granted has
-/// no Retry-After: it need not come again. O(limits).
+/// The fields of a call that was decided by `limits`; `binding` is the index of the limit that binds. `wait` is how
+/// long a denied caller is told to wait; with jitter, that is longer than the limits demand. A call that can never be
+/// granted gets no Retry-After: it need not come again. O(limits).
 [[nodiscard]] inline std::vector<HttpField> http_fields(std::span<const LimitStatus> limits, std::size_t binding,
                                                         Outcome outcome, Span wait) {
   assert(binding < limits.size());

@@ -1,4 +1,5 @@
-// How each limit of a call stands after it, as HTTP clients are told. Depends on operations and http fields.
+// The limit statuses of a decided call: what HTTP clients are told about each of its limits. Depends on requests and
+// HTTP fields.
 #ifndef RATELIMIT_HTTP_LIMIT_STATUS_H
 #define RATELIMIT_HTTP_LIMIT_STATUS_H
 
@@ -6,29 +7,21 @@
 #include <optional>
 #include <vector>
 
+#include "ratelimit/decision.h"
 #include "ratelimit/http/http_fields.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operations.h"
-#include "ratelimit/reservations.h"
+#include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 
-/// For what time the size of a limit is: a window's length, or what an empty bucket takes to be full, rounded up; none where
-/// it is of what is held at a time.
-[[nodiscard]] inline std::optional<Span> window_of(const Limit& limit) {
-  const LimitSpec spec = limit.spec();
-  if (limit.has_leases()) return std::nullopt;
-  if (spec.algorithm == Algorithm::quota) return nominal_length(spec.unit);
-  if (!is_bucket(spec.algorithm)) return spec.span;
-  return limit.visit([](const auto& algorithm) {
-    return algorithm.idle_at(algorithm.with_used(algorithm.size(), kEarliest)) - kEarliest;
-  });
-}
-
 namespace detail {
 
-/// Until one unit more than `remaining` could be taken.
+/// Time until one unit more than `remaining` could be taken.
 template <class A>
 [[nodiscard]] Span until_more(const A& algorithm, const typename A::State& state, Units remaining, Instant at) {
   if (remaining >= algorithm.size()) return Span{};
@@ -36,7 +29,7 @@ template <class A>
   return decision.outcome == Outcome::denied ? decision.wait : Span{};
 }
 
-/// How long a limit alone makes a request wait that comes at its turn; none if it would never grant it.
+/// Time until this limit alone would grant the request; none if it never would. `at` is the instant of the decision.
 template <class A>
 [[nodiscard]] std::optional<Span> until_granted(const A& algorithm, const typename A::State& state,
                                                 const Request& request, Units cost, Instant at) {
@@ -48,20 +41,21 @@ template <class A>
 
 }  // namespace detail
 
-/// How limit `i` stands after a request with that outcome was decided. The label is borrowed from the limits.
+/// The status of limit `i` after a request was decided with that outcome. The label is borrowed from the limits.
 template <class Cells>
 [[nodiscard]] LimitStatus status_after(const Limits& limits, std::size_t i, const Cells& cells, const Turn& turn,
                                        const Request& request, Outcome outcome, Instant now) {
   const Limit& limit = limits[i];
   const Instant at = turn.or_later(now);
-  LimitStatus status{.label = limits.label(i), .quota = limit.size(), .window = window_of(limit), .remaining = {}};
+  LimitStatus status{.label = limits.label(i), .quota = limit.size(), .window = limit.window(), .remaining = {}};
   limit.visit([&](const auto& algorithm) {
     const auto& state = state_in(cells[i], algorithm);
     status.remaining = algorithm.decide(state, Ask{kNoUnits, {}, true}, at).decision.remaining;
     status.more = detail::until_more(algorithm, state, status.remaining, at);
     if (outcome != Outcome::denied) return;
     const auto own = detail::until_granted(algorithm, state, request, limit.cost_of(request.cost), at);
-    // Nothing is granted before the turn of who waits; and a call that may wait need not be granted before it has.
+    // Nothing is granted before the turn of a call that waits. And a call with MAXWAIT is not denied for what it may
+    // wait.
     const Span denies_for = own.value_or(Span{}) + (at - now) - request.longest_wait;
     if (own && denies_for > Span{}) status.wait = denies_for;
   });
@@ -72,7 +66,7 @@ template <class Cells>
   return status;
 }
 
-/// How all limits of a call stand. The binding limit denies a call that is denied, for as long as the verdict says.
+/// The statuses of all limits of a call. If the call was denied, the wait of the binding limit is that of the verdict.
 template <class Cells>
 [[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
                                                             const Request& request, const Verdict& verdict,

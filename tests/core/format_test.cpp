@@ -1,168 +1,30 @@
-#include "ratelimit/codec/codec.h"
+#include "ratelimit/codec/format.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "hex.h"
-#include "oracle.h"
 #include "random.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/reservations.h"
+#include "stored.h"
 #include "subject.h"
 
 namespace ratelimit::tests {
 namespace {
-
-const SteadyZone kBerlin{1h};
-
-/// The zones of this test: none changes its clock.
-const Zone* find_zone(std::string_view name) {
-  if (name == "Europe/Berlin") return &kBerlin;
-  if (name == "Kathmandu") return &kKathmandu;
-  return name == "Newfoundland" ? &kNewfoundland : nullptr;
-}
-
-/// What a key holds and the codec writes: limits, states and reservations, changed as the module changes them.
-class Stored {
- public:
-  explicit Stored(Limits limits) : limits_(std::move(limits)) { construct_idle(limits_, cells()); }
-  /// `specs` must be valid.
-  explicit Stored(const std::vector<LimitSpec>& specs) : Stored(Limits::make(specs).value()) {}
-  explicit Stored(const LimitSpec& spec) : Stored(std::vector{spec}) {}
-  Stored(const Stored&) = delete;
-  Stored& operator=(const Stored&) = delete;
-  ~Stored() { destroy(limits_, cells()); }
-
-  [[nodiscard]] const Limits& limits() const { return limits_; }
-  [[nodiscard]] std::span<Cell> cells() { return std::span(cells_).first(limits_.size()); }
-  [[nodiscard]] std::span<const Cell> cells() const { return std::span(cells_).first(limits_.size()); }
-  [[nodiscard]] Reservations& reservations() { return reservations_; }
-  [[nodiscard]] const Reservations& reservations() const { return reservations_; }
-
-  [[nodiscard]] Verdict verdict(const Request& request, Instant now) const {
-    return decide(limits_, cells(), reservations_.turn, request, now);
-  }
-  [[nodiscard]] Decision peek(const Request& request, Instant now) const { return verdict(request, now).decision; }
-
-  Decision check(const Request& request, Instant now) {
-    if (reservations_.any_hold_ended(now)) perform({.kind = Operation::Kind::collect, .at = now});
-    const Verdict verdict = this->verdict(request, now);
-    if (verdict.decision.outcome == Outcome::granted) commit(verdict, now);
-    return verdict.decision;
-  }
-  Decision check(std::int64_t cost, Instant now) { return check({.cost = Units(cost)}, now); }
-
-  void commit(const Verdict& verdict, Instant now) {
-    if (verdict.turn == Span{} && reservations_.empty()) return apply(limits_, cells(), verdict);
-    perform(charge_of(verdict, now));
-  }
-  [[nodiscard]] static Operation charge_of(const Verdict& verdict, Instant now) {
-    return {.kind = Operation::Kind::charge,
-            .at = now,
-            .units = verdict.decision.granted,
-            .span = verdict.turn,
-            .id = verdict.id};
-  }
-  bool perform(const Operation& operation) { return Account(limits_, cells(), reservations_).perform(operation); }
-
-  [[nodiscard]] Units used(std::size_t i, Instant now) const {
-    return limits_[i].visit([&](const auto& algorithm) { return algorithm.used(state_in(cells_[i], algorithm), now); });
-  }
-  [[nodiscard]] Instant idle_at() const {
-    return std::max(ratelimit::idle_at(limits_, cells()), reservations_.holds.last_end());
-  }
-
- private:
-  Limits limits_;
-  std::array<Cell, kMaxLimits> cells_;
-  Reservations reservations_;
-};
-
-std::string encode(const Stored& stored) {
-  std::string bytes;
-  Writer out(bytes);
-  encode_subject(out, stored.limits(), stored.cells(), &stored.reservations());
-  return bytes;
-}
-
-/// The subject that is in `bytes`; nothing if they hold anything else, or more.
-std::unique_ptr<Stored> decode(std::string_view bytes) {
-  Reader in(bytes);
-  SubjectHead head;
-  if (!decode_head(in, find_zone, head) || head.has_subject_table) return nullptr;
-  std::optional<Limits> limits = Limits::make(head.specs.span());
-  if (!limits) return nullptr;
-  auto stored = std::make_unique<Stored>(std::move(*limits));
-  Reservations* reservations = head.has_reservations ? &stored->reservations() : nullptr;
-  if (!decode_states(in, stored->limits(), stored->cells(), reservations) || !in.done()) return nullptr;
-  return stored;
-}
-bool is_readable(const std::string& hex) { return decode(from_hex(hex)) != nullptr; }
-
-/// How long so many units take to flow into a bucket, or out of it.
-Span flow(const LimitSpec& spec, Units units) {
-  return oracle::to_span(
-      oracle::ceil_of(oracle::Exact(units.count()) * spec.span.count(), oracle::Exact(spec.refill.count())));
-}
-
-/// The longest that any answer under limit `i` may say: a whole span of use, and for a log one step of its grid.
-Span longest(const Stored& stored, std::size_t i) {
-  const LimitSpec spec = stored.limits()[i].spec();
-  switch (spec.algorithm) {
-    case Algorithm::token_bucket:
-    case Algorithm::leaky_bucket: {
-      const Units debt(stored.cells()[i].as<TokenBucket::State>().debt);
-      return flow(spec, spec.size) + flow(spec, debt);
-    }
-    case Algorithm::sliding_window_log: return spec.span + spec.span / (1 << 24);
-    case Algorithm::sliding_window_counter: return 2 * spec.span;
-    case Algorithm::quota: return kLongestCalendarWindow;
-    case Algorithm::fixed_window:
-    case Algorithm::concurrent: return spec.span;
-  }
-  return {};
-}
-
-/// Whether the answer to a request is within its bounds.
-void expect_sane(const Stored& stored, const Request& request, Instant now) {
-  Span most = stored.reservations().turn.wait;
-  for (std::size_t i = 0; i < stored.limits().size(); ++i) most = std::max(most, longest(stored, i) + most);
-  const Decision decision = stored.peek(request, now);
-  // A call that is forced goes into debt, of any size: how long it lasts has bounds of its own.
-  if (request.mode == Mode::force) most += 2 * kMaxSpan;
-  ASSERT_TRUE(kNoUnits <= decision.remaining && decision.remaining <= decision.size);
-  ASSERT_TRUE(Span{} <= decision.wait && decision.wait <= most) << decision.wait.count();
-  ASSERT_TRUE(Span{} <= decision.reset && decision.reset <= most + kLongestCalendarWindow) << decision.reset.count();
-}
-
-/// Whether whatever is stored answers within bounds, at any time and to any call, and can be read again after each.
-void expect_safe(Stored& stored) {
-  for (const Instant now : {kEarliest, kToday, kToday + 30s, kLatest, kToday - 1h}) {
-    for (const Units cost : {kMinUnits, Units(7), stored.limits()[0].size(), kMaxUnits}) {
-      for (const Mode mode : {Mode::whole, Mode::partial, Mode::may_wait}) {
-        const Request request{.cost = cost, .mode = mode, .longest_wait = 1h, .id = "id"};
-        ASSERT_NO_FATAL_FAILURE(expect_sane(stored, request, now));
-        stored.check(request, now);
-      }
-      for (std::size_t i = 0; i < stored.limits().size(); ++i) ASSERT_GE(stored.used(i, now), kNoUnits);
-      ASSERT_LE(stored.idle_at(), kLatest + 2 * kMaxSpan + 1s);
-    }
-    const Request forced{.cost = kMaxUnits, .mode = Mode::force, .longest_wait = {}, .id = "id"};
-    ASSERT_NO_FATAL_FAILURE(expect_sane(stored, forced, now));
-    ASSERT_NE(decode(encode(stored)), nullptr);
-  }
-}
 
 /// Something that happens to a key.
 struct Call {
@@ -193,13 +55,6 @@ struct Golden {
 };
 void PrintTo(const Golden& golden, std::ostream* out) { *out << golden.name; }
 
-LimitSpec monthly_in_berlin() {
-  LimitSpec spec = quota(1000, CalendarUnit::month, "month");
-  spec.zone = "Europe/Berlin";
-  spec.rules = &kBerlin;
-  return spec;
-}
-
 const std::vector<Golden> kGolden = {
     {"TokenBucket",
      {bucket(20, 7, 60s)},
@@ -209,7 +64,7 @@ const std::vector<Golden> kGolden = {
      {fixed(5, 60s)},
      {{0s, 1}, {20s, 2}},
      "0101 0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000"},
-    {"SlidingLog",
+    {"SlidingWindowLog",
      {sliding(1000, 60s)},
      {{0s, 1}, {1s, 200}, {3s, 1}},
      "0101 0300 e8030000 00000000 005847f80d000000 03000000 8080a28cbe9e8906 01 80897a c801 8092f401 01"},
@@ -244,7 +99,7 @@ const std::vector<Golden> kGolden = {
      {fixed(5, 60s)},
      {{0s, {.cost = kMaxUnits, .mode = Mode::force}}},
      "0101 0200 05000000 00000000 005847f80d000000 0058e176622cb817 ffffffff"},
-    {"SlidingWindow",
+    {"SlidingWindowCounter",
      {approx(100, 60s)},
      {{50s, 40}, {70s, 2}},
      "0101 0500 64000000 00000000 005847f80d000000 0058e176622cb817 28000000 02000000"},
@@ -355,57 +210,7 @@ TEST_P(GoldenVector, IsSafeWithAnyOneByteChanged) {
 INSTANTIATE_TEST_SUITE_P(Version1, GoldenVector, ::testing::ValuesIn(kGolden),
                          [](const auto& golden) { return golden.param.name; });
 
-constexpr Algorithm kAlgorithms[] = {
-    Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_window_log,     Algorithm::leaky_bucket,
-    Algorithm::quota,        Algorithm::concurrent,   Algorithm::sliding_window_counter, Algorithm::sliding_window_log};
-
-/// A request in any mode, and within the bounds of its arguments.
-Request random_asked(Random& random, const LimitSpec& spec, Units cost, const Decision& last) {
-  Request request = random_request(random, spec, cost, last);
-  request.longest_wait = std::min(request.longest_wait, kMaxSpan);
-  if (request.id.empty()) request.id = "nobody";
-  return request;
-}
-
-/// Any operation that there may be.
-Operation random_done(Random& random, const LimitSpec& spec, Units units, Instant now) {
-  if (!random.one_in(3)) return random_operation(random, spec, units, now);
-  const Span ttl = std::max(random_time_to_live(random, spec), kMinSpan);
-  return {
-      .kind = Operation::Kind::reserve, .at = now, .units = units, .span = ttl, .id = random.one_of({"a", "b", "f"})};
-}
-
-/// Up to four limits and what is left of some random calls and, in one of two, operations.
-std::unique_ptr<Stored> random_stored(Random& random) {
-  std::vector<LimitSpec> specs;
-  for (std::uint64_t n = 1 + random.below(4); n > 0; --n) {
-    specs.push_back(random_spec(random, kAlgorithms[random.below(std::size(kAlgorithms))]));
-    // Round numbers, whose fractions of a nanosecond add up to whole ones.
-    if (random.one_in(4)) specs.back() = bucket(random.between(1, 20), random.between(1, 20), 1s);
-    specs.back().per_request = random.one_in(4);
-  }
-  if (random.one_in(2)) specs.back().label = "label";
-  for (LimitSpec& spec : specs) {
-    if (!spec.zone.empty() && random.one_in(2)) spec.zone = "Europe/Berlin", spec.rules = &kBerlin;
-  }
-  auto stored = std::make_unique<Stored>(specs);
-  const bool is_plain = random.one_in(2);
-  Instant now = random_instant(random);
-  Decision last;
-  for (std::uint64_t calls = random.below(40); calls > 0; --calls) {
-    const auto [gap, cost] = random_call(random, specs[0], last, {100});
-    now = std::min(now + gap, kLatest);
-    if (!is_plain && random.one_in(3)) {
-      stored->perform(random_done(random, specs[0], cost, now));
-    } else {
-      last = stored->check(
-          is_plain ? Request{.cost = cost, .id = "nobody"} : random_asked(random, specs[0], cost, last), now);
-    }
-  }
-  return stored;
-}
-
-TEST(Codec, ReadsWhatItWrote) {
+TEST(Format, ReadsWhatItWrote) {
   const std::uint64_t seed = test_seed();
   Random random(seed);
   for (std::uint64_t i = 0; i < test_steps() / 50; ++i) {
@@ -424,7 +229,7 @@ TEST(Codec, ReadsWhatItWrote) {
   }
 }
 
-TEST(Codec, IsSafeWithAnyBytesChanged) {
+TEST(Format, IsSafeWithAnyBytesChanged) {
   const std::uint64_t seed = test_seed();
   Random random(seed);
   for (std::uint64_t i = 0; i < test_steps() / 20; ++i) {
@@ -441,7 +246,7 @@ TEST(Codec, IsSafeWithAnyBytesChanged) {
   }
 }
 
-TEST(Codec, KeepsALogOfTheLargestSize) {
+TEST(Format, KeepsALogOfTheLargestSize) {
   Stored stored(sliding(kMaxUnits.count(), 1h));
   for (std::uint32_t i = 0; i < kMaxLogEntries; ++i) stored.check(1 + i % 3, kToday + i * 1ms);
   const std::string bytes = encode(stored);
@@ -459,7 +264,7 @@ void fill(Stored& stored, std::string_view prefix, Instant now) {
   }
 }
 
-TEST(Codec, KeepsAsManyLeasesAndHoldsAsThereCanBe) {
+TEST(Format, KeepsAsManyLeasesAndHoldsAsThereCanBe) {
   Stored stored(concurrent(kMaxUnits.count(), 10s));
   fill(stored, "a", kToday);
   // As many again, of which each forgets some of those that have ended: in between there are more than may last.
@@ -474,7 +279,7 @@ TEST(Codec, KeepsAsManyLeasesAndHoldsAsThereCanBe) {
   EXPECT_EQ(encode(*read), encode(stored));
 }
 
-TEST(Codec, ReadsStatesAtTheBoundsOfTheClock) {
+TEST(Format, ReadsStatesAtTheBoundsOfTheClock) {
   for (const LimitSpec& spec :
        {bucket(3650, 1, 24h), bucket(4'294'967'291, 4'294'967'291, kMaxSpan), leaky(1, 1, kMaxSpan), fixed(1, kMaxSpan),
         aligned(1, kMaxSpan), sliding(1, kMaxSpan), sliding(1, 1ms), approx(1, kMaxSpan), approx(1, 1ms),
@@ -503,7 +308,7 @@ std::string one_limit(const std::string& algorithm_and_flags, const std::string&
 /// A sliding log of five a minute whose states are those bytes.
 std::unique_ptr<Stored> decode_log(const std::string& hex) { return decode(from_hex(one_limit("0300", hex))); }
 
-TEST(Codec, RefusesLogsThatNobodyWrites) {
+TEST(Format, RefusesLogsThatNobodyWrites) {
   EXPECT_NE(decode_log("02000000 0501 0101"), nullptr);
   EXPECT_EQ(decode_log("02000000 0501 0001"), nullptr) << "two entries of one tick";
   EXPECT_EQ(decode_log("02000000 0501 0100"), nullptr) << "an entry without units";
@@ -515,7 +320,7 @@ TEST(Codec, RefusesLogsThatNobodyWrites) {
   EXPECT_EQ(decode_log("01000000 ffffffffffffffffffff01 01"), nullptr) << "more than ten bytes";
 }
 
-TEST(Codec, RefusesBucketsThatNobodyWrites) {
+TEST(Format, RefusesBucketsThatNobodyWrites) {
   // The interval of this one is one day: 3650 units come back within 3650 d.
   const auto state = [](const std::string& hex) {
     return is_readable("0101 0100 05000000 01000000 00004f91944e0000" + hex);
@@ -537,7 +342,7 @@ TEST(Codec, RefusesBucketsThatNobodyWrites) {
       << "a queue, likewise";
 }
 
-TEST(Codec, RefusesWindowsThatNobodyWrites) {
+TEST(Format, RefusesWindowsThatNobodyWrites) {
   for (const std::string limit :
        {"0101 0200 05000000 00000000 005847f80d000000", "0101 0600 05000000 00000000 0100000000000000"}) {
     const auto state = [&limit](const std::string& hex) { return is_readable(limit + hex); };
@@ -548,7 +353,7 @@ TEST(Codec, RefusesWindowsThatNobodyWrites) {
   }
 }
 
-TEST(Codec, RefusesWeightedWindowsThatNobodyWrites) {
+TEST(Format, RefusesWeightedWindowsThatNobodyWrites) {
   const auto state = [](const std::string& hex) { return is_readable(one_limit("0500", hex)); };
   EXPECT_TRUE(state("0000000000000000 00000000 00000000"));
   EXPECT_TRUE(state("0058e176622cb817 28000000 02000000"));
@@ -560,7 +365,7 @@ TEST(Codec, RefusesWeightedWindowsThatNobodyWrites) {
   EXPECT_FALSE(state("005801c24804ba64 28000000 02000000")) << "and a minute";
 }
 
-TEST(Codec, RefusesLeasesThatNobodyWrites) {
+TEST(Format, RefusesLeasesThatNobodyWrites) {
   const auto leases = [](const std::string& hex) { return is_readable(one_limit("0700", hex)); };
   const std::string at_30s = "00acbd7a5b2cb817";
   const std::string a = at_30s + "01000000 01 61";
@@ -586,7 +391,7 @@ TEST(Codec, RefusesLeasesThatNobodyWrites) {
   EXPECT_FALSE(leases("01000000" + at_30s + "01000000 41" + longest.substr(2) + "61")) << "an id of 65 bytes";
 }
 
-TEST(Codec, RefusesReservationsThatNobodyWrites) {
+TEST(Format, RefusesReservationsThatNobodyWrites) {
   const std::string head = "0181 0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000";
   const auto reserved = [&head](const std::string& hex) { return is_readable(head + hex); };
   const std::string no_instant = "0000000000000000";
@@ -617,7 +422,7 @@ TEST(Codec, RefusesReservationsThatNobodyWrites) {
   EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 ffffffffffffffffff01 01 61")) << "2^64-1";
 }
 
-TEST(Codec, RefusesLimitsThatNobodyWrites) {
+TEST(Format, RefusesLimitsThatNobodyWrites) {
   const auto limits = [](const std::string& hex) {
     const std::string bytes = from_hex(hex);
     Reader in(bytes);
@@ -648,7 +453,7 @@ TEST(Codec, RefusesLimitsThatNobodyWrites) {
   EXPECT_FALSE(limits(nine)) << "nine";
 }
 
-TEST(Codec, RefusesQuotasThatNobodyWrites) {
+TEST(Format, RefusesQuotasThatNobodyWrites) {
   const auto quota = [](const std::string& flags, const std::string& rest) {
     return is_readable("0101 06" + flags + "05000000 00000000" + rest + "0000000000000000 00000000");
   };
@@ -669,7 +474,7 @@ TEST(Codec, RefusesQuotasThatNobodyWrites) {
       << "a zone of another algorithm";
 }
 
-TEST(Codec, ReadsAllLimitsThatCanBeMade) {
+TEST(Format, ReadsAllLimitsThatCanBeMade) {
   // What could be written but not read would be lost at the next restart.
   for (LimitSpec spec : {bucket(5, 5, 1s), leaky(5, 5, 1s), fixed(5, 1s), aligned(5, 1s), sliding(5, 1s), approx(5, 1s),
                          quota(5, CalendarUnit::week), concurrent(5, 1s), monthly_in_berlin()}) {
@@ -686,301 +491,6 @@ TEST(Codec, ReadsAllLimitsThatCanBeMade) {
     }
   }
 }
-
-std::string encode_changes_of(const Stored& stored, const Verdict& verdict) {
-  std::string bytes;
-  Writer out(bytes);
-  encode_changes(out, stored.limits(), verdict.changes, verdict.id);
-  return bytes;
-}
-
-/// Carries out changes that were sent. False, and nothing is changed, if that is not what the bytes hold.
-bool apply_changes(Stored& stored, std::string_view bytes) {
-  Verdict verdict;
-  Reader in(bytes);
-  if (!decode_changes(in, stored.limits(), verdict.changes, verdict.id)) return false;
-  if (!accepts(stored.limits(), stored.cells(), verdict)) return false;
-  apply(stored.limits(), stored.cells(), verdict);
-  return true;
-}
-
-std::string encoded(const Operation& operation) {
-  std::string bytes;
-  Writer out(bytes);
-  encode_operation(out, operation);
-  return bytes;
-}
-
-/// Does an operation that was sent. False, and nothing is changed, if that is not what the bytes hold.
-bool perform_encoded(Stored& stored, std::string_view bytes) {
-  Reader in(bytes);
-  Operation operation;
-  if (!decode_operation(in, operation)) return false;
-  stored.perform(operation);
-  return true;
-}
-
-TEST(Codec, KeepsAReplicaEqualToThePrimaryToTheByte) {
-  const std::uint64_t seed = test_seed();
-  Random random(seed);
-  for (std::uint64_t i = 0; i < test_steps() / 500; ++i) {
-    SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", subject " << i);
-    const auto primary = random_stored(random);
-    const auto replica = decode(encode(*primary));
-    ASSERT_NE(replica, nullptr);
-    const LimitSpec spec = primary->limits()[0].spec();
-    Decision last;
-    Instant now = random_instant(random);
-    for (int call = 0; call < 100; ++call) {
-      const auto [gap, cost] = random_call(random, spec, last, {100});
-      now = random_next(random, now, gap, scale_of(spec));
-      if (random.one_in(4)) {
-        const Operation operation = random_done(random, spec, cost, now);
-        primary->perform(operation);
-        ASSERT_TRUE(perform_encoded(*replica, encoded(operation)));
-      } else {
-        const Verdict verdict = primary->verdict(random_asked(random, spec, cost, last), now);
-        last = verdict.decision;
-        if (last.outcome != Outcome::granted) continue;
-        const bool is_operation = verdict.turn > Span{} || !primary->reservations().empty() || random.one_in(2);
-        if (is_operation) {
-          primary->perform(Stored::charge_of(verdict, now));
-          ASSERT_TRUE(perform_encoded(*replica, encoded(Stored::charge_of(verdict, now))));
-        } else {
-          primary->commit(verdict, now);
-          ASSERT_TRUE(apply_changes(*replica, encode_changes_of(*primary, verdict)));
-        }
-      }
-      ASSERT_EQ(to_hex(encode(*replica)), to_hex(encode(*primary)));
-    }
-  }
-}
-
-TEST(Codec, ChargesTheSameWhicheverWayAGrantTravels) {
-  const std::uint64_t seed = test_seed();
-  Random random(seed);
-  for (std::uint64_t i = 0; i < test_steps() / 100; ++i) {
-    SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", subject " << i);
-    const auto changed = random_stored(random);
-    if (!changed->reservations().empty()) continue;
-    const auto charged = decode(encode(*changed));
-    ASSERT_NE(charged, nullptr);
-    const LimitSpec spec = changed->limits()[0].spec();
-    const Instant now = random_instant(random);
-    const auto [gap, cost] = random_call(random, spec, {}, {100});
-    const Verdict verdict = changed->verdict(random_asked(random, spec, cost, {}), now);
-    if (verdict.decision.outcome != Outcome::granted || verdict.turn > Span{}) continue;
-    ASSERT_TRUE(apply_changes(*changed, encode_changes_of(*changed, verdict)));
-    ASSERT_TRUE(perform_encoded(*charged, encoded(Stored::charge_of(verdict, now))));
-    ASSERT_EQ(to_hex(encode(*changed)), to_hex(encode(*charged)));
-  }
-}
-
-TEST(Codec, WritesChangesAsThePageSays) {
-  const auto change_of = [](const LimitSpec& spec, const Request& request, Span at) {
-    Stored stored(spec);
-    return to_hex(encode_changes_of(stored, stored.verdict(request, kToday + at)));
-  };
-  const Request one{.id = "job:1"};
-  const Request forced{.cost = Units(25), .mode = Mode::force};
-  EXPECT_EQ(change_of(bucket(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
-  EXPECT_EQ(change_of(bucket(20, 10, 1s), forced, 0s), to_hex(from_hex("01 00f99c13552cb897 00000000 05000000")));
-  EXPECT_EQ(change_of(leaky(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
-  EXPECT_EQ(change_of(fixed(5, 60s), one, 0s), to_hex(from_hex("01 0058e176622cb817 01000000")));
-  EXPECT_EQ(change_of(quota(5, CalendarUnit::day), one, 0s), to_hex(from_hex("01 0000e90fe97ab817 01000000")));
-  EXPECT_EQ(change_of(approx(5, 60s), one, 10s), to_hex(from_hex("01 00009a7e542cb817 00000000 01000000")));
-  EXPECT_EQ(change_of(sliding(5, 60s), one, 3s), to_hex(from_hex("01 005e6a31552cb817 01000000")));
-  EXPECT_EQ(change_of(concurrent(5, 30s), one, 0s), to_hex(from_hex("01 00009a7e542cb817 01000000 05 6a6f623a31")));
-}
-
-TEST(Codec, WritesOneIdHoweverManyLimitsHaveLeases) {
-  Stored stored(std::vector{concurrent(5, 30s), sliding(1000, 60s), concurrent(5, 30s)});
-  const Verdict verdict = stored.verdict({.id = "job:1"}, kToday + 3s);
-  const std::string change = "005e6a31552cb817 01000000";
-  EXPECT_EQ(to_hex(encode_changes_of(stored, verdict)),
-            to_hex(from_hex("01" + change + change + change + "05 6a6f623a31")));
-}
-
-TEST(Codec, RefusesChangesThatNobodyWrites) {
-  Stored stored(concurrent(5, 30s));
-  const auto change = [&stored](const std::string& hex) {
-    const std::string bytes = from_hex(hex);
-    Reader in(bytes);
-    Verdict verdict;
-    return decode_changes(in, stored.limits(), verdict.changes, verdict.id);
-  };
-  const std::string at = "00009a7e542cb817";
-  EXPECT_TRUE(change("01" + at + "01000000 01 61"));
-  EXPECT_TRUE(change("01" + at + "01000000 00"));
-  EXPECT_FALSE(change("02" + at + "01000000 01 61")) << "version 2";
-  EXPECT_FALSE(change("01" + at + "01000000")) << "without an id";
-  EXPECT_FALSE(change("01" + at + "00000000 01 61")) << "no units";
-  EXPECT_FALSE(change("01 00009a7e542cb897 01000000 01 61")) << "before 1970";
-  EXPECT_TRUE(change("01 0000bac93a04ba64 01000000 01 61")) << "2200-01-01";
-  EXPECT_FALSE(change("01 0100bac93a04ba64 01000000 01 61")) << "and a nanosecond";
-  std::string longest;
-  for (int i = 0; i < 64; ++i) longest += "61";
-  EXPECT_TRUE(change("01" + at + "01000000 40" + longest));
-  EXPECT_FALSE(change("01" + at + "01000000 41" + longest + "61")) << "an id of 65 bytes";
-}
-
-TEST(Codec, RefusesChangesForWhichThereIsNoRoom) {
-  const auto is_applied = [](Stored& stored, const Request& request, Span after) {
-    Stored sender{std::vector{stored.limits()[0].spec()}};
-    return apply_changes(stored, encode_changes_of(sender, sender.verdict(request, kToday + after)));
-  };
-  for (const LimitSpec& spec : {concurrent(kMaxUnits.count(), 30s), sliding(kMaxUnits.count(), 30s)}) {
-    Stored stored(spec);
-    ASSERT_TRUE(is_applied(stored, {.cost = kMaxUnits - Units(1), .id = "a"}, 0s));
-    EXPECT_FALSE(is_applied(stored, {.cost = Units(2), .id = "b"}, 1s));
-    EXPECT_TRUE(is_applied(stored, {.cost = Units(1), .id = "b"}, 1s));
-    EXPECT_TRUE(is_applied(stored, {.cost = kMaxUnits, .id = "c"}, 31s)) << "when they have left";
-  }
-}
-
-TEST(Codec, AcceptsTheRenewalOfALeaseForWhichANewOneWouldHaveNoRoom) {
-  Stored full(concurrent(kMaxUnits.count(), 30s));
-  full.check({.cost = kMaxUnits, .id = "a"}, kToday);
-  EXPECT_TRUE(apply_changes(full, encode_changes_of(full, full.verdict({.cost = kMaxUnits, .id = "a"}, kToday + 1s))));
-
-  Stored crowded(concurrent(kMaxUnits.count(), 30s));
-  for (std::size_t i = 0; i < kMaxHolders; ++i) crowded.check({.id = std::to_string(i)}, kToday + i * 1ns);
-  const std::string renewal = encode_changes_of(crowded, crowded.verdict({.id = "7"}, kToday + 1s));
-  std::string other = renewal;
-  other.back() = 'x';
-  EXPECT_TRUE(apply_changes(crowded, renewal));
-  EXPECT_FALSE(apply_changes(crowded, other));
-}
-
-TEST(Codec, IsSafeWithAnyByteOfAChangeChangedOrCutOff) {
-  const std::vector specs = {bucket(20, 7, 60s), fixed(50, 60s),     sliding(30, 60s),
-                             approx(30, 60s),    concurrent(9, 60s), quota(50, CalendarUnit::day),
-                             leaky(20, 7, 60s)};
-  Stored sender(specs);
-  const Request forced{.cost = Units(2), .mode = Mode::force, .longest_wait = {}, .id = "id"};
-  const std::string original = encode_changes_of(sender, sender.verdict(forced, kToday));
-  for (std::size_t size = 0; size < original.size(); ++size) {
-    Stored receiver(specs);
-    EXPECT_FALSE(apply_changes(receiver, std::string_view(original).substr(0, size))) << size;
-  }
-  Stored receiver(specs);
-  EXPECT_FALSE(apply_changes(receiver, original + '\0'));
-  for (std::size_t i = 0; i < original.size(); ++i) {
-    for (int byte = 0; byte < 256; ++byte) {
-      std::string bytes = original;
-      bytes[i] = static_cast<char>(byte);
-      Stored changed(specs);
-      changed.check({.cost = Units(3), .id = "id"}, kToday - 1s);
-      if (!apply_changes(changed, bytes)) continue;
-      ASSERT_NO_FATAL_FAILURE(expect_safe(changed)) << "byte " << i << " is " << byte;
-    }
-  }
-}
-
-/// Operations, and the bytes that version 1 writes for them, for ever.
-const std::vector<std::pair<Operation, std::string>> kGoldenOperations = {
-    {{.kind = Operation::Kind::collect, .at = kToday + 10s}, "01 01 00e4a5d2562cb817 00000000 0000000000000000 00"},
-    {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(5), .span = 500ms},
-     "01 02 00009a7e542cb817 05000000 0065cd1d00000000 00"},
-    {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(1), .id = "job:1"},
-     "01 02 00009a7e542cb817 01000000 0000000000000000 05 6a6f623a31"},
-    {{.kind = Operation::Kind::refund, .at = kToday + 2s, .units = Units(3)},
-     "01 03 0094cff5542cb817 03000000 0000000000000000 00"},
-    {{.kind = Operation::Kind::reserve, .at = kToday, .units = Units(100), .span = 10s, .id = "req-7"},
-     "01 04 00009a7e542cb817 64000000 00e40b5402000000 05 7265712d37"},
-    {{.kind = Operation::Kind::settle, .at = kToday + 2s, .units = Units(42), .id = "req-7"},
-     "01 05 0094cff5542cb817 2a000000 0000000000000000 05 7265712d37"},
-    {{.kind = Operation::Kind::release, .at = kToday + 2s, .id = "job:1"},
-     "01 06 0094cff5542cb817 00000000 0000000000000000 05 6a6f623a31"},
-};
-
-TEST(Codec, WritesOperationsAsThePageSays) {
-  for (const auto& [operation, hex] : kGoldenOperations) EXPECT_EQ(to_hex(encoded(operation)), to_hex(from_hex(hex)));
-}
-
-TEST(Codec, ReadsOperationsAndNothingLessOrMore) {
-  for (const auto& [operation, hex] : kGoldenOperations) {
-    const std::string bytes = from_hex(hex);
-    const auto is_read = [](std::string_view text) {
-      Reader in(text);
-      Operation read;
-      return decode_operation(in, read);
-    };
-    Reader in(bytes);
-    Operation read;
-    ASSERT_TRUE(decode_operation(in, read)) << hex;
-    EXPECT_EQ(to_hex(encoded(read)), to_hex(bytes));
-    EXPECT_EQ(read.id, operation.id);
-    for (std::size_t size = 0; size < bytes.size(); ++size) {
-      const std::vector<char> cut(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
-      EXPECT_FALSE(is_read({cut.data(), cut.size()})) << hex << " up to " << size;
-    }
-    EXPECT_FALSE(is_read(bytes + '\0')) << hex;
-  }
-}
-
-TEST(Codec, RefusesOperationsThatNobodyWrites) {
-  const auto operation = [](const std::string& hex) {
-    const std::string bytes = from_hex(hex);
-    Reader in(bytes);
-    Operation read;
-    return decode_operation(in, read);
-  };
-  const std::string at = "00009a7e542cb817";
-  const std::string one = "01000000";
-  const std::string none = "00000000";
-  const std::string second = "00ca9a3b00000000";
-  const std::string no_span = "0000000000000000";
-  const std::string longest = "00005ec83f626004";
-  const std::string too_long = "01005ec83f626004";
-  EXPECT_TRUE(operation("01 02" + at + one + no_span + "00"));
-  EXPECT_TRUE(operation("01 04" + at + one + longest + "01 61"));
-  EXPECT_FALSE(operation("02 02" + at + one + no_span + "00")) << "version 2";
-  EXPECT_FALSE(operation("01 00" + at + one + no_span + "00")) << "kind 0";
-  EXPECT_FALSE(operation("01 07" + at + one + no_span + "00")) << "kind 7";
-  EXPECT_FALSE(operation("01 02 00009a7e542cb897" + one + no_span + "00")) << "before 1970";
-  EXPECT_TRUE(operation("01 02 0000bac93a04ba64" + one + no_span + "00")) << "2200-01-01";
-  EXPECT_FALSE(operation("01 02 0100bac93a04ba64" + one + no_span + "00")) << "and a nanosecond";
-  EXPECT_FALSE(operation("01 02 0000bac93a04ba64" + one + second + "00")) << "a turn behind 2200";
-  EXPECT_FALSE(operation("01 02" + at + none + no_span + "00")) << "a charge of nothing";
-  EXPECT_FALSE(operation("01 04" + at + none + second + "01 61")) << "a hold of nothing";
-  EXPECT_FALSE(operation("01 04" + at + one + no_span + "01 61")) << "a hold for no time";
-  EXPECT_FALSE(operation("01 04" + at + one + "3f420f0000000000 01 61")) << "a hold of less than a millisecond";
-  EXPECT_FALSE(operation("01 04" + at + one + too_long + "01 61")) << "a hold of more than 3650 d";
-  EXPECT_FALSE(operation("01 02" + at + one + "ffffffffffffffff 00")) << "a negative span";
-  EXPECT_TRUE(operation("01 05" + at + none + no_span + "01 61")) << "a call that cost nothing";
-  std::string id;
-  for (int i = 0; i < 64; ++i) id += "61";
-  EXPECT_TRUE(operation("01 06" + at + none + no_span + "40" + id));
-  EXPECT_FALSE(operation("01 06" + at + none + no_span + "41" + id + "61")) << "an id of 65 bytes";
-}
-
-TEST(Codec, IsSafeWithAnyByteOfAnOperationChanged) {
-  const std::vector specs = {bucket(20, 7, 60s), fixed(50, 60s), sliding(30, 60s), approx(30, 60s), concurrent(9, 60s)};
-  for (const auto& [operation, hex] : kGoldenOperations) {
-    const std::string original = from_hex(hex);
-    for (std::size_t i = 0; i < original.size(); ++i) {
-      for (int byte = 0; byte < 256; byte += 3) {
-        std::string bytes = original;
-        bytes[i] = static_cast<char>(byte);
-        Stored stored(specs);
-        stored.perform({.kind = Operation::Kind::reserve, .at = kToday, .units = Units(4), .span = 10s, .id = "req-7"});
-        stored.check({.cost = Units(9), .mode = Mode::may_wait, .longest_wait = 1h, .id = "job:1"}, kToday + 1s);
-        if (!perform_encoded(stored, bytes)) continue;
-        ASSERT_NE(decode(encode(stored)), nullptr) << to_hex(bytes);
-        ASSERT_NO_FATAL_FAILURE(expect_safe(stored)) << to_hex(bytes);
-      }
-    }
-  }
-}
-
-/// Secrets as no server makes them, so that they can be recognised.
-SubjectTableHead head_of(bool is_stored, bool is_shadow) {
-  SubjectTableHead head{.is_stored = is_stored, .is_shadow = is_shadow};
-  for (std::size_t i = 0; i < head.secret.size(); ++i) head.secret[i] = static_cast<std::uint8_t>(i);
-  return head;
-}
-const std::string kSecret = "000102030405060708090a0b0c0d0e0f";
 
 std::string encode(const Stored& stored, LimitsForm form, const SubjectTableHead* subject_table) {
   std::string bytes;
@@ -1122,7 +632,7 @@ TEST_P(GoldenKeyVector, IsSafeWithAnyOneByteChanged) {
 INSTANTIATE_TEST_SUITE_P(Version1, GoldenKeyVector, ::testing::ValuesIn(kGoldenKeys),
                          [](const auto& golden) { return golden.param.name; });
 
-TEST(Codec, RefusesWhatNoKeyIsBesides) {
+TEST(Format, RefusesWhatNoKeyIsBesides) {
   const std::string limiter = "0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000";
   const auto key = [](const std::string& hex) { return read_all(from_hex(hex)).stored != nullptr; };
   EXPECT_TRUE(key("0141" + limiter + "01" + kSecret));
@@ -1137,7 +647,7 @@ TEST(Codec, RefusesWhatNoKeyIsBesides) {
   EXPECT_FALSE(key("0140" + limiter.substr(36) + "01" + kSecret)) << "limits that nobody knows";
 }
 
-TEST(Codec, ReadsTheNumberOfLimitsBetweenTheBitsBesideIt) {
+TEST(Format, ReadsTheNumberOfLimitsBetweenTheBitsBesideIt) {
   const auto size_of = [](unsigned count) {
     std::string bytes{'\1', static_cast<char>(count)};
     const std::string limit = from_hex("0200 05000000 00000000 005847f80d000000");
@@ -1155,7 +665,7 @@ TEST(Codec, ReadsTheNumberOfLimitsBetweenTheBitsBesideIt) {
   }
 }
 
-TEST(Codec, ReadsNothingButWhatWasWritten) {
+TEST(Format, ReadsNothingButWhatWasWritten) {
   const std::uint64_t seed = test_seed();
   Random random(seed);
   for (std::uint64_t i = 0; i < test_steps() / 200; ++i) {
@@ -1184,7 +694,7 @@ TEST(Codec, ReadsNothingButWhatWasWritten) {
   }
 }
 
-TEST(Codec, WritesABodyLikeASubjectWithoutItsVersion) {
+TEST(Format, WritesABodyLikeASubjectWithoutItsVersion) {
   Stored stored(std::vector{bucket(20, 7, 60s), sliding(1000, 60s)});
   stored.check(3, kToday);
   const SubjectTableHead head = head_of(true, true);
@@ -1202,166 +712,13 @@ TEST(Codec, WritesABodyLikeASubjectWithoutItsVersion) {
   }
 }
 
-/// A definition that was read, and the limits of which it is one.
-struct ReadDefinition {
-  std::optional<Limits> limits;
-  Definition definition{};
-};
-std::optional<ReadDefinition> read_definition(std::string_view bytes) {
-  const std::vector<char> copy(bytes.begin(), bytes.end());
-  Reader in({copy.data(), copy.size()});
-  LimitSpecs specs;
-  ReadDefinition read;
-  if (!decode_definition(in, find_zone, specs, read.definition)) return std::nullopt;
-  read.limits = Limits::make(specs.span());
-  return read.limits ? std::optional(std::move(read)) : std::nullopt;
-}
-
-std::string encode(const Limits& limits, const Definition& definition) {
-  std::string bytes;
-  Writer out(bytes);
-  encode_definition(out, limits, definition);
-  return bytes;
-}
-
-/// Definitions, and the bytes that version 1 writes for them, for ever.
-struct GoldenDefinition {
-  std::vector<LimitSpec> limits;
-  Definition definition;
-  std::string hex;
-};
-const std::vector<GoldenDefinition> kGoldenDefinitions = {
-    {{fixed(10, 60s)},
-     {head_of(true, true), kToday + 30s},
-     "0141 0200 0a000000 00000000 005847f80d000000 03" + kSecret + "00acbd7a5b2cb817"},
-    {{bucket(20, 10, 1s), sliding(7, 1h, "hour")},
-     {head_of(true, false), kToday},
-     "0142 0100 14000000 0a000000 00ca9a3b00000000 0304 07000000 00000000 00a0b83046030000 04 686f7572 01" + kSecret +
-         "00009a7e542cb817"},
-    {{monthly_in_berlin()},
-     {head_of(true, false), kLatest},
-     "0141 060c e8030000 00000000 0400000000000000 0d 4575726f70652f4265726c696e 05 6d6f6e7468 01" + kSecret +
-         "0000bac93a04ba64"},
-};
-
-TEST(Codec, WritesDefinitionsAsThePageSays) {
-  for (const auto& [limits, definition, hex] : kGoldenDefinitions) {
-    EXPECT_EQ(to_hex(encode(Limits::make(limits).value(), definition)), to_hex(from_hex(hex)));
-  }
-}
-
-TEST(Codec, ReadsDefinitionsAndNothingLessOrMore) {
-  for (const auto& [limits, definition, hex] : kGoldenDefinitions) {
-    const std::string bytes = from_hex(hex);
-    const auto read = read_definition(bytes);
-    ASSERT_TRUE(read) << hex;
-    EXPECT_TRUE(read->limits->matches(limits));
-    EXPECT_EQ(read->definition.head, definition.head);
-    EXPECT_EQ(read->definition.at, definition.at);
-    for (std::size_t size = 0; size < bytes.size(); ++size) {
-      EXPECT_FALSE(read_definition(std::string_view(bytes).substr(0, size))) << hex << " up to " << size;
-    }
-    EXPECT_FALSE(read_definition(bytes + '\0')) << hex;
-  }
-}
-
-TEST(Codec, RefusesDefinitionsThatNobodyWrites) {
-  const std::string limit = "0200 0a000000 00000000 005847f80d000000";
-  const std::string now = "00009a7e542cb817";
-  const auto definition = [](const std::string& hex) { return read_definition(from_hex(hex)).has_value(); };
-  EXPECT_TRUE(definition("0141" + limit + "01" + kSecret + now));
-  EXPECT_FALSE(definition("0241" + limit + "01" + kSecret + now)) << "version 2";
-  EXPECT_FALSE(definition("0101" + limit + "01" + kSecret + now)) << "of a key that is one subject";
-  EXPECT_FALSE(definition("01c1" + limit + "01" + kSecret + now)) << "with reservations";
-  EXPECT_FALSE(definition("0140 01" + kSecret + now)) << "of no limits";
-  EXPECT_FALSE(definition("0141" + limit + "00" + kSecret + now)) << "that stores none";
-  EXPECT_FALSE(definition("0141" + limit + "02" + kSecret + now)) << "on trial, but not stored";
-  EXPECT_FALSE(definition("0141" + limit + "05" + kSecret + now)) << "an unknown flag";
-  EXPECT_FALSE(definition("0141" + limit + "01" + kSecret + "00009a7e542cb897")) << "before 1970";
-  EXPECT_TRUE(definition("0141" + limit + "01" + kSecret + "0000bac93a04ba64")) << "2200-01-01";
-  EXPECT_FALSE(definition("0141" + limit + "01" + kSecret + "0100bac93a04ba64")) << "and a nanosecond";
-  std::string nine = "0149";
-  for (int i = 0; i < 9; ++i) nine += limit;
-  EXPECT_FALSE(definition(nine + "01" + kSecret + now)) << "nine limits";
-}
-
-TEST(Codec, AcceptsADefinitionWithAByteChangedOnlyIfSomebodyWritesItSo) {
-  for (const auto& golden : kGoldenDefinitions) {
-    const std::string original = from_hex(golden.hex);
-    for (std::size_t i = 0; i < original.size(); ++i) {
-      for (int byte = 0; byte < 256; ++byte) {
-        std::string bytes = original;
-        bytes[i] = static_cast<char>(byte);
-        const auto read = read_definition(bytes);
-        if (!read) continue;
-        ASSERT_EQ(to_hex(encode(*read->limits, read->definition)), to_hex(bytes));
-        ASSERT_TRUE(in_range(read->definition.at));
-      }
-    }
-  }
-}
-
-std::string encode(const Sweep& sweep) {
-  std::string bytes;
-  Writer out(bytes);
-  encode_sweep(out, sweep);
-  return bytes;
-}
-std::optional<Sweep> read_sweep(std::string_view bytes) {
-  const std::vector<char> copy(bytes.begin(), bytes.end());
-  Reader in({copy.data(), copy.size()});
-  Sweep sweep;
-  return decode_sweep(in, sweep) ? std::optional(sweep) : std::nullopt;
-}
-
-/// Sweeps, and the bytes that version 1 writes for them, for ever.
-const std::vector<std::pair<Sweep, std::string>> kGoldenSweeps = {
-    {{.first = 2, .last = 0xFFFF'FFFF'FFFF'FFFE, .at = kToday + 10min},
-     "01 0200000000000000 feffffffffffffff 00706331e02cb817"},
-    {{.first = 0x1BED'F54F'03AC'48BC, .last = 0x1BED'F54F'03AC'48BC, .at = kLatest},
-     "01 bc48ac034ff5ed1b bc48ac034ff5ed1b 0000bac93a04ba64"},
-};
-
-TEST(Codec, WritesSweepsAsThePageSays) {
-  for (const auto& [sweep, hex] : kGoldenSweeps) EXPECT_EQ(to_hex(encode(sweep)), to_hex(from_hex(hex)));
-}
-
-TEST(Codec, ReadsSweepsAndNothingLessOrMore) {
-  for (const auto& [sweep, hex] : kGoldenSweeps) {
-    const std::string bytes = from_hex(hex);
-    const auto read = read_sweep(bytes);
-    ASSERT_TRUE(read) << hex;
-    EXPECT_EQ(read->first, sweep.first);
-    EXPECT_EQ(read->last, sweep.last);
-    EXPECT_EQ(read->at, sweep.at);
-    for (std::size_t size = 0; size < bytes.size(); ++size) {
-      EXPECT_FALSE(read_sweep(std::string_view(bytes).substr(0, size))) << hex << " up to " << size;
-    }
-    EXPECT_FALSE(read_sweep(bytes + '\0')) << hex;
-  }
-}
-
-TEST(Codec, RefusesSweepsThatNobodyWrites) {
-  const auto sweep = [](const std::string& hex) { return read_sweep(from_hex(hex)).has_value(); };
-  const std::string two = "0200000000000000";
-  const std::string four = "0400000000000000";
-  const std::string now = "00009a7e542cb817";
-  EXPECT_TRUE(sweep("01" + two + four + now));
-  EXPECT_TRUE(sweep("01" + four + four + now));
-  EXPECT_FALSE(sweep("01" + four + two + now)) << "backwards";
-  EXPECT_FALSE(sweep("02" + two + four + now)) << "version 2";
-  EXPECT_FALSE(sweep("01" + two + four + "00009a7e542cb897")) << "before 1970";
-  EXPECT_TRUE(sweep("01" + two + four + "0000bac93a04ba64")) << "2200-01-01";
-  EXPECT_FALSE(sweep("01" + two + four + "0100bac93a04ba64")) << "and a nanosecond";
-}
-
 long peak_memory_kib() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss;
 }
 
-TEST(Codec, DoesNotAllocateWhatAHostileCountAsksFor) {
+TEST(Format, DoesNotAllocateWhatAHostileCountAsksFor) {
   const long before = peak_memory_kib();
   for (const char* count : {"ffffffff", "ffffff7f", "01001000", "00001000", "ffff0f00"}) {
     EXPECT_EQ(decode_log(std::string(count) + "0101 0101"), nullptr) << count;

@@ -1,0 +1,131 @@
+// The bytes of effects, which travel to replicas and files: the changes of a granted call, an operation, a definition
+// of limits, a sweep.
+//
+// They have the same form as stored subjects (codec/format.h), and docs/format.md has them byte by byte. Depends on the
+// format and on operations.
+#ifndef RATELIMIT_CODEC_EFFECTS_H
+#define RATELIMIT_CODEC_EFFECTS_H
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/algorithms/zone.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/states.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// Limits are stored in a key, in place of those that it had, as of `at`.
+struct Definition {
+  SubjectTableHead head;
+  Instant at{};
+};
+
+inline void encode_definition(Writer& out, const Limits& limits, const Definition& definition) {
+  out.u8(kFormatVersion);
+  format::write_head(out, &limits, false, true);
+  format::write(out, definition.head);
+  out.instant(definition.at);
+}
+
+/// Reads a definition. Labels and zones are borrowed from the bytes. False if the bytes are anything else.
+[[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
+  SubjectHead head;
+  if (!decode_head(in, find_zone, head) || head.has_reservations || !head.has_subject_table) return false;
+  for (const LimitSpec& spec : head.specs.span()) specs.push_back(spec);
+  format::read(in, definition.head);
+  definition.at = in.instant();
+  in.require(definition.head.is_stored && in_range(definition.at));
+  return in.done();
+}
+
+/// The subjects with hashes from `first` to `last` are forgotten, if they are idle at `at`.
+struct Sweep {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  Instant at{};
+};
+
+inline void encode_sweep(Writer& out, const Sweep& sweep) {
+  out.u8(kFormatVersion);
+  out.u64(sweep.first);
+  out.u64(sweep.last);
+  out.instant(sweep.at);
+}
+
+[[nodiscard]] inline bool decode_sweep(Reader& in, Sweep& sweep) {
+  in.require(in.u8() == kFormatVersion);
+  sweep.first = in.u64();
+  sweep.last = in.u64();
+  sweep.at = in.instant();
+  in.require(sweep.first <= sweep.last && in_range(sweep.at));
+  return in.done();
+}
+
+/// Writes the changes of a granted call, `changes[i]` for limit i, and the id of its lease, if a limit has leases.
+template <class Changes>
+void encode_changes(Writer& out, const Limits& limits, const Changes& changes, std::string_view id) {
+  out.u8(kFormatVersion);
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit(
+        [&]<class A>(const A& algorithm) { algorithm.write(out, changes[i].template as<typename A::Change>()); });
+  }
+  if (limits.have_leases()) out.text(id);
+}
+
+/// Reads such changes. The id is borrowed from the bytes. False if the bytes are anything else: then `changes` must
+/// not be used.
+[[nodiscard]] inline bool decode_changes(Reader& in, const Limits& limits, std::span<Cell> changes,
+                                         std::string_view& id) {
+  in.require(in.u8() == kFormatVersion);
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&]<class A>(const A& algorithm) {
+      typename A::Change change{};
+      algorithm.read(in, change);
+      changes[i].emplace(change);
+    });
+  }
+  if (limits.have_leases()) id = in.text();
+  in.require(id.size() <= kMaxIdBytes);
+  return in.done();
+}
+
+inline void encode_operation(Writer& out, const Operation& operation) {
+  out.u8(kFormatVersion);
+  out.u8(static_cast<std::uint8_t>(operation.kind));
+  out.instant(operation.at);
+  out.units(operation.units);
+  out.span(operation.span);
+  out.text(operation.id);
+}
+
+/// Reads an operation. Its id is borrowed from the bytes. False if the bytes are anything else.
+[[nodiscard]] inline bool decode_operation(Reader& in, Operation& operation) {
+  in.require(in.u8() == kFormatVersion);
+  const std::uint8_t kind = in.u8();
+  in.require(static_cast<std::uint8_t>(Operation::Kind::collect) <= kind &&
+             kind <= static_cast<std::uint8_t>(Operation::Kind::release));
+  operation.kind = static_cast<Operation::Kind>(kind);
+  operation.at = in.instant();
+  operation.units = in.units();
+  operation.span = in.span();
+  operation.id = in.text();
+  in.require(in_range(operation.at) && Span{} <= operation.span && operation.span <= kMaxSpan);
+  in.require(operation.id.size() <= kMaxIdBytes);
+  const bool takes = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::reserve;
+  in.require(!takes || in_range(operation.units));
+  // Only numbers that are within their ranges can be added without overflow.
+  if (in.ok() && operation.kind == Operation::Kind::charge) in.require(in_range(operation.at + operation.span));
+  in.require(operation.kind != Operation::Kind::reserve || in_range(operation.span));
+  return in.done();
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_CODEC_EFFECTS_H

@@ -1,0 +1,226 @@
+// The one binary form of limits and states, which RDB, AOF, replication, COPY and DUMP share.
+//
+// It is little-endian and versioned; docs/format.md describes it byte by byte, and golden vectors pin it. The form is
+// canonical: equal limits and states give equal bytes. Decoded bytes are never trusted: a reader stops at the first byte
+// that no writer writes, and what it accepts is safe to decide on. The states write themselves: see the algorithms.
+// Depends on limits, their states and reservations.
+#ifndef RATELIMIT_CODEC_FORMAT_H
+#define RATELIMIT_CODEC_FORMAT_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/algorithms/zone.h"
+#include "ratelimit/any_algorithm.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/reservations.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+inline constexpr std::uint8_t kFormatVersion = 1;
+
+namespace format {
+
+inline constexpr unsigned kAligned = 1U << 0U;
+inline constexpr unsigned kPerRequest = 1U << 1U;
+inline constexpr unsigned kLabelled = 1U << 2U;
+inline constexpr unsigned kZoned = 1U << 3U;
+inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned;
+
+/// Flags beside the number of limits: reservations follow the states; the head of a subject table follows these.
+inline constexpr unsigned kHasReservations = 1U << 7U;
+inline constexpr unsigned kHasSubjectTable = 1U << 6U;
+
+/// Flags of the head of a subject table.
+inline constexpr unsigned kStored = 1U << 0U;
+inline constexpr unsigned kShadow = 1U << 1U;
+inline constexpr unsigned kAllTableFlags = kStored | kShadow;
+
+inline void write(Writer& out, const LimitSpec& spec) {
+  out.u8(static_cast<std::uint8_t>(spec.algorithm));
+  out.u8(static_cast<std::uint8_t>((spec.aligned ? kAligned : 0U) | (spec.per_request ? kPerRequest : 0U) |
+                                   (spec.label.empty() ? 0U : kLabelled) | (spec.zone.empty() ? 0U : kZoned)));
+  out.units(spec.size);
+  out.units(spec.refill);
+  // A limit has a span, or a unit of the calendar.
+  out.i64(fields_of(spec.algorithm).calendar ? static_cast<std::int64_t>(spec.unit) : spec.span.count());
+  if (!spec.zone.empty()) out.text(spec.zone);
+  if (!spec.label.empty()) out.text(spec.label);
+}
+
+/// Reads a limit. Only its form is checked: its numbers may be out of their ranges. A zone that `find_zone` does not
+/// know is a fault.
+[[nodiscard]] inline LimitSpec read_spec(Reader& in, FindZone find_zone) {
+  LimitSpec spec;
+  spec.algorithm = static_cast<Algorithm>(in.u8());
+  const std::uint8_t flags = in.u8();
+  in.require((flags & ~kAllFlags) == 0);
+  spec.aligned = (flags & kAligned) != 0;
+  spec.per_request = (flags & kPerRequest) != 0;
+  spec.size = in.units();
+  spec.refill = in.units();
+  const std::int64_t number = in.i64();
+  if (fields_of(spec.algorithm).calendar) {
+    in.require(0 < number && number <= 0xFF);
+    spec.unit = static_cast<CalendarUnit>(number);
+  } else {
+    spec.span = Span{number};
+  }
+  if ((flags & kZoned) != 0) {
+    spec.zone = in.text();
+    spec.rules = in.ok() ? find_zone(spec.zone) : nullptr;
+    in.require(spec.rules != nullptr);
+  }
+  if ((flags & kLabelled) != 0) {
+    spec.label = in.text();
+    in.require(!spec.label.empty());
+  }
+  return spec;
+}
+
+inline void write(Writer& out, const Reservations& reservations) {
+  out.instant(reservations.turn.at);
+  out.span(reservations.turn.wait);
+  out.instant(reservations.as_of);
+  // Only differences of the counter have a meaning: what was charged after each hold is written.
+  reservations.holds.write(out, [&](const LeaseSet::Holder& hold) { out.variable(reservations.charged - hold.mark); });
+}
+inline void read(Reader& in, Reservations& reservations) {
+  Reservations read;
+  read.turn.at = in.instant();
+  read.turn.wait = in.span();
+  read.as_of = in.instant();
+  read.holds = LeaseSet::read(in, [&in] { return std::uint64_t{0} - in.variable(); });
+  const bool has_turn = in_range(read.turn.at) && Span{} < read.turn.wait && read.turn.wait <= kMaxSpan;
+  in.require(has_turn || read.turn == Turn{});
+  in.require(in_range(read.as_of) && (!read.holds.empty() || read.as_of == Instant{}));
+  in.require(!read.empty());
+  if (in.ok()) reservations = std::move(read);
+}
+
+}  // namespace format
+
+/// What a key with a table of many subjects remembers beside it. The key is a limiter if `is_stored`.
+struct SubjectTableHead {
+  bool is_stored = false;                 ///< limits are stored in the key
+  bool is_shadow = false;                 ///< they are on trial
+  std::array<std::uint8_t, 16> secret{};  ///< of the hash by which the table knows its subjects
+
+  friend bool operator==(const SubjectTableHead&, const SubjectTableHead&) = default;
+};
+
+namespace format {
+
+inline void write(Writer& out, const SubjectTableHead& head) {
+  out.u8(static_cast<std::uint8_t>((head.is_stored ? kStored : 0U) | (head.is_shadow ? kShadow : 0U)));
+  for (const std::uint8_t byte : head.secret) out.u8(byte);
+}
+inline void read(Reader& in, SubjectTableHead& head) {
+  const std::uint8_t flags = in.u8();
+  in.require((flags & ~kAllTableFlags) == 0 && ((flags & kShadow) == 0 || (flags & kStored) != 0));
+  head.is_stored = (flags & kStored) != 0;
+  head.is_shadow = (flags & kShadow) != 0;
+  for (std::uint8_t& byte : head.secret) byte = in.u8();
+}
+
+/// Writes the number of limits, the flags of what follows the states, and the limits. `limits` is null if the reader
+/// knows them.
+inline void write_head(Writer& out, const Limits* limits, bool has_reservations, bool has_subject_table) {
+  const std::size_t count = limits != nullptr ? limits->size() : 0;
+  out.u8(static_cast<std::uint8_t>(count | (has_reservations ? kHasReservations : 0U) |
+                                   (has_subject_table ? kHasSubjectTable : 0U)));
+  for (std::size_t i = 0; i < count; ++i) write(out, (*limits)[i].spec());
+}
+
+}  // namespace format
+
+/// Writes the states in `cells`, one for each limit.
+template <class Cells>
+void encode_states(Writer& out, const Limits& limits, const Cells& cells) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&](const auto& algorithm) { algorithm.write(out, state_in(std::as_const(cells[i]), algorithm)); });
+  }
+}
+
+/// Whether limits are written, or the reader knows them.
+enum class LimitsForm : bool { known, written };
+
+/// Writes a subject without the version: limits, states and, if there are any, reservations.
+template <class Cells>
+void encode_body(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
+                 LimitsForm form, const SubjectTableHead* subject_table = nullptr) {
+  const bool has_reservations = reservations != nullptr && !reservations->empty();
+  format::write_head(out, form == LimitsForm::written ? &limits : nullptr, has_reservations, subject_table != nullptr);
+  encode_states(out, limits, cells);
+  if (has_reservations) format::write(out, *reservations);
+  if (subject_table != nullptr) format::write(out, *subject_table);
+}
+
+/// Writes a subject behind the version; and the head of the subject table, if its key has one.
+template <class Cells>
+void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
+                    LimitsForm form = LimitsForm::written, const SubjectTableHead* subject_table = nullptr) {
+  out.u8(kFormatVersion);
+  encode_body(out, limits, cells, reservations, form, subject_table);
+}
+
+/// The part of a subject before its states.
+struct SubjectHead {
+  LimitSpecs specs;  ///< `Limits::make` says whether they are valid; empty if the reader knows them
+  bool has_reservations = false;
+  bool has_subject_table = false;
+};
+
+/// Reads the part before the states. Labels and zones are borrowed from the bytes. False at the first byte that is not
+/// valid.
+[[nodiscard]] inline bool decode_body_head(Reader& in, FindZone find_zone, SubjectHead& head) {
+  const unsigned count = in.u8();
+  const unsigned size = count & ~(format::kHasReservations | format::kHasSubjectTable);
+  head.has_reservations = (count & format::kHasReservations) != 0;
+  head.has_subject_table = (count & format::kHasSubjectTable) != 0;
+  in.require(size <= kMaxLimits);
+  for (std::size_t i = 0; i < size && in.ok(); ++i) head.specs.push_back(format::read_spec(in, find_zone));
+  return in.ok();
+}
+
+/// Whether the body that comes next has its limits written.
+[[nodiscard]] inline bool has_written_limits(Reader in) {
+  return (in.u8() & ~(format::kHasReservations | format::kHasSubjectTable)) != 0;
+}
+
+/// Reads the version and the part before the states.
+[[nodiscard]] inline bool decode_head(Reader& in, FindZone find_zone, SubjectHead& head) {
+  in.require(in.u8() == kFormatVersion);
+  return in.ok() && decode_body_head(in, find_zone, head);
+}
+
+/// Reads the states of `limits` into `cells`, which must be idle, and the reservations, if `reservations` is not null.
+/// False at the first byte that is not valid; then `cells` still hold valid states.
+[[nodiscard]] inline bool decode_states(Reader& in, const Limits& limits, std::span<Cell> cells,
+                                        Reservations* reservations) {
+  for (std::size_t i = 0; i < limits.size() && in.ok(); ++i) {
+    limits[i].visit([&](const auto& algorithm) { algorithm.read(in, state_in(cells[i], algorithm)); });
+  }
+  if (reservations != nullptr && in.ok()) format::read(in, *reservations);
+  return in.ok();
+}
+
+[[nodiscard]] inline bool decode_subject_table_head(Reader& in, SubjectTableHead& head) {
+  format::read(in, head);
+  return in.ok();
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_CODEC_FORMAT_H

@@ -1,0 +1,90 @@
+// One limit, checked and ready to decide: an algorithm with its numbers, and the label that it was given. Depends on
+// the algorithms.
+#ifndef RATELIMIT_LIMIT_H
+#define RATELIMIT_LIMIT_H
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// A label is 1 to kMaxLabelBytes visible ASCII characters other than `"` and `\`: it needs no quoting anywhere.
+[[nodiscard]] constexpr bool is_valid_label(std::string_view label) {
+  return !label.empty() && label.size() <= kMaxLabelBytes &&
+         std::all_of(label.begin(), label.end(), [](char c) { return c > ' ' && c <= '~' && c != '"' && c != '\\'; });
+}
+
+/// One limit, valid by construction.
+class Limit {
+ public:
+  /// None if a number is out of its range, a field is given that the algorithm does not have, or the label is not
+  /// valid.
+  [[nodiscard]] static std::optional<Limit> make(const LimitSpec& spec) {
+    if (!spec.label.empty() && !is_valid_label(spec.label)) return std::nullopt;
+    const std::optional<AnyAlgorithm> algorithm = AnyAlgorithm::make(spec);
+    if (!algorithm) return std::nullopt;
+    return Limit(spec, *algorithm);
+  }
+
+  /// The limit as it was written. The label and the zone are borrowed from this object.
+  [[nodiscard]] LimitSpec spec() const {
+    LimitSpec spec = spec_;
+    spec.label = label_;
+    spec.zone = zone_;
+    return spec;
+  }
+
+  /// Whether the limit was written like `spec`. Every call asks this, so nothing is copied.
+  [[nodiscard]] bool matches(const LimitSpec& spec) const {
+    return spec_.size == spec.size && spec_.span == spec.span && spec_.refill == spec.refill &&
+           spec_.algorithm == spec.algorithm && spec_.aligned == spec.aligned &&
+           spec_.per_request == spec.per_request && spec_.unit == spec.unit && spec_.rules == spec.rules &&
+           label_ == spec.label && zone_ == spec.zone;
+  }
+
+  [[nodiscard]] Units size() const { return spec_.size; }
+  [[nodiscard]] bool is_per_request() const { return spec_.per_request; }
+  /// Whether units are held by callers with a lease.
+  [[nodiscard]] bool has_leases() const {
+    return algorithm_.visit([]<class A>(const A&) { return HasLeases<A>; });
+  }
+  /// The time that the size is for, as HTTP clients are told: the length of a window, or the time in which an empty
+  /// bucket becomes full. None where units are held.
+  [[nodiscard]] std::optional<Span> window() const {
+    return algorithm_.visit([](const auto& algorithm) { return algorithm.window(); });
+  }
+  /// How much longer than needed a state may be kept, so that not every call must say anew how long.
+  [[nodiscard]] Span slack() const {
+    return algorithm_.visit([](const auto& algorithm) { return algorithm.slack(); });
+  }
+  /// The cost, under this limit, of a call that asks for `asked` units. Asking for nothing costs nothing.
+  [[nodiscard]] Units cost_of(Units asked) const { return spec_.per_request ? std::min(asked, kMinUnits) : asked; }
+
+  /// Calls `visitor` with the algorithm, which has one of the types of `AnyAlgorithm`.
+  template <class Visitor>
+  decltype(auto) visit(Visitor&& visitor) const {
+    return algorithm_.visit(visitor);
+  }
+
+ private:
+  Limit(const LimitSpec& spec, const AnyAlgorithm& algorithm)
+      : algorithm_(algorithm), spec_(spec), label_(spec.label), zone_(spec.zone) {
+    spec_.label = {};
+    spec_.zone = {};
+  }
+
+  AnyAlgorithm algorithm_;
+  LimitSpec spec_;  ///< without its label and zone, which are borrowed: they are copied below
+  std::string label_;
+  std::string zone_;
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_LIMIT_H

@@ -1,0 +1,35 @@
+// A change of a subject as a small value, which travels to replicas and files.
+//
+// An operation carries its own instant, and it is total. So the same operation on the same subject makes the same bytes
+// here, on a replica, and when a file is replayed. docs/operations.md says what each does. Depends on units only.
+#ifndef RATELIMIT_OPERATION_H
+#define RATELIMIT_OPERATION_H
+
+#include <cstdint>
+#include <string_view>
+
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// Whatever its numbers are, an operation leaves a valid subject.
+struct Operation {
+  enum class Kind : std::uint8_t {
+    collect = 1,  ///< gives back the units of holds that have ended; all other operations do so first
+    charge = 2,   ///< charges `units` as of `span` after `at`, the turn of a call that waits; takes the lease `id`
+    refund = 3,   ///< gives `units` back
+    reserve = 4,  ///< charges `units` and holds them as `id` for `span`; a hold that is there lasts `span` from now on
+    settle = 5,   ///< ends the hold `id`: the call did cost `units`
+    release = 6,  ///< ends the lease `id`
+  };
+
+  Kind kind = Kind::collect;
+  Instant at{};
+  Units units{};
+  Span span{};
+  std::string_view id{};
+};
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_OPERATION_H

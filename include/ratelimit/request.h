@@ -1,0 +1,195 @@
+// A request and its decision: the call as a whole, a part of it, all of it into debt, or later. Depends on verdicts and
+// turns.
+#ifndef RATELIMIT_REQUEST_H
+#define RATELIMIT_REQUEST_H
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "ratelimit/decision.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/units.h"
+#include "ratelimit/verdict.h"
+
+namespace ratelimit {
+
+/// What happens to a call if its whole cost is not there right now.
+enum class Mode : std::uint8_t {
+  whole,     ///< the call is denied
+  partial,   ///< the call gets what is left
+  force,     ///< the call is charged all the same: into debt
+  may_wait,  ///< the call is granted, and waits until its cost is there; denied if that takes too long
+};
+
+struct Request {
+  Units cost{1};
+  Mode mode = Mode::whole;
+  Span longest_wait{};    ///< of Mode::may_wait
+  std::string_view id{};  ///< of the lease or the hold that the call takes or renews
+};
+
+/// What is left at `at`: the answer to a call that takes nothing. Its wait is how long a debt lasts.
+template <class Cells>
+[[nodiscard]] Verdict status(const Limits& limits, const Cells& cells, Instant at, std::string_view id = {}) {
+  return decide(limits, cells, Ask{kNoUnits, id, true}, at);
+}
+
+namespace detail {
+
+/// The part of its cost that a call with Mode::partial can get; none if nothing is left.
+template <class Cells>
+[[nodiscard]] Units part_of(const Limits& limits, const Cells& cells, const Request& request, Instant at) {
+  Units part = request.cost;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const Units left = limits[i].visit([&](const auto& algorithm) {
+      const Ask nothing{kNoUnits, request.id, true};
+      return algorithm.decide(state_in(cells[i], algorithm), nothing, at).decision.remaining;
+    });
+    if (!limits[i].is_per_request() || left == kNoUnits) part = std::min(part, left);
+  }
+  return part;
+}
+
+/// A denial for another reason than that too little is left. All but outcome and wait is as of now.
+template <class Cells>
+[[nodiscard]] Verdict held_back(const Limits& limits, const Cells& cells, Instant at, Span wait, std::string_view id) {
+  Verdict verdict = status(limits, cells, at, id);
+  verdict.decision.outcome = Outcome::denied;
+  verdict.decision.wait = wait;
+  return verdict;
+}
+
+/// How long a call would wait under this limit alone: until it is granted, and then in the queue of LEAKYBUCKET.
+template <class A>
+[[nodiscard]] Span wait_under(const A& algorithm, const typename A::State& state, const Ask& ask, Instant at) {
+  const Decision first = algorithm.decide(state, ask, at).decision;
+  if (first.outcome == Outcome::granted || first.wait > kLatest - at) return first.wait;
+  const Decision then = algorithm.decide(state, ask, at + first.wait).decision;
+  return first.wait + (then.outcome == Outcome::granted ? then.wait : Span{});
+}
+
+/// The denial of a call whose turn would be too late. The limit under which the call would wait longest binds.
+template <class Cells>
+[[nodiscard]] Verdict too_late(const Limits& limits, const Cells& cells, const Ask& ask, Instant at, Span wait) {
+  Verdict verdict;
+  Span longest{-1};
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&](const auto& algorithm) {
+      const auto& state = state_in(std::as_const(cells[i]), algorithm);
+      const Span own = wait_under(algorithm, state, Ask{limits[i].cost_of(ask.cost), ask.id}, at);
+      if (own <= longest) return;
+      longest = own;
+      verdict.decision = algorithm.decide(state, Ask{kNoUnits, ask.id, true}, at).decision;
+      verdict.binding = i;
+    });
+  }
+  verdict.decision.outcome = Outcome::denied;
+  verdict.decision.wait = wait;
+  return verdict;
+}
+
+/// Decides a call with Mode::may_wait as of `at`, which is `ahead` of the call. Its turn is when it would be granted.
+template <class Cells>
+[[nodiscard]] Verdict decide_turn(const Limits& limits, const Cells& cells, const Request& request, Instant at,
+                                  Span ahead) {
+  const Ask ask{request.cost, request.id};
+  const Verdict first = decide(limits, cells, ask, at);
+  const bool fits_now = first.decision.outcome == Outcome::granted;
+  const Span turn = fits_now ? Span{} : first.decision.wait;
+  if (first.decision.outcome == Outcome::never || turn > kLatest - at) return first;
+  Verdict then = fits_now ? first : decide(limits, cells, ask, at + turn);
+  if (then.decision.outcome != Outcome::granted) return first;
+  // LEAKYBUCKET makes a call wait even after it is granted.
+  const Span wait = turn + then.decision.wait;
+  if (wait + ahead > request.longest_wait) return too_late(limits, cells, ask, at, wait - request.longest_wait);
+  then.turn = turn;
+  then.decision.wait = wait;
+  then.decision.reset += turn;
+  then.idle_in += turn;
+  return then;
+}
+
+template <class Cells>
+[[nodiscard]] Verdict decide_as_of(const Limits& limits, const Cells& cells, const Request& request, Instant at,
+                                   Span ahead) {
+  if (request.mode == Mode::may_wait) return decide_turn(limits, cells, request, at, ahead);
+  const Verdict verdict = decide(limits, cells, Ask{request.cost, request.id, request.mode == Mode::force}, at);
+  const bool is_granted = verdict.decision.outcome == Outcome::granted;
+  // No call overtakes one that waits for its turn.
+  if (is_granted && ahead > Span{} && request.mode != Mode::force) {
+    return held_back(limits, cells, at, Span{}, request.id);
+  }
+  if (is_granted || request.mode != Mode::partial) return verdict;
+  const Units part = part_of(limits, cells, request, at);
+  if (part > kNoUnits && ahead > Span{}) return held_back(limits, cells, at, Span{}, request.id);
+  return decide(limits, cells, Ask{std::max(part, kMinUnits), request.id}, at);
+}
+
+/// A verdict was decided as of an instant that is `ahead` of the call. Makes its times count from the call.
+inline void move_back(Verdict& verdict, Span ahead) {
+  Decision& decision = verdict.decision;
+  decision.reset += ahead;
+  if (decision.outcome != Outcome::never) decision.wait += ahead;
+  if (decision.outcome != Outcome::granted) {
+    decision.remaining = kNoUnits;
+  } else {
+    verdict.turn += ahead;
+    verdict.idle_in += ahead;
+  }
+}
+
+}  // namespace detail
+
+/// Decides a request; if a call waits for its turn, as of that turn. Pure; O(limits * log n).
+template <class Cells>
+[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
+                             Instant now) {
+  // Nearly all calls, on their shortest way.
+  if (request.mode == Mode::whole && turn.at <= now) return decide(limits, cells, Ask{request.cost, request.id}, now);
+  const Instant at = turn.or_later(now);
+  Verdict verdict = detail::decide_as_of(limits, cells, request, at, at - now);
+  if (at > now) detail::move_back(verdict, at - now);
+  return verdict;
+}
+
+/// What is left at `now`, as `status`; if a call waits for its turn, nothing before that turn.
+template <class Cells>
+[[nodiscard]] Verdict status_at_turn(const Limits& limits, const Cells& cells, const Turn& turn, Instant now) {
+  const Instant at = turn.or_later(now);
+  Verdict verdict = status(limits, cells, at);
+  if (at > now) detail::move_back(verdict, at - now);
+  return verdict;
+}
+
+/// Decides a request on a subject that was never seen.
+[[nodiscard]] inline Verdict decide_idle(const Limits& limits, const Request& request, Instant now) {
+  std::array<Cell, kMaxLimits> idle;
+  construct_idle(limits, idle);  // an idle state owns nothing, so that nothing is to be destroyed
+  return decide(limits, idle, Turn{}, request, now);
+}
+
+/// Whether a request can never be granted, however much is left.
+[[nodiscard]] inline bool is_never(const Limits& limits, const Request& request) {
+  if (request.mode == Mode::partial || request.mode == Mode::force) return false;
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (limits[i].cost_of(request.cost) > limits[i].size()) return true;
+  }
+  return false;
+}
+
+/// Turns a verdict into the answer of limits on trial (SHADOW): all that was asked for is granted, and at once.
+inline void grant_on_trial(Verdict& verdict, Units cost) {
+  verdict.decision.outcome = Outcome::granted;
+  verdict.decision.granted = cost;
+  verdict.decision.wait = Span{};
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_REQUEST_H

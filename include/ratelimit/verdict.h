@@ -1,0 +1,88 @@
+// How a list of limits decides one call: all of them are charged, or none is. Depends on limits and their states.
+#ifndef RATELIMIT_VERDICT_H
+#define RATELIMIT_VERDICT_H
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "ratelimit/decision.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/states.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// The answer of a list of limits to one call.
+struct Verdict {
+  /// The decision of the binding limit. If the call is not granted, that is the limit with the longest wait; if it is,
+  /// the one with the fewest units remaining. The wait of a granted call is the longest of all limits.
+  Decision decision;
+  std::size_t binding = 0;
+  Span idle_in{};         ///< granted: time until all states are idle
+  Span turn{};            ///< granted: time until the turn of the call, if it waits; it was decided as of that instant
+  std::string_view id{};  ///< of the lease that a granted call takes; borrowed
+  std::array<Cell, kMaxLimits> changes;
+};
+
+/// Whether the limit that decided `a` binds rather than the one that decided `b`.
+[[nodiscard]] inline bool binds_before(const Decision& a, const Decision& b) {
+  if (a.outcome != b.outcome) return a.outcome > b.outcome;
+  return a.outcome == Outcome::granted ? a.remaining < b.remaining : a.wait > b.wait;
+}
+static_assert(Outcome::granted < Outcome::denied && Outcome::denied < Outcome::never);
+
+/// Decides a call under all limits: all are charged, or none is. `cells[i]` is the state of limit i.
+/// Pure; O(limits * log n).
+template <class Cells>
+[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Ask& ask, Instant now) {
+  Verdict verdict;
+  Span longest_wait{};
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const Limit& limit = limits[i];
+    const Decision decision = limit.visit([&](const auto& algorithm) {
+      const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm),
+                                         Ask{limit.cost_of(ask.cost), ask.id, ask.force}, now);
+      verdict.changes[i].emplace(step.change);
+      return step.decision;
+    });
+    verdict.idle_in = std::max(verdict.idle_in, decision.reset);
+    longest_wait = std::max(longest_wait, decision.wait);
+    if (i == 0 || binds_before(decision, verdict.decision)) {
+      verdict.decision = decision;
+      verdict.binding = i;
+    }
+  }
+  const bool is_granted = verdict.decision.outcome == Outcome::granted;
+  verdict.decision.granted = is_granted ? ask.cost : kNoUnits;
+  if (is_granted) verdict.decision.wait = longest_wait;
+  verdict.id = ask.id;
+  return verdict;
+}
+
+/// Whether the changes of a verdict can be applied to these states. Asked when the verdict comes from another server.
+[[nodiscard]] inline bool accepts(const Limits& limits, std::span<const Cell> cells, const Verdict& verdict) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const bool accepted = limits[i].visit([&]<class A>(const A& algorithm) {
+      return algorithm.accepts(state_in(cells[i], algorithm), verdict.changes[i].as<typename A::Change>(), verdict.id);
+    });
+    if (!accepted) return false;
+  }
+  return true;
+}
+
+/// Applies the changes of a granted verdict.
+inline void apply(const Limits& limits, std::span<Cell> cells, const Verdict& verdict) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits[i].visit([&]<class A>(const A& algorithm) {
+      algorithm.apply(state_in(cells[i], algorithm), verdict.changes[i].as<typename A::Change>(), verdict.id);
+    });
+  }
+}
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_VERDICT_H
