@@ -26,7 +26,7 @@ MODULE = Path(os.environ.get("RATELIMIT_MODULE", HERE.parents[1] / "build" / "ra
 SERVER = os.environ.get("RATELIMIT_SERVER", "redis-server")
 PRELOAD = os.environ.get("RATELIMIT_PRELOAD", "")  # the runtime of a sanitizer, if the module was built with one
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 NOTICED_AFTER_MS = 1000  # how long a primary must be silent before a sentinel believes that it is gone
 NODES = 3
 
