@@ -17,6 +17,9 @@ from harness import SERVER, Clock, Server, environment, eventually, free_port
 
 SLOTS = 16384
 NOTICED_AFTER_MS = 1500
+# While nobody is killed: a server that only starves must not be taken for dead. Not longer, since a failover that was
+# told and failed is tried again after four times as long.
+LONG_MS = 15_000
 
 # A replica may always stand in, however long ago it last heard of its primary, and full syncs begin at once.
 COMMON = ("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16mb")
@@ -98,7 +101,16 @@ class Cluster:
         for primary, replica in zip(self.primaries, self.replicas):
             self._follow(replica, primary)
         eventually(self.is_well, "the cluster to come together")
+        self._notice_after(LONG_MS)
         return self
+
+    def expect_a_death(self) -> None:
+        """From now on, a node that does not answer is taken for dead after a while."""
+        self._notice_after(NOTICED_AFTER_MS)
+
+    def _notice_after(self, ms: int) -> None:
+        for node in self.alive:
+            self._do(node, f"CONFIG SET cluster-node-timeout {ms}")
 
     def stop(self) -> None:
         for node in self.nodes:
@@ -202,6 +214,11 @@ class Sentinels:
         eventually(self._is_well, "the sentinels to know the servers and each other")
         return self
 
+    def expect_a_death(self) -> None:
+        """From now on, a primary that does not answer is taken for dead after a while."""
+        for sentinel in self.sentinels:
+            sentinel.ask("SENTINEL SET", self.NAME, "down-after-milliseconds", NOTICED_AFTER_MS)
+
     def stop(self) -> None:
         for server in [*self.sentinels, *self.nodes]:
             server.stop()
@@ -247,13 +264,14 @@ class Sentinel(Server):
         super().__init__(module=None)
         self._settings = [
             f"sentinel monitor {name} 127.0.0.1 {port} 2",
-            f"sentinel down-after-milliseconds {name} {NOTICED_AFTER_MS}",
+            f"sentinel down-after-milliseconds {name} {LONG_MS}",
             f"sentinel failover-timeout {name} 10000",
             f"sentinel parallel-syncs {name} 5",
         ]
 
-    def start(self) -> Sentinel:
+    def _launch(self) -> None:
         self.port = free_port()
+        self._log_begins = len(self.log())
         lines = [f"port {self.port}", "bind 127.0.0.1", f"unixsocket {self.socket}", f"dir {self.directory}"]
         file = self.directory / "sentinel.conf"
         file.write_text("\n".join([*lines, *self._settings]) + "\n")
@@ -261,8 +279,6 @@ class Sentinel(Server):
             self._process = subprocess.Popen(
                 [SERVER, str(file), "--sentinel"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment()
             )
-        eventually(self._is_ready, "the sentinel to answer")
-        return self
 
     def ask(self, *argv: str):
         with self.client() as db:

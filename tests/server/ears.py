@@ -53,9 +53,13 @@ class ReplicaEar:
 
 
 class FileEar:
-    """Reads what a restart would read: the append-only file."""
+    """Reads what a restart would read: the append-only file. The server must write it before it answers: with
+    `appendfsync everysec` it waits up to two seconds while the disk is busy.
+    """
 
     def __init__(self, server: Server) -> None:
+        with server.client() as db:
+            assert db.config_get("appendfsync") == {"appendfsync": "always"}
         self._file = next((server.directory / "appendonlydir").glob("*.incr.aof")).open("rb")
         self._file.read()
 

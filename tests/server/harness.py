@@ -14,8 +14,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 from operator import itemgetter
 from pathlib import Path
 
@@ -36,7 +37,8 @@ DAY = 24 * HOUR
 # days since 1970, so that ALIGNED windows start here.
 BASE = 47488 * DAY
 
-PATIENCE_S = 60
+# How long a test waits for something that should come soon. It measures nothing: a starved machine may take this long.
+PATIENCE_S = 180
 COMPLAINT = re.compile(r"Sanitizer|runtime error:|BUG REPORT|ASSERTION FAILED")
 
 
@@ -139,9 +141,16 @@ class Server:
         self.directory = Path(tempfile.mkdtemp(prefix="ratelimit-"))
         self.socket = self.directory / "socket"
         self.port = 0
+        self._log_begins = 0
 
     def start(self) -> Server:
+        self._launch()
+        eventually(self._is_ready, "the server to answer")
+        return self
+
+    def _launch(self) -> None:
         self.port = free_port()
+        self._log_begins = len(self.log())
         command = [SERVER, "--bind", "127.0.0.1", "-::1", "--port", str(self.port)]
         command += ["--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", "", "--appendonly", "no"]
         command += ["--enable-debug-command", "yes", "--enable-module-command", "yes", *self._options, *self._module]
@@ -149,8 +158,6 @@ class Server:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment() | self._variables
             )
-        eventually(self._is_ready, "the server to answer")
-        return self
 
     def stop(self) -> None:
         """Ends the server in an orderly way and forgets its directory."""
@@ -187,7 +194,10 @@ class Server:
 
     def _is_ready(self) -> bool:
         if not self.is_alive():
-            raise ServerDied(f"the server did not start; its log says\n{self.log_tail()}")
+            if "Address already in use" not in self.log()[self._log_begins :]:
+                raise ServerDied(f"the server did not start; its log says\n{self.log_tail()}")
+            self._launch()  # somebody has taken the port meanwhile
+            return False
         try:
             with self.client() as client:
                 return client.ping()
@@ -231,13 +241,33 @@ def node_modules() -> Path:
     return found[0]
 
 
+def ports() -> Iterator[int]:
+    """Ports below those that the system hands out by itself, lest an outgoing connection takes one before its server
+    does. Each process of pytest-xdist has a range of its own, and no port comes twice: a port may be chosen long before
+    a server listens to it. The first one is random, since other runs may go on beside this one.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
+    size = 10_000 // PORT_RANGES
+    first = random.SystemRandom().randrange(size)
+    for number in count(first):
+        port = 20_000 + worker * size + number % size
+        if is_free(port):
+            yield port
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+PORT_RANGES = 8
+PORTS = ports()
+
+
 def free_port() -> int:
-    """One below those that the system hands out by itself, lest an outgoing connection takes it in between."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+    return next(PORTS)
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:

@@ -292,6 +292,9 @@ class Grammar:
         return word if self._rng.random() < 0.9 else self._rng.choice([word.lower(), word.title(), word + "X"])
 
 
+FEWEST_BATCHES = 20
+
+
 @dataclass
 class Tally:
     batches: int = 0
@@ -349,8 +352,9 @@ class Session:
         self.tally = Tally()
 
     def run(self, seconds: float) -> None:
+        """For so long, but not less than some batches, of which few may be of any kind."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or self.tally.batches < FEWEST_BATCHES:
             try:
                 self.batch()
             except Exception as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dump import CHECKSUM, END, HEAD, STRING, VERSION, length, length_bytes, sealed
-from harness import DAY, Client, Clock, eventually, pairs
+from harness import DAY, PATIENCE_S, Client, Clock, eventually, pairs
 
 AT_ONCE = 20_000  # subjects in one script: a server that is busy for long answers nobody
 SCRIPT = """
@@ -49,7 +49,7 @@ def standing(db: Client, key: str, subject: str) -> dict | None:
 @contextmanager
 def nothing_forgotten(db: Client) -> Iterator[None]:
     """Keeps housekeeping from forgetting anybody while one compares: it changes nothing where no client may."""
-    db.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+    db.execute_command("CLIENT", "PAUSE", 1000 * PATIENCE_S, "WRITE")
     try:
         yield
     finally:

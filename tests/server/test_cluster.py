@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from cluster import Cluster, Node
-from harness import Client, eventually
+from harness import PATIENCE_S, Client, eventually
 from resp import Connection, Failure
 
 CAPACITY = 4000
@@ -95,7 +95,7 @@ def test_a_replica_sends_checks_to_its_primary_and_answers_questions_to_those_wh
     replica = cluster.replicas[cluster.primaries.index(owner)]
     with owner.client() as db:
         db.ask(CHECKS["fixed"].format("k"))
-        assert db.wait(1, 10_000) == 1
+        assert db.wait(1, 1000 * PATIENCE_S) == 1
     with Connection(replica.socket) as connection:
         assert connection.do("RL.PEEK", "k").startswith("MOVED")
         connection.do("READONLY")
@@ -255,7 +255,7 @@ def test_keys_that_move_with_their_slot_keep_their_bytes(cluster):
         assert db.ask("RL.FIXED {slot}turn 10 60s COST 3 MAXWAIT 2m") == (3, 10, 4, 60_000, 120_000)
         assert db.do("RL.SETTLE {slot}held a 2")[-1] == "settled"
         assert db.do("RL.RELEASE {slot}held b") == 1
-        assert db.wait(1, 10_000) == 1
+        assert db.wait(1, 1000 * PATIENCE_S) == 1
         assert copy.do("DEBUG DIGEST") == db.do("DEBUG DIGEST")
 
 

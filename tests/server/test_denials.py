@@ -3,6 +3,8 @@
 import pytest
 from redis import WatchError
 
+from harness import PATIENCE_S
+
 DENIED = {
     "RL.TOKENBUCKET k 10 10 1s": "RL.TOKENBUCKET k 10 10 1s COST 7",
     "RL.FIXED k 10 60s": "RL.FIXED k 10 60s COST 7",
@@ -114,7 +116,7 @@ def events_of(db, server, line: str) -> list[str]:
     """The keyspace events on k that this line brings about."""
     with server.client() as listener, listener.pubsub(ignore_subscribe_messages=True) as events:
         events.psubscribe("__keyspace@0__:*")
-        events.get_message(timeout=5)
+        events.get_message(timeout=PATIENCE_S)
         db.do(line)
         db.set("sentinel", "")
         seen: list[str] = []

@@ -66,7 +66,8 @@ def assert_same(db: Client, *copies: Client) -> None:
 @pytest.fixture(params=["replica", "file"])
 def heard_by(request, start_server) -> Iterator[tuple[Client, ReplicaEar | FileEar]]:
     """A client of a server, and an ear for what it tells of changes. The clock is held at BASE."""
-    server = start_server(*QUIET, "--appendonly", "yes" if request.param == "file" else "no")
+    has_file = "yes" if request.param == "file" else "no"
+    server = start_server(*QUIET, "--appendonly", has_file, "--appendfsync", "always")
     with server.client() as db:
         Clock(db).set(BASE)
         ear = FileEar(server) if request.param == "file" else ReplicaEar(server)

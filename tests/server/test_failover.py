@@ -26,7 +26,8 @@ from harness import BASE, PATIENCE_S, eventually
 
 SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
-CAPACITY = 50_000
+CAPACITY = 1_000_000  # far more than is asked for before the primary changes, however late that is
+ENOUGH = 2500  # units of each key, for which there is load
 REFILL = 1000  # a second
 LINES = {
     "{limits}bucket": f"RL.TOKENBUCKET {{limits}}bucket {CAPACITY} {REFILL} 1s",
@@ -50,6 +51,7 @@ class Group:
     primary: Callable[[], Node]
     has_primary: Callable[[], bool]
     hand_over: Callable[[], object] | None = None
+    expect_a_death: Callable[[], object] | None = None  # of the primary: who does not answer is taken for dead
 
 
 @contextmanager
@@ -159,7 +161,7 @@ def under_load(group: Group, change: Callable[[], object]) -> Account:
     load = Load(group)
     try:
         first = group.primary()
-        eventually(lambda: all(load.granted()[key] > CAPACITY // 20 for key in LINES), "load")
+        eventually(lambda: all(load.granted()[key] > ENOUGH for key in LINES), "load")
         before = load.granted()
         change()
         eventually(lambda: group.has_primary() and group.primary() is not first, "a replica to take over")
@@ -192,6 +194,7 @@ def cluster() -> Iterator[Group]:
             primary=lambda: cluster.owner_of("{limits}"),
             has_primary=lambda: cluster.agrees_on("{limits}") and role(cluster.owner_of("{limits}")) == "master",
             hand_over=lambda: do(replica, "CLUSTER FAILOVER"),
+            expect_a_death=cluster.expect_a_death,
         )
         cluster.assert_well()
     finally:
@@ -208,6 +211,7 @@ def sentinels() -> Iterator[Group]:
             followers=sentinels.nodes[1:],
             primary=sentinels.primary,
             has_primary=sentinels.has_primary,
+            expect_a_death=sentinels.expect_a_death,
         )
         sentinels.assert_well()
     finally:
@@ -252,6 +256,7 @@ def polite(request: pytest.FixtureRequest) -> Group:
 def kill(group: Group) -> None:
     """The replicas hear whatever the primary had sent until then."""
     group.primary().kill()
+    group.expect_a_death()
 
 
 def kill_unheard(group: Group) -> None:
@@ -266,6 +271,7 @@ def kill_unheard(group: Group) -> None:
     primary.kill()
     for follower in group.followers:
         follower.go_on()
+    group.expect_a_death()
 
 
 @pytest.mark.parametrize(("way", "clocks"), [(kill, "running"), (kill_unheard, "held")])

@@ -119,9 +119,11 @@ def test_an_append_only_file_that_is_switched_on_behind_a_snapshot_misses_nothin
     client = alone.client()
     client.config_set("rdb-key-save-delay", "20000")
     with traffic(alone):
-        client.bgsave()
-        client.config_set("appendonly", "yes")
-        assert client.info("persistence")["aof_rewrite_scheduled"] == 1
+        pipe = client.pipeline(transaction=False)  # read at once: the snapshot does not end in between
+        pipe.bgsave()
+        pipe.config_set("appendonly", "yes")
+        pipe.info("persistence")
+        assert pipe.execute()[-1]["aof_rewrite_scheduled"] == 1
         client.config_set("rdb-key-save-delay", "0")
 
         def is_written() -> bool:
@@ -159,6 +161,7 @@ def test_a_server_that_was_alone_and_became_a_replica_writes_effects_when_it_is_
     alone: Server, start_server: Callable[..., Server]
 ):
     """It has a backlog then that it never forked for, and a sister that catches up from it."""
+    alone.client().config_set("repl-backlog-ttl", "3600")  # the backlog stays, however late the sister comes
     primary = start_server("--repl-diskless-sync-delay", "0")
     sister = start_server("--replicaof", "127.0.0.1", str(primary.port)).client()
     promoted = alone.client()

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from cluster import Node
-from harness import BASE, HOUR, Client, Clock, Server, ServerDied, eventually, same_allocator
+from harness import BASE, HOUR, PATIENCE_S, Client, Clock, Server, ServerDied, eventually, same_allocator
 from restarts import crash, reload, rewrite, save, save_in_the_background, shut_down
 from test_persistence import LATER, fill, info, picture, sealed
 
@@ -178,7 +178,7 @@ def test_migrated_keys_are_the_same_on_the_other_server(start_server, how):
             for key in keys:
                 other.ask(f"RL.FIXED {key} 99 1d COST 7")
         before = {key: (facts(db, key), db.do(f"PEXPIRETIME {key}")) for key in keys}
-        words = ["MIGRATE", "127.0.0.1", there.port, "", 0, 10_000, *how.split(), "KEYS", *keys]
+        words = ["MIGRATE", "127.0.0.1", there.port, "", 0, 1000 * PATIENCE_S, *how.split(), "KEYS", *keys]
         assert db.execute_command(*words) == "OK"
         assert sorted(other.keys()) == sorted(keys)
         assert db.dbsize() == (len(keys) if "COPY" in how else 0)
@@ -439,6 +439,7 @@ def test_object_tells_how_long_a_key_was_idle_and_a_question_wakes_it(server, db
 def test_object_tells_how_often_a_key_is_used(server, db, clock, configure):
     configure("maxmemory-policy", "allkeys-lfu")
     configure("lfu-log-factor", "0")
+    configure("lfu-decay-time", "0")  # else it goes down when a minute of the wall clock ends
     db.ask("RL.FIXED k 1000 60s")
     before = db.object("FREQ", "k")
     db.ask_times(20, "RL.FIXED k 1000 60s")
