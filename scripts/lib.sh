@@ -9,7 +9,7 @@ build_dir=$root/build
 # shellcheck disable=SC2034 # used by the scripts that source this
 {
   packages_build=(g++ cmake ninja-build libabsl-dev libsodium-dev libgtest-dev libboost-dev libhowardhinnant-date-dev)
-  packages_test=(python3-redis python3-pytest tzdata)
+  packages_test=(python3-redis python3-pytest python3-pytest-xdist tzdata)
   packages_clients=(php-cli php-redis ruby-redis libredis-perl libhiredis-dev libjansson-dev golang-go
     golang-github-gomodule-redigo-dev)
   packages_cpp=(libhiredis-dev)
