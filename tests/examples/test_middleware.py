@@ -31,7 +31,7 @@ from drivers import EXAMPLES, KINDS, Answer, Driver, Service, environment, silen
 from harness import BASE, PATIENCE_S, REPOSITORY, SECOND, Client, Clock, Server, eventually, free_port, output_of, pairs
 
 PAGE = REPOSITORY / "docs" / "middleware.md"
-# As tests/server/test_headers.py has them.
+# As tests/server/commands/test_headers.py has them.
 FIELDS = ["RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"]
 SANE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PATIENT_MS = 1000 * PATIENCE_S  # a timeout that no slow machine reaches

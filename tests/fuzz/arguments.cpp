@@ -15,10 +15,10 @@
 #include <vector>
 
 #include "arguments.h"
-#include "core/oracle.h"
 #include "errors.h"
 #include "fuzz.h"
 #include "reply.h"
+#include "support/oracle.h"
 
 namespace ratelimit::fuzz {
 namespace {

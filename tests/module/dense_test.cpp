@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "../core/hex.h"
+#include "hex.h"
 
 namespace ratelimit {
 namespace {

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "../core/random.h"
+#include "random.h"
 #include "ratelimit/codec.h"
 
 namespace ratelimit {

@@ -287,3 +287,39 @@ class Sentinel(Server):
     def about(self, name: str) -> dict:
         reply = self.ask("SENTINEL MASTER", name)
         return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2]))
+
+
+def other_than(cluster: Cluster, owner: Node) -> Node:
+    return next(primary for primary in cluster.primaries if primary is not owner)
+
+
+class Slot:
+    """One slot, and its way from one primary to another."""
+
+    def __init__(self, cluster: Cluster, key: str) -> None:
+        self._cluster = cluster
+        self.source = cluster.owner_of(key)
+        self.target = other_than(cluster, self.source)
+        with self.source.client() as db:
+            self.number = db.do(f"CLUSTER KEYSLOT {key}")
+
+    def open(self) -> None:
+        self._set(self.target, "IMPORTING", self.source)
+        self._set(self.source, "MIGRATING", self.target)
+
+    def keys(self, most: int = 1) -> list[str]:
+        with self.source.client() as db:
+            return db.do(f"CLUSTER GETKEYSINSLOT {self.number} {most}")
+
+    def move(self, key: str) -> None:
+        with self.source.client() as db:
+            moved = db.execute_command("MIGRATE", "127.0.0.1", self.target.port, "", 0, 10_000, "KEYS", key)
+        assert moved in ("OK", "NOKEY")
+
+    def close(self) -> None:
+        for node in (self.target, self.source, *self._cluster.primaries):
+            self._set(node, "NODE", self.target)
+
+    def _set(self, node: Node, what: str, about: Node) -> None:
+        with node.client() as db:
+            assert db.do(f"CLUSTER SETSLOT {self.number} {what} {self._cluster.id_of(about)}")

@@ -220,6 +220,15 @@ class Server:
         return self.directory / "log"
 
 
+# Debian's packages of Go libraries are laid out as before there were modules.
+GO = {
+    "GO111MODULE": "off",
+    "GOPATH": "/usr/share/gocode",
+    "GOCACHE": str(REPOSITORY / "build" / "clients" / "go-cache"),
+    "GOFLAGS": "",
+}
+
+
 # A mark for tests that weigh: with a sanitizer, values are not allocated by the server.
 same_allocator = pytest.mark.skipif(
     bool(os.environ.get("RATELIMIT_PRELOAD")), reason="a sanitizer's allocator takes more than the server knows of"

@@ -2,7 +2,7 @@
 scripts; with everything that servers do to keys in between, and a replica and an append-only file that come and go.
 After each batch the server must be well; its keys must survive being saved and loaded, and be those of the replica.
 
-    /usr/bin/python3 tests/server/random_commands.py SECONDS [SEED]
+    /usr/bin/python3 tests/support/random_commands.py SECONDS [SEED]
 
 A batch depends on the seed, its number and the replies before it. RATELIMIT_MODULE, RATELIMIT_SERVER and
 RATELIMIT_PRELOAD are those of harness.py.

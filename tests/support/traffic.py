@@ -6,24 +6,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness import BASE, DAY, Client
+from harness import BASE, DAY
 from oracle import Request
 from oracle_limits import MOST, Concurrent, Limit, duration
 from oracle_many import Entry, Many, check_all
-from test_oracle import (
-    IDS,
-    LATEST,
-    SEED,
-    Step,
-    any_cost,
-    any_gap,
-    any_limits,
-    any_span,
-    changed,
-    seen,
-    transcript,
-    words,
-)
+from random_limits import IDS, LATEST, any_cost, any_gap, any_limits, any_span, changed, words
+from steps import Step
 
 SUBJECTS = ["", "a", "b", "c"]
 
@@ -155,18 +143,5 @@ class Talk:
         return Step(self.now, line, reply)
 
 
-def said(line: str) -> list[str]:
-    """The words of a line, of which one may be empty."""
-    return ["" if word == '""' else word for word in line.split()]
 
 
-def hear(db: Client, steps: list[Step]) -> None:
-    """Sends all steps in one pipeline and compares the replies."""
-    pipe = db.pipeline(transaction=False)
-    for now, line, _ in steps:
-        pipe.execute_command("RL.DEBUG", "CLOCK", "SET", now)
-        pipe.execute_command(*said(line))
-    for index, (step, reply) in enumerate(zip(steps, pipe.execute(raise_on_error=False)[1::2], strict=True)):
-        got = seen(step.line, reply)
-        message = f"RATELIMIT_TEST_SEED={SEED}, step {index}, got {got} after\n{transcript(steps[: index + 1])}"
-        assert got == step.reply, message

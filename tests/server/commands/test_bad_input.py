@@ -6,20 +6,9 @@ from itertools import chain, product
 
 import pytest
 
-from harness import Client
+from vocabulary import BAD_COUNTS, BAD_DURATIONS, NO_NUMBERS, refused, unchanged
 
 MOST = 4294967295
-NO_NUMBERS = [
-    *("", "-1", "1.5", "1e3", " 5", "5 ", "+5", "05", "0x10", "xyzzy", "nan", "inf"),
-    *("5\0", "\0", "٣", "5" * 2**20),
-]
-BAD_COUNTS = [*NO_NUMBERS, "0", "00", "-0", str(MOST + 1), "18446744073709551617", "99999999999999999999", "5s"]
-BAD_DURATIONS = [
-    *NO_NUMBERS,
-    *("0", "0ms", "0d", "-1s", "1.5s", "+5s", "05s", " 5s", "5s ", "5 s", "5\0s", "5s\0"),
-    *("1x", "1ns", "1us", "s", "ms", "1S", "1MS", "1M", "1sec", "1min", "1w", "1y", "1mss", "1sm", "s1"),
-    *("3651d", "87601h", "315360001", "315360000001ms", "18446744073709551617ms", "99999999999999999999d"),
-]
 BAD_UNITS = ["", "xyzzy", "1d", "DAYS", "MINUTE", "day\0", " DAY", "DAY ", "5", "H", "x" * 2**20]
 BAD_IDS = ["", "x" * 65, "x" * 2**20]
 BAD = {"count": BAD_COUNTS, "duration": BAD_DURATIONS, "unit": BAD_UNITS}
@@ -62,22 +51,8 @@ def cases(argvs):
     return [pytest.param(*case, id=shown(case[0])) for case in argvs]
 
 
-def refused(db: Client, argv: list[str]) -> str:
-    """The error of a command that is wrong on the key k, with that key absent and present."""
-    db.delete("k")
-    first = unchanged(db, argv)
-    db.ask("RL.CHECK k FIXED 7 1h COST 3")
-    assert unchanged(db, argv) == first
-    assert len(first) < 300
-    assert "xyzzy" not in first
-    return first
 
 
-def unchanged(db: Client, argv: list[str]) -> str:
-    before = db.digest("k"), db.do("PEXPIRETIME k"), db.dbsize(), db.changes()
-    text = db.error(*argv)
-    assert (db.digest("k"), db.do("PEXPIRETIME k"), db.dbsize(), db.changes()) == before
-    return text
 
 
 def with_bad_number():

@@ -5,11 +5,7 @@ from itertools import product
 import pytest
 
 from harness import BASE, MINUTE, MS, SECOND
-
-WITHOUT_NUMBERS = [
-    *("TOKENBUCKET {} 1 60s", "LEAKYBUCKET {} 1 60s", "FIXED {} 60s", "FIXED {} 60s ALIGNED", "SLIDING {} 60s"),
-    *("SLIDING {} 60s APPROX", "QUOTA {} HOUR", "QUOTA {} HOUR TZ Asia/Kathmandu", "CONCURRENT {} 60s"),
-]
+from vocabulary import WITHOUT_NUMBERS
 
 
 @pytest.mark.parametrize(("old", "new"), product(WITHOUT_NUMBERS, repeat=2))

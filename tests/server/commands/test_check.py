@@ -5,11 +5,7 @@ from itertools import product
 import pytest
 
 from harness import MINUTE, SECOND
-
-ALGORITHMS = [
-    *("TOKENBUCKET 10 10 60s", "LEAKYBUCKET 10 10 60s", "FIXED 10 60s", "FIXED 10 60s ALIGNED", "SLIDING 10 60s"),
-    *("SLIDING 10 60s APPROX", "QUOTA 10 HOUR", "CONCURRENT 10 60s"),
-]
+from vocabulary import ALGORITHMS
 
 
 @pytest.mark.parametrize("limit", ALGORITHMS)

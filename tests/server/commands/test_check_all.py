@@ -15,10 +15,10 @@ import redis
 from cluster import COMMON, SLOTS
 from harness import MINUTE, SECOND, Client, Server, eventually
 from resp import Connection
-from test_bad_input import BAD_COUNTS, BAD_DURATIONS, refused
-from test_check import ALGORITHMS
-from test_oracle import SEED
-from traffic import Talk, hear, said
+from seed import SEED
+from steps import hear, said
+from traffic import Talk
+from vocabulary import ALGORITHMS, BAD_COUNTS, BAD_DURATIONS, refused
 
 MOST_KEYS = 64
 

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import pytest
 
 from harness import DAY, MINUTE, MS, SECOND, pairs
+from random_limits import any_limits, words
 from resp import Connection
-from test_check import ALGORITHMS
-from test_oracle import SEED, any_limits, words
+from seed import SEED
+from vocabulary import ALGORITHMS
 
 NAMES = ["RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"]
 # A window in seconds; none for what is held at a time.

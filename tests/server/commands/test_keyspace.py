@@ -9,6 +9,7 @@ import redis
 
 from harness import BASE, MS, eventually, lives_until
 from resp import Connection, Failure
+from vocabulary import OTHER_TYPES
 
 CHECKS = [
     "RL.TOKENBUCKET k 20 10 1s",
@@ -23,14 +24,6 @@ CHECKS = [
 ]
 ACCOUNTS = ["RL.REFUND k 1", "RL.SETTLE k a 1 FIXED 20 60s", "RL.RELEASE k a"]
 COMMANDS = [*CHECKS, *ACCOUNTS, "RL.CHECK k", "RL.PEEK k", "RL.PEEK k FIXED 20 60s", "RL.INFO k"]
-OTHER_TYPES = {
-    "string": "SET k v",
-    "list": "RPUSH k a b",
-    "set": "SADD k a b",
-    "zset": "ZADD k 1 a 2 b",
-    "hash": "HSET k f v",
-    "stream": "XADD k 1-1 f v",
-}
 
 
 def granted_everything(db) -> list[str]:

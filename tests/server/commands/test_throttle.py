@@ -34,8 +34,9 @@ from harness import (
 )
 from oracle import Key, Request
 from oracle_limits import LONGEST, MOST, TokenBucket
+from random_limits import any_cost, any_gap, any_size
 from resp import Connection
-from test_oracle import SEED, any_cost, any_gap, any_size
+from seed import SEED
 
 QUIET = ("--repl-ping-replica-period", "3600", "--repl-diskless-sync-delay", "0")
 APPEND = ("--appendonly", "yes", "--appendfsync", "always")

@@ -8,7 +8,6 @@ repeats it.
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections.abc import Callable
@@ -18,9 +17,8 @@ import redis
 
 from cluster import Node
 from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND, Client, Clock, eventually, pairs
+from seed import SEED
 from subjects import subjects
-
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
 SPANS = ["500ms", "1s", "7s", "60s", "1h"]
 STEPS_OF_TIME = [0, 1, 999, MS, 17 * MS, SECOND, 7 * SECOND, MINUTE]

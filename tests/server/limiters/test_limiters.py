@@ -10,11 +10,10 @@ import redis
 
 from harness import BASE, DAY, MINUTE, MS, SECOND, Client, eventually
 from resp import Connection, Failure
-from test_change_of_limits import WITHOUT_NUMBERS
-from test_check import ALGORITHMS
-from test_keyspace import OTHER_TYPES
-from test_oracle import SEED
-from traffic import Talk, hear
+from seed import SEED
+from steps import hear
+from traffic import Talk
+from vocabulary import ALGORITHMS, OTHER_TYPES, WITHOUT_NUMBERS
 
 SEVERAL = "TOKENBUCKET 10 10 60s AS burst FIXED 20 1h SLIDING 30 1d CONCURRENT 12 60s QUOTA 40 DAY PER REQUEST"
 LIMITS = [*ALGORITHMS, SEVERAL]

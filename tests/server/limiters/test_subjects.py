@@ -8,10 +8,10 @@ from itertools import product
 import pytest
 
 from harness import DAY, HOUR, MINUTE, SECOND, Client, eventually, same_allocator
-from test_change_of_limits import WITHOUT_NUMBERS
-from test_check import ALGORITHMS
-from test_oracle import SEED
-from traffic import Talk, hear
+from seed import SEED
+from steps import hear
+from traffic import Talk
+from vocabulary import ALGORITHMS, WITHOUT_NUMBERS
 
 FORMS = ["stored", "unstored"]
 NAMES = [

@@ -21,10 +21,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from cluster import Cluster, Node
+from cluster import Cluster, Node, Slot, other_than
 from harness import PATIENCE_S, REPOSITORY, eventually, free_port, output_of, pairs
 from resp import Connection, Failure
-from test_cluster import Slot, other_than
+from seed import SEED
 
 PAGE = REPOSITORY / "docs" / "scaling-out.md"
 EXAMPLES = REPOSITORY / "examples" / "scaling-out"
@@ -33,7 +33,6 @@ NODE_ON_THE_PAGE = "-h node1 -p 7000"
 
 PARTS = 16
 NAME = "api:free"
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.randrange(2**32)))
 
 specification = importlib.util.spec_from_file_location("split", EXAMPLES / "split.py")
 split = importlib.util.module_from_spec(specification)

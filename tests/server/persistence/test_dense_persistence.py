@@ -14,8 +14,8 @@ from cluster import Node
 from ears import Words, words_of
 from harness import BASE, MINUTE, SECOND, Client, Clock, Server, eventually
 from restarts import crash, reload, rewrite, save, save_in_the_background
+from states import EARLIER, LATER, STATES
 from subjects import fill, for_subject, nothing_forgotten, standing, subjects
-from test_persistence import EARLIER, LATER, STATES
 
 SIZES = [1, 1000, 100_000]
 LARGE = 300_000

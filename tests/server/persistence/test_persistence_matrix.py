@@ -10,9 +10,10 @@ import pytest
 import redis
 
 from cluster import Node
+from dump import sealed
 from harness import BASE, HOUR, PATIENCE_S, Client, Clock, Server, ServerDied, eventually, same_allocator
 from restarts import crash, reload, rewrite, save, save_in_the_background, shut_down
-from test_persistence import LATER, fill, info, picture, sealed
+from states import LATER, fill, info, picture
 
 # --- written down and read again ---
 

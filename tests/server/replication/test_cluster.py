@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from cluster import Cluster, Node
+from cluster import Cluster, Node, Slot, other_than
 from harness import PATIENCE_S, Client, eventually
 from resp import Connection, Failure
 
@@ -30,8 +30,6 @@ QUESTIONS = ["RL.PEEK {}", "RL.PEEK {} FIXED 40 60s COST 3", "RL.INFO {}"]
 INTERNAL = ["RL._STORE {} 0 payload", "RL._APPLY {} 0 payload", "RL._PERFORM {} 0 payload"]
 
 
-def other_than(cluster: Cluster, owner: Node) -> Node:
-    return next(primary for primary in cluster.primaries if primary is not owner)
 
 
 def key_elsewhere(cluster: Cluster, key: str) -> str:
@@ -132,36 +130,6 @@ def test_a_script_that_reaches_for_a_key_of_another_node_is_refused_and_takes_no
     assert not any(map(keys_on, cluster.nodes))
 
 
-class Slot:
-    """One slot, and its way from one primary to another."""
-
-    def __init__(self, cluster: Cluster, key: str) -> None:
-        self._cluster = cluster
-        self.source = cluster.owner_of(key)
-        self.target = other_than(cluster, self.source)
-        with self.source.client() as db:
-            self.number = db.do(f"CLUSTER KEYSLOT {key}")
-
-    def open(self) -> None:
-        self._set(self.target, "IMPORTING", self.source)
-        self._set(self.source, "MIGRATING", self.target)
-
-    def keys(self, most: int = 1) -> list[str]:
-        with self.source.client() as db:
-            return db.do(f"CLUSTER GETKEYSINSLOT {self.number} {most}")
-
-    def move(self, key: str) -> None:
-        with self.source.client() as db:
-            moved = db.execute_command("MIGRATE", "127.0.0.1", self.target.port, "", 0, 10_000, "KEYS", key)
-        assert moved in ("OK", "NOKEY")
-
-    def close(self) -> None:
-        for node in (self.target, self.source, *self._cluster.primaries):
-            self._set(node, "NODE", self.target)
-
-    def _set(self, node: Node, what: str, about: Node) -> None:
-        with node.client() as db:
-            assert db.do(f"CLUSTER SETSLOT {self.number} {what} {self._cluster.id_of(about)}")
 
 
 class Callers:

@@ -4,7 +4,6 @@ subject that it is about, of stored limits by one definition, and of subjects th
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 
@@ -13,11 +12,10 @@ import redis
 
 from ears import FileEar, ReplicaEar, Words, effects, names
 from harness import BASE, DAY, HOUR, MINUTE, SECOND, Client, Clock, Server, eventually
+from mix import Line, Mix, any_limits, carry_out
 from resp import Connection
+from seed import SEED
 from subjects import fill, nothing_forgotten, standing, subjects, wait_for_housekeeping
-from test_digests import Line, Mix, any_limits, carry_out
-
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
 QUIET = ("--repl-ping-replica-period", "3600", "--repl-diskless-sync-delay", "0")
 LIMITS = "FIXED 10 1h"

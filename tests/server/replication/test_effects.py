@@ -7,7 +7,6 @@ from the append-only file. What must be heard is built here from docs/format.md,
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import struct
@@ -19,8 +18,7 @@ import pytest
 from ears import Ear, FileEar, ReplicaEar, Words, command, effects, names
 from harness import BASE, DAY, END_STEP, HOUR, MINUTE, MS, PATIENCE_S, SECOND, Client, Clock, Server, eventually
 from resp import Connection, Failure
-
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
+from seed import SEED
 
 TOKENBUCKET, FIXED, SLIDING, LEAKYBUCKET, APPROX, QUOTA, CONCURRENT = range(1, 8)
 ALIGNED, PER_REQUEST, LABEL, ZONE = 1, 2, 4, 8

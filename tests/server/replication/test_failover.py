@@ -7,7 +7,6 @@ What was measured is printed, as one line a test: pytest -rP shows it.
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections import Counter
@@ -23,8 +22,7 @@ import redis
 
 from cluster import COMMON, Cluster, Node, Sentinels, hold_clocks, link_is_up, role
 from harness import BASE, PATIENCE_S, eventually
-
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
+from seed import SEED
 
 CAPACITY = 1_000_000  # far more than is asked for before the primary changes, however late that is
 ENOUGH = 2500  # units of each key, for which there is load

@@ -16,10 +16,10 @@ import pytest
 import redis
 
 from harness import BASE, DAY, HOUR, Client, Clock, eventually
+from hostile import in_one_go, interesting
+from seed import SEED
 from subjects import Strings, fill, for_subject, nothing_forgotten, subjects
-from test_hostile import in_one_go, interesting
 
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 MUTANTS = int(os.environ.get("RATELIMIT_HOSTILE_PAYLOADS", 1500))
 
 # One of each kind of state, under limits of its own; and, in the other key, under those that are stored.

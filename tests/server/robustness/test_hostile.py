@@ -19,17 +19,17 @@ import pytest
 import redis
 
 from dump import Dump, sealed
-from harness import BASE, COMPLAINT, DAY, MINUTE, MS, Client, Clock, Server, ServerDied, pairs
+from harness import BASE, COMPLAINT, MINUTE, MS, Client, Clock, Server, ServerDied, pairs
+from hostile import in_one_go, interesting
+from oracle_limits import LONGEST
+from seed import SEED
 
 PAYLOADS = int(os.environ.get("RATELIMIT_HOSTILE_PAYLOADS", 3000))
 FILES = int(os.environ.get("RATELIMIT_HOSTILE_FILES", 20))
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
 BATCH = 500
 MOST_ENTRIES = 1 << 20
 MOST_MEMBERS = 1 << 17  # half of them may have ended
-LONGEST = 3650 * DAY
-LATEST = 84_006 * DAY  # 2200-01-01
 # Limits that are equal are shared, and up to so many are remembered for a while: that is no leak.
 REMEMBERED_BYTES = 1_500_000
 
@@ -82,18 +82,6 @@ def fill(db: Client) -> dict[str, int]:
 # --- mutations --------------------------------------------------------------------------------------
 
 
-def interesting(rng: random.Random) -> bytes:
-    """A number at a bound of the format, as 1, 4 or 8 bytes."""
-    form, numbers = rng.choice(
-        [
-            ("<B", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 65, 0x7F, 0x80, 0x81, 0xFF]),
-            ("<I", [0, 1, 2**31, 2**32 - 1, 2**20, 2**20 + 1, 2**17, 2**17 + 1, rng.randrange(2**32)]),
-            ("<q", [0, 1, -1, MS, MS - 1, LONGEST, LONGEST + 1, BASE, BASE - 1, LATEST, LATEST + LONGEST]),
-            ("<q", [LATEST + LONGEST + 1, 2**63 - 1, -(2**63), BASE + rng.randrange(10 * MINUTE)]),
-            ("<Q", [2**63 | instant for instant in (BASE, BASE + MINUTE, LATEST + 2 * LONGEST, 2**63 - 1)]),
-        ]
-    )
-    return struct.pack(form, rng.choice(numbers))
 
 
 def mutated(rng: random.Random, original: bytes, donor: bytes) -> bytes:
@@ -197,11 +185,6 @@ def assert_sane_info(key: Found) -> None:
         assert (limit["reset_ms"] > 0) == (limit["used"] > 0) or key.is_reserved
 
 
-def in_one_go(db: Client, commands: list[tuple]) -> list:
-    with db.pipeline(transaction=False) as pipe:
-        for command in commands:
-            pipe.execute_command(*command)
-        return pipe.execute(raise_on_error=False)
 
 
 RESERVED = 1 << 7  # in the number of limits: a turn or holds follow

@@ -6,12 +6,11 @@ RATELIMIT_RANDOM_SECONDS says how many, RATELIMIT_TEST_SEED repeats a run; `scri
 from __future__ import annotations
 
 import os
-import random
 
 import random_commands
+from seed import SEED
 
 SECONDS = float(os.environ.get("RATELIMIT_RANDOM_SECONDS", 5))
-SEED = int(os.environ.get("RATELIMIT_TEST_SEED", random.SystemRandom().randrange(2**32)))
 
 
 def test_no_command_brings_the_server_down():
