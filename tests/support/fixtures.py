@@ -1,7 +1,8 @@
-"""Fixtures of the tests of a server: one that most tests share, clean, its clock running; a factory for their own ones."""
+"""Fixtures of the tests of a server: one that most tests share, clean, its clock running; a factory for others."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from harness import BASE, MODULE, Client, Clock, Server, node_modules
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not MODULE.exists() and not session.config.option.collectonly:
         pytest.exit(f"there is no {MODULE}: build it, or name another in RATELIMIT_MODULE", returncode=2)
+
+
+# Begun first, so that no process of pytest-xdist is left with one of them when the others have nothing to do any more.
+LONG = (
+    *("test_housekeeping", "test_oracle", "test_persistence_matrix", "test_dense_replication", "test_dense_hostile"),
+    *("test_digests", "test_scaling_out", "test_failover", "test_bad_input", "test_dense_equals_single"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")
