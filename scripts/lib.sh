@@ -15,7 +15,7 @@ build_dir=$root/build
   packages_cpp=(libhiredis-dev)
   packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev python3-uvicorn)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
-  packages_check=(shellcheck clang-format clang-tidy)
+  packages_check=(shellcheck clang-format clang-tidy python3-venv)
 }
 
 say() { printf '%s\n' "$*"; }

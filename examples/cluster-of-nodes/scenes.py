@@ -73,8 +73,8 @@ def refused(answers: Iterable[Answer]) -> Counter[tuple[str, str]]:
 
 
 def until_all_are_refused(witness: Witness, keys: list[str], since: float, nodes: int = 1) -> None:
-    """However slow the machine is: only a caller who was refused has asked for all that there was. By so many nodes, where
-    each counts for itself.
+    """However slow the machine is: only a caller who was refused has asked for all that there was. By so many nodes,
+    where each counts for itself.
     """
 
     def all_are_refused() -> bool:
@@ -486,8 +486,8 @@ def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
 
 
 def kill(stage: Stage, witness: Witness, deaf_s: float) -> float:
-    """When. A deaf replica has lost its connection, and cannot make another one until the primary is gone, and every route
-    was asked while nobody decides.
+    """When. A deaf replica has lost its connection, and cannot make another one until the primary is gone, and every
+    route was asked while nobody decides.
     """
     if deaf_s:
         stage.replicas[0].pause()

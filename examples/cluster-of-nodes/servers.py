@@ -222,9 +222,8 @@ class Balancer(Process):
 
 
 def is_well(port: int) -> bool:
-    with suppress(OSError):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
-            return response.status == 200
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
+        return response.status == 200
     return False
 
 

@@ -1,4 +1,4 @@
-"""What docs/clients.md says is true: its examples run, and so does the README's in Go; its table is that of clients.py."""
+"""What docs/clients.md says is true: its examples run, and so does the README's in Go; its table is clients.py's."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_shared_limiters_admit_no_more_than_allowed_on_either_side_of_the_edge_a
 
 
 def test_where_load_is_plenty_a_shared_limiter_admits_what_is_allowed(limiters):
-    """A caller who was refused was granted all that there was: a window, of the clock or of the log, or a full bucket."""
+    """Who was refused was granted all that there was: a window, of the clock or of the log, or a full bucket."""
     scale = limiters["bucket"]["scale"]
     for name, limit in (("fixed", scale["limit"]), ("log", scale["limit"]), ("bucket", scale["burst"])):
         for before, together, unheard in each_caller(limiters[name], "before", "together", "unheard"):

@@ -338,7 +338,7 @@ def check_failure(service: Service, on_failure: str, about: str) -> None:
     answer = service.get(X_Request_Id="abc-1")
     assert answer["X-Request-Id"] == "abc-1"
     [line] = service.lines("ratelimit:")
-    assert line.startswith(f"ratelimit: failed {on_failure} request_id=abc-1 error=\"")
+    assert line.startswith(f'ratelimit: failed {on_failure} request_id=abc-1 error="')
     assert re.search(about, line) and line.isprintable()
     if on_failure == "open":
         assert (answer.status, answer.body, told(answer)) == (200, b"hello", {})
@@ -477,7 +477,7 @@ def test_hostile_words_in_an_error_of_the_server_stay_in_one_line_of_the_log(dri
     """Without the module, the server's complaint quotes the key."""
     options = {"limits": "FIXED 1 1h", "key": True, "timeout": PATIENT_MS}
     service = driver.serve(bare_server.port, **options)
-    assert service.get(X_Key=b"\"quoted\"\\ \xe9").status == 200
+    assert service.get(X_Key=b'"quoted"\\ \xe9').status == 200
     [line] = service.lines("ratelimit:")
     assert line.endswith('"') and line.isprintable() and len(service.lines()) == 2
 

@@ -164,7 +164,9 @@ class Cluster:
             bus = self._option(node, "cluster-port")
             self._do(first, f"CLUSTER MEET 127.0.0.1 {node.port} {bus}")
         for node in self.nodes:
-            eventually(lambda: self._known_to(node) == set(self._ids.values()), "the nodes to know each other")
+            eventually(
+                lambda node=node: self._known_to(node) == set(self._ids.values()), "the nodes to know each other"
+            )
 
     def _follow(self, replica: Node, primary: Node) -> None:
         self._do(replica, f"CLUSTER REPLICATE {self._ids[primary]}")

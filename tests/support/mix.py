@@ -51,7 +51,9 @@ class Mix:
         self._is_clock_held = False
 
     def lines(self) -> list[Line]:
-        """One command, or a few that belong together. The clock is held first: keys of real time end while one compares."""
+        """One command, or a few that belong together. The clock is held first: keys of real time end while one
+        compares.
+        """
         if not self._is_clock_held:
             self._is_clock_held = True
             return [self._time()]

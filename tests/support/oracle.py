@@ -86,7 +86,9 @@ def decide(limits: list[Limit], states: list, cost: int, at: int, call_id=None, 
         refusals = [refusal(*row, full, at, force) for row, full in zip(rows, states)]
         bound = longest(refusals, [index for index in range(len(limits)) if not (fits[index] and has_room[index])])
         return Verdict(0, refusals, bound, refusals[bound].go_at)
-    after = [l.taken(other, units, at, call_id) if units else full for (l, other, units), full in zip(rows, states)]
+    after = [
+        limit.taken(other, units, at, call_id) if units else full for (limit, other, units), full in zip(rows, states)
+    ]
     turns = [limit.turn_at(state, at) if units else at for limit, state, units in rows]
     grants = [
         Decision(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from functools import cache
 from math import ceil
@@ -206,12 +206,12 @@ class FixedWindow(Counted):
 # --- the calendar
 
 UNITS = {"HOUR": HOUR, "DAY": DAY, "WEEK": 7 * DAY, "MONTH": 31 * DAY, "YEAR": 366 * DAY}  # but for changes of clocks
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ONE_MINUTE = timedelta(minutes=1)
 
 
 def unix_ns(instant: datetime) -> int:
-    since = instant.astimezone(timezone.utc) - EPOCH
+    since = instant.astimezone(UTC) - EPOCH
     return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
 
 
@@ -229,7 +229,7 @@ def minutes_from(instant: datetime) -> Iterator[datetime]:
 @cache
 def begin_of(day: date, zone: str) -> int:
     """The first minute, in all the world, in which it is that day in the zone: also where midnight is left out."""
-    earliest = datetime.combine(day, time(), timezone.utc) - timedelta(hours=15)
+    earliest = datetime.combine(day, time(), UTC) - timedelta(hours=15)
     return unix_ns(next(minute for minute in minutes_from(earliest) if minute.astimezone(ZoneInfo(zone)).date() >= day))
 
 

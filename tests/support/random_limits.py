@@ -1,5 +1,5 @@
-"""Random limits of every kind, and what random calls about them need: costs, spans, and steps of the clock that often lead
-to the very instant at which something changes.
+"""Random limits of every kind, and what random calls about them need: costs, spans, and steps of the clock that often
+lead to the very instant at which something changes.
 """
 
 from __future__ import annotations

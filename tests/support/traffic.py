@@ -141,7 +141,3 @@ class Talk:
         reply = check_all(entries, cost, self.now)
         _, _, self.remaining, self.wait_ms, *_ = reply
         return Step(self.now, line, reply)
-
-
-
-

@@ -30,37 +30,6 @@ KEYS = 40
 STEPS = 150
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 class Conversation:
     """One key's life: what is said to it, and what it must answer."""
 
@@ -150,10 +119,6 @@ class Conversation:
     def _release(self) -> Step:
         lease_id = self._rng.choice(IDS)
         return self._step(f"RL.RELEASE {self._name} {lease_id}", self._key.release(lease_id, self._now))
-
-
-
-
 
 
 def converse(db: Client, rng: random.Random, name: str, limits: list[Limit], changes: float, operations: float) -> None:

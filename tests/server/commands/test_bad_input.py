@@ -51,10 +51,6 @@ def cases(argvs):
     return [pytest.param(*case, id=shown(case[0])) for case in argvs]
 
 
-
-
-
-
 def with_bad_number():
     for algorithm, numbers in NUMBERS.items():
         for form in forms(algorithm):
@@ -336,9 +332,7 @@ def test_a_shorthand_takes_no_second_limit(db, clock, algorithm):
 
 
 @pytest.mark.parametrize("argv", WHOLE, ids=shown)
-@pytest.mark.parametrize(
-    ("option", "name"), [("COST 1", "COST"), ("AS mine", "label"), ("PER REQUEST", "PER REQUEST")]
-)
+@pytest.mark.parametrize(("option", "name"), [("COST 1", "COST"), ("AS mine", "label"), ("PER REQUEST", "PER REQUEST")])
 def test_a_doubled_option_is_refused_by_its_name(db, clock, argv, option, name):
     assert refused(db, argv + option.split() * 2).startswith(name)
 

@@ -13,7 +13,7 @@ LIMITS = [
     *("SLIDING 10 60s APPROX", "CONCURRENT 10 60s", "QUOTA 10 HOUR"),
 ]
 every_limit = pytest.mark.parametrize("limit", LIMITS)
-every_limit_that_does_not_queue = pytest.mark.parametrize("limit", [l for l in LIMITS if "LEAKY" not in l])
+every_limit_that_does_not_queue = pytest.mark.parametrize("limit", [limit for limit in LIMITS if "LEAKY" not in limit])
 
 
 def used(db) -> list[int]:

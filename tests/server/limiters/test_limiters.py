@@ -30,7 +30,6 @@ def used(db: Client, key: str, subject: str = "") -> list[int]:
     return [limit["used"] for limit in db.rl_info(key, subject)["limits"]]
 
 
-
 # --- what is stored
 
 

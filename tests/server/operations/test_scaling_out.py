@@ -207,9 +207,7 @@ def ask_in_python(cluster: Cluster, subjects: list[str], times: int, granted: Co
     return granted
 
 
-def test_each_subject_gets_exactly_its_limit_from_clients_of_two_languages(
-    cluster, client, define_parts, node_modules
-):
+def test_each_subject_gets_exactly_its_limit_from_clients_of_two_languages(cluster, client, define_parts, node_modules):
     succeeded(define_parts(str(PARTS), NAME, *"FIXED 5 60s".split()))
     subjects = [f"user:{number}" for number in range(300)]
     ask_in_node = NodeCaller(cluster, node_modules)
@@ -305,16 +303,19 @@ def test_parts_of_different_tags_cannot_be_decided_together(cluster):
 
 
 def test_parts_that_are_on_two_nodes_while_their_slot_moves_are_to_be_asked_again(cluster):
-    with slot_to_move(cluster, "{0}users") as slot:
-        with Connection(slot.source.socket) as source, Connection(slot.target.socket) as target:
-            assert source.do(*TOGETHER.split())[2] == 2
-            slot.open()
-            slot.move("{0}users")
-            again = source.do(*TOGETHER.split())
-            assert isinstance(again, Failure) and again.startswith("TRYAGAIN")
-            slot.move("{0}tenants")
-            slot.close()
-            assert target.do(*TOGETHER.split())[2] == 1
+    with (
+        slot_to_move(cluster, "{0}users") as slot,
+        Connection(slot.source.socket) as source,
+        Connection(slot.target.socket) as target,
+    ):
+        assert source.do(*TOGETHER.split())[2] == 2
+        slot.open()
+        slot.move("{0}users")
+        again = source.do(*TOGETHER.split())
+        assert isinstance(again, Failure) and again.startswith("TRYAGAIN")
+        slot.move("{0}tenants")
+        slot.close()
+        assert target.do(*TOGETHER.split())[2] == 1
 
 
 # --- define-parts does its work ---------------------------------------------------------------------
@@ -597,9 +598,7 @@ def test_every_line_of_the_consoles_is_true(cluster):
     for command, _, promised in turns:
         assert NODE_ON_THE_PAGE in command
         line = command.replace(NODE_ON_THE_PAGE, address)
-        done = subprocess.run(
-            ["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE_S, cwd=REPOSITORY
-        )
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=PATIENCE_S, cwd=REPOSITORY)
         assert (command, done.stdout, done.stderr) == (command, promised, "")
 
 

@@ -321,8 +321,9 @@ def memory_of(server: Server, line: str, rounds: int = 1) -> float:
 
 
 def settled_memory(db: Client) -> int:
-    """What is used once the connections of before are gone, with all that was kept for them, and the server's tables have
-    stopped moving, which they do ten times a second."""
+    """What is used once the connections of before are gone, with all that was kept for them, and the server's tables
+    have stopped moving, which they do ten times a second.
+    """
     eventually(lambda: len(db.client_list()) == 1, "other connections to end")
     seen: list[int] = []
 

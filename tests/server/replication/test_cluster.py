@@ -30,8 +30,6 @@ QUESTIONS = ["RL.PEEK {}", "RL.PEEK {} FIXED 40 60s COST 3", "RL.INFO {}"]
 INTERNAL = ["RL._STORE {} 0 payload", "RL._APPLY {} 0 payload", "RL._PERFORM {} 0 payload"]
 
 
-
-
 def key_elsewhere(cluster: Cluster, key: str) -> str:
     """A key that another primary has."""
     owner = cluster.owner_of(key)
@@ -130,8 +128,6 @@ def test_a_script_that_reaches_for_a_key_of_another_node_is_refused_and_takes_no
     assert not any(map(keys_on, cluster.nodes))
 
 
-
-
 class Callers:
     """Who asks for the keys of one slot, all the while."""
 
@@ -182,7 +178,9 @@ def test_a_slot_that_moves_under_load_loses_no_state(cluster):
         slot.open()
         while keys := slot.keys():
             before = callers.granted().total()
-            eventually(lambda: callers.granted().total() > before + 2, "calls between one key and the next")
+            eventually(
+                lambda before=before: callers.granted().total() > before + 2, "calls between one key and the next"
+            )
             slot.move(keys[0])
         slot.close()
         moved = callers.granted()

@@ -22,17 +22,6 @@ STEPS = 4000
 LATER = [0, 1, SECOND, MINUTE, HOUR, 2 * DAY]
 
 
-
-
-
-
-
-
-
-
-
-
-
 @pytest.fixture
 def pair(start_server) -> tuple[Server, Server]:
     """A primary and a replica, each with an append-only file."""
@@ -70,7 +59,7 @@ def picture(server: Server, questions: bool = False) -> dict:
 
 
 def let_expire(server: Server) -> None:
-    """Keys that were told to expire after a millisecond do so, and are found and deleted by the server in its own time."""
+    """Keys that were told to expire after a millisecond do so, and the server deletes them in its own time."""
     time.sleep(0.005)
     for name in DATABASES:
         with server.client(db=name) as db:
@@ -158,7 +147,7 @@ def test_a_replica_that_loses_its_link_again_and_again_catches_up(start_server):
             carry_out(connection, mix, 200)
             drop_replicas(primary)
             carry_out(connection, mix, 200)
-            eventually(lambda: syncs(primary, "sync_partial_ok") == number, "the replica to come back")
+            eventually(lambda number=number: syncs(primary, "sync_partial_ok") == number, "the replica to come back")
     settle(primary, replica)
     assert (picture(replica), digest(replica)) == (picture(primary), digest(primary))
     assert syncs(primary, "sync_full") == 1
@@ -174,7 +163,7 @@ def test_a_replica_that_must_begin_anew_agrees(start_server, diskless, load):
     mix = Mix(random.Random(f"{SEED} anew"))
     with Connection(primary.socket) as connection:
         for number in range(1, 4):
-            eventually(lambda: syncs(primary, "sync_full") == number, "the replica to sync")
+            eventually(lambda number=number: syncs(primary, "sync_full") == number, "the replica to sync")
             carry_out(connection, mix, 300)
             settle(primary, replica)
             assert (picture(replica), digest(replica)) == (picture(primary), digest(primary))

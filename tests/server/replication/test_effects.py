@@ -419,8 +419,10 @@ def span_of(word: str) -> int:
 
 
 def step_of(lines: str) -> int:
-    """The steps in which the end of a key moves: the longest power of two that is no longer than the slack of any limit in
-    these lines, which is sixteen units of a bucket, or a quarter of it, and a sixteenth of a log's window or a lease."""
+    """The steps in which the end of a key moves: the longest power of two that is no longer than the slack of any limit
+    in these lines, which is sixteen units of a bucket, or a quarter of it, and a sixteenth of a log's window or a
+    lease.
+    """
     slack = END_STEP
     for capacity, refill, period in re.findall(r"(?:TOKEN|LEAKY)BUCKET (?:k )?(\d+) (\d+) (\w+)", lines):
         slack = max(slack, span_of(period) * min(16, int(capacity) // 4) // int(refill))
@@ -430,7 +432,7 @@ def step_of(lines: str) -> int:
 
 
 def ends_at(ns: int, lines: str = "") -> bytes:
-    """The last argument but one, of a key with the limits in these lines that is idle so many nanoseconds after BASE."""
+    """The last argument but one, of a key with the limits in these lines, idle so many nanoseconds after BASE."""
     step = step_of(lines)
     return str(-(((BASE + ns) // step + 1) * step // -MS)).encode()
 

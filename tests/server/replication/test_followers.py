@@ -167,7 +167,10 @@ def test_a_server_that_was_alone_and_became_a_replica_writes_effects_when_it_is_
     promoted = alone.client()
     promoted.replicaof("127.0.0.1", primary.port)
     for replica in (sister, promoted):
-        eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica to be in sync")
+        eventually(
+            lambda replica=replica: replica.info("replication")["master_link_status"] == "up",
+            "the replica to be in sync",
+        )
     for call in CALLS:
         primary.client().execute_command(*call)
     wait_until_caught_up(primary.client(), sister, promoted)

@@ -246,9 +246,10 @@ def test_the_internal_commands_are_refused_from_clients(db, clock, name):
     for words in ("k", "k payload", "k 1 payload", "k 1 payload 2"):
         assert db.error(name, *words.split())
     assert db.eval("return redis.pcall(ARGV[1], KEYS[1], 'payload').err", 1, "k", name)
-    with db.pipeline(transaction=True) as pipe, pytest.raises(redis.ResponseError):
+    with db.pipeline(transaction=True) as pipe:
         pipe.execute_command(name, "k", "payload")
-        pipe.execute()
+        with pytest.raises(redis.ResponseError):
+            pipe.execute()
     assert db.digest("k") == before
 
 

@@ -82,8 +82,6 @@ def fill(db: Client) -> dict[str, int]:
 # --- mutations --------------------------------------------------------------------------------------
 
 
-
-
 def mutated(rng: random.Random, original: bytes, donor: bytes) -> bytes:
     """The bytes with something wrong in them: bits, bytes, numbers, a piece too many or missing, a piece of another."""
     changed = bytearray(original)
@@ -183,8 +181,6 @@ def assert_sane_info(key: Found) -> None:
         assert limit["used"] + limit["remaining"] == limit["size"] or limit["remaining"] == 0
         assert 0 <= limit["reset_ms"] <= key.longest_ms
         assert (limit["reset_ms"] > 0) == (limit["used"] > 0) or key.is_reserved
-
-
 
 
 RESERVED = 1 << 7  # in the number of limits: a turn or holds follow

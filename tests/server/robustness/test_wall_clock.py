@@ -1,4 +1,6 @@
-"""Steps of the server's wall clock, both ways, while the module's own clock runs on: what a call is told stays the same."""
+"""Steps of the server's wall clock, both ways, while the module's own clock runs on: what a call is told stays the
+same.
+"""
 
 from __future__ import annotations
 
