@@ -208,7 +208,7 @@ def flood(bench: Bench) -> None:
     time.sleep(window + 3)
     before = bench.server.used_memory()
     peak = 0
-    for start in range(0, bench.given.subjects, 1_000_000):
+    for _ in range(0, bench.given.subjects, 1_000_000):
         # Names that never return: the prefix is another one each time.
         prefix = f"{random.randrange(36**3):03}:"
         bench.load(prefix, CHECK, subjects=1_000_000, calls=1_000_000)

@@ -173,7 +173,9 @@ def report(counted: dict[str, float], here: str, given: argparse.Namespace) -> N
     elif given.check and there != here:
         print("\nother circumstances than those of the stored figures: nothing is compared")
     elif given.check and slower:
-        sys.exit("\nover 3 % more than stored, or not stored: " + ", ".join(slower) + "; bench/instructions --where NAME")
+        sys.exit(
+            "\nover 3 % more than stored, or not stored: " + ", ".join(slower) + "; bench/instructions --where NAME"
+        )
 
 
 if __name__ == "__main__":

@@ -102,9 +102,7 @@ class Load:
     def sample(self, contender: Contender, pipeline: int, subjects: int, warm_up: float = 0.1) -> Sample:
         amount = {"calls": self._plan.calls} if self._plan.calls else {"seconds": self._plan.seconds}
         before = self.server.cpu_seconds()
-        done = self._ask(
-            contender, contender.command, subjects=subjects, pipeline=pipeline, warm_up=warm_up, **amount
-        )
+        done = self._ask(contender, contender.command, subjects=subjects, pipeline=pipeline, warm_up=warm_up, **amount)
         return Sample(
             calls_per_second=done["calls"] / done["seconds"],
             unexpected=done["calls"] - done["denied"] if contender.is_denied else done["denied"],

@@ -158,8 +158,8 @@ def targets(results: Results) -> str:
     rows.append(("a growing dense table: bytes a subject; longest stall", "", "≤ 32; ≤ 1 ms", "`bench/dense`"))
     about = (
         f"Calls per second pipelined by {TARGET_PIPELINE}, unless said otherwise; medians of the rounds, in brackets "
-        "the least and the greatest. Against redis-cell, on a server of its own, each command is first related to `INCR` "
-        "on its own server."
+        "the least and the greatest. Against redis-cell, on a server of its own, each command is first related to "
+        "`INCR` on its own server."
     )
     if results.is_replicated:  # what is wanted is wanted without them
         measured = [row[:2] for row in rows if row[1]]

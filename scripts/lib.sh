@@ -11,13 +11,13 @@ build_dir=$root/build
 {
   packages_build=(g++ cmake ninja-build libabsl-dev libsodium-dev)
   packages_core=(libgtest-dev libboost-dev libhowardhinnant-date-dev)
-  packages_test=(python3-redis python3-pytest tzdata)
+  packages_test=(python3-redis python3-pytest python3-pytest-xdist tzdata)
   packages_clients=(php-cli php-redis ruby-redis libredis-perl libhiredis-dev libjansson-dev golang-go
     golang-github-gomodule-redigo-dev)
   packages_cpp=(libhiredis-dev)
   packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev python3-uvicorn)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
-  packages_check=(shellcheck shfmt yamllint clang clang-format clang-tidy)
+  packages_check=(shellcheck shfmt yamllint clang clang-format clang-tidy python3-venv)
 }
 
 say() { printf '%s\n' "$*"; }

@@ -20,26 +20,22 @@ def main() -> None:
     arguments.to.mkdir(parents=True, exist_ok=True)
     for name in arguments.scene or SCENES:
         started = time.monotonic()
-        data = json.loads(json.dumps(SCENES[name](QUICK if arguments.quick else FULL)))
-        (arguments.to / f"{name}.json").write_text(json.dumps(data) + "\n")
+        text = json.dumps(SCENES[name](QUICK if arguments.quick else FULL))
+        (arguments.to / f"{name}.json").write_text(text + "\n")
         print(f"{name} ({time.monotonic() - started:.0f} s)\n", flush=True)
     (arguments.to / "about.md").write_text(report.about(time.strftime("%Y-%m-%d", time.gmtime())))
     write_pages(arguments.to, arguments.scene or list(SCENES))
 
 
 def write_pages(folder: Path, shown: list[str]) -> None:
-    """Of all scenes that there are results of; those that were just run are printed."""
-    results = {}
-    for name in SCENES:
-        file = folder / f"{name}.json"
-        if not file.exists():
-            continue
-        results[name] = json.loads(file.read_text())
+    """Of the scenes that were just run, and of them alone: others may be run beside this one, into the same folder."""
+    files = {name: folder / f"{name}.json" for name in SCENES}
+    results = {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    for name in shown:
         page = report.PAGES[name](results[name], folder)
         (folder / f"{name}.md").write_text(page)
-        if name in shown:
-            print(page)
-    if "tiers" in results:
+        print(page)
+    if "tiers" in shown:
         (folder / "429.txt").write_text(results["tiers"]["refused"] + "\n")
     if len(results) == len(SCENES):
         (folder / "in-short.md").write_text(report.in_short(results))

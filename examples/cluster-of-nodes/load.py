@@ -92,6 +92,12 @@ def granted_by_key(answers: Iterable[Answer], keys: Iterable[str]) -> list[int]:
     return [count[key] for key in keys]
 
 
+def unheard_by_key(answers: Iterable[Answer], keys: Iterable[str]) -> list[int]:
+    """How many requests the caller left before their answer came: some of them may have been granted."""
+    count = Counter(answer.key for answer in answers if answer.status == 499)
+    return [count[key] for key in keys]
+
+
 def per_100_ms(instants: Iterable[float], begin: float) -> dict[int, int]:
     """How many in each tenth of a second since then."""
     return dict(sorted(Counter(int((instant - begin) * 10) for instant in instants).items()))

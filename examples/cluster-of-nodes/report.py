@@ -113,10 +113,7 @@ def login(data: dict, folder: Path) -> str:
     weighed = [[number(each["limit"]), number(each["log"]), number(each["bucket"])] for each in data["bytes"]]
     bytes_head = ["limit a minute, all used", "`SLIDING`, bytes a key", "`TOKENBUCKET`, bytes a key"]
     about = f"Passwords tried for {data['tried'][0]['seconds']:.1f} s, on three connections:"
-    return (
-        f"## Login\n\n{about}\n\n{table(head, rows, 'lrrr')}\n\n"
-        f"## Bytes\n\n{table(bytes_head, weighed, 'rrr')}\n"
-    )
+    return f"## Login\n\n{about}\n\n{table(head, rows, 'lrrr')}\n\n## Bytes\n\n{table(bytes_head, weighed, 'rrr')}\n"
 
 
 OBEYS = {"retry-after": "`Retry-After`", "wait_ms": "`wait_ms`"}

@@ -15,13 +15,14 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import redis
 
-from load import Answer, Witness, by_key, granted_by_key, load, per_100_ms
-from servers import HERE, PATIENCE_S, RedisServer, Stage, eventually, redis_alone
+from load import Answer, Witness, by_key, granted_by_key, load, per_100_ms, unheard_by_key
+from servers import HERE, NODES, PATIENCE_S, RedisServer, Stage, eventually, redis_alone
 
 DAY_S = 86_400
 
@@ -67,6 +68,23 @@ def sleep_until(instant: float) -> None:
     time.sleep(max(instant - time.time(), 0))
 
 
+def refused(answers: Iterable[Answer]) -> Counter[tuple[str, str]]:
+    """How often each key was told 429 by each node."""
+    return Counter((answer.key, answer.node) for answer in answers if answer.status == 429)
+
+
+def until_all_are_refused(witness: Witness, keys: list[str], since: float, nodes: int = 1) -> None:
+    """However slow the machine is: only a caller who was refused has asked for all that there was. By so many nodes,
+    where each counts for itself.
+    """
+
+    def all_are_refused() -> bool:
+        by = Counter(key for key, _ in refused(answer for answer in witness.answers() if answer.began >= since))
+        return all(by[key] >= nodes for key in keys)
+
+    eventually(all_are_refused, "every caller to be refused")
+
+
 def define(server: RedisServer, limiter: str, limits: str) -> None:
     server.do(f"RL.DEFINE {limiter} {limits}")
 
@@ -90,7 +108,7 @@ def naive_and_shared(scale: Scale) -> dict:
         "log": f"SLIDING {limit} {window}",
     }
     with Stage(LIMITER="counter", LIMIT=limit, WINDOW_MS=scale.window_s * 1000) as stage:
-        limiters = [{"name": "naive", "limits": ""} | load_over_edge(stage, scale)]
+        limiters = [{"name": "naive", "limits": ""} | load_over_edge(stage, scale, counters=NODES)]
     with Stage() as stage:
         for name, limits in shared.items():
             stage.redis.do("FLUSHALL")
@@ -104,8 +122,10 @@ def naive_and_shared(scale: Scale) -> dict:
     return {"scale": asdict(scale), "limiters": limiters}
 
 
-def load_over_edge(stage: Stage, scale: Scale) -> dict:
-    """Seven tenths of a window, in the middle of which the window of the clock changes."""
+def load_over_edge(stage: Stage, scale: Scale, counters: int = 1) -> dict:
+    """Seven tenths of a window, in the middle of which the window of the clock changes; longer, if by then not every
+    counter has refused every caller since.
+    """
     keys = [f"free-{number}" for number in range(scale.callers)]
     half = 0.35 * scale.window_s
     edge = (int((time.time() + half + 0.1) / scale.window_s) + 1) * scale.window_s
@@ -114,6 +134,7 @@ def load_over_edge(stage: Stage, scale: Scale) -> dict:
     begin = time.time()
     with load(stage.balancer, [("/orders", key) for key in keys], scale.connections):
         sleep_until(edge + half)
+        until_all_are_refused(witness, keys, since=edge, nodes=counters)
     end = time.time()
     answers = witness.answers()
     granted = [answer for answer in answers if answer.is_granted]
@@ -125,16 +146,10 @@ def load_over_edge(stage: Stage, scale: Scale) -> dict:
         "before": granted_by_key((answer for answer in granted if answer.ended < edge), keys),
         "after": granted_by_key((answer for answer in granted if answer.began >= edge), keys),
         "together": granted_by_key(granted, keys),
-        "asked": least_time_asked(answers, keys),
+        "unheard": unheard_by_key(answers, keys),
         "statuses": Counter(str(answer.status) for answer in answers),
         "series": admitted_over_time(granted, edge, len(keys)),
     }
-
-
-def least_time_asked(answers: list[Answer], keys: list[str]) -> float:
-    """From the first answer to the last request of the caller for whom that was the shortest time."""
-    calls = by_key(answers)
-    return min(max(call.began for call in calls[key]) - min(call.ended for call in calls[key]) for key in keys)
 
 
 def admitted_over_time(granted: list[Answer], edge: float, callers: int) -> list[tuple[float, float]]:
@@ -176,6 +191,7 @@ def tiers(scale: Scale) -> dict:
         begin = time.time()
         with load(stage.balancer, [("/orders", key) for tier in keys for key in keys[tier]], scale.connections):
             sleep_until(begin + 0.7 * scale.window_s)
+            until_all_are_refused(witness, [key for tier in keys for key in keys[tier]], since=begin)
         end = time.time()
         answers = witness.answers()
         refused = capture_refusal(stage, "free-captured")
@@ -183,8 +199,8 @@ def tiers(scale: Scale) -> dict:
     measured = []
     for tier, (capacity, refill, words) in limits.items():
         allowed = capacity + int(refill * (end - begin) / scale.window_s)
-        asked = least_time_asked(answers, keys[tier])
-        figures = {"allowed": allowed, "asked": asked, "admitted": granted_by_key(answers, keys[tier])}
+        figures = {"allowed": allowed, "admitted": granted_by_key(answers, keys[tier])}
+        figures |= {"unheard": unheard_by_key(answers, keys[tier])}
         measured.append({"tier": tier, "limits": words, "capacity": capacity, "refill": refill} | figures)
     return {"scale": asdict(scale), "seconds": end - begin, "tiers": measured, "refused": refused}
 
@@ -273,21 +289,31 @@ def login(scale: Scale) -> dict:
     window = scale.login_window_s
     with Stage() as stage:
         tried = []
-        for limits in (f"SLIDING {TRIES} {window}s", f"TOKENBUCKET {TRIES} {TRIES} {window}s"):
+        for limits, enough in (
+            (f"SLIDING {TRIES} {window}s", lambda granted: len(granted) >= 2 * TRIES),
+            (f"TOKENBUCKET {TRIES} {TRIES} {window}s", lambda granted: most_surely_within(granted, window) > TRIES),
+        ):
             stage.redis.do("FLUSHALL")
             define(stage.redis, "login", limits)
-            tried.append({"limits": limits} | guess_passwords(stage, window))
+            tried.append({"limits": limits} | guess_passwords(stage, window, enough))
         stage.assert_well()
     return {"scale": asdict(scale), "tries": TRIES, "window_s": window, "tried": tried, "bytes": weigh_keys()}
 
 
-def guess_passwords(stage: Stage, window: int) -> dict:
+Granted = list[tuple[float, float]]  # sent, answered
+
+
+def guess_passwords(stage: Stage, window: int, enough: Callable[[Granted], bool]) -> dict:
+    """For two and a half windows, and until what was granted is enough."""
     end = time.time() + 2.5 * window
     tries: list[tuple[float, float, int]] = []  # sent, answered, status
 
+    def granted_so_far() -> Granted:
+        return sorted((sent, answered) for sent, answered, status in list(tries) if status == 200)
+
     def guess() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", stage.balancer.port, timeout=PATIENCE_S)
-        while (sent := time.time()) < end:
+        while (sent := time.time()) < end or (not enough(granted_so_far()) and sent < end + PATIENCE_S):
             body = json.dumps({"account": "alice", "password": random.randbytes(8).hex()})
             connection.request("POST", "/login", body, {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -301,7 +327,7 @@ def guess_passwords(stage: Stage, window: int) -> dict:
         thread.start()
     for thread in threads:
         thread.join()
-    granted = sorted((sent, answered) for sent, answered, status in tries if status == 200)
+    granted = granted_so_far()
     begin = min(sent for sent, _, _ in tries)
     return {
         "attempts": len(tries),
@@ -312,7 +338,7 @@ def guess_passwords(stage: Stage, window: int) -> dict:
     }
 
 
-def most_surely_within(granted: list[tuple[float, float]], window: float) -> int:
+def most_surely_within(granted: Granted, window: float) -> int:
     """The most that were sent and answered within less than a window: so were their decisions, whenever they fell."""
     return max(
         (sum(sent >= first and answered < first + window for sent, answered in granted) for first, _ in granted),
@@ -433,7 +459,7 @@ def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
         confirmed = Confirmed(stage.primary)
         with load(stage.balancer, [(path, key) for key, path in callers.items()], scale.connections):
             time.sleep(scale.before_kill_s)
-            killed = kill(stage, deaf_s)
+            killed = kill(stage, witness, deaf_s)
             safe = confirmed.end()
             eventually(stage.has_taken_over, "the replica to take over")
             took_over = time.time()
@@ -441,6 +467,7 @@ def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
             time.sleep(scale.after_kill_s)
         answers = witness.answers()
         taker = stage.replicas[0]
+        again = first_decision_since(answers, killed + 0.05)
         left = {key: taker.do(f"RL.CHECK api:free FOR {key} COST {CAPACITY} PARTIAL")[0] for key in callers}
         end = time.time()
     return {
@@ -451,23 +478,37 @@ def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
         "allowed": CAPACITY + int(REFILL * (end - begin)),
         "safe": safe - killed,
         "took_over": took_over - killed,
-        "decided_again": first_decision_since(answers, killed + 0.05) - killed,
+        "decided_again": again - killed,
         "routes": [
-            route_of(path, by_key(answers)[key], safe, killed) | {"left": left[key]} for key, path in callers.items()
+            route_of(path, by_key(answers)[key], safe, killed, again) | {"left": left[key]}
+            for key, path in callers.items()
         ],
     }
 
 
-def kill(stage: Stage, deaf_s: float) -> float:
-    """When. A deaf replica has lost its connection, and cannot make another one until the primary is gone."""
+def kill(stage: Stage, witness: Witness, deaf_s: float) -> float:
+    """When. A deaf replica has lost its connection, and cannot make another one until the primary is gone, and every
+    route was asked while nobody decides.
+    """
     if deaf_s:
         stage.replicas[0].pause()
         stage.primary.do("CLIENT KILL TYPE replica")
         time.sleep(deaf_s)
     stage.primary.kill()
     killed = time.time()
-    stage.replicas[0].go_on()
+    if deaf_s:
+        eventually(lambda: helped_itself_since(witness.answers(), killed) == set(ROUTES), "every route to be asked")
+        stage.replicas[0].go_on()
     return killed
+
+
+def helped_itself_since(answers: list[Answer], instant: float) -> set[str]:
+    """The routes that answered without the limiter: they let a request through, or say that nobody can be asked."""
+    return {
+        answer.path
+        for answer in answers
+        if answer.began > instant and not is_decided(answer) and answer.status in (200, 503)
+    }
 
 
 def is_decided(answer: Answer) -> bool:
@@ -483,12 +524,14 @@ def deciding_since(answers: list[Answer], instant: float) -> int:
     return len({answer.node for answer in answers if answer.began > instant and is_decided(answer)})
 
 
-def route_of(path: str, answers: list[Answer], safe: float, killed: float) -> dict:
+def route_of(path: str, answers: list[Answer], safe: float, killed: float, again: float) -> dict:
+    """Between `killed` and `again` there was nobody to decide."""
     granted = [answer for answer in answers if answer.is_granted]
     decided = [answer for answer in granted if is_decided(answer)]
     # No answer is over before it was decided, and nginx's clock shows whole milliseconds.
     in_doubt = [answer for answer in decided if answer.ended > safe - 0.01 and answer.began < killed + 0.01]
     undecided = [answer for answer in granted if not is_decided(answer)]
+    unheard = [each for each in answers if not is_decided(each) and (each.began < killed + 0.01 or each.ended > again)]
     statuses = Counter(str(answer.status) for answer in answers)
     return {
         "path": path,
@@ -496,6 +539,7 @@ def route_of(path: str, answers: list[Answer], safe: float, killed: float) -> di
         "granted": len(decided),
         "in_doubt": len(in_doubt),
         "undecided": len(undecided),
+        "unheard": len(unheard),
         "undecided_from": min((answer.began for answer in undecided), default=killed) - killed,
         "undecided_until": max((answer.ended for answer in undecided), default=killed) - killed,
         "statuses": statuses,

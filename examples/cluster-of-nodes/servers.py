@@ -27,7 +27,7 @@ MODULE = Path(os.environ.get("RATELIMIT_MODULE", HERE.parents[1] / "build" / "ra
 SERVER = os.environ.get("RATELIMIT_SERVER", "redis-server")
 PRELOAD = os.environ.get("RATELIMIT_PRELOAD", "")  # the runtime of a sanitizer, if the module was built with one
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 NOTICED_AFTER_MS = 1000  # how long a primary must be silent before a sentinel believes that it is gone
 NODES = 3
 
@@ -223,9 +223,8 @@ class Balancer(Process):
 
 
 def is_well(port: int) -> bool:
-    with suppress(OSError):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
-            return response.status == 200
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as response:
+        return response.status == 200
     return False
 
 

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import REPOSITORY, node_modules, output_of
+from harness import GO, REPOSITORY, node_modules, output_of
 
 HERE = Path(__file__).parent
 BUILD = REPOSITORY / "build" / "clients"
 INTERPRETERS = {".py": sys.executable, ".js": "node", ".php": "php", ".rb": "ruby", ".pl": "perl"}
-# Debian's packages of Go libraries are laid out as before there were modules.
-GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(BUILD / "go-cache"), "GOFLAGS": ""}
 
 
 def same(reply: Any) -> Any:

@@ -2,9 +2,4 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "server"))  # where the harness is
-
-from one_server import server, started_server  # noqa: E402, F401
+from one_server import server, started_server  # noqa: F401

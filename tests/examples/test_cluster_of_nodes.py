@@ -1,7 +1,7 @@
 """The experiment of examples/cluster-of-nodes holds what docs/proof.md says: a short run of it, and its figures.
 
-Bounds are exact, whatever the machine is busy with: intervals are measured from outside. What needs plenty of load is
-asserted with room below.
+Bounds are exact, whatever the machine is busy with: intervals are measured from outside, and the load goes on until
+every caller was refused. What is granted to a caller that leaves before the answer comes is not seen (status 499).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -24,10 +25,11 @@ from harness import MODULE, REPOSITORY, Server, node_modules, same_allocator
 
 EXAMPLE = REPOSITORY / "examples" / "cluster-of-nodes"
 SCENES = [("naive-and-shared", "tiers", "quota", "login"), ("jitter", "failover")]  # in two runs, side by side
-LONGEST_S = 240
+LONGEST_S = 480
 
 sys.path.insert(0, str(EXAMPLE))
 
+from scenes import CAPACITY  # noqa: E402
 from scenes import REFILL as LIMIT_WHEN_ALONE  # noqa: E402
 from servers import NODES, Node  # noqa: E402
 
@@ -41,14 +43,17 @@ def environment() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
-    """The folder with what the short run has written."""
-    folder = tmp_path_factory.mktemp("cluster-of-nodes")
+    """The folder with what the short runs have written, each into one of its own at first."""
+    together = tmp_path_factory.mktemp("cluster-of-nodes")
+    folders = [tmp_path_factory.mktemp(scenes[0]) for scenes in SCENES]
     with ExitStack() as ends:
-        runs = [ends.enter_context(started_run(folder, scenes, environment)) for scenes in SCENES]
+        runs = [ends.enter_context(started_run(*each, environment)) for each in zip(folders, SCENES, strict=True)]
         for run in runs:
             said, _ = run.communicate(timeout=LONGEST_S)
             assert run.returncode == 0, said
-    return folder
+    for folder in folders:
+        shutil.copytree(folder, together, dirs_exist_ok=True)
+    return together
 
 
 class started_run(subprocess.Popen):
@@ -79,8 +84,16 @@ def limiters(results: Path) -> dict[str, dict]:
 
 
 def test_a_counter_in_each_node_admits_about_as_many_times_the_limit_as_there_are_nodes(limiters):
+    """Each node has refused each caller after the edge: so it has admitted as many as the limit says."""
     naive = limiters["naive"]
-    assert all(2 * naive["allowed"] < admitted <= NODES * naive["allowed"] for admitted in naive["together"])
+    limit = naive["scale"]["limit"]
+    for before, together, unheard in each_caller(naive, "before", "together", "unheard"):
+        assert NODES * limit <= together - before + unheard
+        assert together <= NODES * naive["allowed"]
+
+
+def each_caller(measured: dict, *names: str) -> Iterator[tuple[int, ...]]:
+    return zip(*(measured[name] for name in names), strict=True)
 
 
 @pytest.mark.parametrize("name", ["fixed", "bucket", "log"])
@@ -92,11 +105,12 @@ def test_shared_limiters_admit_no_more_than_allowed_on_either_side_of_the_edge_a
 
 
 def test_where_load_is_plenty_a_shared_limiter_admits_what_is_allowed(limiters):
-    bucket, scale = limiters["bucket"], limiters["bucket"]["scale"]
-    refilled = scale["limit"] * bucket["asked"] / scale["window_s"]
-    assert min(bucket["together"]) >= 0.95 * (scale["burst"] + refilled) - 2
-    assert min(limiters["fixed"]["together"]) > scale["limit"]
-    assert min(limiters["log"]["together"]) >= 0.95 * scale["limit"]
+    """Who was refused was granted all that there was: a window, of the clock or of the log, or a full bucket."""
+    scale = limiters["bucket"]["scale"]
+    for name, limit in (("fixed", scale["limit"]), ("log", scale["limit"]), ("bucket", scale["burst"])):
+        for before, together, unheard in each_caller(limiters[name], "before", "together", "unheard"):
+            since = together - before if name == "fixed" else together  # the edge: all were refused after it
+            assert since + unheard >= limit, name
 
 
 @pytest.mark.parametrize("name", ["fixed", "bucket", "log"])
@@ -113,9 +127,9 @@ def test_nginx_and_the_server_have_counted_the_same(limiters, name):
 def test_each_tier_gets_what_its_own_limiter_allows(results):
     data = measured(results, "tiers")
     for tier in data["tiers"]:
-        refilled = tier["refill"] * tier["asked"] / data["scale"]["window_s"]
-        assert max(tier["admitted"]) <= tier["allowed"]
-        assert min(tier["admitted"]) >= min(0.9 * (tier["capacity"] + refilled) - 2, 2 * data["tiers"][0]["allowed"])
+        for admitted, unheard in each_caller(tier, "admitted", "unheard"):
+            assert admitted <= tier["allowed"]
+            assert admitted + unheard >= tier["capacity"]
 
 
 def test_a_refusal_has_all_that_a_client_needs(results):
@@ -196,7 +210,9 @@ def test_a_failover_admits_at_most_what_the_replica_had_not_confirmed(results):
     (case,) = measured(results, "failover")["cases"]
     for route in case["routes"]:
         admitted = route["granted"] + route["left"]
-        assert 0.95 * case["allowed"] <= admitted <= case["allowed"] + route["in_doubt"]
+        assert admitted <= case["allowed"] + route["in_doubt"]
+        # What was left was taken in the end, and a bucket is full at first. Of some grants the word was lost.
+        assert admitted + route["unheard"] >= CAPACITY
         assert set(route["statuses"]) <= {"200", "429", "499", "503"}
 
 

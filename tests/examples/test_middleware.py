@@ -31,10 +31,11 @@ from drivers import EXAMPLES, KINDS, Answer, Driver, Service, environment, silen
 from harness import BASE, PATIENCE_S, REPOSITORY, SECOND, Client, Clock, Server, eventually, free_port, output_of, pairs
 
 PAGE = REPOSITORY / "docs" / "middleware.md"
-# As tests/server/test_headers.py has them.
+# As tests/server/commands/test_headers.py has them.
 FIELDS = ["RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After"]
 SANE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PATIENT_MS = 1000 * PATIENCE_S  # a timeout that no slow machine reaches
+SHORT_MS = 100  # one that is waited for, where no answer comes; a slow machine may reach it where one would come
 
 
 @pytest.fixture(scope="session")
@@ -266,19 +267,19 @@ def test_long_keys_that_differ_in_the_end_are_different(keyed, db):
 
 @contextmanager
 def nobody(_: Server) -> Iterator[tuple[int, dict]]:
-    yield free_port(), {}
+    yield free_port(), {"timeout": SHORT_MS}
 
 
 @contextmanager
 def hangs_from_the_start(_: Server) -> Iterator[tuple[int, dict]]:
     with silent_server() as port:
-        yield port, {}
+        yield port, {"timeout": SHORT_MS}
 
 
 @contextmanager
 def hangs(server: Server) -> Iterator[tuple[int, dict]]:
     with paused(server):
-        yield server.port, {}
+        yield server.port, {"timeout": SHORT_MS}
 
 
 @contextmanager
@@ -337,7 +338,7 @@ def check_failure(service: Service, on_failure: str, about: str) -> None:
     answer = service.get(X_Request_Id="abc-1")
     assert answer["X-Request-Id"] == "abc-1"
     [line] = service.lines("ratelimit:")
-    assert line.startswith(f"ratelimit: failed {on_failure} request_id=abc-1 error=\"")
+    assert line.startswith(f'ratelimit: failed {on_failure} request_id=abc-1 error="')
     assert re.search(about, line) and line.isprintable()
     if on_failure == "open":
         assert (answer.status, answer.body, told(answer)) == (200, b"hello", {})
@@ -353,7 +354,7 @@ def check_failure(service: Service, on_failure: str, about: str) -> None:
 def test_on_failure_a_request_is_let_through_or_told_to_come_again(driver, server, failure, on_failure):
     fails, about = FAILURES[failure]
     with fails(server) as (port, options):
-        options = {"limits": "FIXED 1 1h", "onFailure": on_failure, "timeout": 100} | options
+        options = {"limits": "FIXED 1 1h", "onFailure": on_failure, "timeout": PATIENT_MS} | options
         check_failure(driver.serve(port, **options), on_failure, about)
 
 
@@ -367,22 +368,31 @@ def test_open_is_what_holds_unless_told(driver):
     assert driver.serve(free_port(), limits="FIXED 1 1h").get().status == 200
 
 
-def test_an_answer_that_comes_late_is_nobody_elses(serve, server):
+def test_an_answer_that_comes_late_is_nobody_elses(serve, server, db):
     """Each key has used another number of units, so that an answer of another would be seen."""
-    service = serve(limits="FIXED 100 1h", key=True, cost=True, timeout=100)
+    service = serve(limits="FIXED 100 1h", key=True, cost=True, timeout=SHORT_MS)
     with paused(server):
         assert [service.get(X_Key=key, X_Cost="40").status for key in ("a", "b", "c")] == [503] * 3
     eventually(lambda: service.get(X_Key="ready").status == 200, "the server to be asked again")
     for number in range(1, 4):
-        answer = service.get(X_Key=f"later-{number}", X_Cost=str(number))
-        assert (answer.status, answer["RateLimit-Remaining"]) == (200, str(100 - number))
+        assert in_time(service, number)["RateLimit-Remaining"] == str(100 - number)
     # At most charged once, also by a client that had sent the command before it stopped waiting.
-    assert all(int(service.get(X_Key=key)["RateLimit-Remaining"]) in (99, 59) for key in ("a", "b", "c"))
+    assert all(db.ask(f"RL.PEEK ratelimit:{key} FIXED 100 1h").remaining in (99, 59) for key in ("a", "b", "c"))
     assert len(service.lines("ratelimit: failed")) >= 3
 
 
+def in_time(service: Service, cost: int) -> Answer:
+    """The first answer that comes in time to a new key."""
+    for number in range(1000):
+        answer = service.get(X_Key=f"later-{cost}-{number}", X_Cost=str(cost))
+        if answer.status == 200:
+            return answer
+        assert answer.status == 503
+    raise AssertionError("no answer comes in time")
+
+
 def test_many_who_wait_for_a_server_that_hangs_are_all_answered(serve, server):
-    service = serve(limits="FIXED 1000 1h", timeout=100)
+    service = serve(limits="FIXED 1000 1h", timeout=SHORT_MS)
     with paused(server), ThreadPoolExecutor(16) as pool:
         assert set(pool.map(lambda _: service.get().status, range(64))) == {503}
     eventually(lambda: service.get().status == 200, "the server to be asked again")
@@ -467,7 +477,7 @@ def test_hostile_words_in_an_error_of_the_server_stay_in_one_line_of_the_log(dri
     """Without the module, the server's complaint quotes the key."""
     options = {"limits": "FIXED 1 1h", "key": True, "timeout": PATIENT_MS}
     service = driver.serve(bare_server.port, **options)
-    assert service.get(X_Key=b"\"quoted\"\\ \xe9").status == 200
+    assert service.get(X_Key=b'"quoted"\\ \xe9').status == 200
     [line] = service.lines("ratelimit:")
     assert line.endswith('"') and line.isprintable() and len(service.lines()) == 2
 
@@ -712,6 +722,10 @@ def test_a_service_starts_as_its_page_says(server, db, clock, tmp_path, readme, 
         eventually(lambda: listens(service.port), "the service")
         eventually(lambda: told(service.get()) != {}, "the service to find its server")
         db.flushall()
-        answers = [service.get() for _ in range(6)]
-    assert [answer.status for answer in answers] == [200] * 5 + [429]
-    assert [answer.body for answer in answers[:5]] == [b"hello\n"] * 5
+        served = []
+        while (answer := service.get()).status == 200:
+            served.append(answer)
+    assert answer.status == 429
+    # Who is not answered in time is let through, charged or not.
+    assert len([each for each in served if told(each)]) <= 5 <= len(served)
+    assert {each.body for each in served} == {b"hello\n"}

@@ -17,8 +17,8 @@
 #include "commands/arguments.h"
 #include "commands/errors.h"
 #include "commands/reply.h"
-#include "core/oracle.h"
 #include "fuzz.h"
+#include "support/oracle.h"
 
 namespace ratelimit::fuzz {
 namespace {

@@ -70,7 +70,7 @@ def concurrent(size: int, lease: int, **options) -> bytes:
 
 
 def variable(number: int) -> bytes:
-    low = bytes()
+    low = b""
     while number >= 0x80:
         low += bytes([number & 0x7F | 0x80])
         number >>= 7
@@ -133,8 +133,9 @@ def value(
     reservations: bytes = b"",
     besides: bytes = b"",
 ) -> bytes:
-    """An input of the target `decoder`: the length of a value, the value, and a payload: a change of it, an operation on
-    it, a definition, a sweep or a chunk of its table."""
+    """An input of the target `decoder`: the length of a value, the value, and a payload: a change of it, an operation
+    on it, a definition, a sweep or a chunk of its table.
+    """
     encoded = b"\1" + body(limits, states, reservations, besides)
     return struct.pack("<H", len(encoded)) + encoded + (b"" if payload is None else b"\1" + b"".join(payload))
 
@@ -193,7 +194,9 @@ DECODER = {
     "sliding-all-units": value([sliding(MOST, 60 * SECOND)], [log((TICK, MOST - 1), (1, 1))], [GRANTED_TODAY]),
     "sliding-of-the-future": value([sliding(9, LONGEST)], [log((0, 1), (LATEST // (2 * SECOND), 8))]),
     "sliding-finest": value([sliding(9, MS + 1)], [log((TODAY, 3), (1, 3), (MS // 2, 3))], [instant(TODAY + MS, 9)]),
-    "sliding-long": value([sliding(5000, 60 * SECOND)], [log((TICK, 1), *[(7 * i + 1, i % 5 + 1) for i in range(400)])]),
+    "sliding-long": value(
+        [sliding(5000, 60 * SECOND)], [log((TICK, 1), *[(7 * i + 1, i % 5 + 1) for i in range(400)])]
+    ),
     "two-limits": value(
         [bucket(20, 10, SECOND), sliding(7, 3600 * SECOND, label=b"hour")],
         [instant(TODAY + 200 * MS, 0), log((TODAY // 50_000, 2))],
@@ -218,9 +221,7 @@ DECODER = {
         [two_windows(TODAY + 60 * SECOND, 40, 2)],
         [two_windows(TODAY + 60 * SECOND, 40, 3)],
     ),
-    "approx-most": value(
-        [approx(MOST, MS)], [two_windows(TODAY, MOST, MOST)], [operation(REFUND, TODAY, 7)]
-    ),
+    "approx-most": value([approx(MOST, MS)], [two_windows(TODAY, MOST, MOST)], [operation(REFUND, TODAY, 7)]),
     "approx-of-the-future": value([approx(9, LONGEST)], [two_windows(LATEST // LONGEST * LONGEST, 3, 0)]),
     "quota-day": value([quota(100, DAY_UNIT)], [instant(TODAY + DAY, 3)], [instant(TODAY + DAY, 4)]),
     "quota-in-a-zone": value(

@@ -1,6 +1,6 @@
 // Fuzzes the core in motion: the bytes choose limits and then calls in all modes, reservations, settlements, refunds,
 // releases, waits, steps of the clock, changes of limits and restarts. The answers must be those of the oracle of
-// tests/core, to the nanosecond and the unit.
+// tests/support, to the nanosecond and the unit.
 //
 // Three go side by side: a value, handled as the module handles the value of a key; the oracle; and a replica, which
 // hears of the value only what the replication stream would bring, and must have the same bytes after every step.
@@ -13,8 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "core/oracle.h"
-#include "core/subject.h"
 #include "fuzz.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
@@ -32,6 +30,8 @@
 #include "server/zones.h"
 #include "storage/limits_pool.h"
 #include "storage/value.h"
+#include "support/oracle.h"
+#include "support/subject.h"
 
 namespace ratelimit::fuzz {
 namespace {

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "../core/random.h"
+#include "random.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"

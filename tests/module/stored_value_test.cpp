@@ -15,7 +15,7 @@
 #include <string>
 #include <utility>
 
-#include "../core/hex.h"
+#include "hex.h"
 #include "ratelimit/limits.h"
 
 namespace ratelimit {

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "../core/hex.h"
+#include "hex.h"
 #include "ratelimit/states.h"
 #include "ratelimit/verdict.h"
 

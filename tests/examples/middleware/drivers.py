@@ -16,11 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import PATIENCE_S, REPOSITORY, node_modules, output_of
-
-sys.path.insert(0, str(REPOSITORY / "tests" / "clients"))
-
-from clients import GO
+from harness import GO, PATIENCE_S, REPOSITORY, node_modules, output_of
 
 HERE = Path(__file__).parent
 EXAMPLES = REPOSITORY / "examples"

@@ -1,0 +1,3 @@
+"""The fixtures are in tests/support/fixtures.py."""
+
+from fixtures import *  # noqa: F403

@@ -1,0 +1,511 @@
+"""RL.CHECKALL: the limits of several keys in one decision: all are charged, or none is."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from threading import Barrier
+
+import pytest
+import redis
+
+from cluster import COMMON, SLOTS
+from harness import MINUTE, SECOND, Client, Server, eventually
+from resp import Connection
+from seed import SEED
+from steps import hear, said
+from traffic import Talk
+from vocabulary import ALGORITHMS, BAD_COUNTS, BAD_DURATIONS, refused
+
+MOST_KEYS = 64
+
+
+def ask(db: Client, line: str) -> list:
+    """The reply to a line in which \"\" is an empty word."""
+    return db.execute_command(*said(line))
+
+
+def used(db: Client, key: str, subject: str = "") -> int:
+    """What is used of the first limit; nothing, where nobody is."""
+    if db.execute_command("RL.INFO", key, *(["FOR", subject] if subject else [])) is None:
+        return 0
+    return db.rl_info(key, subject)["limits"][0]["used"]
+
+
+def counts(db: Client, *keys: str) -> list[tuple[int, int]]:
+    infos = [db.rl_info(key) for key in keys]
+    return [(info["granted"], info["denied"]) for info in infos]
+
+
+# --- all or none
+
+
+def test_all_keys_are_charged_or_none_is(db, clock):
+    limits = "FIXED 10 60s FIXED 5 60s FIXED 20 60s"
+    assert ask(db, f"RL.CHECKALL 3 a b c {limits} COST 4") == [4, 5, 1, 0, 60_000, "fixed-2"]
+    assert ask(db, f"RL.CHECKALL 3 a b c {limits} COST 2") == [0, 5, 1, 60_000, 60_000, "fixed-2"]
+    assert [used(db, key) for key in "abc"] == [4, 4, 4]
+
+
+@pytest.mark.parametrize(("first", "second"), product(ALGORITHMS, repeat=2))
+@pytest.mark.parametrize("form", ["stored", "unstored", "subjects"])
+def test_a_limit_that_would_grant_is_not_charged_when_another_denies(db, clock, first, second, form):
+    wide = first.replace(" 10 ", " 100 ", 1)
+    named, who = f"{wide} AS wide {second} AS narrow", " FOR me me" if form == "subjects" else ""
+    if form == "stored":
+        db.do(f"RL.DEFINE a {wide} AS wide")
+        db.do(f"RL.DEFINE b {second} AS narrow")
+        named = ""
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COST 10{who}")[5] == "narrow"
+    before = [(db.digest(key), used(db, key, "me" if who else "")) for key in "ab"]
+    changes = db.changes()
+    assert ask(db, f"RL.CHECKALL 2 a b {named}{who}")[:3] == [0, 10, 0]
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COST 11{who}")[:4] == [0, 10, 0, -1]
+    assert [(db.digest(key), used(db, key, "me" if who else "")) for key in "ab"] == before
+    assert db.changes() == changes
+
+
+@pytest.mark.parametrize("limit", ALGORITHMS)
+def test_one_key_is_rl_check_of_it(db, clock, limit):
+    for cost in (4, 7, 6, 11, 1):
+        for who in ("", " FOR s"):
+            one = db.ask(f"RL.CHECK one {limit} COST {cost}{who}")
+            all_of_one = ask(db, f"RL.CHECKALL 1 all {limit} COST {cost}{who}")
+            assert tuple(all_of_one[:6]) == one[:6]
+            assert len(all_of_one) == len(one)
+        clock.advance(7 * SECOND)
+    assert db.rl_info("one")["limits"] == db.rl_info("all")["limits"]
+
+
+def test_keys_that_are_absent_stay_so_when_the_call_is_denied(db, clock):
+    before = db.changes()
+    assert ask(db, "RL.CHECKALL 3 a b c FIXED 10 60s FIXED 5 60s FIXED 20 60s COST 6 FOR x y z")[:4] == [0, 5, 5, -1]
+    assert (db.dbsize(), db.changes()) == (0, before)
+
+
+def test_64_keys_are_decided_together(db, clock):
+    keys = [f"k{number}" for number in range(MOST_KEYS)]
+    limits = " ".join(f"FIXED {100 + number} 60s" for number in range(MOST_KEYS))
+    subjects = " ".join(f"s{number}" for number in range(MOST_KEYS))
+    line = f"RL.CHECKALL {MOST_KEYS} {' '.join(keys)} {limits} FOR {subjects} COST 60"
+    assert ask(db, line) == [60, 100, 40, 0, 60_000, "fixed"]
+    assert ask(db, line)[:4] == [0, 100, 40, 60_000]
+    assert {used(db, key, f"s{number}") for number, key in enumerate(keys)} == {60}
+    reply = ask(db, f"{line} HEADERS")
+    assert len({item.split(";")[0] for item in reply[-1][1].split(", ")}) == MOST_KEYS
+
+
+def test_the_options_may_stand_in_any_order(db, clock):
+    for line in (
+        "COST 2 FIXED 10 60s FOR x y FIXED 20 60s",
+        "FOR x y FIXED 10 60s FIXED 20 60s COST 2",
+        "fixed 10 60s jitter 1s FIXED 20 60s headers cost 2 for x y",
+    ):
+        assert ask(db, f"RL.CHECKALL 2 a b {line}")[0] == 2
+    assert (used(db, "a", "x"), used(db, "b", "y")) == (6, 6)
+
+
+def test_each_limit_counts_the_cost_and_per_request_limits_count_one(db, clock):
+    ask(db, "RL.CHECKALL 2 tokens requests FIXED 1000 60s FIXED 10 60s PER REQUEST COST 250")
+    assert (used(db, "tokens"), used(db, "requests")) == (250, 1)
+
+
+# --- which limit binds, and its name
+
+
+def test_when_granted_the_fewest_remaining_of_all_bind_and_the_first_of_equals(db, clock):
+    db.do("RL.DEFINE a FIXED 30 60s AS a1 FIXED 20 60s AS a2")
+    db.do("RL.DEFINE b FIXED 40 60s AS b1 FIXED 20 1h AS b2")
+    assert ask(db, "RL.CHECKALL 2 a b") == [1, 20, 19, 0, 60_000, "a2"]
+    assert ask(db, "RL.CHECKALL 2 b a") == [1, 20, 18, 0, 3_600_000, "b2"]
+
+
+def test_when_denied_the_longest_wait_of_those_that_deny_binds(db, clock):
+    named = "FIXED 10 60s AS minute FIXED 10 1h AS hour FIXED 100 1d AS day"
+    ask(db, f"RL.CHECKALL 3 a b c {named} COST 10")
+    assert ask(db, f"RL.CHECKALL 3 a b c {named}") == [0, 10, 0, 3_600_000, 3_600_000, "hour"]
+    clock.advance(MINUTE)
+    assert ask(db, f"RL.CHECKALL 3 a b c {named} COST 91")[3:6:2] == [-1, "minute"], "never outlasts every wait"
+
+
+def test_a_call_that_is_granted_may_go_when_the_last_queue_lets_it(db, clock):
+    db.ask("RL.LEAKYBUCKET a 10 1 1s COST 3")
+    db.ask("RL.LEAKYBUCKET b 20 1 1s COST 5")
+    assert ask(db, "RL.CHECKALL 3 a b c LEAKYBUCKET 10 1 1s LEAKYBUCKET 20 1 1s FIXED 2 60s")[:4] == [1, 2, 1, 5000]
+
+
+@pytest.mark.parametrize(
+    ("limits", "labels"),
+    [
+        ("FIXED 9 1s SLIDING 8 1s FIXED 7 1s FIXED 6 1s", ["fixed", "sliding", "fixed-2", "fixed-3"]),
+        ("FIXED 9 1s AS a FIXED 8 1s AS a FIXED 7 1s FIXED 6 1s AS a", ["a", "a-2", "fixed", "a-3"]),
+        ("SLIDING 9 1s SLIDING 8 1s APPROX SLIDING 7 1s AS b SLIDING 6 1s", ["sliding", "sliding-2", "b", "sliding-3"]),
+    ],
+)
+@pytest.mark.parametrize("form", ["stored", "unstored"])
+def test_a_label_that_was_there_before_gets_a_number(db, clock, limits, labels, form):
+    if form == "stored":
+        for key, limit in zip("abcd", re.findall(r"(?:FIXED|SLIDING).*?(?= FIXED| SLIDING|$)", limits), strict=True):
+            db.do(f"RL.DEFINE {key} {limit}")
+        limits = ""
+    reply = ask(db, f"RL.CHECKALL 4 a b c d {limits} HEADERS")
+    assert [item.split(";")[0].strip('"') for item in reply[-1][1].split(", ")] == labels
+    assert reply[5] == labels[3], "the smallest limit binds"
+
+
+def test_all_labels_of_a_call_are_different_however_many_limits_the_keys_store(db, clock):
+    db.do("RL.DEFINE a FIXED 9 1s FIXED 8 1s")
+    db.do("RL.DEFINE b FIXED 7 1s AS fixed-2 SLIDING 9 1s")
+    db.do("RL.DEFINE c FIXED 5 1s FIXED 6 1s")
+    policy = ask(db, "RL.CHECKALL 4 a b c a HEADERS")[-1][1]
+    assert len({item.split(";")[0] for item in policy.split(", ")}) == 8
+
+
+# --- subjects
+
+
+def test_an_empty_subject_is_the_key_itself(db, clock):
+    db.do("RL.DEFINE everybody FIXED 10 60s")
+    db.do("RL.DEFINE users FIXED 10 60s")
+    assert ask(db, 'RL.CHECKALL 2 users everybody FOR alice "" COST 3')[0] == 3
+    assert ask(db, 'RL.CHECKALL 2 users everybody FOR bob "" COST 4')[0] == 4
+    assert [used(db, "users", subject) for subject in ("alice", "bob", "")] == [3, 4, 0]
+    assert used(db, "everybody") == 7
+    assert [db.rl_info(key)["subjects"] for key in ("users", "everybody")] == [2, 0]
+
+
+def test_without_for_the_keys_themselves_are_meant(db, clock):
+    ask(db, "RL.CHECKALL 2 a b FIXED 10 60s FIXED 10 60s FOR x y")
+    ask(db, "RL.CHECKALL 2 a b FIXED 10 60s FIXED 10 60s COST 5")
+    assert [used(db, "a"), used(db, "a", "x"), used(db, "b"), used(db, "b", "y")] == [5, 1, 5, 1]
+
+
+@pytest.mark.parametrize("limit", [limit for limit in ALGORITHMS if "CONCURRENT" not in limit])
+@pytest.mark.parametrize("who", ["", " FOR me me"])
+@pytest.mark.parametrize("form", ["stored", "unstored"])
+def test_who_is_named_twice_is_asked_twice_and_charged_twice(db, clock, limit, who, form):
+    named = f"{limit} {limit}" if form == "unstored" else ""
+    if form == "stored":
+        db.do(f"RL.DEFINE k {limit}")
+    subject = "me" if who else ""
+    assert ask(db, f"RL.CHECKALL 2 k k {named} COST 6{who}")[:3] == [0, 10, 4], "the second finds what the first leaves"
+    assert used(db, "k", subject) == 0
+    assert not db.exists("k") or counts(db, "k") == [(0, 1)], "only the second refuses"
+    assert ask(db, f"RL.CHECKALL 2 k k {named} COST 5{who}")[:3] == [5, 10, 0]
+    assert used(db, "k", subject) == 10
+    assert counts(db, "k")[0][0] == 2
+
+
+def test_one_key_may_stand_for_many_subjects(db, clock):
+    db.do("RL.DEFINE k FIXED 10 60s")
+    assert ask(db, 'RL.CHECKALL 4 k k k k FOR a b "" a COST 5')[:3] == [5, 10, 0]
+    assert [used(db, "k", subject) for subject in ("a", "b", "")] == [10, 5, 5]
+
+
+def test_other_limits_for_one_key_in_one_call_are_followed_in_their_order(db, clock):
+    assert ask(db, "RL.CHECKALL 2 k k FIXED 10 60s SLIDING 20 60s COST 4")[0] == 4
+    assert db.rl_info("k")["limits"][0]["label"] == "sliding"
+    assert used(db, "k") == 8
+
+
+# --- leases
+
+
+def test_a_lease_has_the_same_id_in_all_keys(db, clock):
+    reply = ask(db, "RL.CHECKALL 3 a b c CONCURRENT 5 60s FIXED 10 60s CONCURRENT 2 60s FOR x y z COST 2")
+    lease = reply[6]
+    assert reply[:6] == [2, 2, 0, 0, 60_000, "concurrent-2"] and len(lease) == 32
+    assert db.do(f"RL.RELEASE c {lease} FOR z") == 1
+    assert db.do(f"RL.RELEASE a {lease} FOR x") == 1
+    assert db.do(f"RL.RELEASE b {lease} FOR y") == 0
+
+
+def test_a_call_that_is_denied_has_no_lease(db, clock):
+    line = "RL.CHECKALL 2 a b CONCURRENT 5 60s FIXED 1 60s"
+    assert len(ask(db, line)[6]) == 32
+    assert ask(db, line)[6:] == [None]
+    assert used(db, "a") == 1
+
+
+def test_without_leases_there_is_no_id(db, clock):
+    assert len(ask(db, "RL.CHECKALL 2 a b FIXED 5 60s FIXED 1 60s")) == 6
+
+
+def test_every_call_has_a_lease_of_its_own(db, clock):
+    leases = {ask(db, "RL.CHECKALL 2 a b CONCURRENT 50 60s CONCURRENT 50 60s")[6] for _ in range(20)}
+    assert (len(leases), used(db, "a"), used(db, "b")) == (20, 20, 20)
+
+
+# --- counters
+
+
+def test_each_key_counts_the_call_that_is_granted_and_only_who_refuses_counts_the_denial(db, clock):
+    for key, size in (("a", 10), ("b", 2), ("c", 2)):
+        db.do(f"RL.DEFINE {key} FIXED {size} 60s")
+    for _ in range(4):
+        ask(db, "RL.CHECKALL 3 a b c FOR x y z")
+    assert counts(db, "a", "b", "c") == [(2, 0), (2, 2), (2, 2)]
+    ask(db, "RL.CHECKALL 2 a b COST 3")
+    assert counts(db, "a", "b") == [(2, 0), (2, 3)]
+    assert [db.do(f"RL.TOP {key}") for key in "abc"] == [[], [["y", 2, 0]], [["z", 2, 0]]]
+
+
+# --- on trial
+
+
+def test_limits_on_trial_deny_nothing_but_are_counted(db, clock):
+    db.do("RL.DEFINE real FIXED 10 60s")
+    db.do("RL.DEFINE trial FIXED 5 1h AS new SHADOW")
+    assert ask(db, "RL.CHECKALL 2 real trial FOR a a COST 4") == [4, 5, 1, 0, 3_600_000, "new"]
+    assert ask(db, "RL.CHECKALL 2 real trial FOR a a COST 4") == [4, 5, 1, 0, 3_600_000, "new"]
+    assert (used(db, "real", "a"), used(db, "trial", "a")) == (8, 4)
+    assert counts(db, "real", "trial") == [(2, 0), (1, 1)]
+    assert db.do("RL.TOP trial") == [["a", 1, 0]]
+
+
+def test_limits_on_trial_are_not_charged_when_those_in_force_deny(db, clock):
+    db.do("RL.DEFINE real FIXED 3 60s")
+    db.do("RL.DEFINE trial FIXED 5 1h AS new SHADOW")
+    assert ask(db, "RL.CHECKALL 2 trial real COST 4") == [0, 3, 3, -1, 0, "fixed"]
+    assert ask(db, "RL.CHECKALL 2 trial real COST 9") == [0, 3, 3, -1, 0, "fixed"]
+    assert (used(db, "real"), used(db, "trial")) == (0, 0)
+    assert counts(db, "real", "trial") == [(0, 2), (0, 1)], "both would have denied the second"
+
+
+def test_queues_and_leases_on_trial_neither_wait_nor_fail(db, clock):
+    db.do("RL.DEFINE queue LEAKYBUCKET 10 1 1s SHADOW")
+    db.do("RL.DEFINE leases CONCURRENT 1 60s SHADOW")
+    first, second = (ask(db, "RL.CHECKALL 2 queue leases") for _ in range(2))
+    assert (first[:4], second[:4]) == ([1, 1, 0, 0], [1, 1, 0, 0])
+    assert len(first[6]) == len(second[6]) == 32
+    assert (used(db, "queue"), used(db, "leases")) == (2, 1)
+
+
+# --- what it refuses
+
+GOOD = "FIXED 10 60s FIXED 10 60s"
+BAD = [
+    ("RL.CHECKALL", "numkeys is missing: it must be an integer from 1 to 64"),
+    ("RL.CHECKALL 1", "key is missing"),
+    ("RL.CHECKALL 3 k l", "key is missing"),
+    ("RL.CHECKALL 1 k FIXED 10", "window is missing"),
+    ("RL.CHECKALL 2 k l FIXED 10 60s", "limits must be given once for each key, or not at all"),
+    (f"RL.CHECKALL 2 k l {GOOD} FIXED 10 60s", "limits must be given once for each key, or not at all"),
+    (f"RL.CHECKALL 1 k {GOOD}", "limits must be given once for each key, or not at all"),
+    (f"RL.CHECKALL 2 k l {GOOD} FOR", "FOR is missing"),
+    (f"RL.CHECKALL 2 k l {GOOD} FOR a", "FOR is missing"),
+    (f"RL.CHECKALL 2 k l {GOOD} FOR a b c", "syntax error at argument 13: expected "),
+    (f"RL.CHECKALL 2 k l {GOOD} FOR a b FOR a b", "FOR is given twice"),
+    (f"RL.CHECKALL 2 k l {GOOD} COST 1 COST 1", "COST is given twice"),
+    (f"RL.CHECKALL 2 k l {GOOD} JITTER 1s JITTER 1s", "JITTER is given twice"),
+    (f"RL.CHECKALL 2 k l {GOOD} HEADERS HEADERS", "HEADERS is given twice"),
+    (f"RL.CHECKALL 2 k l {GOOD} COST", "COST is missing"),
+    (f"RL.CHECKALL 2 k l {GOOD} JITTER", "JITTER is missing"),
+    ("RL.CHECKALL 2 k l FIXED 10 60s FIXED 0 60s", "limit must be an integer"),
+    ("RL.CHECKALL 2 k l FIXED 10 60s TOKENBUCKET 2 1 3650d", "refill must be large enough"),
+    ("RL.CHECKALL 2 k l AS mine FIXED 10 60s FIXED 10 60s", "syntax error at argument 4: expected a limit"),
+    *(
+        (f"RL.CHECKALL 2 k l {GOOD} {option}", "syntax error at argument 10: expected ")
+        for option in ("xyzzy", "PARTIAL", "FORCE", "MAXWAIT 1s", "ID a", "SHADOW", "ALIGN", "APPROX", '""')
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "text"), BAD)
+def test_a_bad_call_is_refused_by_the_name_of_what_is_wrong(db, clock, line, text):
+    assert refused(db, said(line)).startswith(text)
+
+
+@pytest.mark.parametrize("bad", [*BAD_COUNTS, "65", "-64"], ids=lambda bad: ascii(bad[:10]))
+def test_a_bad_number_of_keys_is_refused(db, clock, bad):
+    text = refused(db, ["RL.CHECKALL", bad, "k", "FIXED", "10", "60s"])
+    assert text == "numkeys must be an integer from 1 to 64"
+
+
+@pytest.mark.parametrize(
+    ("option", "bad"),
+    [*product(["COST"], BAD_COUNTS), *product(["JITTER"], BAD_DURATIONS)],
+    ids=lambda word: ascii(word[:10]),
+)
+def test_a_bad_option_is_refused(db, clock, option, bad):
+    text = refused(db, ["RL.CHECKALL", "2", "k", "l", *GOOD.split(), option, bad])
+    assert text.startswith(f"{option} must be ")
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("size", [1025, 2**20])
+def test_the_name_of_a_subject_has_at_most_1024_bytes(db, clock, at, size):
+    names = ["x" * 1024, "y" * 1024]
+    assert db.execute_command("RL.CHECKALL", 2, "a", "b", *GOOD.split(), "FOR", *names)[0] == 1
+    names[at] = "x" * size
+    text = refused(db, ["RL.CHECKALL", "2", "k", "l", *GOOD.split(), "FOR", *names])
+    assert text == "FOR must be the name of a subject, of 1 to 1024 bytes"
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize(
+    ("make", "line", "text"),
+    [
+        ("SET {} v", "RL.CHECKALL 3 {}", "WRONGTYPE "),
+        ("DEL {}", "RL.CHECKALL 3 {}", "NOLIMITS "),
+        ("RL.FIXED {} 10 60s", "RL.CHECKALL 3 {}", "NOLIMITS "),
+        ("RL.FIXED {} 10 60s FOR a", "RL.CHECKALL 3 {} FOR a a a", "NOLIMITS "),
+        ("RL.DEFINE {} FIXED 11 60s", "RL.CHECKALL 3 {}" + 3 * " FIXED 10 60s", "the key stores other limits"),
+    ],
+)
+def test_one_key_that_is_wrong_fails_the_call_and_the_others_are_not_charged(db, clock, make, line, text, place):
+    keys = ["a", "b", "c"]
+    for key in keys:
+        db.do(f"RL.DEFINE {key} FIXED 10 60s")
+    db.delete(keys[place])
+    db.do(make.format(keys[place]))
+    before = [(db.exists(key) and db.digest(key)) for key in keys], db.changes()
+    assert db.error(*line.format(" ".join(keys)).split()).startswith(text)
+    assert ([(db.exists(key) and db.digest(key)) for key in keys], db.changes()) == before
+
+
+def test_a_line_of_many_words_is_refused_and_survived(db, clock):
+    assert refused(db, ["RL.CHECKALL", "64", *["k"] * 64, *["FIXED", "10", "60s"] * 50_000])
+    assert refused(db, ["RL.CHECKALL", "64", *["k"] * 64, "FOR", *["x"] * 50_000])
+    assert refused(db, ["RL.CHECKALL", "64", *["k"] * 64, *["FIXED", "10", "60s"] * 65])
+
+
+# --- the server's part
+
+
+@pytest.mark.parametrize("keys", [["a"], ["a", "b"], ["b", "a", "b"], list(map(str, range(MOST_KEYS)))], ids=len)
+def test_the_server_knows_all_keys(db, keys):
+    line = ["RL.CHECKALL", len(keys), *keys, *["FIXED", "10", "60s"] * len(keys), "FOR", *["s"] * len(keys)]
+    assert db.execute_command("COMMAND GETKEYS", *line) == keys
+    found = db.execute_command("COMMAND GETKEYSANDFLAGS", *line)
+    assert [(key, sorted(flags)) for key, flags in found] == [(key, ["RW", "access", "update"]) for key in keys]
+
+
+@pytest.mark.parametrize("line", ["RL.CHECKALL 2 free:a other FIXED 1 1s FIXED 1 1s", "RL.CHECKALL 2 other free:a"])
+def test_a_user_must_be_allowed_all_keys(server, db, clock, line):
+    db.do("ACL SETUSER limited on >secret ~free:* +@all")
+    db.do("ACL SETUSER reader on >secret ~free:* %R~other +@all")
+    for name in ("limited", "reader"):
+        with server.client(username=name, password="secret") as limited:
+            assert limited.do("RL.CHECKALL 2 free:x free:y FIXED 10 60s FIXED 10 60s")[0] == 1
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                limited.do(line)
+    assert not db.exists("free:a") and not db.exists("other")
+    db.do("ACL DELUSER limited reader")
+
+
+def test_in_a_cluster_all_keys_are_of_one_slot_and_of_one_that_is_served(start_server):
+    server = start_server(*COMMON, "--cluster-enabled", "yes", "--cluster-require-full-coverage", "no")
+    with Connection(server.socket) as raw:
+        assert raw.do("CLUSTER", "ADDSLOTSRANGE", "0", str(SLOTS - 1)) == "OK"
+        assert raw.do("CLUSTER", "DELSLOTS", str(raw.do("CLUSTER", "KEYSLOT", "away"))) == "OK"
+        eventually(lambda: raw.do("CLUSTER", "INFO").startswith("cluster_state:ok"), "the cluster to be ready")
+        assert raw.do("RL.CHECKALL", "2", "{t}a", "{t}b", *GOOD.split(), "FOR", "x", "")[:3] == [1, 10, 9]
+        for keys, code in (("a b", "CROSSSLOT"), ("{t}c d", "CROSSSLOT"), ("{away}a {away}b", "CLUSTERDOWN")):
+            assert str(raw.do("RL.CHECKALL", "2", *keys.split(), *GOOD.split())).startswith(f"{code} ")
+        assert raw.do("DBSIZE") == 2
+
+
+def test_it_can_be_called_in_transactions_and_scripts(db, clock):
+    with db.pipeline(transaction=True) as pipe:
+        for cost in (6, 5, 4):
+            pipe.execute_command("RL.CHECKALL", 2, "a", "b", *GOOD.split(), "COST", cost)
+        assert [reply[:3] for reply in pipe.execute()] == [[6, 10, 4], [0, 10, 4], [4, 10, 0]]
+    script = "return redis.call('RL.CHECKALL', 2, KEYS[1], KEYS[2], 'FIXED', 10, 60, 'FIXED', 20, 60)"
+    assert db.eval(script, 2, "c", "d")[:3] == [1, 10, 9]
+
+
+@pytest.mark.parametrize("watched", ["a", "b"])
+def test_who_watches_one_of_the_keys_learns_of_a_call_that_is_granted(server, db, clock, watched):
+    with server.client() as other, db.pipeline(transaction=True) as pipe:
+        for cost, is_granted in ((11, False), (1, True)):
+            pipe.watch(watched)
+            other.do(f"RL.CHECKALL 2 a b {GOOD} COST {cost}")
+            pipe.multi()
+            pipe.execute_command("PING")
+            if is_granted:
+                with pytest.raises(redis.WatchError):
+                    pipe.execute()
+            else:
+                assert pipe.execute()
+
+
+# --- against the oracle
+
+
+@pytest.mark.parametrize("may_be_shadow", [False, True], ids=["in-force", "on-trial"])
+def test_every_reply_to_random_calls_of_many_keys_is_the_oracles(db, clock, may_be_shadow):
+    """Of keys that store limits and keys that do not, with subjects and without, the same ones again and again; and all
+    other commands on them in between."""
+    for number in range(60):
+        rng = random.Random(f"{SEED} all {may_be_shadow} {number}")
+        talk = Talk(rng, [True, True, False, False], may_be_shadow, most_limits=rng.randint(1, 3), of_all=0.5)
+        hear(db, talk.steps(150))
+
+
+# --- many callers at once
+
+CONNECTIONS = 64
+CALLS = 150
+SHARED = [f"k{number}" for number in range(5)]
+LIMITS = {
+    "k0": "FIXED 4000 1d",
+    "k1": "SLIDING 3500 1d",
+    "k2": "TOKENBUCKET 3000 1 3650s",
+    "k3": "FIXED 2500 1h",
+    "k4": "QUOTA 4500 YEAR",
+}
+
+
+def any_call(rng: random.Random) -> tuple[list[str], list[str]]:
+    """A call, and who it charges if it is granted: the subject behind its key."""
+    cost = rng.randint(1, 9)
+    if rng.random() < 0.4:
+        who = rng.choice(["", "s"])
+        limits = ["FIXED", "9000", "1d", "AS", "one", "SLIDING", "5000", "1h", "AS", "two"]
+        return ["RL.CHECK", "two", *limits, "COST", str(cost), *(["FOR", who] if who else [])], [f"two/{who}"]
+    keys = rng.choices(SHARED, k=rng.randint(1, 4))
+    subjects = [rng.choice(["", "s", "t"]) for _ in keys]
+    line = ["RL.CHECKALL", str(len(keys)), *keys, "FOR", *subjects, "COST", str(cost)]
+    return line, [f"{key}/{subject}" for key, subject in zip(keys, subjects)]
+
+
+def call_at_random(server: Server, name: str, start: Barrier) -> Counter[str]:
+    """What one connection was granted, of whom. It pipelines; now and then it looks at two limits that are one."""
+    rng = random.Random(name)
+    calls = [any_call(rng) for _ in range(CALLS)]
+    granted: Counter[str] = Counter()
+    with server.client() as client:
+        client.ping()
+        start.wait()
+        while calls:
+            some, calls = calls[:10], calls[10:]
+            with client.pipeline(transaction=False) as pipe:
+                for line, _ in some:
+                    pipe.execute_command(*line)
+                pipe.execute_command("RL.INFO", "two", "FOR", "s")
+                *replies, info = pipe.execute()
+            assert info is None or len({limit[7] for limit in info[5]}) == 1, "both limits have been charged, or none"
+            for (_, charged), reply in zip(some, replies):
+                for who in charged:
+                    granted[who] += reply[0]
+    return granted
+
+
+def test_no_call_of_64_connections_is_ever_charged_in_part(server, db, clock):
+    """What is used of every key, and of every subject in it, is what was granted to calls that named it."""
+    for key, limit in LIMITS.items():
+        db.do(f"RL.DEFINE {key} {limit}")
+    start = Barrier(CONNECTIONS)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        names = [f"{SEED} connection {number}" for number in range(CONNECTIONS)]
+        granted = sum(pool.map(lambda name: call_at_random(server, name, start), names), Counter())
+    for who, units in granted.items():
+        key, subject = who.split("/")
+        found = [limit["used"] for limit in db.rl_info(key, subject)["limits"]]
+        assert found == [units] * len(found), f"{who}, RATELIMIT_TEST_SEED={SEED}"
+    refusals = sum(denied for _, denied in counts(db, "two", *SHARED))
+    assert refusals > 0 and len(granted) == 2 + 3 * len(SHARED)

@@ -1,0 +1,177 @@
+"""A random mix of commands of every kind, as clients of all sorts would send them, mistakes included."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND
+from resp import Connection, Failure
+
+DATABASES = (0, 1, 2)
+KEYS = [f"k{number}" for number in range(16)]
+SPANS = ["500ms", "1s", "7s", "60s", "1h", "1d", "365d"]
+STEPS_OF_TIME = [0, 1, 999, MS, 17 * MS, SECOND, 7 * SECOND, MINUTE, HOUR]
+IDS = ["a", "b", "c"]
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]
+
+Line = str
+
+
+def any_limit(rng: random.Random) -> str:
+    size, span = rng.choice([1, 3, 10, 100, 4294967295]), rng.choice(SPANS)
+    limit = rng.choice(
+        [
+            f"TOKENBUCKET {size} {rng.choice([7, 1000, 999999937])} {span}",
+            f"FIXED {size} {span}",
+            f"FIXED {size} {span} ALIGNED",
+            f"SLIDING {size} {span}",
+            f"LEAKYBUCKET {size} {rng.choice([7, 1000, 999999937])} {span}",
+            f"SLIDING {size} {span} APPROX",
+            f"QUOTA {size} {rng.choice(['HOUR', 'DAY', 'WEEK', 'MONTH', 'YEAR'])}",
+            f"QUOTA {size} {rng.choice(['HOUR', 'DAY'])} TZ {rng.choice(ZONES)}",
+            f"CONCURRENT {size} {span}",
+        ]
+    )
+    # A bucket that would take more than ten years to fill is refused: let it be, errors belong to the mix.
+    return limit + rng.choice(["", "", "", " PER REQUEST", f" AS l{rng.randrange(10**6)}"])
+
+
+def any_limits(rng: random.Random) -> str:
+    return " ".join(any_limit(rng) for _ in range(rng.choice([1, 1, 1, 2, 3, 8])))
+
+
+class Mix:
+    """An endless supply of lines. Most keys keep their limits for a while, so that their states grow old."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._limits = {key: any_limits(rng) for key in KEYS}
+        self._now = BASE + 1000 * DAY
+        self._is_clock_held = False
+
+    def lines(self) -> list[Line]:
+        """One command, or a few that belong together. The clock is held first: keys of real time end while one
+        compares.
+        """
+        if not self._is_clock_held:
+            self._is_clock_held = True
+            return [self._time()]
+        together = self._rng.choices([self._one, self._transaction, self._promise], [85, 5, 10])[0]
+        return together()
+
+    def _one(self) -> list[Line]:
+        kinds: list[Callable[[], Line]] = [self._check, self._script, self._question, self._server, self._mistake]
+        kinds += [self._time, self._operation]
+        return [self._rng.choices(kinds, [55, 3, 5, 12, 3, 7, 15])[0]()]
+
+    def _transaction(self) -> list[Line]:
+        """Which can hold anything but another one."""
+        inside = [self._one()[0] for _ in range(self._rng.randint(1, 5))]
+        return ["MULTI", *inside, self._rng.choice(["EXEC", "EXEC", "EXEC", "DISCARD"])]
+
+    def _promise(self) -> list[Line]:
+        """Something is reserved or leased, a little happens, and it is settled or released."""
+        key, chosen = self._key(), self._rng.choice(IDS)
+        begin = f"RL.RESERVE {key} {self._rng.choice(SPANS[1:])} {self._limits[key]} COST {self._cost()} ID {chosen}"
+        if "CONCURRENT" in self._limits[key] and self._rng.random() < 0.5:
+            begin = f"RL.CHECK {key} {self._limits[key]} COST {self._cost()} FORCE ID {chosen}"
+        end = [f"RL.SETTLE {key} {chosen} {self._actual()}", f"RL.RELEASE {key} {chosen}"]
+        return [begin, *(self._one()[0] for _ in range(self._rng.randint(0, 3))), self._rng.choice(end)]
+
+    def _key(self) -> str:
+        return self._rng.choice(KEYS)
+
+    def _check(self) -> Line:
+        key = self._key()
+        if self._rng.random() < 0.05:
+            self._limits[key] = any_limits(self._rng)
+        modes = ["", "", "", " PARTIAL", " FORCE", f" MAXWAIT {self._rng.choice(SPANS[:5])}"]
+        return f"RL.CHECK {key} {self._limits[key]} COST {self._cost()}{self._rng.choice(modes)}{self._id()}"
+
+    def _operation(self) -> Line:
+        """Under limits that are named, or those of the key; on ids that are there, or not."""
+        key, limits = self._key(), self._rng.choice(["", "", "", " {}"])
+        return self._rng.choice(
+            [
+                f"RL.RESERVE {key} {self._rng.choice(SPANS)}{limits} COST {self._cost()}{self._id()}",
+                f"RL.SETTLE {key} {self._rng.choice(IDS)} {self._actual()}{limits}",
+                f"RL.REFUND {key} {self._cost()}",
+                f"RL.RELEASE {key} {self._rng.choice(IDS)}",
+            ]
+        ).format(self._limits[key])
+
+    def _cost(self) -> int:
+        return self._rng.choice([1, 1, 1, 2, 5, 50, 100_000, 4294967295])
+
+    def _actual(self) -> int:
+        return self._rng.choice([0, 0, 1, 1, 2, 5, 50, *([4294967295] if self._rng.random() < 0.1 else [])])
+
+    def _id(self) -> str:
+        return self._rng.choice(["", f" ID {self._rng.choice(IDS)}"])
+
+    def _script(self) -> Line:
+        first, second = self._rng.sample(KEYS, 2)
+        return f"EVAL {SCRIPT} 2 {first} {second} {self._rng.choice([1, 3, 60])}"
+
+    def _question(self) -> Line:
+        return self._rng.choice(["RL.PEEK {}", "RL.PEEK {} COST 3", "RL.INFO {}", "DUMP {}"]).format(self._key())
+
+    def _server(self) -> Line:
+        key, other, database = self._key(), self._key(), self._rng.choice(DATABASES)
+        return self._rng.choice(
+            [
+                f"DEL {key}",
+                f"UNLINK {key}",
+                f"PEXPIRE {key} {self._rng.choice([1, 1, 3_000_000, 90_000_000])}",
+                f"EXPIRE {key} -1",
+                f"PERSIST {key}",
+                f"RENAME {key} {other}",
+                f"RENAMENX {key} {other}",
+                f"COPY {key} {other} REPLACE",
+                f"COPY {key} {other} DB {database} REPLACE",
+                f"MOVE {key} {database}",
+                f"SET {key} text",
+                f"SELECT {database}",
+                f"SELECT {database}",
+                f"SWAPDB {self._rng.choice(DATABASES)} {database}",
+                *(["FLUSHDB"] if self._rng.random() < 0.1 else []),
+            ]
+        )
+
+    def _mistake(self) -> Line:
+        limits = ["FIXED 0 1s", "FIXED 3", "SLIDING 3 1s COST 0", "FIXED 1 3651d", "FIXED 1 1s AS a FIXED 1 1s AS a"]
+        lines = [f"RL.CHECK {{}} {limit}" for limit in limits] + ["RL.CHECK {}", "RL._STORE {} 0 x", "RL._APPLY {} 0 x"]
+        lines += ["RL._PERFORM {} 0 x", "RL.REFUND {} 0", "RL.SETTLE {} a -1", "RL.QUOTA {} 1 DAY TZ Mars/Olympus"]
+        return self._rng.choice(lines).format(self._key())
+
+    def _time(self) -> Line:
+        """Mostly forwards; back by up to an hour, as wall clocks do after a restart."""
+        direction = self._rng.choice([1, 1, 1, 1, 1, -1])
+        self._now += direction * self._rng.choice(STEPS_OF_TIME)
+        return f"RL.DEBUG CLOCK SET {self._now}"
+
+
+# White space divides the words of a line; a tab inside a script is none to split(" ").
+SCRIPT = "\t".join(
+    """
+    for i = 1, tonumber(ARGV[1]) do
+      redis.pcall('RL.SLIDING', KEYS[1], 40, '60s')
+      redis.pcall('RL.CHECK', KEYS[2], 'FIXED', 30, '1h', 'TOKENBUCKET', 50, 7, '1m', 'COST', i)
+      redis.pcall('RL.RESERVE', KEYS[i%2+1], i, 'COST', i, 'ID', i%7)
+      redis.pcall('RL.SETTLE', KEYS[2], i%5, i%3)
+    end
+    return redis.pcall('RL.PEEK', KEYS[1])
+    """.split()
+)
+
+
+def carry_out(connection: Connection, mix: Mix, steps: int) -> dict[str, int]:
+    """How many commands there were, and how many of them were refused as mistakes."""
+    counts = {"commands": 0, "refused": 0}
+    while counts["commands"] < steps:
+        for line in mix.lines():
+            reply = connection.do(*line.split(" "))
+            counts["commands"] += 1
+            counts["refused"] += isinstance(reply, Failure)
+    return counts

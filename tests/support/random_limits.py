@@ -1,0 +1,125 @@
+"""Random limits of every kind, and what random calls about them need: costs, spans, and steps of the clock that often
+lead to the very instant at which something changes.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from harness import BASE, DAY, MS, SECOND
+from oracle_limits import (
+    LONGEST,
+    MOST,
+    UNITS,
+    Concurrent,
+    FixedWindow,
+    LeakyBucket,
+    Limit,
+    Quota,
+    SlidingLog,
+    TokenBucket,
+    WeightedWindow,
+)
+
+EARLIEST, LATEST = BASE - 10 * 365 * DAY, BASE + 100 * 365 * DAY
+IDS = ["a", "b", "c", "d"]
+
+# Whole hours, half hours and quarters; midnights that are left out or come twice; a change of half an hour, and of two.
+ZONES = [
+    *("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "America/Havana", "Asia/Beirut"),
+    *("America/Santiago", "Africa/Cairo", "Australia/Lord_Howe", "Pacific/Chatham", "Antarctica/Troll", "Etc/GMT+12"),
+    *("Pacific/Kiritimati", "America/St_Johns", "Africa/Casablanca"),
+]
+
+
+def any_size(rng: random.Random, most: int) -> int:
+    """A number of any magnitude; the bounds, too, are drawn now and then."""
+    return rng.choice([1, most, rng.randint(1, most), int(most ** rng.random()), int(most ** rng.random())])
+
+
+def any_window(rng: random.Random) -> int:
+    return rng.choice([SECOND, 60 * SECOND, DAY, MS * any_size(rng, LONGEST // MS)])
+
+
+def any_bucket(rng: random.Random) -> TokenBucket:
+    period, refill = any_window(rng), any_size(rng, MOST)
+    return TokenBucket(any_size(rng, min(MOST, LONGEST * refill // period)), refill, period)
+
+
+def any_queue(rng: random.Random) -> LeakyBucket:
+    bucket = any_bucket(rng)
+    return LeakyBucket(bucket.size, bucket.refill, bucket.period)
+
+
+def any_fixed(rng: random.Random) -> FixedWindow:
+    return FixedWindow(any_size(rng, MOST), any_window(rng), rng.random() < 0.5)
+
+
+def any_log(rng: random.Random) -> SlidingLog:
+    return SlidingLog(any_size(rng, MOST), any_window(rng))
+
+
+def any_weights(rng: random.Random) -> WeightedWindow:
+    return WeightedWindow(any_size(rng, MOST), any_window(rng))
+
+
+def any_quota(rng: random.Random) -> Quota:
+    return Quota(any_size(rng, MOST), rng.choice(list(UNITS)), rng.choice(ZONES))
+
+
+def any_leases(rng: random.Random) -> Concurrent:
+    return Concurrent(any_size(rng, MOST), any_window(rng))
+
+
+ANY = {
+    "tokenbucket": any_bucket,
+    "leakybucket": any_queue,
+    "fixed": any_fixed,
+    "sliding": any_log,
+    "approx": any_weights,
+    "quota": any_quota,
+    "concurrent": any_leases,
+}
+
+
+def any_limits(rng: random.Random, count: int) -> list[Limit]:
+    """Some of them named, and some that count requests."""
+    limits = [rng.choice(list(ANY.values()))(rng) for _ in range(count)]
+    names = [f"l{number}" for number in rng.sample(range(9), count)]
+    return [
+        replace(limit, per_request=rng.random() < 0.2, name=name if rng.random() < 0.3 else "")
+        for limit, name in zip(limits, names)
+    ]
+
+
+def changed(rng: random.Random, limit: Limit) -> Limit:
+    """Another limit: of another kind, or the same with another size."""
+    if rng.random() < 0.5:
+        return rng.choice(list(ANY.values()))(rng)
+    most = min(MOST, LONGEST * limit.refill // limit.period) if isinstance(limit, TokenBucket) else MOST
+    return replace(limit, size=any_size(rng, most))
+
+
+def any_gap(rng: random.Random, limit: Limit, wait_ms: int) -> int:
+    """How far the clock moves before the next call: often around the instants at which something changes."""
+    span = int(limit.span)
+    unit = span // limit.size
+    edge = rng.choice([unit, span, max(wait_ms, 0) * MS]) + rng.choice([-1, 0, 1])
+    anywhere, near, back = rng.randint(0, span), rng.randint(0, 1 + 3 * unit), -rng.randint(0, 1 + span // 8)
+    return rng.choice([0, 0, 0, 1, edge, edge, edge, anywhere, anywhere, near, near, back])
+
+
+def any_cost(rng: random.Random, limit: Limit, remaining: int) -> int:
+    few, any_number = rng.randint(1, 1 + limit.size // 8), any_size(rng, limit.size)
+    return min(max(rng.choice([1, 1, few, any_number, remaining, remaining + 1, limit.size + 1]), 1), MOST)
+
+
+def any_span(rng: random.Random, limit: Limit) -> int:
+    """A number of milliseconds, as one says it in a command."""
+    around = rng.choice([limit.span // limit.size, limit.span // 2, limit.span, 2 * limit.span])
+    return rng.choice([any_window(rng), min(max(int(around) // MS, 1), LONGEST // MS) * MS])
+
+
+def words(limits: list[Limit]) -> str:
+    return " ".join(map(str, limits))

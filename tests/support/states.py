@@ -1,0 +1,75 @@
+"""Keys in every state that is worth remembering, and all that can be asked about them."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from harness import BASE, HOUR, MINUTE, SECOND, Client, Clock
+
+LATER = [0, 1, 3 * SECOND, MINUTE, HOUR, 25 * HOUR]
+
+# Keys in states that are worth remembering, and how they come to be: half a minute before BASE, and at BASE.
+EARLIER = {
+    "approx": ["RL.SLIDING approx 10 40s APPROX COST 5"],
+    "leases": [f"RL.CONCURRENT leases 10 2m ID worker-{number}" for number in (2, 1, 3)],
+    "ended": ["RL.CONCURRENT ended 10 10s COST 4", "RL.CONCURRENT ended 10 10s COST 3 ID b"],
+    "holds": ["RL.RESERVE holds 90s SLIDING 50 1h TOKENBUCKET 100 1 1s AS b COST 7 ID a"],
+    "collected": ["RL.RESERVE collected 10s SLIDING 50 1h COST 7 ID a", "RL.SLIDING collected 50 1h COST 5"],
+    "once": ["RL.RESERVE once 10s FIXED 10 1d COST 7 ID a", "RL.SETTLE once a 3"],
+}
+STATES = {
+    "bucket": ["RL.TOKENBUCKET bucket 7 7 60s COST 6"],
+    "largest": ["RL.TOKENBUCKET largest 4294967295 4294967295 3650d COST 4294967295"],
+    "fixed": ["RL.FIXED fixed 10 60s COST 3"],
+    "aligned": ["RL.FIXED aligned 10 1h ALIGNED COST 10"],
+    "several": ["RL.CHECK several TOKENBUCKET 20 10 1m AS burst FIXED 100 1d PER REQUEST SLIDING 50 1h COST 3"],
+    "eight": ["RL.CHECK eight " + " ".join(f"FIXED {size} 60s AS {'l' * 60}{size}" for size in range(10, 18))],
+    "leaky": ["RL.LEAKYBUCKET leaky 7 7 60s COST 6"],
+    "approx": ["RL.SLIDING approx 10 40s APPROX COST 3"],
+    "quota": ["RL.QUOTA quota 100 DAY COST 97"],
+    "month": ["RL.QUOTA month 1000 MONTH TZ America/New_York AS month COST 996"],
+    "leases": ["RL.CONCURRENT leases 10 2m ID worker-2 COST 2", "RL.CONCURRENT leases 10 2m COST 3"],
+    "debt": ["RL.TOKENBUCKET debt 10 7 60s COST 25 FORCE"],
+    "deepest": ["RL.LEAKYBUCKET deepest 4294967295 4294967295 3650d COST 4294967295 FORCE"] * 3,
+    "overdrawn": ["RL.CHECK overdrawn FIXED 10 60s SLIDING 5 1h SLIDING 7 1h APPROX QUOTA 3 WEEK COST 9 FORCE"],
+    "turn": ["RL.FIXED turn 10 60s COST 10", "RL.FIXED turn 10 60s COST 5 MAXWAIT 2m"],
+    "holds": ["RL.SLIDING holds 50 1h", "RL.RESERVE holds 2h COST 4 ID b", "RL.RESERVE holds 2h COST 5"],
+    "everything": [
+        "RL.RESERVE everything 2h TOKENBUCKET 30 7 60s LEAKYBUCKET 30 7 60s FIXED 30 60s FIXED 30 1h ALIGNED AS f"
+        " SLIDING 30 60s SLIDING 30 60s APPROX QUOTA 30 DAY TZ Asia/Tokyo CONCURRENT 30 1m COST 4 ID a",
+        "RL.RESERVE everything 1m COST 20 ID b",
+        "RL.SETTLE everything b 30",
+        "RL.REFUND everything 1",
+    ],
+}
+
+
+def fill(db: Client) -> list[str]:
+    """The states above, and a long log that ends a moment after BASE; the names of the keys. The clock is held."""
+    clock = Clock(db)
+    for at, lines in ((BASE - 30 * SECOND, EARLIER), (BASE, STATES)):
+        clock.set(at)
+        for line in chain.from_iterable(lines.values()):
+            assert db.do(line), line
+    for cost in (*range(1, 300), 2**32 - 100_000):
+        db.do("RL.DEBUG CLOCK ADVANCE 1234567")
+        db.ask(f"RL.SLIDING log 4294967295 1h COST {cost}")
+    return [*dict.fromkeys([*EARLIER, *STATES]), "log"]
+
+
+def picture(db: Client, keys: list[str]) -> list:
+    """All that can be asked about these keys, now and later."""
+    clock, seen = Clock(db), []
+    for later in LATER:
+        clock.set(BASE + later)
+        for key in keys:
+            seen += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 4"), info(db, key)]
+            seen += [db.do(f"PEXPIRETIME {key}"), db.digest(key)]
+    clock.set(BASE)
+    return [*seen, db.do("DEBUG DIGEST")]
+
+
+def info(db: Client, key: str) -> tuple[int, list]:
+    """What RL.INFO says and a file keeps."""
+    said = db.rl_info(key)
+    return said["holds"], said["limits"]

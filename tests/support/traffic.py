@@ -1,0 +1,143 @@
+"""Random traffic to keys of many subjects: what is said to them, when, and what they must answer (oracle_many.py)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness import BASE, DAY
+from oracle import Request
+from oracle_limits import MOST, Concurrent, Limit, duration
+from oracle_many import Entry, Many, check_all
+from random_limits import IDS, LATEST, any_cost, any_gap, any_limits, any_span, changed, words
+from steps import Step
+
+SUBJECTS = ["", "a", "b", "c"]
+
+
+@dataclass
+class Talk:
+    """Some keys. Those that are `stored` are defined first; the others go by the limits of their calls."""
+
+    rng: random.Random
+    stored: list[bool]
+    may_be_shadow: bool = False
+    most_limits: int = 3
+    changes: float = 0.05
+    of_all: float = 0.0  # how many of the calls are RL.CHECKALL
+    keys: dict[str, Many] = field(default_factory=dict)
+    limits: dict[str, list[Limit]] = field(default_factory=dict)
+    now: int = 0
+    remaining: int = 1
+    wait_ms: int = 0
+
+    def steps(self, count: int) -> list[Step]:
+        self.now = BASE + self.rng.randint(0, DAY)
+        steps = []
+        for number, is_stored in enumerate(self.stored):
+            name = f"k{self.rng.getrandbits(64):x}-{number}"  # a server hears many talks: no two of one name
+            self.keys[name], self.limits[name] = Many(), self._some_limits()
+            steps += [self._define(name)] if is_stored else []
+        return steps + [self._step() for _ in range(count)]
+
+    def _step(self) -> Step:
+        rng, name, subject = self.rng, self.rng.choice(list(self.keys)), self.rng.choice(SUBJECTS)
+        gap = max(any_gap(rng, rng.choice(self.limits[name]), self.wait_ms), 0)
+        self.now = min(self.now + rng.choice([0, gap]), LATEST)
+        if rng.random() < self.changes:
+            self.limits[name] = [changed(rng, limit) for limit in self.limits[name]]
+            if rng.random() < 0.5:
+                self.limits[name] = self._some_limits()
+            if self.keys[name].stored:
+                return self._define(name)
+        if rng.random() < self.of_all:
+            return self._check_all()
+        makers: list[Callable[[str, str], Step]] = [self._check] * 6 + [self._reserve, self._settle] * 2
+        return rng.choice([*makers, self._peek, self._refund, self._release, self._info])(name, subject)
+
+    def _some_limits(self) -> list[Limit]:
+        return any_limits(self.rng, self.rng.randint(1, self.most_limits))
+
+    def _named(self, name: str, subject: str) -> list[Limit]:
+        """The limits that a call names: it need not, if they are stored, or those of a subject that is there."""
+        is_there = bool(self.keys[name].stored) or self.keys[name].info(self.now, subject) is not None
+        return [] if is_there and self.rng.random() < 0.5 else self.limits[name]
+
+    def _cost(self, name: str) -> int:
+        return any_cost(self.rng, self.rng.choice(self.limits[name]), self.remaining)
+
+    def _say(self, line: str, subject: str, reply) -> Step:
+        return Step(self.now, f"{line} FOR {subject}" if subject else line, reply)
+
+    def _define(self, name: str) -> Step:
+        is_shadow = self.may_be_shadow and self.rng.random() < 0.7
+        reply = self.keys[name].define(self.limits[name], is_shadow, self.now)
+        return Step(self.now, f"RL.DEFINE {name} {words(self.limits[name])}{' SHADOW' * is_shadow}", reply)
+
+    def _check(self, name: str, subject: str) -> Step:
+        rng, limits = self.rng, self.limits[name]
+        request = Request(self._cost(name))
+        if rng.random() < 0.4:
+            mode = rng.choice(["PARTIAL", "FORCE", "MAXWAIT"])
+            request = request._replace(mode=mode, longest_wait=any_span(rng, rng.choice(limits)))
+        if any(isinstance(limit, Concurrent) for limit in limits) and rng.random() < 0.7:
+            request = request._replace(call_id=rng.choice(IDS))
+        reply = self.keys[name].check(limits, request, self.now, subject)
+        _, _, self.remaining, self.wait_ms, *_ = reply
+        if len(limits) == 1 and rng.random() < 0.5:
+            algorithm, numbers = words(limits).split(" ", 1)
+            return self._say(f"RL.{algorithm} {name} {numbers} {request}", subject, reply[:5] + reply[6:])
+        named = [] if self.keys[name].stored and rng.random() < 0.5 else limits
+        return self._say(f"RL.CHECK {name} {words(named)} {request}", subject, reply)
+
+    def _peek(self, name: str, subject: str) -> Step:
+        named, cost = self._named(name, subject), self._cost(name)
+        reply = self.keys[name].peek(named, cost, self.now, subject)
+        return self._say(f"RL.PEEK {name} {words(named)} COST {cost}", subject, reply)
+
+    def _info(self, name: str, subject: str) -> Step:
+        """A key that is itself idle may be there for its subjects."""
+        subject = subject if self.keys[name].stored else subject or "a"
+        return self._say(f"RL.INFO {name}", subject, self.keys[name].info(self.now, subject))
+
+    def _refund(self, name: str, subject: str) -> Step:
+        units = self._cost(name)
+        return self._say(f"RL.REFUND {name} {units}", subject, self.keys[name].refund(units, self.now, subject))
+
+    def _reserve(self, name: str, subject: str) -> Step:
+        named, cost, hold_id = self._named(name, subject), self._cost(name), self.rng.choice(IDS)
+        ttl = any_span(self.rng, self.rng.choice(self.limits[name]))
+        reply = self.keys[name].reserve(named, ttl, cost, hold_id, self.now, subject)
+        line = f"RL.RESERVE {name} {duration(ttl)} {words(named)} COST {cost} ID {hold_id}"
+        return self._say(line, subject, reply)
+
+    def _settle(self, name: str, subject: str) -> Step:
+        named, hold_id = self._named(name, subject), self.rng.choice(IDS)
+        actual = min(self.rng.choice([0, self._cost(name), self._cost(name), 2 * self._cost(name)]), MOST)
+        reply = self.keys[name].settle(hold_id, actual, named, self.now, subject)
+        return self._say(f"RL.SETTLE {name} {hold_id} {actual} {words(named)}", subject, reply)
+
+    def _release(self, name: str, subject: str) -> Step:
+        lease_id = self.rng.choice(IDS)
+        return self._say(f"RL.RELEASE {name} {lease_id}", subject, self.keys[name].release(lease_id, self.now, subject))
+
+    def _check_all(self) -> Step:
+        """Of keys that all store limits, as some do, or that have one limit each."""
+        rng = self.rng
+        have_stored = {name for name, key in self.keys.items() if key.stored}
+        have_one = {name for name in self.keys if len(self.limits[name]) == 1}
+        names_limits = bool(have_one) and rng.random() < 0.5
+        names = rng.choices(sorted(have_one if names_limits else have_stored), k=rng.randint(1, 6))
+        subjects = [rng.choice(SUBJECTS) for _ in names] if rng.random() < 0.8 else []
+        named = [self.limits[name] if names_limits else [] for name in names]
+        entries = [
+            Entry(self.keys[name], limits, subject)
+            for name, limits, subject in zip(names, named, subjects or [""] * len(names))
+        ]
+        cost = self._cost(rng.choice(names))
+        line = f"RL.CHECKALL {len(names)} {' '.join(names)} {words(sum(named, []))} COST {cost}"
+        line += " FOR " + " ".join(subject or '""' for subject in subjects) if subjects else ""
+        reply = check_all(entries, cost, self.now)
+        _, _, self.remaining, self.wait_ms, *_ = reply
+        return Step(self.now, line, reply)
