@@ -1,5 +1,5 @@
 // Fuzzes what reads the binary form: the value of a RESTORE or an RDB file, the chunks of its table, the change of an
-// RL._APPLY, the operation of an RL._PERFORM, and the payloads of RL._DEFINE, RL._SWEEP and RL._FILL.
+// effect APPLY, the operation of a PERFORM, and the payloads of DEFINE, SWEEP and FILL.
 //
 // An input is the length of a value (two bytes, little-endian), the value, and a payload, which is tried as a change, as
 // an operation, as a definition, as a sweep, and as a chunk of the value's table. What is accepted must be canonical and

@@ -87,8 +87,13 @@ def spoken(heard: list[Words]) -> list[Words]:
 
 
 def names(heard: list[Words]) -> list[str]:
-    """The commands, those of the server in capitals."""
-    return [words[0].decode().upper() for words in heard]
+    """The commands, those of the server in capitals; an effect by its kind, too."""
+    return [name_of(words) for words in heard]
+
+
+def name_of(words: Words) -> str:
+    name = words[0].decode().upper()
+    return f"{name} {words[2].decode()}" if name == "RL._EFFECT" else name
 
 
 def effects(heard: list[Words]) -> list[Words]:

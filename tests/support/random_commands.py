@@ -40,7 +40,7 @@ CHECKS = ["RL.CHECK", "RL.PEEK"]
 ALGORITHMS = ["TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"]
 SHORTHANDS = [f"RL.{algorithm}" for algorithm in ALGORITHMS]
 OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE"]
-INTERNAL = ["RL._STORE", "RL._APPLY", "RL._PERFORM", "RL._DEFINE", "RL._SWEEP", "RL._FILL"]
+KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL"]
 SETTINGS = {
     "maxmemory": ["0", "0", "1mb", "100mb"],
     "maxmemory-policy": ["noeviction", "allkeys-lru", "volatile-ttl"],
@@ -198,7 +198,7 @@ class Grammar:
 
     def _internal(self) -> Command:
         payload = self._rng.choice([*BLOBS, *self._payloads])
-        return (self._rng.choice(INTERNAL), self._key(), self._number(), payload)
+        return ("RL._EFFECT", self._key(), self._rng.choice(KINDS), self._number(), payload)
 
     # --- the server's
 
@@ -257,7 +257,7 @@ class Grammar:
         words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
         words += [*UNITS, *ZONES, *IDS]
         more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.TOP", "RL.DEBUG", "CL.THROTTLE"]
-        name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, *INTERNAL])
+        name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, "RL._EFFECT"])
         return (name, *self._rng.choices(words, k=self._rng.choice([0, 1, 2, 3, 5, 8, 127, 128, 2000])))
 
     def _spoilt(self, command: Command) -> Command:

@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 
-from ears import ReplicaEar
+from ears import ReplicaEar, names
 from harness import BASE, DAY, HOUR, MINUTE, Client, Clock, Server, eventually, same_allocator
 from subjects import fill, nothing_forgotten, standing, subjects, wait_for_housekeeping
 
@@ -298,7 +298,7 @@ def test_nothing_is_forgotten_while_writing_is_paused(start_server):
             assert db.info("replication")["master_repl_offset"] == before
             assert (subjects(db, "k"), standing(db, "k", "s1")) == (500, None)
         gone(db, "k")
-        assert b"RL._SWEEP" in {words[0] for words in ear.heard()}
+        assert "RL._EFFECT SWEEP" in names(ear.heard())
         ear.close()
 
 

@@ -133,10 +133,10 @@ def test_a_rewritten_file_has_the_key_and_its_subjects_in_chunks(node, limits):
         db.bgrewriteaof()
         eventually(lambda: not db.info("persistence")["aof_rewrite_in_progress"], "the file to be written anew")
         first, *rest = base_file(server)
-    assert first[:2] == [b"RL._STORE", b"k"]
-    assert {words[0] for words in rest} == {b"RL._FILL"}
+    assert first[:3] == [b"RL._EFFECT", b"k", b"STORE"]
+    assert {(words[0], words[2]) for words in rest} == {(b"RL._EFFECT", b"FILL")}
     assert len(rest) > 1, "one command with everything would take memory for all of it at once"
-    assert max(len(words[3]) for words in rest) <= LONGEST_CHUNK
+    assert max(len(words[4]) for words in rest) <= LONGEST_CHUNK
 
 
 def test_limits_that_have_not_reached_everyone_are_saved_as_if_they_had(node):

@@ -27,7 +27,7 @@ CHECKS = {
 }
 ACCOUNTS = ["RL.RESERVE {} 60s FIXED 40 60s COST 3 ID a", "RL.SETTLE {} a 3", "RL.REFUND {} 3", "RL.RELEASE {} a"]
 QUESTIONS = ["RL.PEEK {}", "RL.PEEK {} FIXED 40 60s COST 3", "RL.INFO {}"]
-INTERNAL = ["RL._STORE {} 0 payload", "RL._APPLY {} 0 payload", "RL._PERFORM {} 0 payload"]
+INTERNAL = ["RL._EFFECT {} STORE 0 payload", "RL._EFFECT {} PERFORM 0 payload"]
 
 
 def key_elsewhere(cluster: Cluster, key: str) -> str:
@@ -52,8 +52,7 @@ def test_the_server_knows_where_the_key_stands(cluster, line):
     [
         (CHECKS.values(), ["RW", "access", "update"]),
         (QUESTIONS, ["RO", "access"]),
-        (["RL._STORE {} 0 payload"], ["OW", "update"]),
-        (["RL._APPLY {} 0 payload", "RL._PERFORM {} 0 payload"], ["RW", "access", "update"]),
+        (INTERNAL, ["RW", "access", "update"]),
         (ACCOUNTS, ["RW", "access", "update"]),
     ],
 )

@@ -79,8 +79,8 @@ def test_a_call_sends_one_cell(heard_by):
     fill(db, "k", 1000)
     ear.heard()
     assert db.ask("RL.CHECK k COST 2 FOR s7").granted == 2
-    ((name, key, expiry, payload, subject),) = effects(ear.heard())
-    assert (name, key, int(expiry), len(subject)) == (b"RL._STORE", b"k", 0, HASH)
+    ((name, key, kind, expiry, payload, subject),) = effects(ear.heard())
+    assert (name, key, kind, int(expiry), len(subject)) == (b"RL._EFFECT", b"k", b"STORE", 0, HASH)
     assert len(payload) <= LARGEST_CELL - HASH
 
 
@@ -89,8 +89,8 @@ def test_a_call_with_limits_of_its_own_sends_them_with_its_cell(heard_by):
     fill(db, "k", 1000, LIMITS)
     ear.heard()
     assert db.ask("RL.FIXED k 11 1h COST 2 FOR s7").granted == 2
-    ((name, _, _, payload, subject),) = effects(ear.heard())
-    assert (name, len(subject)) == (b"RL._STORE", HASH)
+    ((name, _, kind, _, payload, subject),) = effects(ear.heard())
+    assert (name, kind, len(subject)) == (b"RL._EFFECT", b"STORE", HASH)
     assert len(payload) <= LARGEST_CELL
 
 
@@ -98,9 +98,10 @@ def test_the_first_subject_of_a_key_is_preceded_by_the_table(heard_by):
     db, ear = heard_by
     db.ask(f"RL.CHECK k {LIMITS} FOR a")
     table, cell = effects(ear.heard())
-    assert [table[0], cell[0], len(table), len(cell)] == [b"RL._STORE", b"RL._STORE", 4, 5]
+    assert names([table, cell]) == ["RL._EFFECT STORE"] * 2
+    assert (len(table), len(cell)) == (5, 6)
     db.ask(f"RL.CHECK k {LIMITS} FOR b")
-    assert [len(words) for words in effects(ear.heard())] == [5]
+    assert [len(words) for words in effects(ear.heard())] == [6]
 
 
 def test_a_log_of_a_subject_sends_what_was_added_to_it(heard_by):
@@ -110,9 +111,9 @@ def test_a_log_of_a_subject_sends_what_was_added_to_it(heard_by):
     db.ask("RL.SLIDING k 1000 1h FOR a")
     db.do("RL.REFUND k 1 FOR a")
     added, taken_back = effects(ear.heard())
-    assert [added[0], taken_back[0]] == [b"RL._APPLY", b"RL._PERFORM"]
-    assert max(len(added[3]), len(taken_back[3])) <= LARGEST_CELL
-    assert added[4] == taken_back[4]
+    assert names([added, taken_back]) == ["RL._EFFECT APPLY", "RL._EFFECT PERFORM"]
+    assert max(len(added[4]), len(taken_back[4])) <= LARGEST_CELL
+    assert added[5] == taken_back[5]
 
 
 @pytest.mark.parametrize("heard_by", ["replica"], indirect=True)
@@ -122,7 +123,7 @@ def test_a_definition_is_told_once_however_many_it_is_about(heard_by):
     ear.heard()
     db.do("RL.DEFINE k FIXED 20 1h")
     wait_for_housekeeping(db)
-    assert names([words for words in effects(ear.heard()) if words[1] == b"k"]) == ["RL._DEFINE"]
+    assert names([words for words in effects(ear.heard()) if words[1] == b"k"]) == ["RL._EFFECT DEFINE"]
     db.do("RL.DEFINE k FIXED 20 1h")
     assert ear.heard() == [], "nothing has changed"
 
@@ -157,7 +158,7 @@ def test_the_forgotten_are_told_by_sweeps_and_where_nobody_is_forgotten_there_is
     heard = about_them(ear)
     assert {words[1] for words in heard} == {b"short"}
     *sweeps, removal = names(heard)
-    assert set(sweeps) == {"RL._SWEEP"} and removal in ("DEL", "UNLINK")
+    assert set(sweeps) == {"RL._EFFECT SWEEP"} and removal in ("DEL", "UNLINK")
 
 
 # --- the same everywhere ----------------------------------------------------------------------------
@@ -356,7 +357,7 @@ def test_a_promoted_replica_looks_after_its_tables(pair):
     assert subjects(db, "stored") == 500
 
 
-EFFECTS = ["RL._STORE", "RL._APPLY", "RL._PERFORM", "RL._DEFINE", "RL._SWEEP", "RL._FILL"]
+KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL"]
 
 
 def effects_of_every_kind(server: Server, db: Client) -> list[Words]:
@@ -376,10 +377,10 @@ def effects_of_every_kind(server: Server, db: Client) -> list[Words]:
 
 def test_effects_are_refused_from_clients(server, db, clock):
     heard = effects_of_every_kind(server, db)
-    assert {words[0].decode() for words in heard} == {*EFFECTS} - {"RL._FILL"}
+    assert {words[2].decode() for words in heard} == {*KINDS} - {"FILL"}
     db.ask("RL.CHECK k COST 4 FOR a")
     before = db.digest("k")
-    for words in [*heard, [b"RL._FILL", b"k", b"0", b"\1"]]:
+    for words in [*heard, [b"RL._EFFECT", b"k", b"FILL", b"0", b"\1"]]:
         assert db.error(*words) == "this command is for replication and for loading files only"
         assert db.error("EVAL", "return redis.call(unpack(ARGV))", 0, *words)
     assert db.digest("k") == before

@@ -481,7 +481,7 @@ def ear(request: pytest.FixtureRequest, primary: Server, replica_ear: ReplicaEar
 @pytest.mark.parametrize("effect", [*STORED, *STORED_ALWAYS], ids=lambda effect: effect.line)
 def test_a_grant_travels_as_one_command_with_the_state_and_its_end(ear, db, effect):
     db.ask(effect.line)
-    assert ear.heard() == [[b"RL._STORE", b"k", effect.end, effect.payload]]
+    assert ear.heard() == [[b"RL._EFFECT", b"k", b"STORE", effect.end, effect.payload]]
     assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
@@ -497,19 +497,19 @@ def heard_later(ear: Ear, db: Client, effect: Effect) -> list[Words]:
 
 @pytest.mark.parametrize("effect", STORED_LATER, ids=lambda effect: effect.line)
 def test_what_is_done_to_a_small_key_travels_as_one_command_with_the_state_and_its_end(ear, db, effect):
-    assert heard_later(ear, db, effect) == [[b"RL._STORE", b"k", effect.end, effect.payload]]
+    assert heard_later(ear, db, effect) == [[b"RL._EFFECT", b"k", b"STORE", effect.end, effect.payload]]
     assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
 @pytest.mark.parametrize("effect", APPLIED, ids=lambda effect: effect.line)
 def test_a_grant_on_a_log_that_is_there_travels_as_one_command_with_what_it_adds(ear, db, effect):
-    assert heard_later(ear, db, effect) == [[b"RL._APPLY", b"k", effect.end, effect.payload]]
+    assert heard_later(ear, db, effect) == [[b"RL._EFFECT", b"k", b"APPLY", effect.end, effect.payload]]
     assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
 @pytest.mark.parametrize("effect", PERFORMED, ids=lambda effect: effect.line)
 def test_what_is_done_where_something_is_promised_travels_as_one_command_that_says_it(ear, db, effect):
-    assert heard_later(ear, db, effect) == [[b"RL._PERFORM", b"k", effect.end, effect.payload]]
+    assert heard_later(ear, db, effect) == [[b"RL._EFFECT", b"k", b"PERFORM", effect.end, effect.payload]]
     assert str(db.do("PEXPIRETIME k")).encode() == effect.end
 
 
@@ -525,7 +525,7 @@ def test_a_key_that_had_reservations_goes_on_saying_what_is_done(ear, db):
         db.do(line)
     ear.heard()
     db.ask("RL.FIXED k 1000 60s COST 3")
-    assert ear.heard() == [[b"RL._PERFORM", b"k", ends_at(MINUTE), operation(CHARGE, BASE, units=3)]]
+    assert ear.heard() == [[b"RL._EFFECT", b"k", b"PERFORM", ends_at(MINUTE), operation(CHARGE, BASE, units=3)]]
 
 
 @pytest.mark.parametrize("line", ["RL.CONCURRENT k 10 30s", "RL.CHECK k FIXED 10 60s CONCURRENT 10 30s AS slots"])
@@ -544,7 +544,7 @@ def test_so_does_the_id_of_a_hold(ear, db):
 
 
 SHORT_HOLD = "RL.RESERVE k 500ms SLIDING 10 60s COST 4 ID req-7"  # it has ended a second later
-COLLECTION = [b"RL._PERFORM", b"k", ends_at(MINUTE, SHORT_HOLD), operation(COLLECT, BASE + SECOND)]
+COLLECTION = [b"RL._EFFECT", b"k", b"PERFORM", ends_at(MINUTE, SHORT_HOLD), operation(COLLECT, BASE + SECOND)]
 DENIED_BY_FIVE_USED = ["RL.SLIDING k 10 60s COST 6", "RL.SLIDING k 10 60s COST 11", "RL.RESERVE k 1s COST 6"]
 
 
@@ -582,7 +582,8 @@ def test_before_anything_else_travels_what_ended_before_it(ear, db, line, done):
     db.do(line)
     first, *performed, last = ear.heard()
     assert (first, last) == ([b"MULTI"], [b"EXEC"])
-    assert [(words[0], words[-1]) for words in performed] == [(b"RL._PERFORM", COLLECTION[-1]), (b"RL._PERFORM", done)]
+    assert [words[:3] for words in performed] == [[b"RL._EFFECT", b"k", b"PERFORM"]] * 2
+    assert [words[-1] for words in performed] == [COLLECTION[-1], done]
 
 
 def test_a_key_of_which_nothing_but_an_ended_hold_was_left_travels_as_its_end(ear, db):
@@ -680,8 +681,8 @@ def test_a_denial_after_the_clock_went_back_travels_as_the_state_that_it_brought
     denied = db.ask(lines[0].removesuffix(" FORCE"))
     assert denied[:3] == (0, 10, 0)
     assert denied.wait_ms == denied.reset_ms in (60_000, 3_600_000)
-    [[command, *_, ends, _]] = ear.heard()
-    assert (command, ends) == (b"RL._STORE", ends_at(denied.reset_ms * MS, lines[0]))
+    [[command, _, kind, ends, _]] = ear.heard()
+    assert (command, kind, ends) == (b"RL._EFFECT", b"STORE", ends_at(denied.reset_ms * MS, lines[0]))
     assert db.ask(lines[0].removesuffix(" FORCE")) == denied
     assert ear.heard() == []
 
@@ -692,7 +693,8 @@ def test_a_name_travels_as_it_is(ear, primary, key):
         raw.execute_command("RL.SLIDING", key, 10, "60s")
         raw.execute_command("RL.SLIDING", key, 10, "60s")
         raw.execute_command("RL.REFUND", key, 1)
-    assert [words[:2] for words in ear.heard()] == [[b"RL._STORE", key], [b"RL._APPLY", key], [b"RL._PERFORM", key]]
+    kinds = [b"STORE", b"APPLY", b"PERFORM"]
+    assert [words[:3] for words in ear.heard()] == [[b"RL._EFFECT", key, kind] for kind in kinds]
 
 
 def test_a_change_of_limits_travels_as_the_new_state(ear, db):
@@ -700,7 +702,7 @@ def test_a_change_of_limits_travels_as_the_new_state(ear, db):
     ear.heard()
     db.ask("RL.FIXED k 20 60s")
     payload = value([limit(FIXED, 20, MINUTE)], [window(BASE + MINUTE, 4)])
-    assert ear.heard() == [[b"RL._STORE", b"k", ends_at(MINUTE), payload]]
+    assert ear.heard() == [[b"RL._EFFECT", b"k", b"STORE", ends_at(MINUTE), payload]]
 
 
 def test_of_many_calls_each_grant_and_nothing_else_travels(ear, db):
@@ -727,7 +729,7 @@ def test_a_transaction_travels_as_its_grants_held_together(ear, db):
     assert (first, last) == ([b"MULTI"], [b"EXEC"])
     limits = [limit(FIXED, 10, MINUTE)]
     assert stored == [
-        [b"RL._STORE", b"k", ends_at(MINUTE), value(limits, [window(BASE + MINUTE, used)])] for used in (6, 10)
+        [b"RL._EFFECT", b"k", b"STORE", ends_at(MINUTE), value(limits, [window(BASE + MINUTE, used)])] for used in (6, 10)
     ]
 
 
@@ -746,7 +748,7 @@ def test_operations_in_a_transaction_travel_held_together(ear, db):
         for line in (HOLD, "RL.FIXED k 1000 60s COST 3", "RL.REFUND k 1", "RL.SETTLE k req-7 0", "RL.REFUND k 1000"):
             pipe.execute_command(*line.split())
         pipe.execute()
-    heard = ["MULTI", "RL._STORE", "RL._PERFORM", "RL._PERFORM", "RL._PERFORM", "DEL", "EXEC"]
+    heard = ["MULTI", "RL._EFFECT STORE", *["RL._EFFECT PERFORM"] * 3, "DEL", "EXEC"]
     assert names(ear.heard()) == heard
 
 
@@ -778,7 +780,7 @@ def library(db: Client) -> Iterator[None]:
 @pytest.mark.parametrize("take", [by_script, by_function])
 def test_a_script_travels_as_its_grants_held_together(db, library, ear, take):
     assert take(db, "k", 3) == 8
-    assert names(ear.heard()) == ["MULTI", "RL._STORE", "RL._APPLY", "EXEC"]
+    assert names(ear.heard()) == ["MULTI", "RL._EFFECT STORE", "RL._EFFECT APPLY", "EXEC"]
     assert db.ask("RL.PEEK k")[:3] == (1, 10, 1)
 
 
@@ -793,7 +795,7 @@ def test_a_script_in_which_nothing_is_granted_does_not_travel(db, library, ear, 
 @pytest.mark.parametrize("take", [by_script, by_function])
 def test_a_script_with_one_grant_travels_as_one_effect(db, library, ear, take):
     assert take(db, "k", 1) == 4
-    assert names(effects(ear.heard())) == ["RL._STORE"]
+    assert names(effects(ear.heard())) == ["RL._EFFECT STORE"]
 
 
 REMOVALS = ["DEL k", "UNLINK k", "PEXPIREAT k 1", "EXPIRE k -1", "SET k v|DEL k", "RENAME k other", "FLUSHDB"]
@@ -811,8 +813,8 @@ def test_after_a_key_is_gone_the_next_grant_travels_whole(ear, db, removal, toge
     limits = [limit(SLIDING, 10, MINUTE)]
     at = BASE // GRID_OF_MINUTE
     end = ends_at(MINUTE, "SLIDING 10 60s")
-    assert first == [b"RL._STORE", b"k", end, value(limits, [log((at, 3))])]
-    assert second == [b"RL._STORE", b"k", end, value(limits, [log((at, 2))])]
+    assert first == [b"RL._EFFECT", b"k", b"STORE", end, value(limits, [log((at, 3))])]
+    assert second == [b"RL._EFFECT", b"k", b"STORE", end, value(limits, [log((at, 2))])]
 
 
 @pytest.mark.parametrize("effect", [*STORED, *STORED_ALWAYS], ids=lambda effect: effect.line)
@@ -828,7 +830,7 @@ def test_a_key_that_has_expired_is_deleted_before_the_next_grant_travels_whole(e
     deleted, stored = (words for words in ear.heard() if names([words])[0] not in ("PEXPIREAT", "MULTI", "EXEC"))
     db.do("DEBUG SET-ACTIVE-EXPIRE 1")
     assert names([deleted])[0] in ("DEL", "UNLINK")
-    assert stored == [b"RL._STORE", b"k", effect.end, effect.payload]
+    assert stored == [b"RL._EFFECT", b"k", b"STORE", effect.end, effect.payload]
 
 
 def unix_ms(db: Client) -> int:
@@ -841,7 +843,7 @@ def test_a_persisted_key_has_an_end_again_after_the_next_grant(ear, db):
     db.persist("k")
     ear.heard()
     db.ask("RL.FIXED k 10 60s")
-    [[_, _, ends, _]] = ear.heard()
+    [[_, _, _, ends, _]] = ear.heard()
     assert ends == ends_at(MINUTE)
     assert str(db.do("PEXPIRETIME k")).encode() == ends
 
@@ -872,14 +874,14 @@ REFUSAL = "this command is for replication and for loading files only"
 
 # Payloads that the primary's link would carry out; k is a log, absent is no key.
 INTERNAL = [
-    ("RL._STORE", "k", STORED[1].payload),
-    ("RL._STORE", "k", STORED[3].payload),
-    ("RL._STORE", "absent", STORED[1].payload),
-    ("RL._APPLY", "k", APPLIED[0].payload),
-    ("RL._APPLY", "absent", APPLIED[0].payload),
-    ("RL._PERFORM", "k", operation(REFUND, BASE, units=2)),
-    ("RL._PERFORM", "k", operation(RESERVE, BASE, units=2, span=DAY, name=b"a")),
-    ("RL._PERFORM", "absent", operation(CHARGE, BASE, units=2)),
+    ("STORE", "k", STORED[1].payload),
+    ("STORE", "k", STORED[3].payload),
+    ("STORE", "absent", STORED[1].payload),
+    ("APPLY", "k", APPLIED[0].payload),
+    ("APPLY", "absent", APPLIED[0].payload),
+    ("PERFORM", "k", operation(REFUND, BASE, units=2)),
+    ("PERFORM", "k", operation(RESERVE, BASE, units=2, span=DAY, name=b"a")),
+    ("PERFORM", "absent", operation(CHARGE, BASE, units=2)),
 ]
 
 
@@ -896,13 +898,13 @@ def in_a_transaction(connection: Connection, *words: str | bytes):
 
 def in_a_script(connection: Connection, *words: str | bytes):
     name, key, *rest = words
-    body = "return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3])"
+    body = "return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], ARGV[4])"
     return connection.do("EVAL", body, "1", key, name, *rest)
 
 
 def in_a_function(connection: Connection, *words: str | bytes):
     name, key, *rest = words
-    body = "function(KEYS, ARGV) return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3]) end"
+    body = "function(KEYS, ARGV) return redis.call(ARGV[1], KEYS[1], ARGV[2], ARGV[3], ARGV[4]) end"
     connection.do("FUNCTION", "LOAD", "REPLACE", f"#!lua name=any\nredis.register_function('any', {body})")
     reply = connection.do("FCALL", "any", "1", key, name, *rest)
     connection.do("FUNCTION", "FLUSH")
@@ -911,14 +913,14 @@ def in_a_function(connection: Connection, *words: str | bytes):
 
 @pytest.mark.parametrize("say", [directly, in_a_transaction, in_a_script, in_a_function])
 @pytest.mark.parametrize("internal", INTERNAL, ids=lambda internal: " ".join(internal[:2]))
-def test_the_internal_commands_are_refused_from_clients_and_change_nothing(primary, db, say, internal):
-    name, key, payload = internal
+def test_effects_are_refused_from_clients_and_change_nothing(primary, db, say, internal):
+    kind, key, payload = internal
     db.ask("RL.SLIDING k 10 60s COST 3")
     before = db.do("DEBUG DIGEST"), db.do("PEXPIRETIME k")
     ear = ReplicaEar(primary)
     with Connection(primary.socket) as connection:
         for ends in (b"0", ends_at(DAY)):
-            assert REFUSAL in say(connection, name, key, ends, payload)
+            assert REFUSAL in say(connection, "RL._EFFECT", key, kind, ends, payload)
     assert effects(ear.heard()) == []
     ear.close()
     assert (db.do("DEBUG DIGEST"), db.do("PEXPIRETIME k")) == before
@@ -929,19 +931,20 @@ def test_the_same_words_are_carried_out_when_a_file_says_them(start_server):
     server = start_server("--appendonly", "yes")
     with server.client() as db:
         for _, key, payload in INTERNAL[:3]:
-            load(server, db, [[b"SELECT", b"0"], [b"RL._STORE", key.encode(), ends_at(DAY), payload]])
+            load(server, db, [[b"SELECT", b"0"], [b"RL._EFFECT", key.encode(), b"STORE", ends_at(DAY), payload]])
             assert db.keys() == [key]
             assert db.do(f"PEXPIRETIME {key}") == int(ends_at(DAY))
 
 
-@pytest.mark.parametrize(("name", "key", "payload"), [INTERNAL[3], *INTERNAL[5:7]])
-def test_so_are_changes_and_operations(start_server, name, key, payload):
+@pytest.mark.parametrize(("kind", "key", "payload"), [INTERNAL[3], *INTERNAL[5:7]])
+def test_so_are_changes_and_operations(start_server, kind, key, payload):
     server = start_server("--appendonly", "yes")
-    there = [b"RL._STORE", b"k", ends_at(HOUR), STORED[3].payload]
+    there = [b"RL._EFFECT", b"k", b"STORE", ends_at(HOUR), STORED[3].payload]
     with server.client() as db:
         load(server, db, [[b"SELECT", b"0"], there])
         before = db.digest("k")
-        load(server, db, [[b"SELECT", b"0"], there, [name.encode(), key.encode(), ends_at(DAY), payload]])
+        effect = [b"RL._EFFECT", key.encode(), kind.encode(), ends_at(DAY), payload]
+        load(server, db, [[b"SELECT", b"0"], there, effect])
         assert db.digest("k") != before
         assert db.do("PEXPIRETIME k") == int(ends_at(DAY))
 
@@ -949,27 +952,27 @@ def test_so_are_changes_and_operations(start_server, name, key, payload):
 STORE, APPLY, PERFORM = STORED[1].payload, APPLIED[3].payload, PERFORMED[9].payload
 A_HOLD = STORED_ALWAYS[3].payload
 MALFORMED = [
-    *(("RL._STORE", payload) for payload in (b"\x02" + STORE[1:], STORE[:-1], STORE + b"\0", b"")),
-    *(("RL._STORE", payload) for payload in (A_HOLD[:-1], A_HOLD[:1] + b"\1" + A_HOLD[2:])),
-    ("RL._STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations())),
-    ("RL._STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(turn=BASE))),
-    *(("RL._APPLY", payload) for payload in (b"\x02" + APPLY[1:], APPLY[:-1], APPLY + b"\0", APPLY[:-6], b"")),
-    ("RL._APPLY", change(grant(BASE, 0), text(b"a"))),
-    ("RL._APPLY", change(grant(-1, 1), text(b"a"))),
-    ("RL._APPLY", change(grant(LATEST + 1, 1), text(b"a"))),
-    ("RL._APPLY", change(grant(BASE, 1), text(b"x" * 65))),
-    *(("RL._PERFORM", PERFORM[:size]) for size in range(len(PERFORM))),
-    *(("RL._PERFORM", payload) for payload in (b"\x02" + PERFORM[1:], b"\0" + PERFORM[1:], PERFORM + b"\0")),
-    *(("RL._PERFORM", operation(kind, BASE, units=1, span=SECOND)) for kind in (0, 7, 255)),
-    *(("RL._PERFORM", operation(kind, BASE, span=SECOND, name=b"a")) for kind in (CHARGE, RESERVE)),
-    *(("RL._PERFORM", operation(kind, -1, units=1, span=SECOND)) for kind in range(1, 7)),
-    *(("RL._PERFORM", operation(kind, LATEST + 1, units=1, span=SECOND)) for kind in range(1, 7)),
-    *(("RL._PERFORM", operation(kind, BASE, units=1, span=-1)) for kind in range(1, 7)),
-    *(("RL._PERFORM", operation(kind, BASE, units=1, span=3650 * DAY + 1)) for kind in range(1, 7)),
-    *(("RL._PERFORM", operation(kind, BASE, units=1, span=SECOND, name=b"x" * 65)) for kind in range(1, 7)),
-    ("RL._PERFORM", operation(RESERVE, BASE, units=1, span=MS - 1, name=b"a")),
-    ("RL._PERFORM", operation(CHARGE, LATEST, units=1, span=1)),
-    ("RL._PERFORM", operation(CHARGE, LATEST - 3650 * DAY + 1, units=1, span=3650 * DAY)),
+    *(("STORE", payload) for payload in (b"\x02" + STORE[1:], STORE[:-1], STORE + b"\0", b"")),
+    *(("STORE", payload) for payload in (A_HOLD[:-1], A_HOLD[:1] + b"\1" + A_HOLD[2:])),
+    ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations())),
+    ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(turn=BASE))),
+    *(("APPLY", payload) for payload in (b"\x02" + APPLY[1:], APPLY[:-1], APPLY + b"\0", APPLY[:-6], b"")),
+    ("APPLY", change(grant(BASE, 0), text(b"a"))),
+    ("APPLY", change(grant(-1, 1), text(b"a"))),
+    ("APPLY", change(grant(LATEST + 1, 1), text(b"a"))),
+    ("APPLY", change(grant(BASE, 1), text(b"x" * 65))),
+    *(("PERFORM", PERFORM[:size]) for size in range(len(PERFORM))),
+    *(("PERFORM", payload) for payload in (b"\x02" + PERFORM[1:], b"\0" + PERFORM[1:], PERFORM + b"\0")),
+    *(("PERFORM", operation(kind, BASE, units=1, span=SECOND)) for kind in (0, 7, 255)),
+    *(("PERFORM", operation(kind, BASE, span=SECOND, name=b"a")) for kind in (CHARGE, RESERVE)),
+    *(("PERFORM", operation(kind, -1, units=1, span=SECOND)) for kind in range(1, 7)),
+    *(("PERFORM", operation(kind, LATEST + 1, units=1, span=SECOND)) for kind in range(1, 7)),
+    *(("PERFORM", operation(kind, BASE, units=1, span=-1)) for kind in range(1, 7)),
+    *(("PERFORM", operation(kind, BASE, units=1, span=3650 * DAY + 1)) for kind in range(1, 7)),
+    *(("PERFORM", operation(kind, BASE, units=1, span=SECOND, name=b"x" * 65)) for kind in range(1, 7)),
+    ("PERFORM", operation(RESERVE, BASE, units=1, span=MS - 1, name=b"a")),
+    ("PERFORM", operation(CHARGE, LATEST, units=1, span=1)),
+    ("PERFORM", operation(CHARGE, LATEST - 3650 * DAY + 1, units=1, span=3650 * DAY)),
 ]
 
 
@@ -977,8 +980,8 @@ def test_what_the_module_does_not_know_is_refused_in_a_file_too_and_changes_noth
     server = start_server("--appendonly", "yes")
     there = STORED_ALWAYS[0].payload  # leases
     keys = [b"k%d" % number for number in range(len(MALFORMED))]
-    good = [[b"RL._STORE", key, ends_at(HOUR), there] for key in keys]
-    bad = [[name.encode(), key, ends_at(DAY), payload] for key, (name, payload) in zip(keys, MALFORMED)]
+    good = [[b"RL._EFFECT", key, b"STORE", ends_at(HOUR), there] for key in keys]
+    bad = [[b"RL._EFFECT", key, kind.encode(), ends_at(DAY), payload] for key, (kind, payload) in zip(keys, MALFORMED)]
     with server.client() as db:
         load(server, db, [[b"SELECT", b"0"], *good])
         before = db.do("DEBUG DIGEST")
@@ -989,7 +992,7 @@ def test_what_the_module_does_not_know_is_refused_in_a_file_too_and_changes_noth
         assert db.do("DEBUG DIGEST") == before
     refusals = [line for line in server.log().lower().splitlines() if "payload must be" in line]
     assert len(refusals) == len(MALFORMED)
-    assert all(name.lower() in line for (name, _), line in zip(MALFORMED, refusals))
+    assert all("rl._effect" in line for line in refusals)
 
 
 EVERYTHING = value(
@@ -1025,8 +1028,8 @@ def test_any_operations_do_the_same_wherever_they_are_carried_out_and_leave_a_ke
     rng = random.Random(SEED)
     server = start_server("--appendonly", "yes")
     keys = [b"k%d" % number for number in range(20)]
-    said = [[b"RL._STORE", key, ends_at(HOUR), EVERYTHING] for key in keys]
-    said += [[b"RL._PERFORM", rng.choice(keys), ends_at(DAY), any_operation(rng)] for _ in range(3000)]
+    said = [[b"RL._EFFECT", key, b"STORE", ends_at(HOUR), EVERYTHING] for key in keys]
+    said += [[b"RL._EFFECT", rng.choice(keys), b"PERFORM", ends_at(DAY), any_operation(rng)] for _ in range(3000)]
     with server.client() as db:
         load(server, db, [[b"SELECT", b"0"], *said])
         before = db.do("DEBUG DIGEST")
@@ -1105,10 +1108,10 @@ def test_a_replica_of_a_replica_hears_the_same(pair, start_server):
         assert copy.do("DEBUG DIGEST") == second.do("DEBUG DIGEST") == db.do("DEBUG DIGEST")
 
 
-def test_a_writable_replica_refuses_the_internal_commands_from_clients_too(pair):
+def test_a_writable_replica_refuses_effects_from_clients_too(pair):
     _, replica = pair
     with replica.client() as copy:
         copy.config_set("replica-read-only", "no")
-        for name, key, payload in INTERNAL:
-            assert copy.error(name, key, 0, payload) == REFUSAL
+        for kind, key, payload in INTERNAL:
+            assert copy.error("RL._EFFECT", key, kind, 0, payload) == REFUSAL
         assert copy.dbsize() == 0
