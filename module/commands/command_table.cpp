@@ -115,10 +115,16 @@ constexpr std::array kThrottle{kKey, ArgumentDoc{.name = "max_burst", .type = Ty
                                ArgumentDoc{.name = "count", .type = Type::integer},
                                ArgumentDoc{.name = "period", .type = Type::integer},
                                ArgumentDoc{.name = "quantity", .type = Type::integer, .optional = true}};
-constexpr std::array kEffect{kKey, ArgumentDoc{.name = "unix-ms", .type = Type::integer},
-                             ArgumentDoc{.name = "payload", .type = Type::string}};
-constexpr std::array kSubjectEffect{kEffect[0], kEffect[1], kEffect[2],
-                                    ArgumentDoc{.name = "subject-hash", .type = Type::string, .optional = true}};
+constexpr std::array kEffectKinds{ArgumentDoc{.name = "store", .type = Type::token, .token = "STORE"},
+                                  ArgumentDoc{.name = "apply", .type = Type::token, .token = "APPLY"},
+                                  ArgumentDoc{.name = "perform", .type = Type::token, .token = "PERFORM"},
+                                  ArgumentDoc{.name = "define", .type = Type::token, .token = "DEFINE"},
+                                  ArgumentDoc{.name = "sweep", .type = Type::token, .token = "SWEEP"},
+                                  ArgumentDoc{.name = "fill", .type = Type::token, .token = "FILL"}};
+constexpr std::array kEffect{kKey, ArgumentDoc{.name = "kind", .type = Type::one_of, .parts = kEffectKinds},
+                             ArgumentDoc{.name = "unix-ms", .type = Type::integer},
+                             ArgumentDoc{.name = "payload", .type = Type::string},
+                             ArgumentDoc{.name = "subject-hash", .type = Type::string, .optional = true}};
 
 constexpr std::array kClockSet{ArgumentDoc{.name = "unix-ns", .type = Type::integer, .token = "SET"}};
 constexpr std::array kClockActions{kClockSet[0], ArgumentDoc{.name = "ns", .type = Type::integer, .token = "ADVANCE"},
@@ -442,82 +448,27 @@ constexpr std::array kCommands{
         .yields = true,
     },
     Command{
-        .name = "RL._STORE",
-        .handler = commands::store,
-        .flags = kEffectFlags,
-        .audience = Audience::servers,
-        .key = KeyUse::overwrite,
-        .arguments = kSubjectEffect,
-        .complexity = "O(N), with N the size of the payload",
-        .since = "0.1.0",
-        .summary = "Carries a state to replicas and append-only files; refused from clients",
-        .details = "What a granted call did, as the primary decided it: the limits and states of the key in the form "
-                   "that docs/format.md describes, and the Unix time in milliseconds at which the key ends (0 leaves "
-                   "that to the command that follows). Only the link to the primary and the loading of a file may "
-                   "use it.",
-    },
-    Command{
-        .name = "RL._APPLY",
-        .handler = commands::apply,
-        .flags = kEffectFlags,
-        .audience = Audience::servers,
-        .key = KeyUse::update,
-        .arguments = kSubjectEffect,
-        .complexity = kLogTime,
-        .since = "0.1.0",
-        .summary = "Carries the change of a state to replicas and append-only files; refused from clients",
-        .details = "Like `RL._STORE`, for a key that is there already and whose state may be large: what a granted "
-                   "call added to it.",
-    },
-    Command{
-        .name = "RL._PERFORM",
-        .handler = commands::perform,
-        .flags = kEffectFlags,
-        .audience = Audience::servers,
-        .key = KeyUse::update,
-        .arguments = kSubjectEffect,
-        .complexity = kLogTimeWithHolds,
-        .since = "0.1.0",
-        .summary = "Carries an operation to replicas and append-only files; refused from clients",
-        .details = "Like `RL._APPLY`, for a key with reservations: what was done, with its instant, so that doing it "
-                   "once more "
-                   "on the same states makes the same bytes. Nothing is decided again.",
-    },
-    Command{
-        .name = "RL._DEFINE",
-        .handler = commands::carry_definition,
+        .name = "RL._EFFECT",
+        .handler = commands::effect,
         .flags = kEffectFlags,
         .audience = Audience::servers,
         .key = KeyUse::update,
         .arguments = kEffect,
-        .complexity = "O(N) with N the number of limits",
+        .complexity = "O(N), with N the size of the payload or, for SWEEP, the number of subjects in its range",
         .since = "0.1.0",
-        .summary = "Carries stored limits to replicas and append-only files; refused from clients",
-        .details = "The limits, the secret of the table and the instant as of which everyone goes over to them.",
-    },
-    Command{
-        .name = "RL._SWEEP",
-        .handler = commands::sweep,
-        .flags = kEffectFlags,
-        .audience = Audience::servers,
-        .key = KeyUse::update,
-        .arguments = kEffect,
-        .complexity = "O(N) with N the number of subjects in the range",
-        .since = "0.1.0",
-        .summary = "Carries the forgetting of idle subjects to replicas and append-only files; refused from clients",
-        .details = "A range of hashes, and an instant: who is idle then, is forgotten.",
-    },
-    Command{
-        .name = "RL._FILL",
-        .handler = commands::fill,
-        .flags = kEffectFlags,
-        .audience = Audience::servers,
-        .key = KeyUse::update,
-        .arguments = kEffect,
-        .complexity = "O(N) with N the number of subjects in the chunk",
-        .since = "0.1.0",
-        .summary = "Carries subjects to append-only files that are rewritten; refused from clients",
-        .details = "A chunk of the table of a key that an `RL._STORE` before it has made.",
+        .summary = "Carries the effect of a change to replicas and append-only files; refused from clients",
+        .details =
+            "The primary has decided what happens; whoever replays the effect decides nothing again. `unix-ms` is "
+            "the Unix time in milliseconds at which the key ends; 0 leaves the end of the key alone. docs/format.md "
+            "describes the payloads. Only the link to the primary and the loading of a file may use the "
+            "command.\n\n"
+            "| kind | what it does |\n|---|---|\n"
+            "| `STORE` | puts a key, or a subject of its table, as it is now |\n"
+            "| `APPLY` | adds what a granted call changed to states that are there; they may be large |\n"
+            "| `PERFORM` | repeats an operation, with its instant, on a subject that is there |\n"
+            "| `DEFINE` | stores limits in the key, as of an instant |\n"
+            "| `SWEEP` | forgets the subjects of a range of hashes that are idle at an instant |\n"
+            "| `FILL` | adds a chunk of subjects to the table of the key, in a rewritten append-only file |",
     },
     Command{
         .name = "RL.DEBUG",

@@ -44,13 +44,8 @@ std::optional<Fault> throttle(const Call& call);
 // top.cpp
 std::optional<Fault> top(const Call& call);
 
-// store.cpp
-std::optional<Fault> store(const Call& call);
-std::optional<Fault> apply(const Call& call);
-std::optional<Fault> perform(const Call& call);
-std::optional<Fault> carry_definition(const Call& call);
-std::optional<Fault> sweep(const Call& call);
-std::optional<Fault> fill(const Call& call);
+// effect.cpp
+std::optional<Fault> effect(const Call& call);
 
 // debug.cpp
 std::optional<Fault> debug(const Call& call);

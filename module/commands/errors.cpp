@@ -47,6 +47,8 @@ const char* name_of(Argument argument) {
     case Argument::nanoseconds: return "ns";
     case Argument::expiry: return "unix-ms";
     case Argument::payload: return "payload";
+    case Argument::effect_kind: return "kind";
+    case Argument::subject_hash: return "subject-hash";
   }
   return "argument";
 }
@@ -86,6 +88,8 @@ const char* requirement_of(Argument argument) {
     case Argument::unix_time: return "a Unix time in nanoseconds from 0 to 7258118400000000000";
     case Argument::nanoseconds: return "nanoseconds that lead no further than the year 2200";
     case Argument::expiry: return "a Unix time in milliseconds";
+    case Argument::effect_kind: return "STORE, APPLY, PERFORM, DEFINE, SWEEP or FILL";
+    case Argument::subject_hash: return "a hash of 8 bytes, for a kind that may name a subject";
     case Argument::payload: return "a state that this version of the module can read";
     case Argument::aligned:
     case Argument::approximate:

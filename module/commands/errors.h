@@ -50,6 +50,8 @@ enum class Argument : std::uint8_t {
   nanoseconds,
   expiry,
   payload,
+  effect_kind,
+  subject_hash,
 };
 
 /// What may stand behind the key of a command, as bits.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "keyspace/effect.h"
 #include "keyspace/module.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
@@ -67,13 +68,14 @@ void save(RedisModuleIO* io, void* stored) {
 // The server itself writes the key's expiry behind this: zero leaves it alone.
 void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* stored) {
   const AsValue value = value_of(stored);
-  server::write_command(aof, kStoreCommand, server::Text(key), 0, encode_value(*value));
+  server::write_command(aof, kEffectCommand, server::Text(key), word_of(EffectKind::store), 0, encode_value(*value));
   SubjectTable* subject_table = subject_table_of(*value);
   std::optional<SubjectHash> from;
   if (subject_table != nullptr) from = SubjectHash::smallest();
   while (from) {
     const std::string chunk = subject_table->encoded_chunk(from);
-    if (!chunk.empty()) server::write_command(aof, kFillCommand, server::Text(key), 0, chunk);
+    if (!chunk.empty())
+      server::write_command(aof, kEffectCommand, server::Text(key), word_of(EffectKind::fill), 0, chunk);
   }
 }
 

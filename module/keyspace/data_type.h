@@ -10,21 +10,6 @@
 
 namespace ratelimit {
 
-/// The command that puts an encoded value into a key: how a state reaches replicas and append-only files.
-inline constexpr const char* kStoreCommand = "RL._STORE";
-
-/// The command that carries out a granted call on a value that is there already: how the change to a log reaches a replica.
-inline constexpr const char* kApplyCommand = "RL._APPLY";
-
-/// The command that does an operation on a value that is there already: how it reaches a replica.
-inline constexpr const char* kPerformCommand = "RL._PERFORM";
-
-/// The commands that store limits in a key, that forget subjects of a key which are idle, and that put a chunk of subjects
-/// into a key when an append-only file is rewritten.
-inline constexpr const char* kDefineCommand = "RL._DEFINE";
-inline constexpr const char* kSweepCommand = "RL._SWEEP";
-inline constexpr const char* kFillCommand = "RL._FILL";
-
 /// Bytes that what the server holds for a key takes, without the limits that keys share.
 [[nodiscard]] std::size_t memory_of(const void* stored);
 

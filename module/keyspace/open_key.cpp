@@ -347,14 +347,14 @@ std::chrono::milliseconds OpenKey::end_of(const Limits& limits, Instant idle_at,
 }
 
 void OpenKey::tell_key(std::chrono::milliseconds expiry) const {
-  context_.replicate(kStoreCommand, name_, expiry.count(), encode_value(*value()));
+  context_.replicate(kEffectCommand, name_, word_of(EffectKind::store), expiry.count(), encode_value(*value()));
 }
 
-void OpenKey::tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const {
-  if (is_key_itself()) return context_.replicate(command, name_, expiry.count(), payload);
+void OpenKey::tell(EffectKind kind, std::chrono::milliseconds expiry, std::string_view payload) const {
+  if (is_key_itself()) return context_.replicate(kEffectCommand, name_, word_of(kind), expiry.count(), payload);
   std::string hash;
   Writer(hash).fixed(hash_->word());
-  context_.replicate(command, name_, expiry.count(), payload, hash);
+  context_.replicate(kEffectCommand, name_, word_of(kind), expiry.count(), payload, hash);
 }
 
 // A small state travels whole. A log may be large: once the other side has it, the change says all.
@@ -369,13 +369,13 @@ void OpenKey::replicate(std::chrono::milliseconds expiry, const Effect& effect) 
     bytes.reserve(64);
     encode_subject(out, subject_->limits(), subject_->cells(), subject_->reservations(),
                    subject_table()->is_stored() ? LimitsForm::known : LimitsForm::written);
-    tell(kStoreCommand, expiry, bytes);
+    tell(EffectKind::store, expiry, bytes);
   } else if (effect.operation != nullptr) {
     encode_operation(out, *effect.operation);
-    tell(kPerformCommand, expiry, bytes);
+    tell(EffectKind::perform, expiry, bytes);
   } else {
     encode_changes(out, subject_->limits(), effect.changes->changes, effect.changes->id);
-    tell(kApplyCommand, expiry, bytes);
+    tell(EffectKind::apply, expiry, bytes);
   }
 }
 
@@ -406,7 +406,7 @@ void OpenKey::define(const SharedLimits& limits, bool is_shadow, Instant now) {
     std::string bytes;
     Writer out(bytes);
     encode_definition(out, *limits, {head, now});
-    context_.replicate(kDefineCommand, name_, kNoEnd.count(), bytes);
+    context_.replicate(kEffectCommand, name_, word_of(EffectKind::define), kNoEnd.count(), bytes);
   } else {
     context_.replicate_call();
   }
@@ -434,7 +434,7 @@ void OpenKey::sweep(const HashRange& range, bool may_forget, Instant now) {
   std::string bytes;
   Writer out(bytes);
   encode_sweep(out, {range.first.word(), range.last.word(), now});
-  context_.replicate(kSweepCommand, name_, kNoEnd.count(), bytes);
+  context_.replicate(kEffectCommand, name_, word_of(EffectKind::sweep), kNoEnd.count(), bytes);
 }
 
 void OpenKey::remove_if_idle(Instant now) {

@@ -13,6 +13,7 @@
 
 #include "commands/call.h"
 #include "commands/errors.h"
+#include "keyspace/effect.h"
 #include "keyspace/module.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/token_bucket.h"
@@ -156,7 +157,7 @@ class OpenKey {
   [[nodiscard]] static std::chrono::milliseconds end_of(const Limits& limits, Instant idle_at, Instant now);
   /// Tells the key itself as it is; or an effect on the subject.
   void tell_key(std::chrono::milliseconds expiry) const;
-  void tell(const char* command, std::chrono::milliseconds expiry, std::string_view payload) const;
+  void tell(EffectKind kind, std::chrono::milliseconds expiry, std::string_view payload) const;
   void replicate(std::chrono::milliseconds expiry, const Effect& effect) const;
   void set_expiry(std::chrono::milliseconds expiry);
   void remove();

@@ -83,15 +83,17 @@ bool Context::is_replayed() const {
   return (RedisModule_GetContextFlags(handle_) & kReplayed) != 0;
 }
 
-void Context::replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const {
-  RedisModule_Replicate(handle_, command, "slb", key.handle(), static_cast<long long>(number), bytes.data(),
-                        bytes.size());
+void Context::replicate(const char* command, Text key, std::string_view word, std::int64_t number,
+                        std::string_view bytes) const {
+  RedisModule_Replicate(handle_, command, "sblb", key.handle(), word.data(), word.size(),
+                        static_cast<long long>(number), bytes.data(), bytes.size());
 }
 
-void Context::replicate(const char* command, Text key, std::int64_t number, std::string_view bytes,
-                        std::string_view more_bytes) const {
-  RedisModule_Replicate(handle_, command, "slbb", key.handle(), static_cast<long long>(number), bytes.data(),
-                        bytes.size(), more_bytes.data(), more_bytes.size());
+void Context::replicate(const char* command, Text key, std::string_view word, std::int64_t number,
+                        std::string_view bytes, std::string_view more_bytes) const {
+  RedisModule_Replicate(handle_, command, "sblbb", key.handle(), word.data(), word.size(),
+                        static_cast<long long>(number), bytes.data(), bytes.size(), more_bytes.data(),
+                        more_bytes.size());
 }
 
 void Context::replicate_removal(Text key) const { RedisModule_Replicate(handle_, "DEL", "s", key.handle()); }
@@ -224,8 +226,10 @@ std::optional<std::string> read_bytes(RedisModuleIO* io) {
   return copy;
 }
 
-void write_command(RedisModuleIO* io, const char* command, Text key, std::int64_t number, std::string_view bytes) {
-  RedisModule_EmitAOF(io, command, "slb", key.handle(), static_cast<long long>(number), bytes.data(), bytes.size());
+void write_command(RedisModuleIO* io, const char* command, Text key, std::string_view word, std::int64_t number,
+                   std::string_view bytes) {
+  RedisModule_EmitAOF(io, command, "sblb", key.handle(), word.data(), word.size(), static_cast<long long>(number),
+                      bytes.data(), bytes.size());
 }
 
 void log_warning(RedisModuleIO* io, const std::string& text) {

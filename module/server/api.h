@@ -89,8 +89,9 @@ class Context {
   [[nodiscard]] bool is_replayed() const;
 
   /// Queues `command` with these arguments for the replicas and the append-only file.
-  void replicate(const char* command, Text key, std::int64_t number, std::string_view bytes) const;
-  void replicate(const char* command, Text key, std::int64_t number, std::string_view bytes,
+  void replicate(const char* command, Text key, std::string_view word, std::int64_t number,
+                 std::string_view bytes) const;
+  void replicate(const char* command, Text key, std::string_view word, std::int64_t number, std::string_view bytes,
                  std::string_view more_bytes) const;
 
   /// Queues the removal of a key for them.
@@ -180,8 +181,9 @@ class Key {
 void write_bytes(RedisModuleIO* io, std::string_view bytes);
 /// The same read back; none if the file ends too early.
 [[nodiscard]] std::optional<std::string> read_bytes(RedisModuleIO* io);
-/// Writes `command key number bytes` to an append-only file that is being rewritten.
-void write_command(RedisModuleIO* io, const char* command, Text key, std::int64_t number, std::string_view bytes);
+/// Writes `command key word number bytes` to an append-only file that is being rewritten.
+void write_command(RedisModuleIO* io, const char* command, Text key, std::string_view word, std::int64_t number,
+                   std::string_view bytes);
 void log_warning(RedisModuleIO* io, const std::string& text);
 /// Adds `bytes` to the digest of a value as its only part.
 void add_to_digest(RedisModuleDigest* digest, std::string_view bytes);
