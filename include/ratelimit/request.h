@@ -56,7 +56,7 @@ template <class Cells>
   return part;
 }
 
-/// A denial for another reason than that too little is left. All but outcome and wait is as of now.
+/// A denial for another reason than that too little is left. The rest of the verdict says what is left at `at`.
 template <class Cells>
 [[nodiscard]] Verdict held_back(const Limits& limits, const Cells& cells, Instant at, Span wait, std::string_view id) {
   Verdict verdict = status(limits, cells, at, id);

@@ -169,8 +169,8 @@ class LeaseSet {
   }
 
   /// Calls `change(mark)` for the mark of each holder. It may change the mark, but not the order of the marks, which
-  /// may wrap around. It returns false if no higher mark needs a change. Then the scan stops, if the holders end in
-  /// the order of their marks.
+  /// may wrap around. It returns false if no equal or higher mark needs a change. Then the scan stops, if the holders
+  /// end in the order of their marks.
   template <class Change>
   void change_low_marks(Change change) {
     for (auto slot = front(); slot != slots_.end(); ++slot) {
