@@ -78,15 +78,15 @@ std::string chunk_of(SubjectTable& subject_table) {
   return chunks.empty() ? std::string() : chunks[0];
 }
 
-/// Whether a table takes a chunk in, and each of its subjects is then there as it is written.
-bool takes_in(SubjectTable& subject_table, std::string_view chunk, const SharedLimits& stored, LimitsPool& pool) {
+/// Whether a table loads a chunk.
+bool loads(SubjectTable& subject_table, std::string_view chunk, const SharedLimits& stored, LimitsPool& pool) {
   const std::vector<char> copy(chunk.begin(), chunk.end());  // just so long, so that sanitizers see who reads beyond it
   std::optional<SubjectHash> last;
   return subject_table.load_chunk({copy.data(), copy.size()}, stored, pool, last);
 }
 bool is_readable(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool) {
   SubjectTable subject_table(head(static_cast<bool>(stored)));
-  const bool is_read = takes_in(subject_table, chunk, stored, pool);
+  const bool is_read = loads(subject_table, chunk, stored, pool);
   // What is left of it must be sound whatever came.
   const std::uint64_t digest = subject_table.digest();
   EXPECT_EQ(subject_table.copy()->digest(), digest);
@@ -215,7 +215,7 @@ TEST(SubjectTable, ComesBackFromItsChunks) {
 
       // As a rewritten append-only file is replayed: each by itself, whatever the order.
       SubjectTable replayed(head(is_stored));
-      for (std::size_t i = chunks.size(); i-- > 0;) ASSERT_TRUE(takes_in(replayed, chunks[i], stored, pool));
+      for (std::size_t i = chunks.size(); i-- > 0;) ASSERT_TRUE(loads(replayed, chunks[i], stored, pool));
       EXPECT_EQ(chunks_of(replayed), chunks);
     }
   }
@@ -397,8 +397,8 @@ TEST(SubjectTable, TakesInASubjectOnlyOnceAndInTheOrderOfHashes) {
   EXPECT_FALSE(subject_table.load_chunk(one(50), limits, pool, last)) << "a chunk that should have come before";
   EXPECT_TRUE(subject_table.load_chunk(one(102), limits, pool, last));
 
-  EXPECT_TRUE(takes_in(subject_table, one(50), limits, pool)) << "each for itself";
-  EXPECT_FALSE(takes_in(subject_table, one(100), limits, pool)) << "but none that is there";
+  EXPECT_TRUE(loads(subject_table, one(50), limits, pool)) << "each for itself";
+  EXPECT_FALSE(loads(subject_table, one(100), limits, pool)) << "but none that is there";
   EXPECT_EQ(subject_table.hash_table().size(), 3U);
 }
 
@@ -415,7 +415,7 @@ TEST(SubjectTable, IsSafeWithAnyByteOfAChunkChanged) {
         std::string bytes = original;
         bytes[i] = static_cast<char>(byte);
         SubjectTable read(head(static_cast<bool>(stored)));
-        if (!takes_in(read, bytes, stored, pool)) continue;
+        if (!loads(read, bytes, stored, pool)) continue;
         ASSERT_EQ(read.hash_table().size(), 2U);
         ASSERT_EQ(to_hex(chunk_of(read)), to_hex(bytes)) << "accepted, but nobody writes it so";
       }
