@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND
 from resp import Connection, Failure
@@ -18,18 +19,32 @@ ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_
 Line = str
 
 
-def any_limit(rng: random.Random) -> str:
-    size, span = rng.choice([1, 3, 10, 100, 4294967295]), rng.choice(SPANS)
+@dataclass(frozen=True)
+class Numbers:
+    """Those of which random limits are made."""
+
+    sizes: tuple[int, ...] = (1, 3, 10, 100, 4294967295)
+    refills: tuple[int, ...] = (7, 1000, 999999937)
+    spans: tuple[str, ...] = tuple(SPANS)
+    units: tuple[str, ...] = ("HOUR", "DAY", "WEEK", "MONTH", "YEAR")
+    zones: tuple[str, ...] = tuple(ZONES)
+
+
+ANY_NUMBERS = Numbers()
+
+
+def any_limit(rng: random.Random, numbers: Numbers = ANY_NUMBERS) -> str:
+    size, refill, span = map(rng.choice, (numbers.sizes, numbers.refills, numbers.spans))
     limit = rng.choice(
         [
-            f"TOKENBUCKET {size} {rng.choice([7, 1000, 999999937])} {span}",
+            f"TOKENBUCKET {size} {refill} {span}",
             f"FIXED {size} {span}",
             f"FIXED {size} {span} ALIGNED",
             f"SLIDING {size} {span}",
-            f"LEAKYBUCKET {size} {rng.choice([7, 1000, 999999937])} {span}",
+            f"LEAKYBUCKET {size} {refill} {span}",
             f"SLIDING {size} {span} APPROX",
-            f"QUOTA {size} {rng.choice(['HOUR', 'DAY', 'WEEK', 'MONTH', 'YEAR'])}",
-            f"QUOTA {size} {rng.choice(['HOUR', 'DAY'])} TZ {rng.choice(ZONES)}",
+            f"QUOTA {size} {rng.choice(numbers.units)}",
+            f"QUOTA {size} {rng.choice(['HOUR', 'DAY'])} TZ {rng.choice(numbers.zones)}",
             f"CONCURRENT {size} {span}",
         ]
     )
@@ -37,8 +52,8 @@ def any_limit(rng: random.Random) -> str:
     return limit + rng.choice(["", "", "", " PER REQUEST", f" AS l{rng.randrange(10**6)}"])
 
 
-def any_limits(rng: random.Random) -> str:
-    return " ".join(any_limit(rng) for _ in range(rng.choice([1, 1, 1, 2, 3, 8])))
+def any_limits(rng: random.Random, numbers: Numbers = ANY_NUMBERS) -> str:
+    return " ".join(any_limit(rng, numbers) for _ in range(rng.choice([1, 1, 1, 2, 3, 8])))
 
 
 class Mix:

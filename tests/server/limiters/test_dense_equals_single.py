@@ -17,41 +17,26 @@ import redis
 
 from cluster import Node
 from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND, Client, Clock, eventually, pairs
+from mix import Numbers, any_limits
 from seed import SEED
 from subjects import subjects
 
 SPANS = ["500ms", "1s", "7s", "60s", "1h"]
 STEPS_OF_TIME = [0, 1, 999, MS, 17 * MS, SECOND, 7 * SECOND, MINUTE]
 IDS = ["a", "b", "c"]
-ZONES = ["Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]
+NUMBERS = Numbers(
+    sizes=(1, 3, 10, 100),
+    refills=(7, 1000),
+    spans=tuple(SPANS),
+    units=("HOUR", "DAY"),
+    zones=("Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"),
+)
 MADE_ID = re.compile(r"^[0-9a-f]{32}$")
 AT_ONCE = 400  # commands in a pipeline
 CROWD = {False: 2000, True: 1000}  # by whether limits are stored: then each key of its own is told as well
 LIMITER = "dense"
 
 Words = tuple[str | int, ...]
-
-
-def any_limit(rng: random.Random) -> str:
-    size, refill, span = rng.choice([1, 3, 10, 100]), rng.choice([7, 1000]), rng.choice(SPANS)
-    limit = rng.choice(
-        [
-            f"TOKENBUCKET {size} {refill} {span}",
-            f"LEAKYBUCKET {size} {refill} {span}",
-            f"FIXED {size} {span}",
-            f"FIXED {size} {span} ALIGNED",
-            f"SLIDING {size} {span}",
-            f"SLIDING {size} {span} APPROX",
-            f"QUOTA {size} {rng.choice(['HOUR', 'DAY'])}",
-            f"QUOTA {size} DAY TZ {rng.choice(ZONES)}",
-            f"CONCURRENT {size} {span}",
-        ]
-    )
-    return limit + rng.choice(["", "", "", " PER REQUEST", f" AS l{rng.randrange(10**6)}"])
-
-
-def any_limits(rng: random.Random) -> str:
-    return " ".join(any_limit(rng) for _ in range(rng.choice([1, 1, 1, 2, 3, 8])))
 
 
 class Traffic:
@@ -77,7 +62,7 @@ class Traffic:
     def change_limits(self) -> None:
         """For everyone: at once, if they are stored; otherwise for each as it comes."""
         self._send()
-        self._limits = any_limits(self._rng)
+        self._limits = any_limits(self._rng, NUMBERS)
         if self._is_stored:
             keys = [LIMITER, *map(single, self.names)]
             self._run([("RL.DEFINE", key, *self._limits.split()) for key in keys])
@@ -98,7 +83,7 @@ class Traffic:
             if self._rng.random() < 0.02:
                 self.pass_time(self._rng.choice(STEPS_OF_TIME))
             elif not self._is_stored and self._rng.random() < 0.01:
-                self._limits = any_limits(self._rng)
+                self._limits = any_limits(self._rng, NUMBERS)
             name = self._rng.choice(self.names if self._rng.random() < 0.5 else self.names[-20:])
             self._rng.choices([self._check, self._question, self._give_back, self._promise], [50, 15, 10, 25])[0](name)
         self._send()
