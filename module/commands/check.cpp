@@ -123,9 +123,7 @@ std::optional<Fault> shorthand(const Call& call, Algorithm algorithm) {
 
 std::optional<Fault> check(const Call& call) {
   CheckRequest request;
-  constexpr std::uint8_t kOptions =
-      Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer;
-  if (const auto fault = parse_check(call.words(), kOptions, request)) return fault;
+  if (const auto fault = parse_check(call.words(), forms::kCheck.options, request)) return fault;
   return decide_and_reply(call, request, Label::shown);
 }
 

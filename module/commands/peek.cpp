@@ -19,7 +19,7 @@ void reply(const Call& call, const OpenKey& key, const CheckRequest& request, co
 
 std::optional<Fault> peek(const Call& call) {
   CheckRequest request;
-  if (const auto fault = parse_check(call.words(), Options::kSubject | Options::kCost, request)) return fault;
+  if (const auto fault = parse_check(call.words(), forms::kPeek.options, request)) return fault;
   const Instant now = module().clock.now();
   OpenKey key(call.context(), call.key(), server::Key::Access::read, request.subject);
   if (const auto fault = key.fault()) return fault;

@@ -17,10 +17,12 @@
 #include <utility>
 #include <vector>
 
-#include "commands/arguments.h"
 #include "commands/command_table.h"
 #include "commands/errors.h"
-#include "commands/reply.h"
+#include "commands/forms.h"
+#include "commands/limit_text.h"
+#include "commands/requests.h"
+#include "commands/syntax.h"
 
 namespace ratelimit {
 namespace {
@@ -348,8 +350,9 @@ class Documented {
  private:
   void add(const Node& part) {
     const std::vector<Phrase> phrases = phrases_of(part);
-    if (phrases.front().words.front().kind == Node::Kind::keyword && !front_.empty() &&
-        (front_.size() > 1 || part.kind != Node::Kind::keyword)) {
+    const bool begins_with_keyword = phrases.front().words.front().kind == Node::Kind::keyword;
+    const bool is_word = part.kind == Node::Kind::keyword || part.kind == Node::Kind::choice;
+    if (begins_with_keyword && !is_word) {
       const bool is_optional = part.kind == Node::Kind::optional;
       const bool repeats = part.kind == Node::Kind::repeated ||
                            (is_optional && part.parts.size() == 1 && part.parts[0].kind == Node::Kind::repeated);
@@ -373,6 +376,8 @@ class Documented {
       const std::size_t times = node.kind == Node::Kind::repeated ? keys : 1;
       if (words.size() - position < times) return false;
       if (node.kind == Node::Kind::keyword && words[position] != node.text) return false;
+      const auto is_it = [&](const Node& one) { return one.parts.front().text == words[position]; };
+      if (node.kind == Node::Kind::choice && std::none_of(node.parts.begin(), node.parts.end(), is_it)) return false;
       if (node.text == "numkeys") keys = static_cast<std::size_t>(std::atoi(words[position].c_str()));
       position += times;
     }
@@ -391,7 +396,7 @@ class Documented {
     return nullptr;
   }
 
-  std::vector<Node> front_;  ///< the name of the command first
+  std::vector<Node> front_;  ///< the name of the command, and the words in fixed order
   bool has_last_ = false;    ///< whether one more value may follow
   std::vector<Phrase> behind_;
   std::vector<std::size_t> required_;
@@ -399,9 +404,6 @@ class Documented {
 };
 
 // --- the parser of the module -----------------------------------------------------------------------
-
-constexpr std::uint8_t kOfPeek = Options::kSubject | Options::kCost;
-constexpr std::uint8_t kOfCheck = kOfPeek | Options::kMode | Options::kId | Options::kAnswer;
 
 /// What the parser of the command finds wrong.
 std::optional<Fault> fault_of(std::string_view command, const Texts& texts, CheckRequest& request) {
@@ -422,8 +424,8 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   for (const auto& [name, algorithm] : shorthands) {
     if (name == command) return parse_shorthand(words, algorithm, request);
   }
-  if (command == "RL.CHECK") return parse_check(words, kOfCheck, request);
-  if (command == "RL.PEEK") return parse_check(words, kOfPeek, request);
+  if (command == "RL.CHECK") return parse_check(words, forms::kCheck.options, request);
+  if (command == "RL.PEEK") return parse_check(words, forms::kPeek.options, request);
   if (command == "RL.CHECKALL") return parse_check_all(words, check_all);
   if (command == "RL.DEFINE") return parse_definition(words, limits, is_shadow);
   if (command == "RL.RESERVE") return parse_reservation(words, request, ttl);
