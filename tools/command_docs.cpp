@@ -1,17 +1,28 @@
-// Prints the command table: as Markdown pages, which docs/commands holds, or as JSON, for tests and tools.
+// Prints the command table: as the generated parts of the pages in docs/commands, or as JSON, for tests and tools.
+//
+// A page has a generated part between two marks: summary, syntax and facts. The text around it is written by hand, and is
+// kept.
 #include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
+#include <set>
+#include <sstream>
 #include <string>
+#include <string_view>
 
 #include "commands/command_table.h"
+#include "commands/syntax.h"
 
 namespace {
 
 using ratelimit::Command;
+
+constexpr std::string_view kBegin = "<!-- generated: begin -->\n";
+constexpr std::string_view kEnd = "<!-- generated: end -->\n";
 
 std::string file_name(const Command& command) {
   std::string name = command.name;
@@ -28,7 +39,8 @@ const char* audience_of(const Command& command) {
   return "";
 }
 
-void write_page(std::ostream& out, const Command& command) {
+std::string head_of(const Command& command) {
+  std::ostringstream out;
   out << "# " << command.name << "\n\n"
       << command.summary << ".\n\n```\n"
       << ratelimit::syntax_of(command) << "\n```\n\n"
@@ -36,29 +48,78 @@ void write_page(std::ostream& out, const Command& command) {
       << "| since | " << command.since << " |\n"
       << "| complexity | " << command.complexity << " |\n"
       << "| flags | " << command.flags << " |\n"
-      << "| for | " << audience_of(command) << " |\n\n"
-      << command.details << "\n";
+      << "| for | " << audience_of(command) << " |\n";
+  return out.str();
 }
 
-void write_index(std::ostream& out) {
-  out << "# Commands\n\nGenerated from the command table, `module/commands/command_table.cpp`; `scripts/check` "
-         "compares them.\n"
-      << "`DEL key` is the reset: there is no second way.\n\n| command | what it does |\n|---|---|\n";
+/// The list of the commands of one audience.
+std::string list_of(Command::Audience audience) {
+  std::ostringstream out;
+  out << "| command | what it does |\n|---|---|\n";
   for (const Command& command : ratelimit::command_table()) {
+    if (command.audience != audience) continue;
     out << "| [`" << command.name << "`](" << file_name(command) << ") | " << command.summary << " |\n";
   }
+  return out.str();
+}
+
+std::string lists() {
+  return list_of(Command::Audience::users) + "\n## For tests\n\n" + list_of(Command::Audience::debuggers) +
+         "\n## Internal\n\nServers send these to each other, and write them to append-only files. Clients cannot use "
+         "them.\n\n" +
+         list_of(Command::Audience::servers);
+}
+
+std::optional<std::string> contents_of(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+bool complain(const std::filesystem::path& file, const char* what) {
+  std::cerr << file.string() << ' ' << what << '\n';
+  return false;
+}
+
+/// Puts `generated` between the marks of a file, which is made if there is none. False, with the reason on the standard
+/// error, if the file is not as it should be then.
+bool update(const std::filesystem::path& file, const std::string& generated) {
+  const std::string old = contents_of(file).value_or(std::string(kBegin) + std::string(kEnd));
+  const std::size_t begin = old.find(kBegin);
+  const std::size_t end = old.find(kEnd);
+  if (begin == std::string::npos || end == std::string::npos || end < begin) {
+    return complain(file, "has no part that is marked as generated");
+  }
+  const std::string before = old.substr(0, begin);
+  const std::string after = old.substr(end + kEnd.size());
+  std::ofstream out(file);
+  out << before << kBegin << "\n" << generated << "\n" << kEnd << after;
+  if (!out) return complain(file, "cannot be written");
+  if ((before + after).find_first_not_of(" \n") == std::string::npos) {
+    return complain(file, "has no text yet: write one behind the generated part");
+  }
+  return true;
+}
+
+/// Whether each page in the folder is that of a command.
+bool belong_to_commands(const std::filesystem::path& folder) {
+  std::set<std::string> pages{"README.md"};
+  for (const Command& command : ratelimit::command_table()) pages.insert(file_name(command));
+  bool all_well = true;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (pages.contains(entry.path().filename().string())) continue;
+    all_well = complain(entry.path(), "is the page of no command");
+  }
+  return all_well;
 }
 
 int write_markdown(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
-  std::ofstream index(folder / "README.md");
-  write_index(index);
+  bool all_well = update(folder / "README.md", lists());
   for (const Command& command : ratelimit::command_table()) {
-    std::ofstream page(folder / file_name(command));
-    write_page(page, command);
-    if (!page) return 1;
+    all_well = update(folder / file_name(command), head_of(command)) && all_well;
   }
-  return index ? 0 : 1;
+  return belong_to_commands(folder) && all_well ? 0 : 1;
 }
 
 std::string quoted(const std::string& text) {

@@ -1,10 +1,10 @@
 // RL.CHECK and its shorthands: decide a call under limits, and charge it if it is granted.
-#include <cstdint>
 #include <optional>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
+#include "commands/forms.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 
 namespace ratelimit::commands {
@@ -30,9 +30,7 @@ std::optional<Fault> shorthand(const Call& call, Algorithm algorithm) {
 
 std::optional<Fault> check(const Call& call) {
   CheckRequest request;
-  constexpr std::uint8_t kOptions =
-      Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer;
-  if (const auto fault = parse_check(call.words(), kOptions, request)) return fault;
+  if (const auto fault = parse_check(call.words(), forms::kCheck.options, request)) return fault;
   return decide_and_answer(call, request, true);
 }
 

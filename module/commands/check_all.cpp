@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
 #include "commands/reply.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/http/limit_status.h"

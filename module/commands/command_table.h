@@ -1,10 +1,10 @@
-// The commands: one row for each, from which they are registered, described to COMMAND DOCS and documented.
+// The commands: one row for each. From the rows they are registered, described to COMMAND DOCS, and documented in
+// docs/commands, where a page has a text of its own besides.
 #ifndef RATELIMIT_MODULE_COMMANDS_COMMAND_TABLE_H
 #define RATELIMIT_MODULE_COMMANDS_COMMAND_TABLE_H
 
 #include <cstdint>
 #include <span>
-#include <string>
 
 #include "commands/call.h"
 #include "server/api.h"
@@ -24,14 +24,10 @@ struct Command {
   const char* complexity;
   const char* since;
   const char* summary;
-  const char* details;  ///< a paragraph or two in Markdown, for the page of the command
   bool yields = false;  ///< to another module that has a command of this name
 };
 
 [[nodiscard]] std::span<const Command> command_table();
-
-/// The grammar of a command, made from its arguments: a line, and one more for each part that repeats.
-[[nodiscard]] std::string syntax_of(const Command& command);
 
 /// Registers the commands; those for debuggers only if `debug`. False if the server refuses one that does not yield.
 [[nodiscard]] bool register_commands(server::Context context, bool debug);

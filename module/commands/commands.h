@@ -6,6 +6,7 @@
 
 #include "commands/call.h"
 #include "commands/errors.h"
+#include "commands/requests.h"
 
 namespace ratelimit::commands {
 

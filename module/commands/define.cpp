@@ -2,8 +2,8 @@
 #include <optional>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 
 namespace ratelimit::commands {

@@ -1,123 +1,102 @@
 #include "commands/errors.h"
 
+#include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ratelimit {
 namespace {
 
-const char* name_of(Argument argument) {
-  switch (argument) {
-    case Argument::none: return "argument";
-    case Argument::key: return "key";
-    case Argument::capacity: return "capacity";
-    case Argument::refill: return "refill";
-    case Argument::period: return "period";
-    case Argument::leak: return "leak";
-    case Argument::limit: return "limit";
-    case Argument::window: return "window";
-    case Argument::unit: return "unit";
-    case Argument::zone: return "TZ";
-    case Argument::lease: return "lease";
-    case Argument::label: return "label";
-    case Argument::cost: return "COST";
-    case Argument::longest_wait: return "MAXWAIT";
-    case Argument::id: return "id";
-    case Argument::subject: return "FOR";
-    case Argument::jitter: return "JITTER";
-    case Argument::headers: return "HEADERS";
-    case Argument::shadow: return "SHADOW";
-    case Argument::number_of_keys: return "numkeys";
-    case Argument::count: return "count";
-    case Argument::ttl: return "ttl";
-    case Argument::units: return "n";
-    case Argument::actual: return "actual";
-    case Argument::max_burst: return "max_burst";
-    case Argument::count_per_period: return "count";
-    case Argument::period_in_seconds: return "period";
-    case Argument::quantity: return "quantity";
-    case Argument::aligned: return "ALIGNED";
-    case Argument::approximate: return "APPROX";
-    case Argument::per_request: return "PER REQUEST";
-    case Argument::mode: return "PARTIAL, FORCE or MAXWAIT";
-    case Argument::limits: return "limits";
-    case Argument::debug_subject: return "subject";
-    case Argument::clock_action: return "clock action";
-    case Argument::unix_time: return "unix-ns";
-    case Argument::nanoseconds: return "ns";
-    case Argument::expiry: return "unix-ms";
-    case Argument::payload: return "payload";
-    case Argument::effect_kind: return "kind";
-    case Argument::subject_hash: return "subject-hash";
+/// `a, b or c`, with another word for "or".
+template <class Words>
+std::string listed(const Words& words, std::string_view last_separator) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text.append(i + 1 == words.size() ? last_separator : ", ");
+    text.append(words[i]);
   }
-  return "argument";
+  return text;
+}
+
+std::string keyword_of(const OptionRow& row) {
+  std::string text(row.keyword);
+  if (!row.second_word.empty()) text.append(" ").append(row.second_word);
+  return text;
+}
+
+/// The keywords of the options of which a call has one.
+std::vector<std::string> keywords_of(Argument one_of) {
+  std::vector<std::string> keywords;
+  for (const OptionRow& row : kOptions) {
+    if (row.one_of == one_of) keywords.push_back(keyword_of(row));
+  }
+  return keywords;
+}
+
+/// What an error calls an argument.
+std::string name_of(Argument argument) {
+  if (row_of(argument).kind == ArgumentKind::alternatives) return listed(keywords_of(argument), " or ");
+  for (const OptionRow& row : kOptions) {
+    if (row.argument == argument && !row.errors_name_value) return keyword_of(row);
+  }
+  return row_of(argument).name;
+}
+
+std::string range_of(const ArgumentRow& row, std::string_view separator) {
+  return std::to_string(row.least).append(separator).append(std::to_string(row.most));
 }
 
 /// What an argument must be, to follow "must be".
-const char* requirement_of(Argument argument) {
-  switch (argument) {
-    case Argument::capacity:
-    case Argument::refill:
-    case Argument::leak:
-    case Argument::limit:
-    case Argument::units:
-    case Argument::count_per_period:
-    case Argument::cost: return "an integer from 1 to 4294967295";
-    case Argument::max_burst: return "an integer from 0 to 4294967294";
-    case Argument::period_in_seconds: return "whole seconds, from 1 to 315360000";
-    case Argument::quantity:
-    case Argument::actual: return "an integer from 0 to 4294967295";
-    case Argument::unit: return "HOUR, DAY, WEEK, MONTH or YEAR";
-    case Argument::zone: return "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC";
-    case Argument::id: return "1 to 64 bytes";
-    case Argument::subject: return "the name of a subject, of 1 to 1024 bytes";
-    case Argument::number_of_keys: return "an integer from 1 to 64";
-    case Argument::count: return "an integer from 1 to 128";
-    case Argument::period:
-    case Argument::window:
-    case Argument::lease:
-    case Argument::longest_wait:
-    case Argument::jitter:
-    case Argument::ttl:
+std::string requirement_of(Argument argument) {
+  const ArgumentRow& row = row_of(argument);
+  const std::string what = row.requirement != nullptr ? row.requirement : "";
+  switch (row.kind) {
+    case ArgumentKind::key:
+    case ArgumentKind::text: return what;
+    case ArgumentKind::integer: return what + " from " + range_of(row, " to ");
+    case ArgumentKind::duration:
       return "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
-    case Argument::label: return "1 to 64 visible ASCII characters other than \" and \\";
-    case Argument::key: return "a key";
-    case Argument::limits: return "one to eight limits, such as TOKENBUCKET 20 10 1s";
-    case Argument::debug_subject: return "CLOCK";
-    case Argument::clock_action: return "SET unix-ns, ADVANCE ns or RESUME";
-    case Argument::unix_time: return "a Unix time in nanoseconds from 0 to 7258118400000000000";
-    case Argument::nanoseconds: return "nanoseconds that lead no further than the year 2200";
-    case Argument::expiry: return "a Unix time in milliseconds";
-    case Argument::effect_kind: return "STORE, APPLY, PERFORM, DEFINE, SWEEP or FILL";
-    case Argument::subject_hash: return "a hash of 8 bytes, for a kind that may name a subject";
-    case Argument::payload: return "a state that this version of the module can read";
-    case Argument::aligned:
-    case Argument::approximate:
-    case Argument::per_request:
-    case Argument::mode:
-    case Argument::headers:
-    case Argument::shadow:
-    case Argument::none: return "given";
+    case ArgumentKind::bytes: return what + (what.empty() ? "" : ", of ") + range_of(row, " to ") + " bytes";
+    case ArgumentKind::label:
+      return "1 to " + std::to_string(kMaxLabelBytes) + " visible ASCII characters other than \" and \\";
+    case ArgumentKind::choice: return listed(row.choices, " or ");
+    case ArgumentKind::flag:
+    case ArgumentKind::alternatives: return "given";
   }
   return "given";
 }
+static_assert(kMinSpan == std::chrono::milliseconds{1} && kMaxSpan == std::chrono::days{3650}, "as the text says");
 
-/// What may stand behind a key, to follow "expected".
-std::string expected(std::uint8_t options) {
-  if (options == Options::kSubject) return "FOR subject";
-  std::string text;
-  const auto add = [&text](std::string_view option) { text.append(text.empty() ? "" : ", ").append(option); };
-  if ((options & Options::kLimits) != 0) {
-    add("a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or CONCURRENT and its numbers)");
+/// A limit, by the keywords that begin one.
+std::string any_limit() {
+  std::vector<std::string_view> keywords;
+  for (const AlgorithmRow& row : kAlgorithms) keywords.push_back(keyword(row.algorithm));
+  return "a limit (" + listed(keywords, " or ") + " and its numbers)";
+}
+
+std::string text_of(Option option) {
+  const OptionRow& row = row_of(option);
+  if (option == Option::limit) return any_limit();
+  return has_value(row) ? keyword_of(row) + ' ' + row_of(row.argument).name : keyword_of(row);
+}
+
+/// An option of a limit, and of which algorithm, if not of all.
+std::string text_with_owner(Option option) {
+  for (const AlgorithmRow& row : kAlgorithms) {
+    if (row.options.has(option)) return text_of(option).append(" (of ").append(keyword(row.algorithm)).append(")");
   }
-  add("AS label, PER REQUEST");
-  if ((options & Options::kSubject) != 0) add("FOR subject");
-  if ((options & Options::kCost) != 0) add("COST n");
-  if ((options & Options::kMode) != 0) add("PARTIAL, FORCE, MAXWAIT d");
-  if ((options & Options::kId) != 0) add("ID id");
-  if ((options & Options::kAnswer) != 0) add("JITTER d, HEADERS");
-  if ((options & Options::kShadow) != 0) add("SHADOW");
-  return text + " or, after FIXED, ALIGNED, after SLIDING, APPROX, after QUOTA, TZ zone";
+  return text_of(option);
+}
+
+/// What may stand where an unknown word does, to follow "expected".
+std::string expected(OptionSet options) {
+  std::vector<std::string> texts;
+  for (const Option option : options) texts.push_back(text_of(option));
+  if (!options.has(Option::limit)) return listed(texts, " or ");
+  std::vector<std::string> of_limits;
+  for (const Option option : kLimitOptions) of_limits.push_back(text_with_owner(option));
+  return listed(texts, ", ") + "; or, behind a limit, " + listed(of_limits, " or ");
 }
 
 }  // namespace
@@ -132,12 +111,13 @@ std::string message(const Fault& fault) {
       return "ERR " + name + " must be large enough for the bucket to " +
              (fault.argument == Argument::leak ? "run empty" : "refill from empty") + " within 3650d";
     case Fault::Kind::repeated_label: return "ERR label must be different for each limit of a call";
-    case Fault::Kind::too_many_limits: return "ERR limits must be at most 8";
+    case Fault::Kind::too_many_limits: return "ERR limits must be at most " + std::to_string(kMaxLimits);
     case Fault::Kind::too_many_arguments: return "ERR too many arguments";
     case Fault::Kind::nothing_more: return "ERR " + name + " must be the last argument";
     case Fault::Kind::unknown_option:
       return "ERR syntax error at argument " + std::to_string(fault.position) + ": expected " + expected(fault.options);
-    case Fault::Kind::two_modes: return "ERR only one of PARTIAL, FORCE and MAXWAIT can be given";
+    case Fault::Kind::not_together:
+      return "ERR only one of " + listed(keywords_of(fault.argument), " and ") + " can be given";
     case Fault::Kind::incomplete_per_request: return "ERR PER must be followed by REQUEST";
     case Fault::Kind::no_limits:
       return "NOLIMITS this call names no limits and the key stores none: name one, such as TOKENBUCKET 20 10 1s, or "

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
 #include "commands/reply.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/reservations.h"

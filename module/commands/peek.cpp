@@ -2,15 +2,16 @@
 #include <optional>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
+#include "commands/forms.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 
 namespace ratelimit::commands {
 
 std::optional<Fault> peek(const Call& call) {
   CheckRequest request;
-  if (const auto fault = parse_check(call.words(), Options::kSubject | Options::kCost, request)) return fault;
+  if (const auto fault = parse_check(call.words(), forms::kPeek.options, request)) return fault;
   KeySession session(call.context(), call.key(), KeySession::Access::read, request.subject);
   const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::those_of_subject);
   if (fault) return fault_of(*fault);

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/account.h"
 #include "ratelimit/operation.h"

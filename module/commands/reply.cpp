@@ -1,8 +1,6 @@
 #include "commands/reply.h"
 
-#include <array>
 #include <chrono>
-#include <utility>
 
 #include "ratelimit/codec/redis_cell.h"
 
@@ -21,16 +19,6 @@ void reply_five(const server::Context& context, const Decision& decision) {
   context.reply(decision.remaining.count());
   context.reply(decision.outcome == Outcome::never ? kWireNever : milliseconds(decision.wait));
   context.reply(milliseconds(decision.reset));
-}
-
-std::string text_of(Span span) {
-  constexpr std::array<std::pair<const char*, std::int64_t>, 4> kUnits{
-      {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}}};
-  const std::int64_t count = milliseconds(span);
-  for (const auto& [unit, factor] : kUnits) {
-    if (count % factor == 0) return std::to_string(count / factor) + unit;
-  }
-  return std::to_string(count) + "ms";
 }
 
 }  // namespace
@@ -63,20 +51,6 @@ void reply_throttle(const server::Context& context, const Decision& decision) {
   context.reply(decision.remaining.count());
   context.reply(may_retry ? seconds_rounded_up(decision.wait).count() : kNoRetry);
   context.reply(seconds_rounded_up(decision.reset).count());
-}
-
-std::string text_of(const Limit& limit) {
-  const LimitSpec spec = limit.spec();
-  std::string text(keyword(spec.algorithm));
-  text += ' ' + std::to_string(spec.size.count());
-  if (is_bucket(spec.algorithm)) text += ' ' + std::to_string(spec.refill.count());
-  text.append(1, ' ').append(spec.algorithm == Algorithm::quota ? std::string(keyword(spec.unit)) : text_of(spec.span));
-  if (spec.aligned) text += " ALIGNED";
-  if (spec.algorithm == Algorithm::sliding_window_counter) text += " APPROX";
-  if (!spec.zone.empty()) text.append(" TZ ").append(spec.zone);
-  if (!spec.label.empty()) text.append(" AS ").append(spec.label);
-  if (spec.per_request) text += " PER REQUEST";
-  return text;
 }
 
 }  // namespace ratelimit

@@ -1,15 +1,16 @@
-// Writes replies: the one place where spans become milliseconds, outcomes become numbers, and limits become text.
+// Writes replies: the one place where spans become milliseconds, and outcomes become numbers.
 #ifndef RATELIMIT_MODULE_COMMANDS_REPLY_H
 #define RATELIMIT_MODULE_COMMANDS_REPLY_H
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "commands/limit_text.h"
+#include "ratelimit/decision.h"
 #include "ratelimit/http/http_fields.h"
-#include "ratelimit/limit.h"
+#include "ratelimit/units.h"
 #include "server/api.h"
 
 namespace ratelimit {
@@ -27,9 +28,6 @@ void reply_check(const server::Context& context, const Decision& decision, const
 
 /// Replies as redis-cell does: 1 for refused, in seconds, and without a wait for who is granted.
 void reply_throttle(const server::Context& context, const Decision& decision);
-
-/// A limit as a user writes it, with each duration in the largest unit that divides it.
-[[nodiscard]] std::string text_of(const Limit& limit);
 
 }  // namespace ratelimit
 

@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/holds.h"
 #include "ratelimit/operation.h"

@@ -3,9 +3,9 @@
 #include <optional>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
 #include "commands/reply.h"
+#include "commands/requests.h"
 #include "keyspace/key_session.h"
 
 namespace ratelimit::commands {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
+#include "commands/requests.h"
 #include "keyspace/open_key.h"
 
 namespace ratelimit::commands {

@@ -14,9 +14,10 @@
 #include <string_view>
 #include <vector>
 
-#include "commands/arguments.h"
 #include "commands/errors.h"
-#include "commands/reply.h"
+#include "commands/forms.h"
+#include "commands/limit_text.h"
+#include "commands/requests.h"
 #include "fuzz.h"
 #include "support/oracle.h"
 
@@ -53,7 +54,7 @@ bool labels_are_distinct(std::span<const LimitSpec> specs) {
 void require_same_when_read_again(const Limit& limit) {
   const std::string text = "RL.CHECK k " + text_of(limit);
   CheckRequest again;
-  require(!parse_check(words_of(text), Options::kLimits, again), "a limit is written as it can be read");
+  require(!parse_check(words_of(text), {Option::limit}, again), "a limit is written as it can be read");
   require(again.limits.size() == 1 && again.limits.span()[0] == limit.spec(), "and reads the same");
   require(again.call.cost == kMinUnits && again.call.mode == Mode::whole, "and names no cost and no mode");
 }
@@ -72,34 +73,36 @@ struct Asked {
   static constexpr std::size_t kNotGiven = 10;
 };
 
-/// A command, and what may stand behind its key: Options, and what comes before them.
+/// A command, and the options that it has.
 struct Grammar {
   std::string_view name;
-  std::uint8_t options = 0;
+  OptionSet options{};
   std::optional<Algorithm> shorthand{};
 };
 
-constexpr std::uint8_t kOfShorthand =
-    Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer;
-constexpr std::uint8_t kOfCheck = Options::kLimits | kOfShorthand;
+template <Algorithm kAlgorithm>
+constexpr Grammar shorthand(std::string_view name) {
+  return {name, forms::kShorthand<kAlgorithm>.options, kAlgorithm};
+}
+
 constexpr Grammar kCommands[] = {
-    {"RL.CHECK", kOfCheck},
-    {"RL.CHECKALL", Options::kLimits | Options::kSubject | Options::kCost | Options::kAnswer},
-    {"RL.PEEK", Options::kLimits | Options::kSubject | Options::kCost},
-    {"RL.DEFINE", Options::kLimits | Options::kShadow},
-    {"RL.RESERVE", Options::kLimits | Options::kSubject | Options::kCost | Options::kId},
-    {"RL.SETTLE", Options::kLimits | Options::kSubject},
-    {"RL.REFUND", Options::kSubject},
-    {"RL.RELEASE", Options::kSubject},
-    {"RL.INFO", Options::kSubject},
+    {"RL.CHECK", forms::kCheck.options},
+    {"RL.CHECKALL", forms::kCheckAll.options},
+    {"RL.PEEK", forms::kPeek.options},
+    {"RL.DEFINE", forms::kDefine.options},
+    {"RL.RESERVE", forms::kReserve.options},
+    {"RL.SETTLE", forms::kSettle.options},
+    {"RL.REFUND", forms::kRefund.options},
+    {"RL.RELEASE", forms::kRelease.options},
+    {"RL.INFO", forms::kInfo.options},
     {"RL.TOP"},
-    {"CL.THROTTLE", Options::kCost},
-    {"RL.TOKENBUCKET", kOfShorthand, Algorithm::token_bucket},
-    {"RL.LEAKYBUCKET", kOfShorthand, Algorithm::leaky_bucket},
-    {"RL.FIXED", kOfShorthand, Algorithm::fixed_window},
-    {"RL.SLIDING", kOfShorthand, Algorithm::sliding_window_log},
-    {"RL.QUOTA", kOfShorthand, Algorithm::quota},
-    {"RL.CONCURRENT", kOfShorthand, Algorithm::concurrent},
+    {"CL.THROTTLE", {Option::cost}},
+    shorthand<Algorithm::token_bucket>("RL.TOKENBUCKET"),
+    shorthand<Algorithm::leaky_bucket>("RL.LEAKYBUCKET"),
+    shorthand<Algorithm::fixed_window>("RL.FIXED"),
+    shorthand<Algorithm::sliding_window_log>("RL.SLIDING"),
+    shorthand<Algorithm::quota>("RL.QUOTA"),
+    shorthand<Algorithm::concurrent>("RL.CONCURRENT"),
 };
 
 void require_valid_call(const Grammar& command, const Asked& asked) {
@@ -107,10 +110,10 @@ void require_valid_call(const Grammar& command, const Asked& asked) {
   const bool is_settlement = command.name == "RL.SETTLE";
   const bool may_cost_nothing = is_settlement || command.name == "CL.THROTTLE";
   require(in_range(call.cost) || (may_cost_nothing && call.cost == kNoUnits), "a cost is in its range");
-  require(call.cost == kMinUnits || is_settlement || (command.options & Options::kCost) != 0, "there may be a cost");
+  require(call.cost == kMinUnits || is_settlement || command.options.has(Option::cost), "there may be a cost");
   require(call.id.size() <= kMaxIdBytes && asked.id.size() <= kMaxIdBytes, "an id is not too long");
-  require(call.id.empty() || is_settlement || (command.options & Options::kId) != 0, "there may be an id");
-  require(call.mode == Mode::whole || is_settlement || (command.options & Options::kMode) != 0, "there may be a mode");
+  require(call.id.empty() || is_settlement || command.options.has(Option::id), "there may be an id");
+  require(call.mode == Mode::whole || is_settlement || command.options.has(Option::partial), "there may be a mode");
   require(call.mode == Mode::may_wait ? in_range(call.longest_wait) : call.longest_wait == Span{},
           "a wait is in range");
   require(command.name != "RL.RESERVE" || in_range(asked.ttl), "a time to live is in its range");
@@ -122,13 +125,13 @@ void require_valid_call(const Grammar& command, const Asked& asked) {
 /// What holds of a call of one key and of several.
 template <class AnyRequest>
 void require_valid_answer(const Grammar& command, const AnyRequest& request) {
-  const bool may_be_given = (command.options & Options::kAnswer) != 0;
+  const bool may_be_given = command.options.has(Option::headers);
   require(request.jitter == Span{} || (may_be_given && in_range(request.jitter)), "a jitter is in its range");
   require(!request.headers || may_be_given, "there may be headers");
 }
 
 void require_valid_subject(const Grammar& command, const CheckRequest& request) {
-  require(request.subject.empty() || (command.options & Options::kSubject) != 0, "there may be a subject");
+  require(request.subject.empty() || command.options.has(Option::subject), "there may be a subject");
   require(request.subject.size() <= kMaxSubjectBytes, "the name of a subject is not too long");
 }
 
@@ -157,7 +160,7 @@ void require_valid_count(const Grammar& command, const Asked& asked) {
 
 void require_valid_limits(const Grammar& command, const LimitSpecs& specs) {
   const bool has_one = command.shorthand || command.name == "CL.THROTTLE";
-  const bool may_be_named = (command.options & Options::kLimits) != 0 || has_one;
+  const bool may_be_named = command.options.has(Option::limit) || has_one;
   require(specs.empty() || may_be_named, "there may be limits");
   require(!has_one || specs.size() == 1, "a shorthand has one limit");
   require(command.name != "RL.DEFINE" || !specs.empty(), "a definition has limits");

@@ -1,5 +1,5 @@
 // The parser of commands, without a server.
-#include "commands/arguments.h"
+#include "commands/requests.h"
 
 #include <gtest/gtest.h>
 
@@ -25,20 +25,19 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Words = std::vector<std::string_view>;
 
-// What RL.CHECK takes, what its shorthands do, and what the others take.
-constexpr std::uint8_t kOfShorthand =
-    Options::kSubject | Options::kCost | Options::kMode | Options::kId | Options::kAnswer;
-constexpr std::uint8_t kOfCheck = Options::kLimits | kOfShorthand;
-constexpr std::uint8_t kOfPeek = Options::kLimits | Options::kSubject | Options::kCost;
-constexpr std::uint8_t kOfReserve = Options::kLimits | Options::kSubject | Options::kCost | Options::kId;
-constexpr std::uint8_t kOfSettle = Options::kLimits | Options::kSubject;
-constexpr std::uint8_t kOfCheckAll = Options::kLimits | Options::kSubject | Options::kCost | Options::kAnswer;
-constexpr std::uint8_t kOfDefine = Options::kLimits | Options::kShadow;
+// What the commands take. The shorthands differ in the options of their algorithms.
+constexpr OptionSet kOfCheck = forms::kCheck.options;
+constexpr OptionSet kOfPeek = forms::kPeek.options;
+constexpr OptionSet kOfReserve = forms::kReserve.options;
+constexpr OptionSet kOfSettle = forms::kSettle.options;
+constexpr OptionSet kOfCheckAll = forms::kCheckAll.options;
+constexpr OptionSet kOfDefine = forms::kDefine.options;
+constexpr OptionSet kOfBucket = forms::kShorthand<Algorithm::token_bucket>.options;
 
 // Stands for no fault, where a test expects one.
 constexpr Fault kNone{Fault::Kind::no_limits};
 
-Fault fault_of_check(Words words, std::uint8_t options = kOfCheck) {
+Fault fault_of_check(Words words, OptionSet options = kOfCheck) {
   words.insert(words.begin(), "RL.CHECK");
   CheckRequest request;
   return parse_check(words, options, request).value_or(kNone);
@@ -89,7 +88,7 @@ Fault fault_of_top(Words words) {
   return parse_top(words, count).value_or(kNone);
 }
 
-Fault unknown_at(std::uint16_t position, std::uint8_t options) {
+Fault unknown_at(std::uint16_t position, OptionSet options) {
   return {Fault::Kind::unknown_option, Argument::none, position, options};
 }
 
@@ -212,9 +211,9 @@ TEST(Arguments, RefuseWhatIsGivenTwice) {
 }
 
 TEST(Arguments, RefuseWordsThatNobodyKnowsAndTellWhereTheyStand) {
-  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "COSTS", "1"}), unknown_at(5, kOfShorthand));
-  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "ALIGNED"}), unknown_at(5, kOfShorthand));
-  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "FIXED", "1", "1"}), unknown_at(5, kOfShorthand));
+  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "COSTS", "1"}), unknown_at(5, kOfBucket));
+  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "ALIGNED"}), unknown_at(5, kOfBucket));
+  EXPECT_EQ(fault_of_bucket({"k", "1", "1", "1", "FIXED", "1", "1"}), unknown_at(5, kOfBucket));
   EXPECT_EQ(fault_of_check({"k", "FIX", "1", "1"}), unknown_at(2, kOfCheck));
   EXPECT_EQ(fault_of_check({"k", "AS", "a", "FIXED", "1", "1"}), unknown_at(2, kOfCheck));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "FORCED"}), unknown_at(5, kOfCheck));
@@ -335,7 +334,7 @@ TEST(Arguments, RefuseASecondMode) {
       Words words{"k", "FIXED", "1", "1"};
       words.insert(words.end(), first.begin(), first.end());
       words.insert(words.end(), second.begin(), second.end());
-      const auto kind = first == second ? Fault::Kind::repeated : Fault::Kind::two_modes;
+      const auto kind = first == second ? Fault::Kind::repeated : Fault::Kind::not_together;
       EXPECT_EQ(fault_of_check(words), (Fault{kind, Argument::mode})) << first[0] << ' ' << second[0];
     }
   }
@@ -360,14 +359,14 @@ TEST(Arguments, ReadAnIdOfAnyBytes) {
 TEST(Arguments, KnowWhichOptionsACommandHas) {
   const Words options[] = {{"COST", "1"}, {"PARTIAL"},  {"FORCE"},       {"MAXWAIT", "1"},
                            {"ID", "a"},   {"FOR", "a"}, {"JITTER", "1"}, {"HEADERS"}};
-  const std::uint8_t bits[] = {Options::kCost, Options::kMode,    Options::kMode,   Options::kMode,
-                               Options::kId,   Options::kSubject, Options::kAnswer, Options::kAnswer};
+  const Option all[] = {Option::cost, Option::partial, Option::force,  Option::max_wait,
+                        Option::id,   Option::subject, Option::jitter, Option::headers};
   for (std::size_t i = 0; i < std::size(options); ++i) {
-    for (const std::uint8_t command : {kOfCheck, kOfPeek, kOfReserve, kOfSettle}) {
+    for (const OptionSet command : {kOfCheck, kOfPeek, kOfReserve, kOfSettle}) {
       Words words{"k", "FIXED", "1", "1"};
       words.insert(words.end(), options[i].begin(), options[i].end());
       const Fault unknown{Fault::Kind::unknown_option, Argument::none, 5, command};
-      EXPECT_EQ(fault_of_check(words, command), (command & bits[i]) != 0 ? kNone : unknown) << options[i][0];
+      EXPECT_EQ(fault_of_check(words, command), command.has(all[i]) ? kNone : unknown) << options[i][0];
     }
   }
 }
@@ -457,7 +456,7 @@ TEST(Arguments, ReadARefund) {
   EXPECT_EQ(fault({"k"}), (Fault{Fault::Kind::missing, Argument::units}));
   EXPECT_EQ(fault({"k", "0"}), (Fault{Fault::Kind::malformed, Argument::units}));
   EXPECT_EQ(fault({"k", "FOR", "s", "7"}), (Fault{Fault::Kind::malformed, Argument::units}));
-  EXPECT_EQ(fault({"k", "7", "8"}), unknown_at(3, Options::kSubject));
+  EXPECT_EQ(fault({"k", "7", "8"}), unknown_at(3, forms::kSubject));
 }
 
 TEST(Arguments, ReadARelease) {
@@ -476,7 +475,7 @@ TEST(Arguments, ReadARelease) {
   EXPECT_EQ(fault({}), (Fault{Fault::Kind::missing, Argument::key}));
   EXPECT_EQ(fault({"k"}), (Fault{Fault::Kind::missing, Argument::id}));
   EXPECT_EQ(fault({"k", ""}), (Fault{Fault::Kind::malformed, Argument::id}));
-  EXPECT_EQ(fault({"k", "a", "b"}), unknown_at(3, Options::kSubject));
+  EXPECT_EQ(fault({"k", "a", "b"}), unknown_at(3, forms::kSubject));
 }
 
 TEST(Arguments, ReadAKeyAndPerhapsASubject) {
@@ -490,7 +489,7 @@ TEST(Arguments, ReadAKeyAndPerhapsASubject) {
   EXPECT_EQ(fault({"k", "For", "s"}), kNone);
   EXPECT_EQ(subject, "s");
   EXPECT_EQ(fault({}), (Fault{Fault::Kind::missing, Argument::key}));
-  EXPECT_EQ(fault({"k", "k"}), unknown_at(2, Options::kSubject));
+  EXPECT_EQ(fault({"k", "k"}), unknown_at(2, forms::kSubject));
   EXPECT_EQ(fault({"k", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
   EXPECT_EQ(fault({"k", "FOR", ""}), (Fault{Fault::Kind::malformed, Argument::subject}));
   EXPECT_EQ(fault({"k", "FOR", "s", "FOR", "s"}), (Fault{Fault::Kind::nothing_more, Argument::subject}));

@@ -1,0 +1,198 @@
+// The arguments of all commands: what each is called, and what it must be. A part of the grammar (grammar.h).
+#ifndef RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H
+#define RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "keyspace/effect.h"
+#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// The longest name of a subject, the most keys of a call, and the most subjects that RL.TOP names.
+inline constexpr std::size_t kMaxSubjectBytes = 1024;
+inline constexpr std::size_t kMostKeys = 64;
+inline constexpr std::size_t kMostNamed = 128;
+
+/// The arguments of all commands. Each has a row in kArguments.
+enum class Argument : std::uint8_t {
+  none,
+  key,
+  capacity,
+  refill,
+  period,
+  leak,
+  limit,
+  window,
+  unit,
+  zone,
+  lease,
+  label,
+  cost,
+  longest_wait,
+  id,
+  subject,
+  jitter,
+  headers,
+  shadow,
+  number_of_keys,
+  count,
+  ttl,
+  units,
+  actual,
+  max_burst,
+  count_per_period,
+  period_in_seconds,
+  quantity,
+  aligned,
+  approximate,
+  per_request,
+  mode,
+  limits,
+  debug_subject,
+  clock_action,
+  unix_time,
+  nanoseconds,
+  expiry,
+  payload,
+  effect_kind,
+  subject_hash,
+};
+
+/// What an argument is.
+enum class ArgumentKind : std::uint8_t {
+  key,
+  integer,       ///< from `least` to `most`
+  duration,      ///< an integer with a unit
+  bytes,         ///< any bytes, of a length from `least` to `most`
+  label,         ///< as is_valid_label wants it
+  choice,        ///< one of `choices`
+  text,          ///< what `requirement` says
+  flag,          ///< an option without a value
+  alternatives,  ///< several options, of which a call has one
+};
+
+struct ArgumentRow {
+  Argument argument;
+  ArgumentKind kind;
+  const char* name = "";  ///< in documents. Errors use it too, but call the value of an option by its keyword
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  std::span<const std::string_view> choices{};
+  const char* requirement = nullptr;  ///< follows "must be". Of an integer, and of bytes, only what they are
+};
+
+inline constexpr std::array<CalendarUnit, 5> kCalendarUnits{CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week,
+                                                            CalendarUnit::month, CalendarUnit::year};
+inline constexpr auto kCalendarWords = [] {
+  std::array<std::string_view, kCalendarUnits.size()> words;
+  std::transform(kCalendarUnits.begin(), kCalendarUnits.end(), words.begin(),
+                 [](CalendarUnit unit) { return keyword(unit); });
+  return words;
+}();
+
+namespace detail {
+
+constexpr ArgumentRow integer(Argument argument, const char* name, std::int64_t least, std::int64_t most,
+                              const char* what = "an integer") {
+  return {.argument = argument,
+          .kind = ArgumentKind::integer,
+          .name = name,
+          .least = least,
+          .most = most,
+          .requirement = what};
+}
+constexpr ArgumentRow count(Argument argument, const char* name) {
+  return integer(argument, name, kMinUnits.count(), kMaxUnits.count());
+}
+constexpr ArgumentRow duration(Argument argument, const char* name) {
+  return {.argument = argument, .kind = ArgumentKind::duration, .name = name};
+}
+constexpr ArgumentRow bytes(Argument argument, const char* name, std::size_t most, const char* what = nullptr) {
+  return {.argument = argument,
+          .kind = ArgumentKind::bytes,
+          .name = name,
+          .least = 1,
+          .most = static_cast<std::int64_t>(most),
+          .requirement = what};
+}
+constexpr ArgumentRow choice(Argument argument, const char* name, std::span<const std::string_view> choices) {
+  return {.argument = argument, .kind = ArgumentKind::choice, .name = name, .choices = choices};
+}
+constexpr ArgumentRow text(Argument argument, const char* name, const char* requirement) {
+  return {.argument = argument, .kind = ArgumentKind::text, .name = name, .requirement = requirement};
+}
+constexpr ArgumentRow flag(Argument argument) { return {.argument = argument, .kind = ArgumentKind::flag}; }
+
+inline constexpr std::int64_t kMostSeconds = std::chrono::floor<std::chrono::seconds>(kMaxSpan).count();
+
+}  // namespace detail
+
+inline constexpr std::array kArguments{
+    detail::text(Argument::none, "argument", "given"),
+    ArgumentRow{.argument = Argument::key, .kind = ArgumentKind::key, .name = "key", .requirement = "a key"},
+    detail::count(Argument::capacity, "capacity"),
+    detail::count(Argument::refill, "refill"),
+    detail::duration(Argument::period, "period"),
+    detail::count(Argument::leak, "leak"),
+    detail::count(Argument::limit, "limit"),
+    detail::duration(Argument::window, "window"),
+    detail::choice(Argument::unit, "unit", kCalendarWords),
+    detail::text(Argument::zone, "zone",
+                 "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC"),
+    detail::duration(Argument::lease, "lease"),
+    ArgumentRow{.argument = Argument::label, .kind = ArgumentKind::label, .name = "label"},
+    detail::count(Argument::cost, "n"),
+    detail::duration(Argument::longest_wait, "d"),
+    detail::bytes(Argument::id, "id", kMaxIdBytes),
+    detail::bytes(Argument::subject, "subject", kMaxSubjectBytes, "the name of a subject"),
+    detail::duration(Argument::jitter, "d"),
+    detail::flag(Argument::headers),
+    detail::flag(Argument::shadow),
+    detail::integer(Argument::number_of_keys, "numkeys", 1, kMostKeys),
+    detail::integer(Argument::count, "count", 1, kMostNamed),
+    detail::duration(Argument::ttl, "ttl"),
+    detail::count(Argument::units, "n"),
+    detail::integer(Argument::actual, "actual", 0, kMaxUnits.count()),
+    detail::integer(Argument::max_burst, "max_burst", 0, kMaxUnits.count() - 1),
+    detail::count(Argument::count_per_period, "count"),
+    detail::integer(Argument::period_in_seconds, "period", 1, detail::kMostSeconds, "whole seconds,"),
+    detail::integer(Argument::quantity, "quantity", 0, kMaxUnits.count()),
+    detail::flag(Argument::aligned),
+    detail::flag(Argument::approximate),
+    detail::flag(Argument::per_request),
+    ArgumentRow{.argument = Argument::mode, .kind = ArgumentKind::alternatives, .name = "mode"},
+    detail::text(Argument::limits, "limits", "one to eight limits, such as TOKENBUCKET 20 10 1s"),
+    detail::text(Argument::debug_subject, "subject", "CLOCK"),
+    detail::text(Argument::clock_action, "clock action", "SET unix-ns, ADVANCE ns or RESUME"),
+    detail::integer(Argument::unix_time, "unix-ns", 0, kLatest.time_since_epoch().count(),
+                    "a Unix time in nanoseconds"),
+    detail::text(Argument::nanoseconds, "ns", "nanoseconds that lead no further than the year 2200"),
+    detail::text(Argument::expiry, "unix-ms", "a Unix time in milliseconds"),
+    detail::text(Argument::payload, "payload", "a state that this version of the module can read"),
+    detail::choice(Argument::effect_kind, "kind", kEffectWords),
+    detail::text(Argument::subject_hash, "subject-hash", "a hash of 8 bytes, for a kind that may name a subject"),
+};
+
+[[nodiscard]] constexpr const ArgumentRow& row_of(Argument argument) {
+  return kArguments[static_cast<std::size_t>(argument)];
+}
+static_assert(
+    [] {
+      for (std::size_t i = 0; i < kArguments.size(); ++i) {
+        if (static_cast<std::size_t>(kArguments[i].argument) != i) return false;
+      }
+      return kArguments.size() == static_cast<std::size_t>(Argument::subject_hash) + 1;
+    }(),
+    "each argument has a row, at its place");
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H

@@ -1,0 +1,58 @@
+#include "commands/limit_reader.h"
+
+namespace ratelimit {
+
+void LimitReader::read_numbers(const AlgorithmRow& row, LimitSpec& spec) {
+  spec.algorithm = row.algorithm;
+  spec.size = arguments_.count(row.size);
+  if (row.rate != Argument::none) spec.refill = arguments_.count(row.rate);
+  if (row.span == Argument::unit) {
+    spec.unit = kCalendarUnits[arguments_.choice(row.span)];
+  } else {
+    spec.span = arguments_.duration(row.span);
+  }
+  const bool is_too_slow = is_bucket(spec.algorithm) && !arguments_.fault() &&
+                           !TokenBucket::refills_in_time(spec.size, spec.refill, spec.span);
+  if (is_too_slow) arguments_.fail({Fault::Kind::refills_too_slowly, row.rate});
+  spec_ = &spec;
+  options_ = row.options | kAnyLimitOptions;
+  given_ = {};
+}
+
+const AlgorithmRow* LimitReader::take_algorithm() {
+  for (const AlgorithmRow& row : kAlgorithms) {
+    if (arguments_.take(keyword(row.algorithm))) return &row;
+  }
+  return nullptr;
+}
+
+bool LimitReader::take_option_of_limit() {
+  const OptionRow* row = arguments_.take(options_);
+  if (row == nullptr) return false;
+  if (given_.has(row->option)) arguments_.fail({Fault::Kind::repeated, row->argument});
+  given_.add(row->option);
+  read(*row);
+  return true;
+}
+
+void LimitReader::read(const OptionRow& row) {
+  switch (row.option) {
+    case Option::aligned: spec_->aligned = true; return;
+    case Option::approximate: spec_->algorithm = Algorithm::sliding_window_counter; return;
+    case Option::zone: return read_zone();
+    case Option::label: spec_->label = arguments_.label(); return;
+    case Option::per_request: spec_->per_request = true; return;
+    default: return;  // no option of limits: see kLimitOptions
+  }
+}
+
+/// UTC is what a quota has that names no zone.
+void LimitReader::read_zone() {
+  const std::string_view name = arguments_.text(Argument::zone);
+  if (arguments_.fault() || zones_.is_utc(name)) return;
+  spec_->rules = zones_.find(name);
+  if (spec_->rules == nullptr) return arguments_.fail({Fault::Kind::malformed, Argument::zone});
+  spec_->zone = name;
+}
+
+}  // namespace ratelimit

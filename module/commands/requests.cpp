@@ -1,0 +1,244 @@
+#include "commands/requests.h"
+
+#include <chrono>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "commands/arguments.h"
+#include "commands/limit_reader.h"
+#include "server/zones.h"
+
+namespace ratelimit {
+namespace {
+
+constexpr ZoneFinder kZonesOfSystem{.is_utc = is_utc, .find = find_zone};
+
+// --- words in fixed order ---------------------------------------------------------------------------
+
+/// Takes one word into a value of the type that its argument has.
+template <Argument kArgument, class Value>
+void take_word(Arguments& arguments, Value& value) {
+  constexpr ArgumentKind kKind = row_of(kArgument).kind;
+  if constexpr (std::is_same_v<Value, Span>) {
+    static_assert(kKind == ArgumentKind::duration);
+    value = arguments.duration(kArgument);
+  } else if constexpr (std::is_same_v<Value, std::string_view>) {
+    static_assert(kKind == ArgumentKind::bytes);
+    value = arguments.bytes(kArgument);
+  } else {
+    static_assert(kKind == ArgumentKind::integer);
+    value = static_cast<Value>(arguments.integer(kArgument));
+  }
+}
+
+/// Takes the key, and each word that follows it in the form into one of the values.
+template <const Form& kForm, class... Values>
+void take_words(Arguments& arguments, Values&... values) {
+  static_assert(!kForm.has_many_keys() && kForm.words.size() == 1 + sizeof...(Values), "a value for each word");
+  arguments.text(kForm.words[0]);
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (take_word<kForm.words[1 + I]>(arguments, values), ...); }
+  (std::index_sequence_for<Values...>{});
+}
+
+/// Takes the word that may be left out, if it is there; nothing may follow it.
+template <const Form& kForm, class Value>
+void take_last_word(Arguments& arguments, Value& value) {
+  if (!arguments.at_end()) take_word<kForm.last>(arguments, value);
+  if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, kForm.last});
+}
+
+/// Takes the number of keys, and the keys.
+std::size_t take_keys(Arguments& arguments) {
+  const auto keys = static_cast<std::size_t>(arguments.integer(Argument::number_of_keys));
+  for (std::size_t i = 0; i < keys; ++i) arguments.text(Argument::key);
+  return keys;
+}
+
+// --- options ----------------------------------------------------------------------------------------
+
+/// What RL.DEFINE is asked for.
+struct Definition {
+  LimitSpecs& limits;
+  bool& is_shadow;
+};
+
+void read_subjects(Arguments& arguments, CheckRequest& request) {
+  request.subject = arguments.bytes(Argument::subject);
+}
+void read_subjects(Arguments& arguments, CheckAllRequest& request) {
+  for (std::size_t i = 0; i < request.keys; ++i) {
+    const std::string_view name = arguments.text(Argument::subject);
+    if (name.size() > kMaxSubjectBytes) arguments.fail({Fault::Kind::malformed, Argument::subject});
+    if (!request.subjects.full()) request.subjects.push_back(name);
+  }
+}
+
+/// Reads what follows the keyword of an option, if anything does.
+template <class AnyRequest>
+void read_option(Arguments& arguments, Option option, AnyRequest& request) {
+  switch (option) {
+    case Option::subject: return read_subjects(arguments, request);
+    case Option::cost: request.call.cost = arguments.count(Argument::cost); return;
+    case Option::partial: request.call.mode = Mode::partial; return;
+    case Option::force: request.call.mode = Mode::force; return;
+    case Option::max_wait:
+      request.call.mode = Mode::may_wait;
+      request.call.longest_wait = arguments.duration(Argument::longest_wait);
+      return;
+    case Option::id: request.call.id = arguments.bytes(Argument::id); return;
+    case Option::jitter: request.jitter = arguments.duration(Argument::jitter); return;
+    case Option::headers: request.headers = true; return;
+    default: return;  // no option of a call
+  }
+}
+void read_option(Arguments&, Option option, Definition& definition) {
+  if (option == Option::shadow) definition.is_shadow = true;
+}
+
+Fault too_many(const LimitSpecs&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
+Fault too_many(const BoundedList<LimitSpec, kMostKeys>&) {
+  return {Fault::Kind::not_one_for_each_key, Argument::limits};
+}
+
+/// Notes that an option is given, and a fault if it was given before, or one that excludes it.
+void note(Arguments& arguments, const OptionRow& row, OptionSet& given) {
+  if (given.has_any_of(excluded_by(row.option))) {
+    const auto kind = given.has(row.option) ? Fault::Kind::repeated : Fault::Kind::not_together;
+    arguments.fail({kind, row.one_of != Argument::none ? row.one_of : row.argument});
+  }
+  given.add(row.option);
+}
+
+/// Reads what may follow the words of fixed order: limits, each with its options, and `options` of the call.
+template <class AnyRequest>
+void read_options(Arguments& arguments, LimitReader& limits, OptionSet options, AnyRequest& request) {
+  const OptionSet of_call = options.without(kLimitOptions | OptionSet{Option::limit});
+  OptionSet given;
+  while (!arguments.at_end()) {
+    if (limits.take_option()) continue;
+    if (const OptionRow* row = arguments.take(of_call)) {
+      note(arguments, *row, given);
+      read_option(arguments, row->option, request);
+      continue;
+    }
+    if (options.has(Option::limit) && limits.take_limit(request.limits, too_many(request.limits))) continue;
+    arguments.fail_here(options);
+  }
+}
+
+template <class AnyRequest>
+void read_options(Arguments& arguments, OptionSet options, AnyRequest& request) {
+  LimitReader limits(arguments, kZonesOfSystem);
+  read_options(arguments, limits, options, request);
+}
+
+/// Takes the only option of a command, a subject, if anything is left.
+void take_last_subject(Arguments& arguments, std::string_view& subject) {
+  if (arguments.at_end()) return;
+  if (arguments.take(forms::kSubject) == nullptr) return arguments.fail_here(forms::kSubject);
+  subject = arguments.bytes(Argument::subject);
+  if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, Argument::subject});
+}
+
+}  // namespace
+
+// --- the commands -----------------------------------------------------------------------------------
+
+std::optional<Fault> parse_check(std::span<const std::string_view> words, OptionSet options, CheckRequest& request) {
+  Arguments arguments(words);
+  arguments.text(Argument::key);
+  read_options(arguments, options, request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,
+                                     CheckRequest& request) {
+  const AlgorithmRow& row = row_of(algorithm);
+  Arguments arguments(words);
+  LimitReader limits(arguments, kZonesOfSystem);
+  arguments.text(Argument::key);
+  limits.read_numbers(row, request.limits.push_back({}));
+  read_options(arguments, limits, forms::shorthand_options(row), request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_check_all(std::span<const std::string_view> words, CheckAllRequest& request) {
+  Arguments arguments(words);
+  request.keys = take_keys(arguments);
+  read_options(arguments, forms::kCheckAll.options, request);
+  const std::size_t limits = request.limits.size();
+  if (limits != 0 && limits != request.keys) arguments.fail({Fault::Kind::not_one_for_each_key, Argument::limits});
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_definition(std::span<const std::string_view> words, LimitSpecs& limits, bool& is_shadow) {
+  Arguments arguments(words);
+  take_words<forms::kDefine>(arguments);
+  Definition definition{limits, is_shadow};
+  read_options(arguments, forms::kDefine.options, definition);
+  if (limits.empty()) arguments.fail({Fault::Kind::missing, Argument::limits});
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request, Span& ttl) {
+  Arguments arguments(words);
+  take_words<forms::kReserve>(arguments, ttl);
+  read_options(arguments, forms::kReserve.options, request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_settlement(std::span<const std::string_view> words, CheckRequest& request) {
+  Arguments arguments(words);
+  take_words<forms::kSettle>(arguments, request.call.id, request.call.cost);
+  request.call.mode = Mode::force;
+  read_options(arguments, forms::kSettle.options, request);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units, std::string_view& subject) {
+  Arguments arguments(words);
+  take_words<forms::kRefund>(arguments, units);
+  take_last_subject(arguments, subject);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id,
+                                   std::string_view& subject) {
+  Arguments arguments(words);
+  take_words<forms::kRelease>(arguments, id);
+  take_last_subject(arguments, subject);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words, std::string_view& subject) {
+  Arguments arguments(words);
+  take_words<forms::kInfo>(arguments);
+  take_last_subject(arguments, subject);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_throttle(std::span<const std::string_view> words, CheckRequest& request) {
+  Arguments arguments(words);
+  Units burst;
+  std::int64_t seconds = 0;
+  LimitSpec bucket;
+  take_words<forms::kThrottle>(arguments, burst, bucket.refill, seconds);
+  bucket.size = burst + kMinUnits;
+  bucket.span = std::chrono::seconds{seconds};
+  if (!arguments.fault() && !TokenBucket::refills_in_time(bucket.size, bucket.refill, bucket.span)) {
+    arguments.fail({Fault::Kind::refills_too_slowly, Argument::count_per_period});
+  }
+  request.limits.push_back(bucket);
+  take_last_word<forms::kThrottle>(arguments, request.call.cost);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count) {
+  Arguments arguments(words);
+  take_words<forms::kTop>(arguments);
+  take_last_word<forms::kTop>(arguments, count);
+  return arguments.fault();
+}
+
+}  // namespace ratelimit

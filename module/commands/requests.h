@@ -1,0 +1,84 @@
+// What the commands of users are asked for: one function reads the words of each. Each reads the form of its command
+// (forms.h), and says what is wrong with the call, if anything is.
+#ifndef RATELIMIT_MODULE_COMMANDS_REQUESTS_H
+#define RATELIMIT_MODULE_COMMANDS_REQUESTS_H
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "commands/errors.h"
+#include "commands/forms.h"
+#include "commands/grammar.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/bounded_list.h"
+#include "ratelimit/request.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit {
+
+/// What a call asks of the limits of a key. Names and labels are borrowed from the words of the call.
+struct CheckRequest {
+  LimitSpecs limits;  ///< may be empty
+  Request call;
+  std::string_view subject{};  ///< empty: the key itself
+  Span jitter{};               ///< by how much a wait may be made longer at random
+  bool headers = false;        ///< whether the reply has the fields of an HTTP response
+};
+
+/// What a call asks of several keys.
+struct CheckAllRequest {
+  static constexpr std::size_t kMostKeys = ratelimit::kMostKeys;
+
+  std::size_t keys = 0;                               ///< the words from the second on
+  BoundedList<LimitSpec, kMostKeys> limits;           ///< one for each key, or none
+  BoundedList<std::string_view, kMostKeys> subjects;  ///< likewise; an empty one is the key itself
+  Request call;
+  Span jitter{};
+  bool headers = false;
+};
+
+/// Reads a call whose only word before its options is the key: RL.CHECK, RL.PEEK.
+[[nodiscard]] std::optional<Fault> parse_check(std::span<const std::string_view> words, OptionSet options,
+                                               CheckRequest& request);
+
+/// Reads a call of the command that is named after `algorithm`.
+[[nodiscard]] std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,
+                                                   CheckRequest& request);
+
+/// Reads a call of RL.CHECKALL.
+[[nodiscard]] std::optional<Fault> parse_check_all(std::span<const std::string_view> words, CheckAllRequest& request);
+
+/// Reads a call of RL.DEFINE.
+[[nodiscard]] std::optional<Fault> parse_definition(std::span<const std::string_view> words, LimitSpecs& limits,
+                                                    bool& is_shadow);
+
+/// Reads a call of RL.RESERVE.
+[[nodiscard]] std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request,
+                                                     Span& ttl);
+
+/// Reads a call of RL.SETTLE. The actual cost, which may be 0, becomes the cost of the request.
+[[nodiscard]] std::optional<Fault> parse_settlement(std::span<const std::string_view> words, CheckRequest& request);
+
+/// Reads a call of RL.REFUND.
+[[nodiscard]] std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units,
+                                                std::string_view& subject);
+
+/// Reads a call of RL.RELEASE.
+[[nodiscard]] std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id,
+                                                 std::string_view& subject);
+
+/// Reads a call of RL.INFO.
+[[nodiscard]] std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words,
+                                                         std::string_view& subject);
+
+/// Reads a call of CL.THROTTLE. The quantity, which may be 0, becomes the cost of the request.
+[[nodiscard]] std::optional<Fault> parse_throttle(std::span<const std::string_view> words, CheckRequest& request);
+
+/// Reads a call of RL.TOP. A count that is not given stays as it is.
+[[nodiscard]] std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_COMMANDS_REQUESTS_H

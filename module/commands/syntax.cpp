@@ -1,0 +1,54 @@
+#include "commands/syntax.h"
+
+#include <span>
+
+#include "server/api.h"
+
+namespace ratelimit {
+namespace {
+
+using server::ArgumentDoc;
+using Type = ArgumentDoc::Type;
+
+std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separator);
+
+/// A block that repeats is shown by its name; what it is made of is shown apart.
+bool is_shown_by_name(const ArgumentDoc& argument) { return argument.type == Type::block && argument.repeats; }
+
+std::string syntax_of(const ArgumentDoc& argument) {
+  std::string value;
+  if (!argument.parts.empty() && !is_shown_by_name(argument)) {
+    value = syntax_of(argument.parts, argument.type == Type::one_of ? " | " : " ");
+  } else if (argument.type != Type::token) {
+    value = argument.name;
+  }
+  if (argument.type == Type::one_of) value = '<' + value + '>';
+  // The keyword stands once, in front of all that repeats.
+  if (argument.repeats) value += " [" + value + " ...]";
+  std::string text = argument.token != nullptr ? argument.token : "";
+  if (!text.empty() && !value.empty()) text += ' ';
+  text += value;
+  return argument.optional ? '[' + text + ']' : text;
+}
+
+std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separator) {
+  std::string text;
+  for (const ArgumentDoc& argument : arguments) {
+    if (!text.empty()) text += separator;
+    text += syntax_of(argument);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string syntax_of(const Command& command) {
+  std::string text = std::string(command.name) + ' ' + syntax_of(command.arguments, " ");
+  for (const ArgumentDoc& argument : command.arguments) {
+    if (!is_shown_by_name(argument)) continue;
+    text += std::string("\n") + argument.name + " := " + syntax_of(argument.parts, " ");
+  }
+  return text;
+}
+
+}  // namespace ratelimit

@@ -1,0 +1,16 @@
+// The syntax of a command as its page in docs/commands shows it.
+#ifndef RATELIMIT_MODULE_COMMANDS_SYNTAX_H
+#define RATELIMIT_MODULE_COMMANDS_SYNTAX_H
+
+#include <string>
+
+#include "commands/command_table.h"
+
+namespace ratelimit {
+
+/// A line, made from the arguments of the command; one more line for each part that repeats, such as a limit.
+[[nodiscard]] std::string syntax_of(const Command& command);
+
+}  // namespace ratelimit
+
+#endif  // RATELIMIT_MODULE_COMMANDS_SYNTAX_H
