@@ -34,11 +34,6 @@ std::optional<Fault> check(const Call& call) {
   return decide_and_answer(call, request, true);
 }
 
-std::optional<Fault> token_bucket(const Call& call) { return shorthand(call, Algorithm::token_bucket); }
-std::optional<Fault> leaky_bucket(const Call& call) { return shorthand(call, Algorithm::leaky_bucket); }
-std::optional<Fault> fixed(const Call& call) { return shorthand(call, Algorithm::fixed_window); }
-std::optional<Fault> sliding(const Call& call) { return shorthand(call, Algorithm::sliding_window_log); }
-std::optional<Fault> quota(const Call& call) { return shorthand(call, Algorithm::quota); }
-std::optional<Fault> concurrent(const Call& call) { return shorthand(call, Algorithm::concurrent); }
+std::optional<Fault> check_one_limit(const Call& call, Algorithm algorithm) { return shorthand(call, algorithm); }
 
 }  // namespace ratelimit::commands

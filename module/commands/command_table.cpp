@@ -1,15 +1,18 @@
 #include "commands/command_table.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "commands/argument_docs.h"
 #include "commands/arguments.h"
 #include "commands/commands.h"
 #include "commands/forms.h"
+#include "commands/grammar.h"
 
 namespace ratelimit {
 namespace {
@@ -38,7 +41,7 @@ constexpr const char* kReadFlags = "readonly fast";
 // What the primary has decided is never refused, not for want of memory either.
 constexpr const char* kEffectFlags = "write fast";
 
-constexpr std::array kCommands{
+constexpr std::array kChecks{
     Command{
         .name = "RL.CHECK",
         .handler = commands::check,
@@ -72,72 +75,36 @@ constexpr std::array kCommands{
         .since = "0.1.0",
         .summary = "Stores limits in a key, or changes them for everyone in it",
     },
-    Command{
-        .name = "RL.TOKENBUCKET",
-        .handler = commands::token_bucket,
-        .flags = kWriteFlags,
-        .audience = Audience::users,
-        .key = KeyUse::update,
-        .arguments = arguments_of<forms::kShorthand<Algorithm::token_bucket>>(),
-        .complexity = kConstantTime,
-        .since = "0.1.0",
-        .summary = "Decides a call under a bucket that refills continuously",
-    },
-    Command{
-        .name = "RL.LEAKYBUCKET",
-        .handler = commands::leaky_bucket,
-        .flags = kWriteFlags,
-        .audience = Audience::users,
-        .key = KeyUse::update,
-        .arguments = arguments_of<forms::kShorthand<Algorithm::leaky_bucket>>(),
-        .complexity = kConstantTime,
-        .since = "0.1.0",
-        .summary = "Queues a call, and tells how long to wait for its turn",
-    },
-    Command{
-        .name = "RL.FIXED",
-        .handler = commands::fixed,
-        .flags = kWriteFlags,
-        .audience = Audience::users,
-        .key = KeyUse::update,
-        .arguments = arguments_of<forms::kShorthand<Algorithm::fixed_window>>(),
-        .complexity = kConstantTime,
-        .since = "0.1.0",
-        .summary = "Decides a call under a limit per window of fixed length",
-    },
-    Command{
-        .name = "RL.SLIDING",
-        .handler = commands::sliding,
-        .flags = kWriteFlags,
-        .audience = Audience::users,
-        .key = KeyUse::update,
-        .arguments = arguments_of<forms::kShorthand<Algorithm::sliding_window_log>>(),
-        .complexity = "O(log M), with M the number of grants in the window",
-        .since = "0.1.0",
-        .summary = "Decides a call under a limit that holds for any window of the given length",
-    },
-    Command{
-        .name = "RL.QUOTA",
-        .handler = commands::quota,
-        .flags = kWriteFlags,
-        .audience = Audience::users,
-        .key = KeyUse::update,
-        .arguments = arguments_of<forms::kShorthand<Algorithm::quota>>(),
-        .complexity = kConstantTime,
-        .since = "0.1.0",
-        .summary = "Decides a call under a limit per hour, day, week, month or year of the calendar",
-    },
-    Command{
-        .name = "RL.CONCURRENT",
-        .handler = commands::concurrent,
-        .flags = kWriteFlags,
-        .audience = Audience::users,
-        .key = KeyUse::update,
-        .arguments = arguments_of<forms::kShorthand<Algorithm::concurrent>>(),
-        .complexity = "O(log M), with M the number of leases; a scan of those that ended since the last grant",
-        .since = "0.1.0",
-        .summary = "Takes a lease, if not too many are taken",
-    },
+};
+
+/// The name of the command that is named after an algorithm.
+constexpr auto kShorthandNames = [] {
+  std::array<std::array<char, 16>, kAlgorithms.size()> names{};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string_view prefix = "RL.";
+    const std::string_view name = keyword(kAlgorithms[i].algorithm);
+    std::copy(name.begin(), name.end(), std::copy(prefix.begin(), prefix.end(), names[i].begin()));
+  }
+  return names;
+}();
+
+template <std::size_t I>
+constexpr Command shorthand() {
+  constexpr Algorithm kAlgorithm = kAlgorithms[I].algorithm;
+  return {.name = kShorthandNames[I].data(),
+          .handler = [](const Call& call) { return commands::check_one_limit(call, kAlgorithm); },
+          .flags = kWriteFlags,
+          .audience = Audience::users,
+          .key = KeyUse::update,
+          .arguments = arguments_of<forms::kShorthand<kAlgorithm>>(),
+          .complexity = kAlgorithms[I].complexity,
+          .since = "0.1.0",
+          .summary = kAlgorithms[I].summary};
+}
+constexpr auto kShorthands = []<std::size_t... I>(std::index_sequence<I...>) { return std::array{shorthand<I>()...}; }
+(std::make_index_sequence<kAlgorithms.size()>{});
+
+constexpr std::array kOthers{
     Command{
         .name = "RL.PEEK",
         .handler = commands::peek,
@@ -250,6 +217,15 @@ constexpr std::array kCommands{
         .summary = "Moves the clock of the module by hand, for tests",
     },
 };
+
+/// All commands, in the order of the documents.
+constexpr auto kCommands = [] {
+  std::array<Command, kChecks.size() + kShorthands.size() + kOthers.size()> all{};
+  auto* end = std::copy(kChecks.begin(), kChecks.end(), all.begin());
+  end = std::copy(kShorthands.begin(), kShorthands.end(), end);
+  std::copy(kOthers.begin(), kOthers.end(), end);
+  return all;
+}();
 
 /// Tells the keys of a call of a command whose first argument is their number; none of a call that cannot be.
 void tell_keys(const Call& call) {

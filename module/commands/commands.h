@@ -7,17 +7,14 @@
 #include "commands/call.h"
 #include "commands/errors.h"
 #include "commands/requests.h"
+#include "ratelimit/limits.h"
 
 namespace ratelimit::commands {
 
 // check.cpp
 std::optional<Fault> check(const Call& call);
-std::optional<Fault> token_bucket(const Call& call);
-std::optional<Fault> leaky_bucket(const Call& call);
-std::optional<Fault> fixed(const Call& call);
-std::optional<Fault> sliding(const Call& call);
-std::optional<Fault> quota(const Call& call);
-std::optional<Fault> concurrent(const Call& call);
+/// The command that is named after an algorithm.
+std::optional<Fault> check_one_limit(const Call& call, Algorithm algorithm);
 
 // peek.cpp
 std::optional<Fault> peek(const Call& call);

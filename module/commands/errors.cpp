@@ -81,10 +81,10 @@ std::string text_of(Option option) {
   return has_value(row) ? keyword_of(row) + ' ' + row_of(row.argument).name : keyword_of(row);
 }
 
-/// An option of a limit, and of which algorithm, if not of all.
+/// An option of a limit, with its algorithm if it is not one of all algorithms.
 std::string text_with_owner(Option option) {
   for (const AlgorithmRow& row : kAlgorithms) {
-    if (row.options.has(option)) return text_of(option).append(" (of ").append(keyword(row.algorithm)).append(")");
+    if (row.options.has(option)) return text_of(option).append(" (").append(keyword(row.algorithm)).append(")");
   }
   return text_of(option);
 }
@@ -96,7 +96,7 @@ std::string expected(OptionSet options) {
   if (!options.has(Option::limit)) return listed(texts, " or ");
   std::vector<std::string> of_limits;
   for (const Option option : kLimitOptions) of_limits.push_back(text_with_owner(option));
-  return listed(texts, ", ") + "; or, behind a limit, " + listed(of_limits, " or ");
+  return listed(texts, ", ") + "; after a limit: " + listed(of_limits, ", ");
 }
 
 }  // namespace

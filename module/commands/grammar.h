@@ -73,7 +73,7 @@ class OptionSet {
   [[nodiscard]] constexpr OptionSet without(OptionSet others) const { return OptionSet(bits_ & ~others.bits_); }
   constexpr void add(Option option) { bits_ |= bit(option); }
   [[nodiscard]] constexpr Iterator begin() const { return Iterator(bits_); }
-  [[nodiscard]] constexpr Iterator end() const { return Iterator(0); }
+  [[nodiscard]] static constexpr Iterator end() { return Iterator(0); }
 
   friend constexpr OptionSet operator|(OptionSet a, OptionSet b) { return OptionSet(a.bits_ | b.bits_); }
   friend constexpr bool operator==(OptionSet, OptionSet) = default;
@@ -141,35 +141,51 @@ inline constexpr auto kExclusions = [] {
 
 // --- limits -----------------------------------------------------------------------------------------
 
-/// What follows the keyword of an algorithm: its numbers in this order, and its own options.
+/// What follows the keyword of an algorithm: its numbers in this order, and its own options. The command that is named
+/// after the algorithm, such as RL.FIXED, is made from the same row.
 struct AlgorithmRow {
   Algorithm algorithm;  ///< whose `keyword` it is. An option may make it another one, as APPROX does
   Argument size;
   Argument rate = Argument::none;
   Argument span;  ///< a duration, or a unit of the calendar
   OptionSet options{};
+  const char* summary;  ///< of the command
+  const char* complexity = "O(1)";
 };
 
 inline constexpr std::array kAlgorithms{
     AlgorithmRow{.algorithm = Algorithm::token_bucket,
                  .size = Argument::capacity,
                  .rate = Argument::refill,
-                 .span = Argument::period},
+                 .span = Argument::period,
+                 .summary = "Decides a call under a bucket that refills continuously"},
     AlgorithmRow{.algorithm = Algorithm::leaky_bucket,
                  .size = Argument::capacity,
                  .rate = Argument::leak,
-                 .span = Argument::period},
+                 .span = Argument::period,
+                 .summary = "Queues a call, and tells how long to wait for its turn"},
     AlgorithmRow{.algorithm = Algorithm::fixed_window,
                  .size = Argument::limit,
                  .span = Argument::window,
-                 .options = {Option::aligned}},
+                 .options = {Option::aligned},
+                 .summary = "Decides a call under a limit per window of fixed length"},
     AlgorithmRow{.algorithm = Algorithm::sliding_window_log,
                  .size = Argument::limit,
                  .span = Argument::window,
-                 .options = {Option::approximate}},
+                 .options = {Option::approximate},
+                 .summary = "Decides a call under a limit that holds for any window of the given length",
+                 .complexity = "O(log M), with M the number of grants in the window"},
+    AlgorithmRow{.algorithm = Algorithm::quota,
+                 .size = Argument::limit,
+                 .span = Argument::unit,
+                 .options = {Option::zone},
+                 .summary = "Decides a call under a limit per hour, day, week, month or year of the calendar"},
     AlgorithmRow{
-        .algorithm = Algorithm::quota, .size = Argument::limit, .span = Argument::unit, .options = {Option::zone}},
-    AlgorithmRow{.algorithm = Algorithm::concurrent, .size = Argument::limit, .span = Argument::lease},
+        .algorithm = Algorithm::concurrent,
+        .size = Argument::limit,
+        .span = Argument::lease,
+        .summary = "Takes a lease, if not too many are taken",
+        .complexity = "O(log M), with M the number of leases; a scan of those that ended since the last grant"},
 };
 
 /// The options of a limit of any algorithm, and all options of limits.

@@ -42,7 +42,16 @@ void LimitReader::read(const OptionRow& row) {
     case Option::zone: return read_zone();
     case Option::label: spec_->label = arguments_.label(); return;
     case Option::per_request: spec_->per_request = true; return;
-    default: return;  // no option of limits: see kLimitOptions
+    case Option::limit:
+    case Option::subject:
+    case Option::cost:
+    case Option::partial:
+    case Option::force:
+    case Option::max_wait:
+    case Option::id:
+    case Option::jitter:
+    case Option::headers:
+    case Option::shadow: return;  // not among kLimitOptions
   }
 }
 

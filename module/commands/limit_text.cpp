@@ -33,8 +33,18 @@ std::optional<std::string_view> value_of(const LimitSpec& spec, Option option) {
     case Option::zone: return given_if(!spec.zone.empty(), spec.zone);
     case Option::label: return given_if(!spec.label.empty(), spec.label);
     case Option::per_request: return given_if(spec.per_request);
-    default: return std::nullopt;  // no option of limits: see kLimitOptions
+    case Option::limit:
+    case Option::subject:
+    case Option::cost:
+    case Option::partial:
+    case Option::force:
+    case Option::max_wait:
+    case Option::id:
+    case Option::jitter:
+    case Option::headers:
+    case Option::shadow: return std::nullopt;  // not among kLimitOptions
   }
+  return std::nullopt;
 }
 
 }  // namespace

@@ -89,7 +89,13 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
     case Option::id: request.call.id = arguments.bytes(Argument::id); return;
     case Option::jitter: request.jitter = arguments.duration(Argument::jitter); return;
     case Option::headers: request.headers = true; return;
-    default: return;  // no option of a call
+    case Option::limit:
+    case Option::aligned:
+    case Option::approximate:
+    case Option::zone:
+    case Option::label:
+    case Option::per_request: return;  // those of limits are read by LimitReader
+    case Option::shadow: return;       // of RL.DEFINE only: see below
   }
 }
 void read_option(Arguments&, Option option, Definition& definition) {

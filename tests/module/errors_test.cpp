@@ -101,8 +101,8 @@ TEST(Errors, ExpectOnlyWhatTheCommandHas) {
 TEST(Errors, TellWhichAlgorithmAnOptionBelongsToWhereAllAreExpected) {
   EXPECT_EQ(expected(forms::kDefine.options),
             "ERR syntax error at argument 2: expected a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or "
-            "CONCURRENT and its numbers), SHADOW; or, behind a limit, ALIGNED (of FIXED), APPROX (of SLIDING), TZ zone "
-            "(of QUOTA), AS label or PER REQUEST");
+            "CONCURRENT and its numbers), SHADOW; after a limit: ALIGNED (FIXED), APPROX (SLIDING), TZ zone (QUOTA), "
+            "AS label, PER REQUEST");
   EXPECT_EQ(expected({Option::zone, Option::label, Option::cost}),
             "ERR syntax error at argument 2: expected TZ zone, AS label or COST n");
   EXPECT_EQ(expected({Option::subject}), "ERR syntax error at argument 2: expected FOR subject");

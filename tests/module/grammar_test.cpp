@@ -415,14 +415,8 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   Units units;
   std::string_view id;
   std::size_t count = 0;
-  const std::pair<std::string_view, Algorithm> shorthands[] = {{"RL.TOKENBUCKET", Algorithm::token_bucket},
-                                                               {"RL.LEAKYBUCKET", Algorithm::leaky_bucket},
-                                                               {"RL.FIXED", Algorithm::fixed_window},
-                                                               {"RL.SLIDING", Algorithm::sliding_window_log},
-                                                               {"RL.QUOTA", Algorithm::quota},
-                                                               {"RL.CONCURRENT", Algorithm::concurrent}};
-  for (const auto& [name, algorithm] : shorthands) {
-    if (name == command) return parse_shorthand(words, algorithm, request);
+  for (const AlgorithmRow& row : kAlgorithms) {
+    if ("RL." + std::string(keyword(row.algorithm)) == command) return parse_shorthand(words, row.algorithm, request);
   }
   if (command == "RL.CHECK") return parse_check(words, forms::kCheck.options, request);
   if (command == "RL.PEEK") return parse_check(words, forms::kPeek.options, request);
