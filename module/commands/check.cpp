@@ -20,12 +20,6 @@ std::optional<Fault> decide_and_answer(const Call& call, const CheckRequest& req
   return std::nullopt;
 }
 
-std::optional<Fault> shorthand(const Call& call, Algorithm algorithm) {
-  CheckRequest request;
-  if (const auto fault = parse_shorthand(call.words(), algorithm, request)) return fault;
-  return decide_and_answer(call, request, false);
-}
-
 }  // namespace
 
 std::optional<Fault> check(const Call& call) {
@@ -34,6 +28,10 @@ std::optional<Fault> check(const Call& call) {
   return decide_and_answer(call, request, true);
 }
 
-std::optional<Fault> check_one_limit(const Call& call, Algorithm algorithm) { return shorthand(call, algorithm); }
+std::optional<Fault> check_one_limit(const Call& call, Algorithm algorithm) {
+  CheckRequest request;
+  if (const auto fault = parse_shorthand(call.words(), algorithm, request)) return fault;
+  return decide_and_answer(call, request, false);
+}
 
 }  // namespace ratelimit::commands
