@@ -37,9 +37,11 @@ class Trouble(Exception):
 
 
 def free_port() -> int:
-    """Below those that the system hands out by itself, lest an outgoing connection takes it in between."""
+    """Below those that the system hands out by itself, lest an outgoing connection takes it in between. The tests of
+    this project use those below.
+    """
     while True:
-        port = random.randrange(20_000, 30_000)
+        port = random.randrange(30_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
