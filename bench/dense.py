@@ -164,7 +164,7 @@ def growth(bench: Bench) -> None:
 
 
 def longest_step(server: Server) -> int:
-    return int(server.client.info("ratelimit")["ratelimit_longest_housekeeping_step_us"])
+    return int(server.client.info("ratelimit")["ratelimit_longest_sweep_step_us"])
 
 
 def change(bench: Bench) -> None:
@@ -181,7 +181,7 @@ def change(bench: Bench) -> None:
             time.sleep(0.1)
         done = time.perf_counter() - begin
     print(f"    RL.DEFINE replied after {took * 1e6:,.0f} us; everybody was brought over after {done:.1f} s")
-    print(f"    {watched}; longest step of housekeeping {longest_step(bench.server):,} us   (design: 100 us)")
+    print(f"    {watched}; longest step of the background sweep {longest_step(bench.server):,} us   (design: 100 us)")
 
 
 def files(bench: Bench) -> None:

@@ -33,10 +33,10 @@ bool parse_module_arguments(std::span<RedisModuleString* const> words, bool& deb
 void write_info(RedisModuleInfoCtx* info, int) {
   const server::InfoSection section(info);
   section.add("different_limits", module().limits.size());
-  section.add("states_kept_after_early_expiry", module().premature_expiries.size());
+  section.add("states_kept_after_premature_expiry", module().premature_expiries.size());
   section.add("dense_keys", module().background_sweep.size());
   section.add("keys_with_pending_changes", module().background_sweep.keys_with_pending_changes());
-  section.add("longest_housekeeping_step_us",
+  section.add("longest_sweep_step_us",
               static_cast<std::uint64_t>(module().background_sweep.longest_step() / std::chrono::microseconds{1}));
   section.add("effects_are_written", module().propagation_switch.is_on() ? 1 : 0);
 }

@@ -1,5 +1,5 @@
 """What the tests of the dense form share: keys with many subjects, payloads of them opened and sealed again, and ways
-to wait for housekeeping or to keep it away.
+to wait for the background sweep or to keep it away.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def standing(db: Client, key: str, subject: str) -> dict | None:
 
 @contextmanager
 def nothing_forgotten(db: Client) -> Iterator[None]:
-    """Keeps housekeeping from forgetting anybody while one compares: it changes nothing where no client may."""
+    """Keeps the background sweep from forgetting anybody while one compares: it changes nothing where no client may."""
     db.execute_command("CLIENT", "PAUSE", 1000 * PATIENCE_S, "WRITE")
     try:
         yield
@@ -56,12 +56,12 @@ def nothing_forgotten(db: Client) -> Iterator[None]:
         db.execute_command("CLIENT", "UNPAUSE")
 
 
-def wait_for_housekeeping(db: Client) -> None:
+def wait_for_sweep(db: Client) -> None:
     """Until it has been everywhere: it comes by the same key twice only if it was at all others in between."""
     for _ in range(2):
-        assert db.ask("RL.FIXED housekeeping 1 1h FOR marker").granted
-        assert db.do("RL.REFUND housekeeping 1 FOR marker") == 1
-        eventually(lambda: db.exists("housekeeping") == 0, "housekeeping to come by")
+        assert db.ask("RL.FIXED swept 1 1h FOR marker").granted
+        assert db.do("RL.REFUND swept 1 FOR marker") == 1
+        eventually(lambda: db.exists("swept") == 0, "the background sweep to come by")
 
 
 def let_all_be_idle(clock: Clock, days: int = 100) -> None:

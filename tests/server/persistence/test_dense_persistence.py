@@ -223,7 +223,7 @@ def test_a_copy_and_its_original_share_nothing(db, clock, limits):
 
 @pytest.mark.parametrize("options", ["", "REPLACE"])
 def test_a_restored_table_is_the_same(server, db, held, options):
-    """RESTORE writes, so that housekeeping must be let in again for it."""
+    """RESTORE writes, so that the background sweep must be let in again for it."""
     before = facts(db, "dense", held)
     with server.client(decode_responses=False) as raw:
         payload = raw.dump("dense")

@@ -15,7 +15,7 @@ from harness import BASE, DAY, HOUR, MINUTE, SECOND, Client, Clock, Server, even
 from mix import Line, Mix, any_limits, carry_out
 from resp import Connection
 from seed import SEED
-from subjects import fill, nothing_forgotten, standing, subjects, wait_for_housekeeping
+from subjects import fill, nothing_forgotten, standing, subjects, wait_for_sweep
 
 QUIET = ("--repl-ping-replica-period", "3600", "--repl-diskless-sync-delay", "0")
 LIMITS = "FIXED 10 1h"
@@ -122,7 +122,7 @@ def test_a_definition_is_told_once_however_many_it_is_about(heard_by):
     fill(db, "k", 3000, LIMITS)
     ear.heard()
     db.do("RL.DEFINE k FIXED 20 1h")
-    wait_for_housekeeping(db)
+    wait_for_sweep(db)
     assert names([words for words in effects(ear.heard()) if words[1] == b"k"]) == ["RL._EFFECT DEFINE"]
     db.do("RL.DEFINE k FIXED 20 1h")
     assert ear.heard() == [], "nothing has changed"
@@ -151,7 +151,7 @@ def test_the_forgotten_are_told_by_sweeps_and_where_nobody_is_forgotten_there_is
     fill(db, "short", 500, "FIXED 10 1m")
     fill(db, "long", 500, LIMITS)
     about_them(ear)
-    wait_for_housekeeping(db)
+    wait_for_sweep(db)
     assert about_them(ear) == []
     Clock(db).advance(MINUTE)
     eventually(lambda: db.exists("short") == 0, "all of them to be forgotten")
@@ -165,7 +165,7 @@ def test_the_forgotten_are_told_by_sweeps_and_where_nobody_is_forgotten_there_is
 
 
 def test_a_crowd_that_comes_and_goes_leaves_the_same_on_both(pair):
-    """Idle subjects make room for new ones, also before housekeeping comes by."""
+    """Idle subjects make room for new ones, also before the background sweep comes by."""
     db, copy = pair
     db.do("RL.DEFINE stored TOKENBUCKET 10 10 1m")
     for wave in range(30):
@@ -284,7 +284,7 @@ def test_a_replica_forgets_nobody_on_its_own(pair):
     fill(db, "k", 500, LIMITS)
     catch_up(db, copy)
     hold(BASE + DAY, copy)
-    wait_for_housekeeping(db)  # comes by twice; that of the replica is no slower
+    wait_for_sweep(db)  # comes by twice; that of the replica is no slower
     db.do(f"RL.CHECK k {LIMITS} FOR another")
     assert_same(db, copy)
     assert (subjects(copy, "k"), standing(copy, "k", "s1")) == (501, None)

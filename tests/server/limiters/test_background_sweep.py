@@ -1,7 +1,7 @@
 """Idle subjects are forgotten, their memory is given back, and keys that nobody needs are removed: without traffic,
 wherever tables went, and never while the server must not change anything.
 
-Housekeeping comes by on timers of its own, within some seconds, and decides by the module's clock, which is held.
+The background sweep comes by on timers of its own, within some seconds, and decides by the module's clock, which is held.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 from ears import ReplicaEar, names
 from harness import BASE, DAY, HOUR, MINUTE, Client, Clock, Server, eventually, same_allocator
-from subjects import fill, nothing_forgotten, standing, subjects, wait_for_housekeeping
+from subjects import fill, nothing_forgotten, standing, subjects, wait_for_sweep
 
 LIMITS = "FIXED 10 1h"
 MANY = 20_000
@@ -49,7 +49,7 @@ def test_who_is_in_use_stays_and_who_is_idle_goes(db, clock):
     clock.advance(1)
     fill(db, "k", 300, first=500)
     clock.set(BASE + HOUR - 1)
-    wait_for_housekeeping(db)
+    wait_for_sweep(db)
     assert subjects(db, "k") == 800
     clock.set(BASE + HOUR)
     eventually(lambda: subjects(db, "k") <= 300, "those that are idle to be forgotten")
@@ -103,7 +103,7 @@ def test_a_limiter_stays_and_an_unstored_key_goes_with_its_last_subject(db, cloc
     assert db.ask("RL.CHECK stored COST 10 FOR a").granted == 10
     clock.advance(DAY)
     gone(db, "itself")
-    wait_for_housekeeping(db)
+    wait_for_sweep(db)
     assert (db.keys(), db.pttl("stored")) == (["stored"], -1)
 
 
@@ -175,7 +175,7 @@ def test_a_flood_that_is_over_leaves_the_memory_as_it_was(start_server):
 
 
 def test_a_flood_that_goes_on_takes_no_more_than_those_who_are_in_use(start_server):
-    """Room is made for new subjects by forgetting the idle ones, also if housekeeping does not keep up."""
+    """Room is made for new subjects by forgetting the idle ones, also if the background sweep does not keep up."""
     waves = 20
     with start_server().client() as db:
         clock = Clock(db)
@@ -205,7 +205,7 @@ def test_a_large_table_that_is_replaced_or_renamed_over_is_gone(db, clock):
     fill(db, "l", MANY, LIMITS)
     db.set("k", "text")
     db.do("RENAME k l")
-    wait_for_housekeeping(db)
+    wait_for_sweep(db)
     assert db.get("l") == "text"
 
 
@@ -284,7 +284,7 @@ def test_many_tables_are_looked_after(db, clock):
 
 @pytest.mark.time_runs
 def test_nothing_is_forgotten_while_writing_is_paused(start_server):
-    """Housekeeping comes by about once a second: two of them must pass."""
+    """The background sweep comes by about once a second: two of them must pass."""
     server = start_server("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "3600")
     with server.client() as db:
         Clock(db).set(BASE)
@@ -302,7 +302,7 @@ def test_nothing_is_forgotten_while_writing_is_paused(start_server):
         ear.close()
 
 
-def test_what_housekeeping_does_disturbs_no_transaction_and_no_recency(db, clock, configure):
+def test_what_the_sweep_does_disturbs_no_transaction_and_no_recency(db, clock, configure):
     """A walk through a table is no use of its key, and changes nothing that is watched while nobody is idle."""
     configure("maxmemory-policy", "allkeys-lfu")
     configure("lfu-decay-time", "0")  # else it goes down when a minute of the wall clock ends
@@ -310,7 +310,7 @@ def test_what_housekeeping_does_disturbs_no_transaction_and_no_recency(db, clock
     with db.pipeline(transaction=True) as pipe:
         pipe.watch("k")
         before = db.object("FREQ", "k")
-        wait_for_housekeeping(db)
+        wait_for_sweep(db)
         assert db.object("FREQ", "k") == before
         pipe.multi()
         pipe.execute_command("RL.CHECK", "k", *LIMITS.split(), "FOR", "s1")
