@@ -6,8 +6,7 @@
 
 #include "commands/call.h"
 #include "commands/errors.h"
-#include "commands/requests.h"
-#include "ratelimit/limits.h"
+#include "ratelimit/algorithms/limit_spec.h"
 
 namespace ratelimit::commands {
 
