@@ -29,9 +29,9 @@
 #include "ratelimit/client/answer.h"
 #include "ratelimit/client/cluster.h"
 #include "ratelimit/client/counters.h"
-#include "ratelimit/client/denials.h"
+#include "ratelimit/client/denial_cache.h"
 #include "ratelimit/client/lease.h"
-#include "ratelimit/client/local.h"
+#include "ratelimit/client/local_limiter.h"
 #include "ratelimit/client/policy.h"
 #include "ratelimit/client/reply.h"
 

@@ -18,7 +18,7 @@
 #include <optional>
 
 #include "ratelimit/client/backoff.h"
-#include "ratelimit/client/monotonic.h"
+#include "ratelimit/client/clock.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "ratelimit/client/node.h"
-#include "ratelimit/client/slots.h"
+#include "ratelimit/client/slot_map.h"
 
 namespace ratelimit::client {
 

@@ -25,7 +25,7 @@
 #include <vector>
 
 #include "ratelimit/client/answer.h"
-#include "ratelimit/client/monotonic.h"
+#include "ratelimit/client/clock.h"
 #include "ratelimit/client/reply.h"
 #include "ratelimit/units.h"
 

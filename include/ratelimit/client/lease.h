@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/client/monotonic.h"
+#include "ratelimit/client/clock.h"
 #include "ratelimit/client/policy.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "ratelimit/client/answer.h"
-#include "ratelimit/client/slots.h"
+#include "ratelimit/client/slot_map.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {

@@ -2,8 +2,8 @@
 //
 // The slot is CRC16 (XMODEM) of the key, or of what stands between its first `{` and the next `}` if that is not
 // empty, as in the specification of Redis Cluster. The map is learnt from redirections. Pure; std only.
-#ifndef RATELIMIT_CLIENT_SLOTS_H
-#define RATELIMIT_CLIENT_SLOTS_H
+#ifndef RATELIMIT_CLIENT_SLOT_MAP_H
+#define RATELIMIT_CLIENT_SLOT_MAP_H
 
 #include <array>
 #include <cstddef>
@@ -51,4 +51,4 @@ class SlotMap {
 
 }  // namespace ratelimit::client
 
-#endif  // RATELIMIT_CLIENT_SLOTS_H
+#endif  // RATELIMIT_CLIENT_SLOT_MAP_H

@@ -3,8 +3,8 @@
 // A denial is remembered for exactly the call that was denied: another cost may be granted. It holds from when it was
 // asked for, not from when the answer came, so that it never outlives the server's own wait. At most so many are
 // remembered; the one that ends first goes first, and forgetting one costs a round trip, nothing else. Pure; std only.
-#ifndef RATELIMIT_CLIENT_DENIALS_H
-#define RATELIMIT_CLIENT_DENIALS_H
+#ifndef RATELIMIT_CLIENT_DENIAL_CACHE_H
+#define RATELIMIT_CLIENT_DENIAL_CACHE_H
 
 #include <cstddef>
 #include <functional>
@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-#include "ratelimit/client/monotonic.h"
+#include "ratelimit/client/clock.h"
 
 namespace ratelimit::client {
 
@@ -74,4 +74,4 @@ class Denials {
 
 }  // namespace ratelimit::client
 
-#endif  // RATELIMIT_CLIENT_DENIALS_H
+#endif  // RATELIMIT_CLIENT_DENIAL_CACHE_H

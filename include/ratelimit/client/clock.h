@@ -1,6 +1,6 @@
 // The clock of the client: one that nobody can step. Everything in this folder takes `now` as an argument.
-#ifndef RATELIMIT_CLIENT_MONOTONIC_H
-#define RATELIMIT_CLIENT_MONOTONIC_H
+#ifndef RATELIMIT_CLIENT_CLOCK_H
+#define RATELIMIT_CLIENT_CLOCK_H
 
 #include <chrono>
 
@@ -10,4 +10,4 @@ using Time = std::chrono::steady_clock::time_point;
 
 }  // namespace ratelimit::client
 
-#endif  // RATELIMIT_CLIENT_MONOTONIC_H
+#endif  // RATELIMIT_CLIENT_CLOCK_H

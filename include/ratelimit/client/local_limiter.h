@@ -2,8 +2,8 @@
 //
 // So many subjects at most. Where there is no room for one more, and nobody is idle, the newcomer is denied: to forget
 // somebody would be to grant him his share anew. Depends on policies and operations.
-#ifndef RATELIMIT_CLIENT_LOCAL_H
-#define RATELIMIT_CLIENT_LOCAL_H
+#ifndef RATELIMIT_CLIENT_LOCAL_LIMITER_H
+#define RATELIMIT_CLIENT_LOCAL_LIMITER_H
 
 #include <array>
 #include <cstddef>
@@ -158,4 +158,4 @@ class LocalLimiter {
 
 }  // namespace ratelimit::client
 
-#endif  // RATELIMIT_CLIENT_LOCAL_H
+#endif  // RATELIMIT_CLIENT_LOCAL_LIMITER_H

@@ -1,4 +1,4 @@
-#include "ratelimit/client/denials.h"
+#include "ratelimit/client/denial_cache.h"
 
 #include <gtest/gtest.h>
 
