@@ -9,74 +9,123 @@ namespace ratelimit::client::tests {
 namespace {
 
 using namespace std::chrono_literals;
-using Memory = Denials<int>;
 
 const Time kNow{1000h};
 
-Memory::Denial until(Time end, int answer = 0) {
-  return {.holds_until = end, .wait_until = end, .reset_at = end, .answer = answer};
+Answer denied(std::chrono::milliseconds wait, Units limit = Units(10)) {
+  Answer answer;
+  answer.outcome = Outcome::denied;
+  answer.limit = limit;
+  answer.wait = wait;
+  answer.reset = wait;
+  return answer;
 }
 
-TEST(Denials, HoldUntilTheirWaitIsOver) {
-  Memory denials(10);
-  denials.remember("a", until(kNow + 1s, 7), kNow);
-  ASSERT_NE(denials.find("a", kNow + 1s - 1ns), nullptr);
-  EXPECT_EQ(denials.find("a", kNow)->answer, 7);
-  EXPECT_EQ(denials.find("a", kNow + 1s), nullptr);
-  EXPECT_EQ(denials.size(), 0U);
+/// Asked and answered at one instant.
+void remember(DenialCache& cache, const std::string& call, const Answer& answer, Time at = kNow) {
+  cache.remember(call, answer, at, at);
 }
 
-TEST(Denials, AreThoseOfTheVeryCall) {
-  Memory denials(10);
-  denials.remember("a 5", until(kNow + 1s), kNow);
-  EXPECT_EQ(denials.find("a 4", kNow), nullptr);
-  EXPECT_EQ(denials.find("a", kNow), nullptr);
-  EXPECT_EQ(denials.find("a 55", kNow), nullptr);
+TEST(DenialCache, DeniesUntilTheWaitIsOver) {
+  DenialCache cache(10, 1min);
+  remember(cache, "a", denied(1s, Units(7)));
+  const auto answer = cache.find("a", kNow + 1s - 1ns);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->outcome, Outcome::denied);
+  EXPECT_EQ(answer->limit, Units(7));
+  EXPECT_EQ(answer->source, Source::remembered);
+  EXPECT_EQ(answer->wait, 1ms) << "what is left, rounded up";
+  EXPECT_EQ(cache.find("a", kNow + 300ms)->wait, 700ms);
+  EXPECT_FALSE(cache.find("a", kNow + 1s));
+  EXPECT_EQ(cache.size(), 0U);
 }
 
-TEST(Denials, AreReplacedByALaterOne) {
-  Memory denials(10);
-  denials.remember("a", until(kNow + 1h, 1), kNow);
-  denials.remember("a", until(kNow + 1s, 2), kNow);
-  EXPECT_EQ(denials.find("a", kNow)->answer, 2);
-  EXPECT_EQ(denials.find("a", kNow + 1s), nullptr);
-  EXPECT_EQ(denials.size(), 0U);
+TEST(DenialCache, HoldsFromWhenTheServerWasAskedAndWaitsFromTheAnswer) {
+  DenialCache cache(10, 1min);
+  cache.remember("a", denied(1s), kNow, kNow + 200ms);
+  EXPECT_EQ(cache.find("a", kNow + 999ms)->wait, 201ms) << "no earlier than the server's own";
+  EXPECT_FALSE(cache.find("a", kNow + 1s)) << "no longer than the server's own";
+  cache.remember("late", denied(200ms), kNow, kNow + 200ms);
+  EXPECT_EQ(cache.size(), 0U) << "over before the answer came";
 }
 
-TEST(Denials, AreBoundedAndTheOneThatEndsFirstGoes) {
-  Memory denials(3);
-  for (int i = 1; i <= 5; ++i) denials.remember(std::to_string(i), until(kNow + 10s - i * 1s), kNow);
-  EXPECT_EQ(denials.size(), 3U);
-  EXPECT_NE(denials.find("1", kNow), nullptr);
-  EXPECT_NE(denials.find("2", kNow), nullptr);
-  EXPECT_EQ(denials.find("4", kNow), nullptr);
+TEST(DenialCache, RemembersNoDenialForLongerThanItMay) {
+  DenialCache cache(10, 1min);
+  remember(cache, "a", denied(1h));
+  EXPECT_EQ(cache.find("a", kNow + 1min - 1ms)->wait, 59min + 1ms);
+  EXPECT_FALSE(cache.find("a", kNow + 1min));
 }
 
-TEST(Denials, ThatAreOverMakeRoom) {
-  Memory denials(100);
-  for (int i = 0; i < 100; ++i) denials.remember(std::to_string(i), until(kNow + 1s), kNow);
-  denials.remember("new", until(kNow + 3s), kNow + 2s);
-  EXPECT_EQ(denials.size(), 1U);
+TEST(DenialCache, RemembersWhoIsNeverGranted) {
+  DenialCache cache(10, 1min);
+  Answer never = denied(0ms);
+  never.outcome = Outcome::never;
+  remember(cache, "a", never);
+  EXPECT_EQ(cache.find("a", kNow + 59s)->outcome, Outcome::never);
+  EXPECT_EQ(cache.find("a", kNow + 59s)->wait, 0ms);
+  EXPECT_FALSE(cache.find("a", kNow + 1min));
 }
 
-TEST(Denials, AreNotRememberedIfTheyAreOverOrNoneMayBe) {
-  Memory denials(10);
-  denials.remember("a", until(kNow), kNow);
-  EXPECT_EQ(denials.size(), 0U);
-  Memory nothing(0);
-  nothing.remember("a", until(kNow + 1s), kNow);
-  EXPECT_EQ(nothing.find("a", kNow), nullptr);
+TEST(DenialCache, RemembersNeitherGrantsNorErrors) {
+  DenialCache cache(10, 1min);
+  Answer granted = denied(1s);
+  granted.outcome = Outcome::granted;
+  remember(cache, "a", granted);
+  Answer wrong = denied(1s);
+  wrong.source = Source::error;
+  remember(cache, "a", wrong);
+  EXPECT_EQ(cache.size(), 0U);
 }
 
-TEST(Denials, OfASubjectAreForgottenTogetherAndThoseOfOthersNot) {
-  Memory denials(10);
-  for (const char* call : {"1:a 1", "1:a 2", "1:b 1", "2:aa 1"}) denials.remember(call, until(kNow + 1s), kNow);
-  denials.forget_all("1:a");
-  EXPECT_EQ(denials.find("1:a 1", kNow), nullptr);
-  EXPECT_EQ(denials.find("1:a 2", kNow), nullptr);
-  EXPECT_NE(denials.find("1:b 1", kNow), nullptr);
-  EXPECT_NE(denials.find("2:aa 1", kNow), nullptr);
-  EXPECT_EQ(denials.size(), 2U);
+TEST(DenialCache, DeniesTheVeryCallOnly) {
+  DenialCache cache(10, 1min);
+  remember(cache, "a 5", denied(1s));
+  EXPECT_FALSE(cache.find("a 4", kNow));
+  EXPECT_FALSE(cache.find("a", kNow));
+  EXPECT_FALSE(cache.find("a 55", kNow));
+}
+
+TEST(DenialCache, ReplacesADenialByALaterOne) {
+  DenialCache cache(10, 1h);
+  remember(cache, "a", denied(1h, Units(1)));
+  remember(cache, "a", denied(1s, Units(2)));
+  EXPECT_EQ(cache.find("a", kNow)->limit, Units(2));
+  EXPECT_FALSE(cache.find("a", kNow + 1s));
+  EXPECT_EQ(cache.size(), 0U);
+}
+
+TEST(DenialCache, IsBoundedAndForgetsFirstWhatEndsFirst) {
+  DenialCache cache(3, 1min);
+  for (int i = 1; i <= 5; ++i) remember(cache, std::to_string(i), denied(10s - i * 1s));
+  EXPECT_EQ(cache.size(), 3U);
+  EXPECT_TRUE(cache.find("1", kNow));
+  EXPECT_TRUE(cache.find("2", kNow));
+  EXPECT_FALSE(cache.find("4", kNow));
+}
+
+TEST(DenialCache, GivesTheRoomOfDenialsThatAreOverToNewOnes) {
+  DenialCache cache(100, 1min);
+  for (int i = 0; i < 100; ++i) remember(cache, std::to_string(i), denied(1s));
+  remember(cache, "new", denied(3s), kNow + 2s);
+  EXPECT_EQ(cache.size(), 1U);
+}
+
+TEST(DenialCache, CanBeOff) {
+  DenialCache cache(0, 1min);
+  EXPECT_TRUE(cache.is_off());
+  remember(cache, "a", denied(1s));
+  EXPECT_FALSE(cache.find("a", kNow));
+}
+
+TEST(DenialCache, ForgetsAllDenialsOfASubjectAndNoOther) {
+  DenialCache cache(10, 1min);
+  for (const char* call : {"1:a 1", "1:a 2", "1:b 1", "2:aa 1"}) remember(cache, call, denied(1s));
+  cache.forget_all("1:a");
+  EXPECT_FALSE(cache.find("1:a 1", kNow));
+  EXPECT_FALSE(cache.find("1:a 2", kNow));
+  EXPECT_TRUE(cache.find("1:b 1", kNow));
+  EXPECT_TRUE(cache.find("2:aa 1", kNow));
+  EXPECT_EQ(cache.size(), 2U);
 }
 
 }  // namespace
