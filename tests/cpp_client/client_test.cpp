@@ -315,7 +315,7 @@ TEST(Cluster, GivesUpWhenItIsSentRoundInCircles) {
   const Answer answer = client.check("key", kTen);
   EXPECT_EQ(answer.failure, Failure::redirected);
   EXPECT_EQ(answer.source, Source::fail_closed);
-  EXPECT_EQ(client.counts().of(Event::moved), static_cast<std::uint64_t>(Cluster::kMostRedirections) + 1);
+  EXPECT_EQ(client.counts().of(Event::moved), static_cast<std::uint64_t>(Cluster::kMaxRedirections) + 1);
 }
 
 /// Two servers that share the slots.

@@ -331,7 +331,7 @@ TEST(Garbage, NamesNoMoreNodesThanMayBeKnown) {
   options.node.breaker = opens_after(1'000'000);
   Client client(options);
   for (int i = 0; i < 1100; ++i) EXPECT_FALSE(client.check("key" + std::to_string(i), kTen).allowed());
-  EXPECT_EQ(client.nodes().size(), Cluster::kMostNodes);
+  EXPECT_EQ(client.nodes().size(), Cluster::kMaxNodes);
 }
 
 TEST(AServerThatHangsUp, RaisesNoSignal) {

@@ -144,7 +144,7 @@ TEST(Leases, NeverAdmitMoreThanTheLimitWithManyThreadsAndClients) {
     EXPECT_EQ(counts.answered_by(Source::error), 0U);
     expired += counts.of(Event::units_expired);
   }
-  const Value left = server.reply_to({"RL.PEEK", "key", "TOKENBUCKET", "5000", "2", "1d"});
+  const Reply left = server.reply_to({"RL.PEEK", "key", "TOKENBUCKET", "5000", "2", "1d"});
   const std::int64_t used = 5000 - left.items.at(2).integer - left.items.at(0).integer;
   EXPECT_EQ(used, admitted + static_cast<std::int64_t>(expired)) << "every unit is accounted for";
 }

@@ -12,13 +12,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Value number(std::int64_t value) { return {.kind = Value::Kind::integer, .integer = value, .text = {}, .items = {}}; }
-Value text(std::string value) {
-  return {.kind = Value::Kind::text, .integer = 0, .text = std::move(value), .items = {}};
+Reply number(std::int64_t value) { return {.kind = Reply::Kind::integer, .integer = value, .text = {}, .items = {}}; }
+Reply text(std::string value) {
+  return {.kind = Reply::Kind::text, .integer = 0, .text = std::move(value), .items = {}};
 }
 
-Value reply(std::initializer_list<std::int64_t> numbers, std::string label = "fixed") {
-  Value list{.kind = Value::Kind::list, .integer = 0, .text = {}, .items = {}};
+Reply reply(std::initializer_list<std::int64_t> numbers, std::string label = "fixed") {
+  Reply list{.kind = Reply::Kind::list, .integer = 0, .text = {}, .items = {}};
   for (const std::int64_t each : numbers) list.items.push_back(number(each));
   list.items.push_back(text(std::move(label)));
   return list;
@@ -44,12 +44,12 @@ TEST(Reply, OfADenialSaysHowLongToWaitOrThatItIsForEver) {
 }
 
 TEST(Reply, MayHaveAnIdOrNone) {
-  Value with = reply({1, 10, 9, 0, 10});
+  Reply with = reply({1, 10, 9, 0, 10});
   with.items.push_back(text("worker"));
   EXPECT_EQ(parse_answer(with, {Units(1)})->id, "worker");
-  EXPECT_TRUE(tells_of_leases(with));
-  Value without = reply({0, 10, 0, 10, 10});
-  EXPECT_FALSE(tells_of_leases(without));
+  EXPECT_TRUE(has_lease_id(with));
+  Reply without = reply({0, 10, 0, 10, 10});
+  EXPECT_FALSE(has_lease_id(without));
   without.items.emplace_back();
   EXPECT_EQ(parse_answer(without, {Units(1)})->id, "");
 }
@@ -64,21 +64,21 @@ TEST(Reply, ThatGrantsWhatWasNotAskedForIsGarbage) {
 
 TEST(Reply, ThatIsNoDecisionIsGarbage) {
   const Expected one{Units(1)};
-  EXPECT_FALSE(parse_answer(Value{}, one));
+  EXPECT_FALSE(parse_answer(Reply{}, one));
   EXPECT_FALSE(parse_answer(number(1), one));
   EXPECT_FALSE(parse_answer(text("OK"), one));
   EXPECT_FALSE(parse_answer(reply({1, 10, 9, 0}), one)) << "too short";
   EXPECT_FALSE(parse_answer(reply({1, 10, 9, 0, 0, 0, 0}), one)) << "too long";
   for (std::size_t i = 0; i < 5; ++i) {
-    for (const Value& wrong : {text("1"), Value{}, number(-2), number(INT64_MAX), number(INT64_MIN), reply({1})}) {
-      Value broken = reply({1, 10, 9, 0, 0});
+    for (const Reply& wrong : {text("1"), Reply{}, number(-2), number(INT64_MAX), number(INT64_MIN), reply({1})}) {
+      Reply broken = reply({1, 10, 9, 0, 0});
       broken.items[i] = wrong;
       EXPECT_FALSE(parse_answer(broken, one)) << i;
     }
   }
   EXPECT_FALSE(parse_answer(reply({1, 10, 9, -1, 0}), one)) << "granted, and never";
   EXPECT_FALSE(parse_answer(reply({0, 10, 9, 0, -1}), one));
-  Value label = reply({1, 10, 9, 0, 0});
+  Reply label = reply({1, 10, 9, 0, 0});
   label.items[5] = number(7);
   EXPECT_FALSE(parse_answer(label, one));
 }
@@ -87,30 +87,8 @@ TEST(Reply, HasTheShapeOfItsCommand) {
   EXPECT_TRUE(has_shape(number(3), {.kind = Shape::Kind::integer}));
   EXPECT_FALSE(has_shape(number(-1), {.kind = Shape::Kind::integer}));
   EXPECT_FALSE(has_shape(text("3"), {.kind = Shape::Kind::integer}));
-  EXPECT_TRUE(has_shape(Value{}, {.kind = Shape::Kind::answer_or_null}));
-  EXPECT_FALSE(has_shape(Value{}, {.kind = Shape::Kind::answer}));
-}
-
-TEST(Redirection, NamesASlotAndANode) {
-  const auto moved = parse_redirection("MOVED 3999 127.0.0.1:6381");
-  ASSERT_TRUE(moved);
-  EXPECT_FALSE(moved->is_ask);
-  EXPECT_EQ(moved->slot, 3999U);
-  EXPECT_EQ(moved->host, "127.0.0.1");
-  EXPECT_EQ(moved->port, 6381);
-  EXPECT_TRUE(parse_redirection("ASK 0 host:1")->is_ask);
-  EXPECT_EQ(parse_redirection("MOVED 1 ::1:6381")->host, "::1");
-  EXPECT_EQ(parse_redirection("MOVED 1 :6381")->host, "") << "the node that says so";
-  EXPECT_EQ(parse_redirection("MOVED 1 ?:6381")->host, "");
-}
-
-TEST(Redirection, ThatMakesNoSenseIsNone) {
-  for (const char* error :
-       {"", "MOVED", "MOVED ", "MOVED 1", "MOVED 1 ", "MOVED 1 host", "MOVED 1 host:", "MOVED 1 host:0",
-        "MOVED 1 host:65536", "MOVED 1 host:99999999999999", "MOVED 16384 host:1", "MOVED -1 host:1", "MOVED x host:1",
-        "MOVED 1 host:1x", "MOVED :1", "moved 1 host:1", "ERR MOVED 1 host:1"}) {
-    EXPECT_FALSE(parse_redirection(error)) << error;
-  }
+  EXPECT_TRUE(has_shape(Reply{}, {.kind = Shape::Kind::answer_or_null}));
+  EXPECT_FALSE(has_shape(Reply{}, {.kind = Shape::Kind::answer}));
 }
 
 TEST(Blame, IsTheCallersIfTheCallIsWrong) {

@@ -107,7 +107,7 @@ class Server {
     process_ = ::fork();
     if (process_ == 0) become(words);
     const auto answers = [this] {
-      const Value reply = reply_to({"PING"});
+      const Reply reply = reply_to({"PING"});
       return reply.text == "PONG" || reply.text.starts_with("NOAUTH");
     };
     eventually(answers, "a server to answer");
@@ -124,12 +124,12 @@ class Server {
   void go_on() const { ::kill(process_, SIGCONT); }
 
   /// What the server says, past the client: an error, or null, if there is no server.
-  [[nodiscard]] Value reply_to(const Words& words) const {
+  [[nodiscard]] Reply reply_to(const Command& command) const {
     Connection connection(endpoint(), {}, std::chrono::steady_clock::now());
-    std::vector<Value> replies;
-    const std::vector<Words> requests{words};
-    const Failure failure = connection.call(requests, std::chrono::steady_clock::now() + kPatience, replies);
-    return failure == Failure::none ? replies.back() : Value{};
+    std::vector<Reply> replies;
+
+    const Failure failure = connection.call({&command, 1}, std::chrono::steady_clock::now() + kPatience, replies);
+    return failure == Failure::none ? replies.back() : Reply{};
   }
 
  private:

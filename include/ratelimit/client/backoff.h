@@ -1,7 +1,7 @@
-// How long to leave a server alone that does not answer: twice as long after each attempt, and never the same for all.
+// How long to leave a server alone that does not answer: twice as long after each failed attempt.
 //
-// A pause is between half of its step and all of it, as the random number says that the caller brings: processes that
-// lost a server together do not come back together. Pure; depends on units.
+// A pause is between half of its step and the whole step. A random number from the caller chooses: processes that lost a
+// server at the same time must not all come back at the same time. Pure; depends on units.
 #ifndef RATELIMIT_CLIENT_BACKOFF_H
 #define RATELIMIT_CLIENT_BACKOFF_H
 
@@ -25,7 +25,7 @@ class Backoff {
         first_(std::clamp(settings.first, kMinSpan, longest_)),
         step_(first_) {}
 
-  /// The next pause; any `random` will do.
+  /// The next pause. Any number is good as `random`.
   [[nodiscard]] Span next(std::uint64_t random) {
     const Span half = step_ / 2;
     const auto choices = static_cast<std::uint64_t>((step_ - half).count()) + 1;
@@ -33,7 +33,7 @@ class Backoff {
     return half + Span{static_cast<std::int64_t>(random % choices)};
   }
 
-  /// There was an answer: the next pause is a first one.
+  /// The server answered: the next pause is a first one.
   void reset() { step_ = first_; }
 
  private:

@@ -1,5 +1,5 @@
-// Whether a server is asked at all: not for a while, when it has failed several times in a row, and not just at one moment:
-// many calls at once are failed by one short stall.
+// Whether a server is asked at all. After several failures in a row it is not asked for a while. The failures must be
+// spread over some time: one short stall fails many calls at once. Pure; depends on the back-off.
 //
 //                   failures in a row                  pause is over
 //        closed ------------------------> open ------------------------> half open: one call tries
@@ -7,8 +7,8 @@
 //          |                               +--------- it failed ------------+            |
 //          +------------------------------------------ it was answered ------------------+
 //
-// Who may ask gets a ticket, and reports with it how it went. A report that comes when the state has changed meanwhile
-// says nothing any more, and changes nothing. Pure; depends on the back-off.
+// A call that may ask gets a ticket, and reports with it whether the server answered. A report that comes after the state
+// has changed is ignored.
 #ifndef RATELIMIT_CLIENT_CIRCUIT_BREAKER_H
 #define RATELIMIT_CLIENT_CIRCUIT_BREAKER_H
 
@@ -18,7 +18,7 @@
 #include <optional>
 
 #include "ratelimit/client/backoff.h"
-#include "ratelimit/client/monotonic.h"
+#include "ratelimit/client/clock.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {
@@ -28,8 +28,8 @@ class CircuitBreaker {
   enum class State : std::uint8_t { closed, open, half_open };
 
   struct Settings {
-    int failures = 5;                              ///< so many in a row open it; at least 1
-    Span lasting = std::chrono::milliseconds{20};  ///< if from the first to the last of them takes so long
+    int failures = 5;                              ///< so many in a row open the breaker; at least 1
+    Span lasting = std::chrono::milliseconds{20};  ///< if at least so long passes from the first to the last
     Backoff::Settings pause{.first = std::chrono::milliseconds{100}, .longest = std::chrono::seconds{5}};
   };
 
@@ -48,13 +48,14 @@ class CircuitBreaker {
     return state_ == State::closed || (state_ == State::open && now >= open_until_);
   }
 
-  /// A ticket for a call at `now`; none if the server is to be left alone.
+  /// A ticket for a call at `now`. None if the call must not ask.
   [[nodiscard]] std::optional<Ticket> admit(Time now) {
     if (!would_admit(now)) return std::nullopt;
     if (state_ == State::open) change_to(State::half_open);
     return Ticket{epoch_, state_ == State::half_open};
   }
 
+  /// The server answered.
   void succeeded(const Ticket& ticket) {
     if (ticket.epoch != epoch_) return;
     failures_ = 0;
@@ -63,7 +64,7 @@ class CircuitBreaker {
     pause_.reset();
   }
 
-  /// True if that opened it, or kept it open.
+  /// The server did not answer. True if that opened the breaker, or opened it again. `random` is for the back-off.
   bool failed(const Ticket& ticket, Time now, std::uint64_t random) {
     if (ticket.epoch != epoch_) return false;
     if (state_ == State::closed) {
@@ -77,7 +78,7 @@ class CircuitBreaker {
     return true;
   }
 
-  /// The call was not made after all: another one may try instead.
+  /// The call did not ask after all: another one may try instead.
   void withdrew(const Ticket& ticket) {
     if (ticket.epoch == epoch_ && ticket.is_probe) change_to(State::open);
   }

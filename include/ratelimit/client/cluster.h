@@ -1,12 +1,12 @@
-// All servers that a client knows, and the way of a call to the one that has its key.
+// All servers that a client knows, and the way of a command to the one that has its key. Thread-safe. Depends on nodes and
+// redirections.
 //
-// A client of one server has one node. In a cluster it learns from redirections which node has which slot; when a node
-// does not answer, what was learnt of the slot is forgotten, and another node is asked, which knows the successor. Nodes
-// are bounded: no server can make a client know more. Thread-safe. Depends on nodes and slots.
+// A client of one server has one node. In a cluster the client learns from redirections which node has which slot. When a
+// node does not answer, the client forgets that the node has the slot, and asks another node, which knows the successor.
+// The number of nodes is bounded, whatever the servers say.
 #ifndef RATELIMIT_CLIENT_CLUSTER_H
 #define RATELIMIT_CLIENT_CLUSTER_H
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -17,68 +17,63 @@
 #include <utility>
 #include <vector>
 
+#include "ratelimit/client/answer.h"
+#include "ratelimit/client/clock.h"
+#include "ratelimit/client/command.h"
+#include "ratelimit/client/counters.h"
+#include "ratelimit/client/endpoint.h"
 #include "ratelimit/client/node.h"
-#include "ratelimit/client/slots.h"
+#include "ratelimit/client/options.h"
+#include "ratelimit/client/randomness.h"
+#include "ratelimit/client/redirection.h"
+#include "ratelimit/client/reply.h"
+#include "ratelimit/client/slot_map.h"
 
 namespace ratelimit::client {
 
-/// A stream of random numbers that all threads may read (splitmix64).
-class Randomness {
- public:
-  explicit Randomness(std::uint64_t seed) : state_(seed) {}
-
-  [[nodiscard]] std::uint64_t next() {
-    std::uint64_t z = state_.fetch_add(0x9e37'79b9'7f4a'7c15U, std::memory_order_relaxed);
-    z = (z ^ (z >> 30U)) * 0xbf58'476d'1ce4'e5b9U;
-    z = (z ^ (z >> 27U)) * 0x94d0'49bb'1331'11ebU;
-    return z ^ (z >> 31U);
-  }
-
- private:
-  std::atomic<std::uint64_t> state_;
-};
-
 class Cluster {
  public:
-  static constexpr std::size_t kMostNodes = 1024;
-  static constexpr int kMostRedirections = 5;
+  static constexpr std::size_t kMaxNodes = 1024;
+  static constexpr int kMaxRedirections = 5;
 
-  Cluster(const std::vector<Endpoint>& seeds, const NodeSettings& settings, Counters& counters, Randomness& randomness)
-      : settings_(settings), counters_(counters), randomness_(randomness) {
+  /// Counters and randomness must outlive the cluster.
+  Cluster(const std::vector<Endpoint>& seeds, NodeSettings settings, Counters& counters, Randomness& randomness)
+      : settings_(std::move(settings)), counters_(counters), randomness_(randomness) {
     for (const Endpoint& seed : seeds) static_cast<void>(node_at(seed));
     if (seeds.empty()) static_cast<void>(node_at(Endpoint{}));
   }
 
-  struct Called {
+  struct Result {
     Failure failure = Failure::none;
-    Value reply;
+    Reply reply;  ///< also the error of a server that says that it cannot answer
   };
 
-  /// Sends the words to whoever has the key.
-  [[nodiscard]] Called call(std::string_view key, const Node::Question& question, Time deadline) {
+  /// Sends the command to the node that has the key, and follows redirections, until `deadline`.
+  [[nodiscard]] Result call(std::string_view key, const Command& command, Time deadline) {
     const std::size_t slot = slot_of(key);
-    Called called;
+    Result result;
     Node* node = node_for(slot);
     bool after_asking = false;
-    for (int redirections = 0; redirections <= kMostRedirections; ++redirections) {
-      called.reply = {};
-      called.failure = node->call(question, after_asking, deadline, randomness_.next(), called.reply);
-      if (called.failure != Failure::none) {
-        if (called.failure != Failure::busy) forget(slot);
-        return called;
+    for (int redirections = 0; redirections <= kMaxRedirections; ++redirections) {
+      result.reply = {};
+      result.failure = node->call(command, after_asking, deadline, randomness_.next(), result.reply);
+      if (result.failure != Failure::none) {
+        if (result.failure != Failure::busy) forget(slot);
+        return result;
       }
       const std::optional<Redirection> to =
-          called.reply.kind == Value::Kind::error ? parse_redirection(called.reply.text) : std::nullopt;
-      if (!to) return called;
+          result.reply.kind == Reply::Kind::error ? parse_redirection(result.reply.text) : std::nullopt;
+      if (!to) return result;
       Node* next = follow(*to, slot, node->endpoint());
       if (next == nullptr) break;
       node = next;
       after_asking = to->is_ask;
     }
-    called.failure = Failure::redirected;
-    return called;
+    result.failure = Failure::redirected;
+    return result;
   }
 
+  /// Those that the client was given first. They live as long as the cluster.
   [[nodiscard]] std::vector<Node*> nodes() const {
     const std::lock_guard lock(mutex_);
     std::vector<Node*> all;
@@ -87,7 +82,7 @@ class Cluster {
   }
 
  private:
-  /// Who was last seen to have the slot, if that one may be asked; else the first who may be asked.
+  /// The node that was last seen to have the slot, if its circuit breaker lets calls pass; else the first that does.
   Node* node_for(std::size_t slot) {
     const std::lock_guard lock(mutex_);
     if (nodes_.size() == 1) return nodes_.front().get();
@@ -100,7 +95,7 @@ class Cluster {
     return nodes_.front().get();
   }
 
-  /// The node that a redirection names; null if there are too many nodes.
+  /// The node that a redirection names. Null if there are too many nodes.
   Node* follow(const Redirection& to, std::size_t slot, const Endpoint& from) {
     counters_.count(to.is_ask ? Event::asked : Event::moved);
     const std::lock_guard lock(mutex_);
@@ -115,20 +110,21 @@ class Cluster {
     slots_.forget(slot);
   }
 
+  /// The number of the node at that endpoint, which may be a new one. None if there are too many. Needs the lock.
   std::optional<std::size_t> node_at(const Endpoint& endpoint) {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       if (nodes_[i]->endpoint() == endpoint) return i;
     }
-    if (nodes_.size() >= kMostNodes) return std::nullopt;
+    if (nodes_.size() >= kMaxNodes) return std::nullopt;
     nodes_.push_back(std::make_unique<Node>(endpoint, settings_, counters_));
     return nodes_.size() - 1;
   }
 
-  const NodeSettings& settings_;
+  const NodeSettings settings_;
   Counters& counters_;
   Randomness& randomness_;
-  mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<Node>> nodes_;  ///< never removed: they may be in use
+  mutable std::mutex mutex_;                  ///< guards what follows
+  std::vector<std::unique_ptr<Node>> nodes_;  ///< none is ever removed: calls may be using it
   SlotMap slots_;
 };
 

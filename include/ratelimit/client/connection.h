@@ -1,9 +1,9 @@
-// One connection to one server: a request, its reply, and a deadline for both. The one place that knows hiredis.
+// One connection to one server: it sends commands and waits for their replies, until a deadline. Only this file knows
+// hiredis. Depends on commands, replies and endpoints; needs ppoll: Linux, BSD, or any POSIX of 2024.
 //
-// hiredis connects, writes requests and reads replies; the waiting is done here, since its own timeouts start anew with
-// each piece that arrives. A request whose reply did not come leaves a connection on which that reply may still come:
-// such a connection is never used again. One that is not ready yet has asked nothing, and goes on with the next call.
-// Needs ppoll: Linux, BSD, or any POSIX of 2024.
+// hiredis connects and parses replies. The waiting is done here, because each piece that arrives restarts the timeouts of
+// hiredis. When the reply to a command did not come in time, it may still come later: such a connection is never used
+// again. While a connection is not ready, no command was sent on it: the next call goes on with it.
 #ifndef RATELIMIT_CLIENT_CONNECTION_H
 #define RATELIMIT_CLIENT_CONNECTION_H
 
@@ -25,33 +25,18 @@
 #include <vector>
 
 #include "ratelimit/client/answer.h"
-#include "ratelimit/client/monotonic.h"
+#include "ratelimit/client/clock.h"
+#include "ratelimit/client/command.h"
+#include "ratelimit/client/endpoint.h"
 #include "ratelimit/client/reply.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {
 
-/// Where a server is.
-struct Endpoint {
-  std::string host = "127.0.0.1";  ///< a name is looked up at each connection, for as long as that takes
-  int port = 6379;
-  std::string socket{};  ///< the path of a Unix socket; then host and port do not matter
-
-  friend bool operator==(const Endpoint&, const Endpoint&) = default;
-};
-
-/// Who we are, and in which database the keys are.
-struct Login {
-  std::string user{};
-  std::string password{};
-  int database = 0;
-};
-
-using Words = std::vector<std::string_view>;
-
+/// A connection is used by one thread at a time.
 class Connection {
  public:
-  /// Begins to connect; `is_broken` says whether that failed already.
+  /// Begins to connect. `is_broken` says whether that failed already.
   Connection(const Endpoint& endpoint, const Login& login, Time now)
       : context_(endpoint.socket.empty() ? redisConnectNonBlock(endpoint.host.c_str(), endpoint.port)
                                          : redisConnectUnixNonBlock(endpoint.socket.c_str())),
@@ -64,7 +49,7 @@ class Connection {
       reader_->fn = &functions_;
     }
     if (!login.password.empty()) {
-      greet(login.user.empty() ? Words{"AUTH", login.password} : Words{"AUTH", login.user, login.password});
+      greet(login.user.empty() ? Command{"AUTH", login.password} : Command{"AUTH", login.user, login.password});
     }
     if (login.database != 0) greet({"SELECT", std::to_string(login.database)});
   }
@@ -74,25 +59,26 @@ class Connection {
 
   [[nodiscard]] bool is_broken() const { return context_ == nullptr || context_->err != 0 || reader_ == nullptr; }
 
-  /// Whether another call may use it: nothing is under way but its own beginning, and that for no longer than a second.
-  [[nodiscard]] bool is_fit(Time now) const {
+  /// Whether another call may use it: no reply is outstanding, and it did not begin to connect more than a second ago
+  /// without becoming ready.
+  [[nodiscard]] bool is_reusable(Time now) const {
     if (is_broken() || is_spoilt_) return false;
     if (phase_ != Phase::ready) return now - begun_ < std::chrono::seconds{1};
     pollfd file{.fd = context_->fd, .events = POLLIN, .revents = 0};
-    return ::poll(&file, 1, 0) == 0;  // neither closed meanwhile nor told what it did not ask for
+    return ::poll(&file, 1, 0) == 0;  // something to read: it was closed, or got what nobody asked for
   }
 
-  /// Sends requests, and waits for the reply to each; `replies` gets those that came. Anything but `none` leaves a
-  /// connection that is not fit, unless it was not ready yet.
-  [[nodiscard]] Failure call(std::span<const Words> requests, Time deadline, std::vector<Value>& replies) {
+  /// Sends commands and waits for the reply to each until `deadline`. Appends to `replies` those that came. After any
+  /// failure the connection is not reusable, unless it was not ready yet.
+  [[nodiscard]] Failure call(std::span<const Command> commands, Time deadline, std::vector<Reply>& replies) {
     if (is_broken()) return Failure::refused;
     if (const Failure failure = begin(deadline); failure != Failure::none) return failure;
     is_spoilt_ = true;
     std::string bytes;
-    for (const Words& words : requests) append(words, bytes);
+    for (const Command& command : commands) command.write_to(bytes);
     if (const Failure failure = send(bytes, deadline); failure != Failure::none) return failure;
-    for (std::size_t i = 0; i < requests.size(); ++i) {
-      Value reply;
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      Reply reply;
       if (const Failure failure = receive(deadline, reply); failure != Failure::none) return failure;
       replies.push_back(std::move(reply));
     }
@@ -103,9 +89,9 @@ class Connection {
  private:
   enum class Phase : std::uint8_t { connecting, greeting, ready };
 
-  // No reply that is expected has more. What claims to have is garbage, and gets no memory.
-  static constexpr std::size_t kMostItems = 64;
-  static constexpr std::size_t kMostBytes = std::size_t{1} << 16U;
+  // No expected reply has more. One that claims to have more is garbage, and gets no memory.
+  static constexpr std::size_t kMaxItems = 64;
+  static constexpr std::size_t kMaxBytes = std::size_t{1} << 16U;
 
   struct Free {
     void operator()(redisContext* context) const { redisFree(context); }
@@ -113,26 +99,19 @@ class Connection {
     void operator()(redisReply* reply) const { freeReplyObject(reply); }
   };
 
-  /// Stands before hiredis' own function, whose `count` is of another type in each of its versions.
+  /// Called instead of hiredis' own function, and calls it. The type of `count` differs between versions of hiredis.
   template <class Count>
   static void* create_list(const redisReadTask* task, Count count) {
-    if (static_cast<std::size_t>(count) > kMostItems) return nullptr;
+    if (static_cast<std::size_t>(count) > kMaxItems) return nullptr;
     return static_cast<const redisReplyObjectFunctions*>(task->privdata)->createArray(task, count);
   }
 
-  static void append(const Words& words, std::string& bytes) {
-    bytes.append("*").append(std::to_string(words.size())).append("\r\n");
-    for (const std::string_view word : words) {
-      bytes.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");
-    }
-  }
-
-  void greet(const Words& words) {
-    append(words, greeting_);
+  void greet(const Command& command) {
+    command.write_to(greeting_);
     ++greetings_;
   }
 
-  /// Brings the connection to where it can be asked, from where it stands.
+  /// Connects and logs in, as far as that is not done. On a timeout the next call may go on.
   [[nodiscard]] Failure begin(Time deadline) {
     if (phase_ == Phase::connecting) {
       if (const Failure failure = wait_for(POLLOUT, deadline); failure != Failure::none) return failure;
@@ -141,14 +120,14 @@ class Connection {
       if (::getsockopt(context_->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0)
         return spoil(Failure::refused);
       phase_ = Phase::greeting;
-      // So few bytes always fit into the buffer of a new connection.
+      // The buffer of a new connection has room for so few bytes.
       if (const Failure failure = send(greeting_, deadline); failure != Failure::none) return spoil(failure);
     }
     for (; phase_ == Phase::greeting && greetings_ > 0; --greetings_) {
-      Value reply;
+      Reply reply;
       const Failure failure = receive(deadline, reply);
       if (failure == Failure::timeout) return failure;
-      if (failure != Failure::none || reply.kind == Value::Kind::error) {
+      if (failure != Failure::none || reply.kind == Reply::Kind::error) {
         return spoil(failure != Failure::none ? failure : Failure::server_error);
       }
     }
@@ -175,7 +154,7 @@ class Connection {
     }
   }
 
-  /// By the socket itself: a write of hiredis to a connection that has ended may raise SIGPIPE.
+  /// Writes to the socket itself: hiredis' own write may raise SIGPIPE when the connection has ended.
   [[nodiscard]] Failure send(std::string_view bytes, Time deadline) const {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -190,13 +169,13 @@ class Connection {
     return Failure::none;
   }
 
-  [[nodiscard]] Failure receive(Time deadline, Value& value) {
+  [[nodiscard]] Failure receive(Time deadline, Reply& reply) {
     std::size_t received = 0;
     while (true) {
       void* made = nullptr;
       if (redisReaderGetReply(reader_.get(), &made) != REDIS_OK) return Failure::garbage;
-      if (const std::unique_ptr<redisReply, Free> reply(static_cast<redisReply*>(made)); reply != nullptr) {
-        return convert(*reply, value) ? Failure::none : Failure::garbage;
+      if (const std::unique_ptr<redisReply, Free> raw(static_cast<redisReply*>(made)); raw != nullptr) {
+        return convert(*raw, reply) ? Failure::none : Failure::garbage;
       }
       if (const Failure failure = wait_for(POLLIN, deadline); failure != Failure::none) return failure;
       std::array<char, 4096> buffer;
@@ -207,34 +186,35 @@ class Connection {
         return Failure::closed;
       }
       received += static_cast<std::size_t>(size);
-      if (received > kMostBytes) return Failure::garbage;
+      if (received > kMaxBytes) return Failure::garbage;
       if (redisReaderFeed(reader_.get(), buffer.data(), static_cast<std::size_t>(size)) != REDIS_OK)
         return Failure::garbage;
     }
   }
 
-  /// Whether something came that nobody asked for.
+  /// Whether more came than the replies.
   [[nodiscard]] bool has_more() const { return reader_->pos < reader_->len; }
 
-  static bool convert(const redisReply& reply, Value& value) {
-    switch (reply.type) {
-      case REDIS_REPLY_NIL: value.kind = Value::Kind::null; return true;
+  /// False if no command has such a reply.
+  static bool convert(const redisReply& raw, Reply& reply) {
+    switch (raw.type) {
+      case REDIS_REPLY_NIL: reply.kind = Reply::Kind::null; return true;
       case REDIS_REPLY_INTEGER:
-        value.kind = Value::Kind::integer;
-        value.integer = reply.integer;
+        reply.kind = Reply::Kind::integer;
+        reply.integer = raw.integer;
         return true;
       case REDIS_REPLY_STATUS:
       case REDIS_REPLY_STRING:
       case REDIS_REPLY_ERROR:
-        value.kind = reply.type == REDIS_REPLY_ERROR ? Value::Kind::error : Value::Kind::text;
-        value.text.assign(reply.str, reply.len);
+        reply.kind = raw.type == REDIS_REPLY_ERROR ? Reply::Kind::error : Reply::Kind::text;
+        reply.text.assign(raw.str, raw.len);
         return true;
       case REDIS_REPLY_ARRAY:
-        value.kind = Value::Kind::list;
-        value.items.resize(reply.elements);
-        for (std::size_t i = 0; i < reply.elements; ++i) {
-          const redisReply* item = reply.element[i];
-          if (item == nullptr || item->type == REDIS_REPLY_ARRAY || !convert(*item, value.items[i])) return false;
+        reply.kind = Reply::Kind::list;
+        reply.items.resize(raw.elements);
+        for (std::size_t i = 0; i < raw.elements; ++i) {
+          const redisReply* item = raw.element[i];
+          if (item == nullptr || item->type == REDIS_REPLY_ARRAY || !convert(*item, reply.items[i])) return false;
         }
         return true;
       default: return false;
@@ -244,11 +224,11 @@ class Connection {
   std::unique_ptr<redisContext, Free> context_;
   redisReplyObjectFunctions functions_{};
   std::unique_ptr<redisReader, Free> reader_;
-  Time begun_;
+  Time begun_;  ///< when it began to connect
   Phase phase_ = Phase::connecting;
   std::string greeting_;
-  int greetings_ = 0;  ///< that are to be answered
-  bool is_spoilt_ = false;
+  int greetings_ = 0;       ///< replies to the greeting that are outstanding
+  bool is_spoilt_ = false;  ///< a reply is outstanding, or something came that nobody asked for
 };
 
 }  // namespace ratelimit::client

@@ -1,4 +1,4 @@
-// What a client did, in numbers, for an endpoint of metrics. They only grow. Depends on answers.
+// What a client did, in numbers that only grow, for an endpoint of metrics. Thread-safe. Depends on answers.
 #ifndef RATELIMIT_CLIENT_COUNTERS_H
 #define RATELIMIT_CLIENT_COUNTERS_H
 
@@ -14,18 +14,18 @@
 
 namespace ratelimit::client {
 
-/// Of things that happen once to a call, or to a server; how calls were answered is counted beside them.
+/// What is counted besides how calls were answered.
 enum class Event : std::uint8_t {
   connected,
   moved,
   asked,
   breaker_opened,
   lease_taken,
-  units_leased,  ///< = served + refunded + expired, and what is in leases now
+  units_leased,  ///< = served + refunded + expired + what is in leases now
   units_served,
   units_refunded,
-  units_expired,    ///< not given back: they had flowed back, or their window had ended, or nobody answered
-  local_undecided,  ///< denied, since there was no room, or the limits are not known
+  units_expired,    ///< not refunded: they had flowed back, their window had ended, or the server did not answer
+  local_undecided,  ///< denied without the server: there was no room, or the limits are not known
 };
 inline constexpr std::size_t kEvents = 10;
 
@@ -46,7 +46,7 @@ inline constexpr std::size_t kEvents = 10;
   return kNames[static_cast<std::size_t>(event)];
 }
 
-/// At one instant; as far as calls are going on, roughly.
+/// The numbers at one instant. While calls are under way, one number may be newer than another.
 struct Counts {
   std::array<std::uint64_t, kSources> granted{};
   std::array<std::uint64_t, kSources> denied{};
@@ -102,7 +102,7 @@ class Counters {
   std::array<Counter, kEvents> events_{};
 };
 
-/// In the text format of Prometheus.
+/// The numbers in the text format of Prometheus.
 [[nodiscard]] inline std::string metrics_text(const Counts& counts) {
   std::string text = "# TYPE ratelimit_client_calls_total counter\n";
   const auto add = [&text](std::string_view name, std::string_view labels, std::uint64_t value) {

@@ -1,18 +1,17 @@
-// The limits of a call, written once: what is sent to the server and what is decided without it come from here.
+// The limits of a call, written once. The words that are sent to the server come from here, and so do the limits that
+// this process applies when the server does not answer.
 //
-//     const Policy policy{token_bucket(20, 10, 1s), per_request(fixed(1000, 24h), "daily")};
+//     const Policy policy{token_bucket(20, 10, 1s), as("daily", per_request(fixed(1000, 24h)))};
 //
-// A policy is made once and used for many calls; copies share it. Pure; depends on the limits of the core.
+// A policy is made once and used for many calls. Copies share it. Pure; depends on the limits of the core.
 #ifndef RATELIMIT_CLIENT_POLICY_H
 #define RATELIMIT_CLIENT_POLICY_H
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -29,7 +28,7 @@
 
 namespace ratelimit::client {
 
-// --- limits, as they are written in a program --------------------------------------------------------
+// --- limits, as a program writes them --------------------------------------------------------
 
 [[nodiscard]] constexpr LimitSpec token_bucket(std::int64_t capacity, std::int64_t refill, Span period) {
   return {.algorithm = Algorithm::token_bucket, .size = Units(capacity), .refill = Units(refill), .span = period};
@@ -49,7 +48,7 @@ namespace ratelimit::client {
 [[nodiscard]] constexpr LimitSpec sliding_approx(std::int64_t limit, Span window) {
   return {.algorithm = Algorithm::sliding_window_counter, .size = Units(limit), .span = window};
 }
-/// A zone other than UTC needs its rules, which must outlive every policy that names it.
+/// A zone other than UTC needs its rules. They must outlive every policy that names the zone.
 [[nodiscard]] constexpr LimitSpec quota(std::int64_t limit, CalendarUnit unit, std::string_view zone = {},
                                         const Zone* rules = nullptr) {
   return {.algorithm = Algorithm::quota, .size = Units(limit), .unit = unit, .zone = zone, .rules = rules};
@@ -66,16 +65,17 @@ namespace ratelimit::client {
   return limit;
 }
 
-// --- limits, as they are written in a command --------------------------------------------------------
+// --- limits, as a command writes them --------------------------------------------------------
 
-/// None if it is no whole number of milliseconds: the server has no other durations.
+/// A duration as an argument of a command. None if it is not a whole number of milliseconds: commands have no finer
+/// durations.
 [[nodiscard]] inline std::optional<std::string> text_of(Span span) {
   const auto rounded = std::chrono::floor<std::chrono::milliseconds>(span);
   if (rounded != span) return std::nullopt;
   return std::to_string(rounded.count()) + "ms";
 }
 
-/// The words of a limit; none if it cannot be written.
+/// The words of a limit in a command. None if its span is not a whole number of milliseconds.
 [[nodiscard]] inline std::optional<std::vector<std::string>> words_of(const LimitSpec& limit) {
   std::vector<std::string> words{std::string(keyword(limit.algorithm)), std::to_string(limit.size.count())};
   if (is_bucket(limit.algorithm)) words.push_back(std::to_string(limit.refill.count()));
@@ -97,62 +97,29 @@ namespace ratelimit::client {
   return words;
 }
 
-/// A part of a limit: this process may have `numerator` of `denominator` parts when nobody can be asked.
-struct Share {
-  std::uint32_t numerator = 1;
-  std::uint32_t denominator = 1;
-};
-
-/// That part of a limit, rounded down, but at least one unit. The parts of all processes together are thus no more than
-/// the limit, unless there are more processes than units.
-[[nodiscard]] inline LimitSpec part_of(LimitSpec limit, const Share& share) {
-  const auto parts = static_cast<std::int64_t>(std::max(std::min(share.numerator, share.denominator), 1U));
-  const auto whole = static_cast<std::int64_t>(std::max(share.denominator, 1U));
-  limit.size = std::max(Units(limit.size.count() * parts / whole), kMinUnits);
-  if (!is_bucket(limit.algorithm)) return limit;
-  // As much in the same time, if it is whole; or else in a longer time.
-  const std::int64_t divisor = std::gcd(limit.refill.count() * parts, whole);
-  const Units refill(limit.refill.count() * parts / divisor);
-  const std::int64_t longer = whole / divisor;
-  const bool fits = in_range(refill) && longer <= kMaxSpan.count() / limit.span.count();
-  if (fits && TokenBucket::refills_in_time(limit.size, refill, limit.span * longer)) {
-    limit.refill = refill;
-    limit.span *= longer;
-  } else {
-    limit.refill = std::max(Units(limit.refill.count() * parts / whole), kMinUnits);
-  }
-  return limit;
-}
-
-/// Those parts of all limits; none if there is no such list of limits.
-[[nodiscard]] inline std::optional<Limits> part_of(const Limits& limits, const Share& share) {
-  std::vector<LimitSpec> parts;
-  for (std::size_t i = 0; i < limits.size(); ++i) parts.push_back(part_of(limits[i].spec(), share));
-  return Limits::make(parts);
-}
-
 // --- the policy ---------------------------------------------------------------------------------------
 
 class Policy {
  public:
-  /// None if the limits are not valid.
+  /// None if the limits are not valid, or a command cannot write them.
   [[nodiscard]] static std::optional<Policy> make(std::span<const LimitSpec> specs) { return make(specs, true); }
 
-  /// Throws std::invalid_argument if the limits are not valid.
+  /// Throws std::invalid_argument where `make` gives none.
   Policy(std::initializer_list<LimitSpec> specs) : Policy(valid({specs.begin(), specs.size()}, true)) {}
 
-  /// The key is a limiter: its limits were stored by RL.DEFINE, and are not sent. They may be told here all the same, to
-  /// decide without the server, and for leases; if they are not what is stored, those go wrong.
+  /// For a key that is a limiter: RL.DEFINE stored its limits, and calls do not send them. A program may name them here
+  /// for two uses: to decide without the server, and for leases. Both go wrong if the key stores other limits. Throws
+  /// std::invalid_argument if they are not valid.
   [[nodiscard]] static Policy stored(std::initializer_list<LimitSpec> specs = {}) {
     if (specs.size() != 0) return valid({specs.begin(), specs.size()}, false);
     return Policy(std::make_shared<const Data>());
   }
 
-  /// Null if they are not known.
+  /// Null for a limiter whose limits the program did not name.
   [[nodiscard]] const Limits* limits() const { return data_->limits ? &*data_->limits : nullptr; }
-  /// What to send.
+  /// The words to send. None for a limiter.
   [[nodiscard]] const std::vector<std::string>& words() const { return data_->words; }
-  /// The same for policies of the same limits, and different for others.
+  /// Equal for policies of the same limits, different for others.
   [[nodiscard]] const std::string& name() const { return data_->name; }
 
  private:
@@ -186,13 +153,6 @@ class Policy {
 
   std::shared_ptr<const Data> data_;
 };
-
-/// Names a subject: different for any two of key and subject, whatever bytes they have, and no name begins with another.
-[[nodiscard]] inline std::string name_of_subject(std::string_view key, std::string_view subject) {
-  std::string name = std::to_string(key.size());
-  name.append(":").append(key).append(std::to_string(subject.size())).append(":").append(subject);
-  return name;
-}
 
 }  // namespace ratelimit::client
 

@@ -1,4 +1,4 @@
-#include "ratelimit/client/slots.h"
+#include "ratelimit/client/slot_map.h"
 
 #include <gtest/gtest.h>
 

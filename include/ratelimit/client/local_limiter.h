@@ -1,9 +1,10 @@
-// Deciding without the server: the same limits, a part of each, and the states of this process alone.
+// A limiter in this process, for when no server answers: it applies this process's share of each limit to the calls of
+// this process alone. Not thread-safe: the fallback locks. Pure; depends on calls, shares and the operations of the core.
 //
-// So many subjects at most. Where there is no room for one more, and nobody is idle, the newcomer is denied: to forget
-// somebody would be to grant him his share anew. Depends on policies and operations.
-#ifndef RATELIMIT_CLIENT_LOCAL_H
-#define RATELIMIT_CLIENT_LOCAL_H
+// The number of subjects is bounded. If there is no room for a new subject, and no known one is idle, the new one is
+// denied: a subject that is forgotten would get its share a second time.
+#ifndef RATELIMIT_CLIENT_LOCAL_LIMITER_H
+#define RATELIMIT_CLIENT_LOCAL_LIMITER_H
 
 #include <array>
 #include <cstddef>
@@ -17,7 +18,9 @@
 
 #include "ratelimit/account.h"
 #include "ratelimit/client/answer.h"
+#include "ratelimit/client/call.h"
 #include "ratelimit/client/policy.h"
+#include "ratelimit/client/share.h"
 #include "ratelimit/holds.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -31,10 +34,13 @@ namespace ratelimit::client {
 
 class LocalLimiter {
  public:
-  LocalLimiter(std::size_t most, const Share& share) : most_(most), share_(share) {}
+  /// Knows at most `max` subjects.
+  LocalLimiter(std::size_t max, const Share& share) : max_(max), share_(share) {}
 
-  // Each answers none if there is no room, or the limits are not known.
+  // `name` is the name of a subject. The answer is none if there is no room for the subject, or if the policy does not know
+  // its limits.
 
+  /// Charges the cost if it fits.
   [[nodiscard]] std::optional<Answer> check(const std::string& name, const Policy& policy, const Request& request,
                                             Instant now) {
     State* state = find_or_add(name, policy, now);
@@ -50,6 +56,7 @@ class LocalLimiter {
     return answer_of(*state->limits, verdict);
   }
 
+  /// What a check would answer.
   [[nodiscard]] std::optional<Answer> peek(const std::string& name, const Policy& policy, const Request& request,
                                            Instant now) {
     State* state = find_or_add(name, policy, now);
@@ -57,6 +64,7 @@ class LocalLimiter {
     return answer_of(*state->limits, state->decide(request, now));
   }
 
+  /// Charges an estimate for at most `ttl`, under the request's id.
   [[nodiscard]] std::optional<Answer> reserve(const std::string& name, const Policy& policy, const Request& request,
                                               Span ttl, Instant now) {
     State* state = find_or_add(name, policy, now);
@@ -73,7 +81,7 @@ class LocalLimiter {
     return answer_of(*state->limits, verdict);
   }
 
-  /// Ends a hold that was made here; false if there is none.
+  /// Ends a hold that was made here, and charges `actual` instead. False if there is no such hold.
   bool settle(const std::string& name, const Policy& policy, std::string_view id, Units actual, Instant now) {
     const auto found = states_.find(name + policy.name());
     if (found == states_.end() || !has_hold(&found->second->reservations, id, now)) return false;
@@ -84,7 +92,7 @@ class LocalLimiter {
   [[nodiscard]] std::size_t size() const { return states_.size(); }
 
  private:
-  static constexpr std::size_t kMostPolicies = 1024;
+  static constexpr std::size_t kMaxPolicies = 1024;
   static constexpr int kLooks = 8;
 
   struct State {
@@ -132,9 +140,10 @@ class LocalLimiter {
     return states_.emplace(std::move(full), std::move(state)).first->second.get();
   }
 
-  /// Looks at a few, another few each time: no call takes long, and whoever is idle is found in the end.
+  /// Whether there is room for one more subject. Looks at a few known ones, at others each time, and forgets those that
+  /// are idle: no call takes long, and every idle subject is found in the end.
   bool make_room(Instant now) {
-    for (int looks = 0; looks < kLooks && states_.size() >= most_ && !order_.empty(); ++looks) {
+    for (int looks = 0; looks < kLooks && states_.size() >= max_ && !order_.empty(); ++looks) {
       const auto found = states_.find(order_.front());
       if (found->second->is_idle(now)) {
         states_.erase(found);
@@ -143,7 +152,7 @@ class LocalLimiter {
         order_.splice(order_.end(), order_, order_.begin());
       }
     }
-    return states_.size() < most_;
+    return states_.size() < max_;
   }
 
   std::shared_ptr<const Limits> part_of_policy(const Policy& policy) {
@@ -151,17 +160,17 @@ class LocalLimiter {
     if (const auto found = parts_.find(policy.name()); found != parts_.end()) return found->second;
     std::optional<Limits> part = part_of(*policy.limits(), share_);
     if (!part) return nullptr;
-    if (parts_.size() >= kMostPolicies) parts_.clear();  // whoever uses them has them still
+    if (parts_.size() >= kMaxPolicies) parts_.clear();  // states that use them keep them alive
     return parts_.emplace(policy.name(), std::make_shared<const Limits>(std::move(*part))).first->second;
   }
 
-  std::size_t most_;
+  std::size_t max_;
   Share share_;
   std::unordered_map<std::string, std::unique_ptr<State>> states_;
-  std::list<std::string> order_;  ///< in which idle ones are looked for
+  std::list<std::string> order_;  ///< in which idle subjects are looked for
   std::unordered_map<std::string, std::shared_ptr<const Limits>> parts_;
 };
 
 }  // namespace ratelimit::client
 
-#endif  // RATELIMIT_CLIENT_LOCAL_H
+#endif  // RATELIMIT_CLIENT_LOCAL_LIMITER_H

@@ -1,9 +1,10 @@
 // Which slot of a cluster a key is in, and which node was last seen to have a slot.
 //
-// The slot is CRC16 (XMODEM) of the key, or of what stands between its first `{` and the next `}` if that is not
-// empty, as in the specification of Redis Cluster. The map is learnt from redirections. Pure; std only.
-#ifndef RATELIMIT_CLIENT_SLOTS_H
-#define RATELIMIT_CLIENT_SLOTS_H
+// The slot is CRC16 (XMODEM) of the key. If the key has a hash tag, that is a text between its first `{` and the next `}`,
+// the slot is CRC16 of that text: the specification of Redis Cluster says so. The map is learnt from redirections. Pure;
+// std only.
+#ifndef RATELIMIT_CLIENT_SLOT_MAP_H
+#define RATELIMIT_CLIENT_SLOT_MAP_H
 
 #include <array>
 #include <cstddef>
@@ -34,9 +35,10 @@ static_assert(crc16("123456789") == 0x31C3);  // the check value of CRC-16/XMODE
   return crc16(key) % kSlots;
 }
 
-/// Nodes are numbers.
+/// Nodes are numbers, below 65,535.
 class SlotMap {
  public:
+  /// None if no node was seen to have the slot.
   [[nodiscard]] std::optional<std::size_t> owner_of(std::size_t slot) const {
     const std::uint16_t owner = owners_[slot % kSlots];
     if (owner == 0) return std::nullopt;
@@ -46,9 +48,9 @@ class SlotMap {
   void forget(std::size_t slot) { owners_[slot % kSlots] = 0; }
 
  private:
-  std::array<std::uint16_t, kSlots> owners_{};  ///< one more than the node's number; 0: nobody was seen yet
+  std::array<std::uint16_t, kSlots> owners_{};  ///< the node's number plus one; 0: no node was seen yet
 };
 
 }  // namespace ratelimit::client
 
-#endif  // RATELIMIT_CLIENT_SLOTS_H
+#endif  // RATELIMIT_CLIENT_SLOT_MAP_H

@@ -1,4 +1,4 @@
-#include "ratelimit/client/local.h"
+#include "ratelimit/client/local_limiter.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,82 @@
+// What a caller asks: a key, a policy, and what is particular to this call. Pure; depends on policies and on the requests
+// of the core.
+#ifndef RATELIMIT_CLIENT_CALL_H
+#define RATELIMIT_CLIENT_CALL_H
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ratelimit/client/policy.h"
+#include "ratelimit/request.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit::client {
+
+/// What is particular to one call. Everything is borrowed for the time of the call.
+struct Call {
+  std::string_view subject{};  ///< FOR; empty: the key itself
+  Units cost{1};
+  Mode mode = Mode::whole;
+  Span longest_wait{};    ///< with Mode::may_wait: whole milliseconds
+  std::string_view id{};  ///< of a lease of CONCURRENT, or of a hold
+  Units lease{};          ///< if more than `cost`: take so many units at once, and serve the next calls from them
+};
+
+/// A call with its key and its policy, all borrowed.
+struct Question {
+  std::string_view key;
+  const Policy& policy;
+  const Call& call;
+};
+
+/// As the server has it.
+inline constexpr std::size_t kMaxSubjectBytes = 1024;
+
+/// What is wrong with a call, in the words of an error; none if it is right. The server checks the same. But without a
+/// server the call goes to the core, which relies on it.
+[[nodiscard]] inline std::optional<std::string> fault_of(const Call& call) {
+  if (!in_range(call.cost)) return "cost must be an integer from 1 to 4294967295";
+  if (call.subject.size() > kMaxSubjectBytes) return "subject must be at most 1024 bytes";
+  if (call.id.size() > kMaxIdBytes) return "id must be 1 to 64 bytes";
+  if (call.mode != Mode::may_wait) return std::nullopt;
+  if (in_range(call.longest_wait) && text_of(call.longest_wait)) return std::nullopt;
+  return "longest_wait must be whole milliseconds, from 1 ms to 3650 d";
+}
+
+/// The request that the core decides.
+[[nodiscard]] inline Request request_of(const Call& call) {
+  return {.cost = call.cost, .mode = call.mode, .longest_wait = call.longest_wait, .id = call.id};
+}
+
+// --- names: what the client knows subjects, leases and denials by ------------------------------------
+
+/// A name for a subject of a key: different for any two, whatever bytes they have. No name begins with another.
+[[nodiscard]] inline std::string name_of_subject(std::string_view key, std::string_view subject) {
+  std::string name = std::to_string(key.size());
+  name.append(":").append(key).append(std::to_string(subject.size())).append(":").append(subject);
+  return name;
+}
+[[nodiscard]] inline std::string name_of_subject(const Question& question) {
+  return name_of_subject(question.key, question.call.subject);
+}
+
+/// A name for a subject under a policy: the calls that one lease may serve have it in common. Begins with the subject's.
+[[nodiscard]] inline std::string name_of_place(const Question& question) {
+  return name_of_subject(question) + question.policy.name();
+}
+
+/// A name for a call: everything but the state that the server's decision depends on. Begins with the subject's.
+[[nodiscard]] inline std::string name_of_call(const Question& question) {
+  const Call& call = question.call;
+  std::string name = name_of_place(question);
+  name.append(" ").append(std::to_string(call.cost.count()));
+  name.append(" ").append(std::to_string(static_cast<int>(call.mode)));
+  if (call.mode == Mode::may_wait) name.append(" ").append(std::to_string(call.longest_wait.count()));
+  return name;
+}
+
+}  // namespace ratelimit::client
+
+#endif  // RATELIMIT_CLIENT_CALL_H

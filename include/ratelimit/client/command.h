@@ -1,0 +1,139 @@
+// A command as it is sent, and which replies it may get. One function for each command that the client knows: here stands
+// how a question becomes words. Pure; depends on calls and replies.
+#ifndef RATELIMIT_CLIENT_COMMAND_H
+#define RATELIMIT_CLIENT_COMMAND_H
+
+#include <cstddef>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ratelimit/client/call.h"
+#include "ratelimit/client/reply.h"
+#include "ratelimit/request.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit::client {
+
+/// The words of a command, already in the form of the server's protocol. A command owns its bytes: it may outlive the
+/// caller's strings.
+class Command {
+ public:
+  Command(std::initializer_list<std::string_view> words) {
+    bytes_.reserve(128);
+    add(words);
+  }
+
+  void add(std::string_view word) {
+    ++words_;
+    bytes_.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");
+  }
+  void add(std::initializer_list<std::string_view> words) {
+    for (const std::string_view word : words) add(word);
+  }
+
+  void add_limits(const Policy& policy) {
+    for (const std::string& word : policy.words()) add(word);
+  }
+  void add_subject(std::string_view subject) {
+    if (!subject.empty()) add({"FOR", subject});
+  }
+  void add_cost(Units cost) {
+    if (cost != kMinUnits) add({"COST", std::to_string(cost.count())});
+  }
+  void add_mode(const Call& call) {
+    switch (call.mode) {
+      case Mode::whole: return;
+      case Mode::partial: return add("PARTIAL");
+      case Mode::force: return add("FORCE");
+      case Mode::may_wait: return add({"MAXWAIT", text_of(call.longest_wait).value_or("")});
+    }
+  }
+
+  /// Appends what is sent.
+  void write_to(std::string& bytes) const {
+    bytes.append("*").append(std::to_string(words_)).append("\r\n").append(bytes_);
+  }
+
+  /// Which replies are possible; garbage otherwise.
+  Shape shape{};
+
+ private:
+  std::size_t words_ = 0;
+  std::string bytes_;
+};
+
+namespace detail {
+
+[[nodiscard]] inline Command begin(std::string_view name, const Question& question) {
+  Command command{name, question.key};
+  command.add_limits(question.policy);
+  command.add_subject(question.call.subject);
+  return command;
+}
+
+}  // namespace detail
+
+/// RL.CHECK
+[[nodiscard]] inline Command check_command(const Question& question) {
+  const Call& call = question.call;
+  Command command = detail::begin("RL.CHECK", question);
+  command.add_cost(call.cost);
+  command.add_mode(call);
+  if (!call.id.empty()) command.add({"ID", call.id});
+  command.shape.expected = {.cost = call.cost, .may_be_part = call.mode == Mode::partial};
+  return command;
+}
+
+/// RL.PEEK. On a key that does not exist, and without limits, the reply is null.
+[[nodiscard]] inline Command peek_command(const Question& question) {
+  Command command = detail::begin("RL.PEEK", question);
+  command.add_cost(question.call.cost);
+  if (question.policy.words().empty()) command.shape.kind = Shape::Kind::answer_or_null;
+  command.shape.expected = {.cost = question.call.cost};
+  return command;
+}
+
+/// RL.RESERVE, by the call's id. None if `ttl` is not whole milliseconds.
+[[nodiscard]] inline std::optional<Command> reserve_command(const Question& question, Span ttl) {
+  const std::optional<std::string> time = text_of(ttl);
+  if (!time) return std::nullopt;
+  Command command{"RL.RESERVE", question.key, *time};
+  command.add_limits(question.policy);
+  command.add_subject(question.call.subject);
+  command.add_cost(question.call.cost);
+  command.add({"ID", question.call.id});
+  command.shape.expected = {.cost = question.call.cost, .may_be_part = true, .may_be_held = true};
+  return command;
+}
+
+/// RL.SETTLE, by the call's id; its cost is the actual one.
+[[nodiscard]] inline Command settle_command(const Question& question) {
+  Command command{"RL.SETTLE", question.key, question.call.id, std::to_string(question.call.cost.count())};
+  command.add_limits(question.policy);
+  command.add_subject(question.call.subject);
+  command.shape = {.kind = Shape::Kind::answer_or_null, .expected = {.cost = question.call.cost}};
+  return command;
+}
+
+/// RL.REFUND
+[[nodiscard]] inline Command refund_command(std::string_view key, Units units, std::string_view subject) {
+  Command command{"RL.REFUND", key, std::to_string(units.count())};
+  command.add_subject(subject);
+  command.shape.kind = Shape::Kind::integer;
+  return command;
+}
+
+/// RL.RELEASE
+[[nodiscard]] inline Command release_command(std::string_view key, std::string_view id, std::string_view subject) {
+  Command command{"RL.RELEASE", key, id};
+  command.add_subject(subject);
+  command.shape.kind = Shape::Kind::integer;
+  return command;
+}
+
+}  // namespace ratelimit::client
+
+#endif  // RATELIMIT_CLIENT_COMMAND_H

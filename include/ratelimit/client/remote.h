@@ -1,0 +1,80 @@
+// The server as the calls of a client see it, whichever node has the key: a command goes out, and an answer comes back
+// within the deadline, or a failure. Nothing is sent twice. Thread-safe. Depends on the cluster, options and counters.
+#ifndef RATELIMIT_CLIENT_REMOTE_H
+#define RATELIMIT_CLIENT_REMOTE_H
+
+#include <chrono>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ratelimit/client/answer.h"
+#include "ratelimit/client/clock.h"
+#include "ratelimit/client/cluster.h"
+#include "ratelimit/client/command.h"
+#include "ratelimit/client/counters.h"
+#include "ratelimit/client/node.h"
+#include "ratelimit/client/options.h"
+#include "ratelimit/client/randomness.h"
+#include "ratelimit/client/reply.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit::client {
+
+/// What came of a command.
+struct Exchange {
+  Failure failure = Failure::none;
+  Answer answer;              ///< of the server. After a failure only `error` counts
+  bool has_lease_id = false;  ///< the limits that answered include CONCURRENT
+  Time asked_at;              ///< no later than the server decided
+  Time answered_at;           ///< no earlier than the server decided
+};
+
+class Remote {
+ public:
+  /// Counters and randomness must outlive it.
+  Remote(const Options& options, Counters& counters, Randomness& randomness)
+      : deadline_(options.deadline),
+        counters_(counters),
+        cluster_(options.servers, options.node, counters, randomness) {}
+
+  /// Of each call.
+  [[nodiscard]] Span deadline() const { return deadline_; }
+
+  /// Sends a command about `key`. The answer to a command whose reply is a number has it in `granted`.
+  [[nodiscard]] Exchange ask(std::string_view key, const Command& command) {
+    Exchange exchange;
+    exchange.asked_at = std::chrono::steady_clock::now();
+    Cluster::Result result = cluster_.call(key, command, exchange.asked_at + deadline_);
+    exchange.answered_at = std::chrono::steady_clock::now();
+    counters_.count(result.failure);
+    exchange.failure = result.failure;
+    exchange.has_lease_id = has_lease_id(result.reply);
+    if (result.failure == Failure::none || result.reply.kind == Reply::Kind::error) {
+      exchange.answer = answer_of(result.reply, command.shape);
+    }
+    return exchange;
+  }
+
+  /// The nodes that are known, those of the options first.
+  [[nodiscard]] std::vector<Node*> nodes() const { return cluster_.nodes(); }
+
+ private:
+  static Answer answer_of(Reply& reply, const Shape& shape) {
+    if (reply.kind == Reply::Kind::error) return wrong_call(std::move(reply.text));
+    if (reply.kind == Reply::Kind::null) return wrong_call("the key does not exist, and this call names no limits");
+    if (shape.kind != Shape::Kind::integer) return *parse_answer(reply, shape.expected);
+    Answer answer;
+    answer.outcome = Outcome::granted;
+    answer.granted = Units(reply.integer);
+    return answer;
+  }
+
+  const Span deadline_;
+  Counters& counters_;
+  Cluster cluster_;
+};
+
+}  // namespace ratelimit::client
+
+#endif  // RATELIMIT_CLIENT_REMOTE_H
