@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Where the server enters: the loading of the module.
 #include <chrono>
 #include <cstddef>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Prints the command table: as the generated parts of the pages in docs/commands, or as JSON, for tests and tools.
 //
 // A page has a generated part between two marks: summary, syntax and facts. The text around it is written by hand, and is

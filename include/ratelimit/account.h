@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One subject with its states and reservations, and how operations change it. Depends on operations, on limits and
 // their states, and on reservations.
 #ifndef RATELIMIT_ACCOUNT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // All algorithms in one list, and one of them, chosen at run time.
 //
 // A new algorithm is a header in algorithms/, its number in `Algorithm` and its row in `AnyAlgorithm`, at the end of

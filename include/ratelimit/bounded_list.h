@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A list of at most N elements that are kept inside the list itself: nothing is allocated.
 //
 // Memory behind the last element is not written either. That matters for lists of several kilobytes of which a call

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The states of a subject when its limits change: what was used stays used. Depends on limits and their states.
 #ifndef RATELIMIT_CARRIED_STATES_H
 #define RATELIMIT_CARRIED_STATES_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A client for C++ programs that ask for every request: it answers within a deadline, whatever the server does.
 //
 //     using namespace ratelimit::client;

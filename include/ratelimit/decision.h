@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a call asks of a limit, and what the limit answers: the decision, and the change that a grant makes to the
 // state. Depends on units only.
 #ifndef RATELIMIT_DECISION_H

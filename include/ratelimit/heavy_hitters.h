@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The names that were noted most often, out of any number of names, with a bounded number of counters.
 //
 // This is the Space-Saving algorithm (Metwally, Agrawal, El Abbadi: Efficient Computation of Frequent and Top-k

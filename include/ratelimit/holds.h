@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Holds: deciding a reservation, and looking for holds and leases by their ids. Depends on requests and reservations.
 #ifndef RATELIMIT_HOLDS_H
 #define RATELIMIT_HOLDS_H

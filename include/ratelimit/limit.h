@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One limit, checked and ready to decide: an algorithm with its numbers, and the label that it was given. Depends on
 // the algorithms.
 #ifndef RATELIMIT_LIMIT_H

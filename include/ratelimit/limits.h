@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One to eight limits that are decided together: the list that a key stores, or that a call names. Depends on the
 // limit.
 #ifndef RATELIMIT_LIMITS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A change of a subject as a small value, which travels to replicas and files.
 //
 // An operation carries its own instant, and it is total. So the same operation on the same subject makes the same bytes

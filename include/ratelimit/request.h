@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A request and its decision: the call as a whole, a part of it, all of it into debt, or later. Depends on verdicts and
 // turns.
 #ifndef RATELIMIT_REQUEST_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a subject remembers beyond its states: the turn of a call that waits, and the holds of calls whose cost is not
 // known yet. Depends on units, turns and the lease set.
 #ifndef RATELIMIT_RESERVATIONS_H

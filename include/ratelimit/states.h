@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The states of one subject: what each limit of a list remembers about it.
 //
 // A state is kept in a `Cell` of 16 bytes without a type; only its limit knows the type. So a million subjects share

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The turn of a call that waits (MAXWAIT): no other call on the subject is granted before it. Depends on units only.
 #ifndef RATELIMIT_TURN_H
 #define RATELIMIT_TURN_H

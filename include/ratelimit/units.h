@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The words of the core as types: points in time, lengths of time and counts, with their bounds.
 //
 // A point is not a span and a count is not a time: the compiler refuses to mix them. The bounds below make every later

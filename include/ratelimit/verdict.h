@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // How a list of limits decides one call: all of them are charged, or none is. Depends on limits and their states.
 #ifndef RATELIMIT_VERDICT_H
 #define RATELIMIT_VERDICT_H

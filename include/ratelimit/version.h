@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The version of the project. CMake reads it from here. Depends on nothing.
 #ifndef RATELIMIT_VERSION_H
 #define RATELIMIT_VERSION_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a call is told of a verdict: the five integers, and what else it asked for. The one place that knows what a limiter
 // on trial shows to callers.
 #ifndef RATELIMIT_MODULE_COMMANDS_ANSWER_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The arguments of each command as COMMAND DOCS describes them, made from the forms at compile time.
 #ifndef RATELIMIT_MODULE_COMMANDS_ARGUMENT_DOCS_H
 #define RATELIMIT_MODULE_COMMANDS_ARGUMENT_DOCS_H

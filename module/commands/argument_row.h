@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The arguments of all commands: what each is called, and what it must be. A part of the grammar (grammar.h).
 #ifndef RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H
 #define RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H

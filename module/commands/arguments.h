@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Reads the words of a call: one cursor, whose first fault sticks. Knows no server.
 //
 // A parser built on it takes what must come, in order, and asks once at the end whether all was well. After a fault

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One call of a command: its words, whom to answer, and one reading of the clock.
 #ifndef RATELIMIT_MODULE_COMMANDS_CALL_H
 #define RATELIMIT_MODULE_COMMANDS_CALL_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.CHECK and its shorthands: decide a call under limits, and charge it if it is granted.
 #include <optional>
 

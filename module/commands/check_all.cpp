@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.CHECKALL: decides a call under the limits of several keys: all are charged, or none is.
 //
 // First everything is decided, and nothing changed: what stands in the call twice is decided on a copy that has been

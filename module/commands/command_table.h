@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The commands: one row for each. From the rows they are registered, described to COMMAND DOCS, and documented in
 // docs/commands, where a page has a text of its own besides.
 #ifndef RATELIMIT_MODULE_COMMANDS_COMMAND_TABLE_H

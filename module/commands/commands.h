@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The handlers of all commands, for the command table. Each is documented there, by its row.
 #ifndef RATELIMIT_MODULE_COMMANDS_COMMANDS_H
 #define RATELIMIT_MODULE_COMMANDS_COMMANDS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.DEBUG: moves the clock by hand, for tests. There only when the module is loaded with DEBUG.
 #include <optional>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.DEFINE: stores limits in a key, which makes it a limiter.
 #include <optional>
 

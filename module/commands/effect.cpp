@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL._EFFECT: how an effect reaches replicas and the append-only file. The primary has decided; here nothing is decided
 // again.
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What can be wrong with a call, as small values; the one function that turns them into texts.
 //
 // A text names the argument and what would be right, and never repeats what the client sent. The names of arguments and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The form of each command: the words that stand in fixed order, and the options that it has.
 //
 // The parser of a command (requests.cpp) and its row in the command table use the same form.

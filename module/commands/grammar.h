@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The grammar of all commands, in one description: arguments (argument_row.h), options and algorithms (here), and the
 // form of each command (forms.h).
 //

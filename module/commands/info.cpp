@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.INFO: what a key holds, for people.
 #include <optional>
 #include <string_view>

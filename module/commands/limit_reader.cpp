@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "commands/limit_reader.h"
 
 namespace ratelimit {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Reads limits, as users write them: `FIXED 100 1m ALIGNED AS minute`. Knows no server: whoever reads brings the time
 // zones.
 #ifndef RATELIMIT_MODULE_COMMANDS_LIMIT_READER_H

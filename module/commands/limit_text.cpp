@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "commands/limit_text.h"
 
 #include <array>

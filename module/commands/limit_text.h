@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Writes limits as users write them. Knows no server.
 #ifndef RATELIMIT_MODULE_COMMANDS_LIMIT_TEXT_H
 #define RATELIMIT_MODULE_COMMANDS_LIMIT_TEXT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.PEEK: what RL.CHECK would answer, taking nothing.
 #include <optional>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.REFUND: units come back before their time.
 #include <algorithm>
 #include <array>

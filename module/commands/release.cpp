@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.RELEASE: a lease ends before its time.
 #include <cstdint>
 #include <optional>

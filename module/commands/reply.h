@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Writes replies: the one place where spans become milliseconds, and outcomes become numbers.
 #ifndef RATELIMIT_MODULE_COMMANDS_REPLY_H
 #define RATELIMIT_MODULE_COMMANDS_REPLY_H

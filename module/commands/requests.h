@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the commands of users are asked for: one function reads the words of each. Each reads the form of its command
 // (forms.h), and says what is wrong with the call, if anything is.
 #ifndef RATELIMIT_MODULE_COMMANDS_REQUESTS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.RESERVE and RL.SETTLE: charge an estimate now, and the actual cost once it is known.
 #include <optional>
 #include <string>

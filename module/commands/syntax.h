@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The syntax of a command as its page in docs/commands shows it.
 #ifndef RATELIMIT_MODULE_COMMANDS_SYNTAX_H
 #define RATELIMIT_MODULE_COMMANDS_SYNTAX_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // CL.THROTTLE: a token bucket, asked and answered as the module redis-cell does, for clients that need not know that it
 // is gone. Keys that it wrote are taken over when something is granted on them.
 #include <optional>

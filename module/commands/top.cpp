@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // RL.TOP: who was denied most.
 #include <cstddef>
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/background_sweep.h"
 
 #include <algorithm>

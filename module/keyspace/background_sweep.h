@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // When the tables of subjects are swept, a step at a time.
 //
 // A step forgets idle subjects, brings changed limits to subjects that nobody asked for, gives memory back, and removes a

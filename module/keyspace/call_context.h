@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What every call of a command has: the server that asks, the module that answers, and one reading of the clock.
 //
 // All that one call decides, it decides as of the same instant.

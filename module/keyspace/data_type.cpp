@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/data_type.h"
 
 #include <algorithm>

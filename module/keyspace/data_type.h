@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The data type `ratelimit`: what the server does with our values on its own account, which is saving, loading,
 // copying, freeing, measuring and comparing them.
 #ifndef RATELIMIT_MODULE_KEYSPACE_DATA_TYPE_H

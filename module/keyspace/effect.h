@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Effects: what a change of a key does, in the form in which it travels to replicas and to append-only files.
 //
 // One command carries them all, `RL._EFFECT key kind unix-ms payload [subject-hash]`. The primary has decided; whoever

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/key_session.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"

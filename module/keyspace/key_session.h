@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One call's work on one key: which limits apply, what they say, and carrying it out.
 //
 // A session finds the limits first (`find_limits`), which also gives back what ended holds took. Then it decides. Whatever

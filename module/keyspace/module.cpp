@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/module.h"
 
 namespace ratelimit {

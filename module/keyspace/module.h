@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the module keeps for as long as it is loaded.
 //
 // The server calls commands and methods of data types without any pointer of ours, so there must be one variable that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/open_key.h"
 
 #include <memory>

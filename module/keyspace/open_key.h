@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A key, opened for one call: what it holds, and the subject in it that the call asks for.
 //
 // The subject is the key itself, or one of those in the key's table; the code above need not know which. A subject can be

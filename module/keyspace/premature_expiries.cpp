@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/premature_expiries.h"
 
 namespace ratelimit {

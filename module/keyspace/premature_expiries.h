@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // States of keys that the server ended too early, because its wall clock was stepped forward.
 //
 // The server ends keys by its wall clock, the module decides by a clock that cannot be stepped. After a step forward

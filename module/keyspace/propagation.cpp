@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/propagation.h"
 
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // How the rest of the world learns of a change of a key: replicas and the append-only file by an effect, clients that watch
 // or cache the key by a signal.
 #ifndef RATELIMIT_MODULE_KEYSPACE_PROPAGATION_H

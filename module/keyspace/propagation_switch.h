@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Whether effects are propagated: whether there is a replica or an append-only file, or one is about to be.
 //
 // Writing an effect costs the server a third of a whole check, also if nobody reads it. So effects are written only while

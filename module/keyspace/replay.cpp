@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/replay.h"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Effects, replayed: a replica, or a server that loads a file, does to a key what the primary decided. Nothing is decided
 // again, and nothing is propagated from here: the command that carries an effect travels on as it is.
 #ifndef RATELIMIT_MODULE_KEYSPACE_REPLAY_H

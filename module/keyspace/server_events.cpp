@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/server_events.h"
 
 #include "keyspace/module.h"

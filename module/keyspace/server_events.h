@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the server tells the module of its own accord: that keys expired, have new names or are gone, that databases traded
 // their places, that it forked or changed its role.
 #ifndef RATELIMIT_MODULE_KEYSPACE_SERVER_EVENTS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "keyspace/sweep_step.h"
 
 #include "keyspace/key_session.h"

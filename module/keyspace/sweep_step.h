@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One step of the background sweep through the table of one key.
 #ifndef RATELIMIT_MODULE_KEYSPACE_SWEEP_STEP_H
 #define RATELIMIT_MODULE_KEYSPACE_SWEEP_STEP_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The door to the server: small types around its module API. api.cpp is the one file that includes redismodule.h; the
 // rest of the module sees only what is declared in these headers. Nothing here knows about rate limiting.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "server/clock.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Unix time that cannot step.
 //
 // The wall clock is read once, when the module is loaded. From then on the time is that reading plus the time of a steady

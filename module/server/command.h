@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A command as the server registers and documents it.
 #ifndef RATELIMIT_MODULE_SERVER_COMMAND_H
 #define RATELIMIT_MODULE_SERVER_COMMAND_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One call of a command: whom to answer, and whom to tell of changes.
 #ifndef RATELIMIT_MODULE_SERVER_CONTEXT_H
 #define RATELIMIT_MODULE_SERVER_CONTEXT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "server/data_type.h"
 
 #include "server/door.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A data type: what the server calls for values of it, and what these functions may use.
 #ifndef RATELIMIT_MODULE_SERVER_DATA_TYPE_H
 #define RATELIMIT_MODULE_SERVER_DATA_TYPE_H

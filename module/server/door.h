@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The one door to redismodule.h. For the sources of this folder, and for nobody else: scripts/layers watches that.
 #ifndef RATELIMIT_MODULE_SERVER_DOOR_H
 #define RATELIMIT_MODULE_SERVER_DOOR_H

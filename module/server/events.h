@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Events of the server that the module listens to.
 //
 // To be registered while the module is loaded; each function returns false if the server refuses. Each kind of event has one

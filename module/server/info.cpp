@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "server/info.h"
 
 #include "server/door.h"

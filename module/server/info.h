@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The section of the module in INFO.
 #ifndef RATELIMIT_MODULE_SERVER_INFO_H
 #define RATELIMIT_MODULE_SERVER_INFO_H

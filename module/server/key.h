@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A key of the server, opened.
 #ifndef RATELIMIT_MODULE_SERVER_KEY_H
 #define RATELIMIT_MODULE_SERVER_KEY_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Whatever the module allocates comes from the server, so that INFO memory, MEMORY USAGE and maxmemory see it. The
 // symbols stay inside the module. Nothing may be allocated before the server has handed over its API: the module has
 // no static objects.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "server/process.h"
 
 #include "server/door.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the module asks the server for that concerns no call and no key: memory, randomness and the time.
 #ifndef RATELIMIT_MODULE_SERVER_PROCESS_H
 #define RATELIMIT_MODULE_SERVER_PROCESS_H

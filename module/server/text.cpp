@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "server/text.h"
 
 #include <cstddef>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Strings and names that belong to the server.
 #ifndef RATELIMIT_MODULE_SERVER_TEXT_H
 #define RATELIMIT_MODULE_SERVER_TEXT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Abseil remembers every name that it was asked for, valid or not, and accepts paths as names. So it is only asked for names
 // of files in the zoneinfo folder: clients cannot make it remember anything else.
 #include "server/zones.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The time zones of the system, by their IANA names.
 //
 // Their rules come from the zoneinfo folder, through Abseil (docs/adr/0008-time-zones-by-abseil.md). The zone that the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "storage/compact_value.h"
 
 #include <algorithm>

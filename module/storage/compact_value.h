@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What most keys hold: one token bucket and nothing else, in 16 bytes.
 //
 // A value with one limit takes 32 bytes, and the key around it much more: a compact value makes a key a tenth smaller. It also

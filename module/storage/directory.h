@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The directory of a hash table: which segment holds a hash.
 //
 // Extendible hashing. The directory has 2^depth entries, and the first `depth` bits of a hash are the number of its entry.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "storage/hash_table.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The subjects of a dense key by the hashes of their names.
 //
 // The table is a directory of segments. A segment grows by a quarter at a time, and is split in two when it is as large as

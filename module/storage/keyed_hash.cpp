@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The only use of libsodium. It needs no sodium_init, which opens the source of randomness and picks functions for the
 // processor: this function has one version and no state.
 #include "storage/keyed_hash.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The hash by which a dense key finds its subjects. It is keyed, because strangers choose the names of subjects: they must
 // not be able to find many names whose hashes are alike.
 //

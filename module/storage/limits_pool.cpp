@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "storage/limits_pool.h"
 
 #include <functional>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Equal limits are kept once, however many keys have them.
 //
 // A value refers to its limits by a counted pointer of 8 bytes, a compact value by a number of 10 bits. The pool gives the

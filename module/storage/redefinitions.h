@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Changes of a table's limits that some of its segments have not seen yet.
 //
 // All subjects of a table go over to new limits at one instant, but the work is done later, a segment at a time: before

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A part of a hash table: the subjects whose hashes begin with the same bits, in one allocation.
 //
 //     [limits, counts] [hash|cells] [free] [hash|cells] [hash|cells] [free] [hash|cells]

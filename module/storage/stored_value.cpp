@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "storage/stored_value.h"
 
 #include <memory>

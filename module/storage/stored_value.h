@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the server holds for a key, in whichever form that is.
 //
 // There are three forms. A key that is one token bucket is a compact value of 16 bytes. Any other key that is one subject

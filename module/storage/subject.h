@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One subject, wherever it is kept: a view of its limits, its states and its reservations.
 //
 // Views are small and passed by value. They borrow: adding, moving or removing a subject makes all views of the same key

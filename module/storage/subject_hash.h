@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a table knows its subjects by: 63 bits of a keyed hash of their names. And ranges of such hashes.
 #ifndef RATELIMIT_MODULE_STORAGE_SUBJECT_HASH_H
 #define RATELIMIT_MODULE_STORAGE_SUBJECT_HASH_H

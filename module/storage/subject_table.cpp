@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "storage/subject_table.h"
 
 #include <array>

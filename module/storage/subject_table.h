@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The subjects of a dense key: who is meant by a name, and what the key remembers of all of them.
 //
 // A hash table knows subjects by hashes only. This adds what a key needs around it: the secret that names are hashed with,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a key holds that has a subject table: the table, and the key's own subject beside it.
 #ifndef RATELIMIT_MODULE_STORAGE_TABLE_VALUE_H
 #define RATELIMIT_MODULE_STORAGE_TABLE_VALUE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "storage/value.h"
 #include "ratelimit/carried_states.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One subject on its own: its limits, a state for each of them, and what it has reserved, if it ever did.
 //
 // One allocation: a header of 16 bytes and the cells behind it. A value with one small limit thus takes 32 bytes. A value with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The client libraries that the module is tried with: the program that drives each, and what it makes of replies."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The server that the clients speak to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The conversation in C, with hiredis: hiredis conversation.json SOCKET PROTOCOL. Prints JSON; jansson reads and writes
 // it.
 #include <hiredis/hiredis.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The conversation in Node.js, with ioredis: ioredis.js conversation.json SOCKET PROTOCOL. Prints JSON.
 "use strict";
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The conversation in Node.js, with node-redis: node_redis.js conversation.json SOCKET PROTOCOL. Prints JSON.
 "use strict";
 

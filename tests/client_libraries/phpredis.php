@@ -1,4 +1,5 @@
 <?php
+// SPDX-License-Identifier: MIT
 // The conversation in PHP, with phpredis: phpredis.php conversation.json SOCKET PROTOCOL. Prints JSON.
 declare(strict_types=1);
 

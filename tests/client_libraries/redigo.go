@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The conversation in Go, with redigo: redigo conversation.json SOCKET PROTOCOL. Prints JSON.
 package main
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The conversation in Perl, with Redis.pm: redis_perl.pl conversation.json SOCKET PROTOCOL. Prints JSON.
 # Redis.pm sends and gives bytes; so the file is read as bytes, and printed as bytes.
 use v5.36;

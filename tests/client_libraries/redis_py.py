@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The conversation in Python, with redis-py: redis_py.py conversation.json SOCKET PROTOCOL. Prints JSON."""
 
 from __future__ import annotations

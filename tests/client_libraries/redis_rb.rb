@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The conversation in Ruby, with redis-rb: redis_rb.rb conversation.json SOCKET PROTOCOL. Prints JSON.
 
 require "json"

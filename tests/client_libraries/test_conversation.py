@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The same conversation, from clients in many languages.
 
 conversation.json is a list of steps. A step is a `command` with its `reply`, or a `pipeline` or a `transaction` (MULTI

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What docs/client-libraries.md says is true: its examples run, and so does the README's in Go; its table is that of clients.py."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/any_algorithm.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/algorithms/calendar.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/carried_states.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/algorithms/concurrent.h"
 
 #include <gtest/gtest.h>

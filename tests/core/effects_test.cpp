@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/codec/effects.h"
 
 #include <gtest/gtest.h>

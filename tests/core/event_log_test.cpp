@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/algorithms/event_log.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/algorithms/fixed_window.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/codec/format.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/heavy_hitters.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/http/http_fields.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/algorithms/leaky_bucket.h"
 
 #include <gtest/gtest.h>

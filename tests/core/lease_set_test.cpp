@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/algorithms/lease_set.h"
 
 #include <gtest/gtest.h>

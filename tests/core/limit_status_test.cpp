@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/http/limit_status.h"
 
 #include <gtest/gtest.h>

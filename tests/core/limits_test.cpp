@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/limits.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What redis-cell leaves in a key means the same to a bucket as it did to redis-cell, but exactly; whatever the number is.
 #include "ratelimit/codec/redis_cell.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/request.h"
 
 #include <gtest/gtest.h>

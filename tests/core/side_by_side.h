@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The core and the oracle, driven side by side: every answer must be the same, to the nanosecond and the unit.
 #ifndef RATELIMIT_TESTS_CORE_SIDE_BY_SIDE_H
 #define RATELIMIT_TESTS_CORE_SIDE_BY_SIDE_H

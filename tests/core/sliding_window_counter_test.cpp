@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/algorithms/sliding_window_counter.h"
 
 #include <gtest/gtest.h>

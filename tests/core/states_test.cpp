@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/states.h"
 
 #include <gtest/gtest.h>

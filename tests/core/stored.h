@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a key holds and the codec writes, for the tests of the codec: how it is encoded, decoded, and drawn at random.
 #ifndef RATELIMIT_TESTS_STORED_H
 #define RATELIMIT_TESTS_STORED_H

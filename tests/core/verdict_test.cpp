@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/verdict.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/backoff.h"
 
 #include <gtest/gtest.h>

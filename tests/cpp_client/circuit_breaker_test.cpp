@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/circuit_breaker.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the client says of a server that is well, and of a cluster.
 #include "ratelimit/client.h"
 

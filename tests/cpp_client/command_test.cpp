@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/command.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/denial_cache.h"
 
 #include <gtest/gtest.h>

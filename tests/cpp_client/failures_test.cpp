@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Servers that are slow, gone, restarted, full, or that answer garbage.
 #include <gtest/gtest.h>
 

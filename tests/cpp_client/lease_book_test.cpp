@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/lease_book.h"
 
 #include <gtest/gtest.h>

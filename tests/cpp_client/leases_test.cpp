@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Units taken in advance: what is served from them is never more than the server granted.
 #include <gtest/gtest.h>
 

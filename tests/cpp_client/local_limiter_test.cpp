@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/local_limiter.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The tests of the client start servers with the module. Where there is no server to start, ctest counts them as skipped.
 #include <gtest/gtest.h>
 #include <unistd.h>

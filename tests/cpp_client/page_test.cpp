@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What docs/cpp-client.md shows is what examples/cpp-client has, and that runs.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/randomness.h"
 
 #include <gtest/gtest.h>

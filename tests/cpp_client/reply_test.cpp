@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/reply.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Servers for the tests of the client: a real one with the module in it, and one that does what a test wants.
 //
 // Both are reached by a socket file of their own, so that no test is in the way of another; a cluster needs ports. What is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "ratelimit/client/slot_map.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The experiment of examples/cluster-of-nodes holds what docs/proof.md says: a short run of it, and its figures.
 
 Bounds are exact, whatever the machine is busy with: intervals are measured from outside, and the load goes on until

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The middlewares of examples/, all against one table of behaviours: Express, WSGI, ASGI, net/http; and their pages.
 
 middleware/driver.* serve them. Each has an application that answers `hello`, notes "served" with the correlation id

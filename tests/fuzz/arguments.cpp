@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Fuzzes the parser of arguments. An input is a call, its words divided by single spaces, so that two in a row make an
 // empty word: `RL.CHECK k TOKENBUCKET 20 10 1s COST 2`.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Fuzzes what reads the binary form: the value of a RESTORE or an RDB file, the chunks of its table, the change of an
 // effect APPLY, the operation of a PERFORM, and the payloads of DEFINE, SWEEP and FILL.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the fuzz targets share: a word for what must hold, numbers from bytes, and the bounds of an answer.
 //
 // A target is a function of bytes that ends the process when something that must hold does not. The fuzzer keeps the

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Writes the corpus that the fuzz targets begin with: tests/fuzz/corpus/TARGET/NAME, a few small files each.
 
 Written from docs/format.md and not with the module's own codec, so that it shows whether the page is true. Run it after

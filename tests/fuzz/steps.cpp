@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Fuzzes the core in motion: the bytes choose limits and then calls in all modes, reservations, settlements, refunds,
 // releases, waits, steps of the clock, changes of limits and restarts. The answers must be those of the oracle of
 // tests/support, to the nanosecond and the unit.

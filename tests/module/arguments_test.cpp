@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The parser of commands, without a server.
 #include "commands/requests.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The compact form of a value: what fits into it comes out as it went in.
 #include "storage/compact_value.h"
 

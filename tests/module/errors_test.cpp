@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What users read when something is wrong.
 #include "commands/errors.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The grammar that the pages show, and the one that the parser knows, are the same.
 //
 // The test reads the syntax lines of the pages, which are made from the command table, in a small parser of their own:

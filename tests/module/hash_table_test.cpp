@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The dense form, against a map of values that do the same one by one.
 #include "storage/hash_table.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "storage/keyed_hash.h"
 
 #include <gtest/gtest.h>

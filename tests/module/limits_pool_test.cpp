@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Equal limits are kept once, for as long as someone has them.
 #include "storage/limits_pool.h"
 

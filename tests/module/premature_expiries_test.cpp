@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // States of keys that the server ended too early are kept, for as long as they count.
 #include "keyspace/premature_expiries.h"
 

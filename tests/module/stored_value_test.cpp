@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the server holds for a key: each form answers the same questions, and a change of form loses nothing.
 #include "storage/stored_value.h"
 
@@ -17,6 +18,7 @@
 
 #include "hex.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a key is besides one subject, outside of a server: how it is written, read, copied and digested.
 #include "storage/subject_table.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a key holds, outside of a server.
 #include "storage/value.h"
 
@@ -20,6 +21,7 @@
 #include "ratelimit/operation.h"
 #include "ratelimit/states.h"
 #include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 #include "server/zones.h"
 
 namespace ratelimit {

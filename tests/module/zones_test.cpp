@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The zones of the system, against a second opinion. Howard Hinnant's date reads the same files by other code, as far
 // as their tables go (2037); from then on a rule holds, and it is the C library's reading that counts.
 #include "server/zones.h"

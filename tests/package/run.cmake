@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Installs the project into an empty folder and builds, against what is there, programs that use it: as on this machine,
 # and as on one that has no hiredis.
 #   cmake -DBINARY_DIR=… -DSOURCE_DIR=… -DGENERATOR=… -DCOMPILER=… -P run.cmake

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Several servers that stand in for each other: a Redis Cluster, or a primary with replicas that sentinels watch.
 
 All on loopback, each with a folder of its own. What is slow by nature (noticing that a server is gone) is set to one or

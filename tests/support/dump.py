@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What DUMP gives and RESTORE takes, opened and sealed again: docs/format.md, "In an RDB file and in DUMP".
 
 A payload is a head (the mark of a module's value and the type's name), a string which is the module's own form, the

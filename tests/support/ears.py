@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Two ears for what a server tells others about its changes: as a replica hears it, and as a restart reads it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fixtures of the tests of a server: one that most tests share, clean, its clock running; a factory for others."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A private server with the module in it, and a client that speaks to it in the words of redis-cli.
 
 Where things are is said by the environment, so that the same tests run against any build and any server:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Bytes as people write them.
 #ifndef RATELIMIT_TESTS_HEX_H
 #define RATELIMIT_TESTS_HEX_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the tests with hostile payloads share."""
 
 from __future__ import annotations

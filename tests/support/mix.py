@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A random mix of commands of every kind, as clients of all sorts would send them, mistakes included."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fixtures of a folder whose tests share one server: it is empty for each of them."""
 
 from __future__ import annotations

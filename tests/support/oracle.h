@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What the limits mean, as plainly as it can be said: the second opinion that the core has to agree with.
 //
 // A bucket is something owed that is paid off, a window a counter with an end, a sliding log a list of times and a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the module must answer, said a second time and in the most obvious way: a key, its limits, and all that is done
 to it. How each limit counts is in oracle_limits.py.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How each algorithm counts, said a second time and in the most obvious way: fractions, lists, loops, zoneinfo.
 
 It knows the contract and nothing of the C++ code. Instants and spans are nanoseconds; None is the state of who was

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What keys of many subjects must answer, said in terms of oracle.py: each subject, and the key itself, is as a key of
 its own. Stored limits are those of all; on trial, what is decided is not what is told. Several keys decide together.
 

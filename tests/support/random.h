@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Randomness that can be repeated: the same seed gives the same test on every machine and compiler.
 //
 // RATELIMIT_TEST_SEED sets the seed, RATELIMIT_TEST_STEPS the length of the random walks.

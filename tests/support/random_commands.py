@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random commands against a real server: valid, nearly valid and garbage; by themselves, in pipelines, transactions and
 scripts; with everything that servers do to keys in between, and a replica and an append-only file that come and go.
 After each batch the server must be well; its keys must survive being saved and loaded, and be those of the replica.

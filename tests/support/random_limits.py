@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random limits of every kind, and what random calls about them need: costs, spans, and steps of the clock that often
 lead to the very instant at which something changes.
 """

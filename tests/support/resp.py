@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A connection that speaks RESP2 or RESP3 and hides nothing: errors with their code, maps as maps."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Ways in which a server's data goes through a file: written, and read by the server that comes after it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The seed of this run's random tests, which print it when they fail; RATELIMIT_TEST_SEED repeats a run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Keys in every state that is worth remembering, and all that can be asked about them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Steps of a conversation with a server: an instant, what is said then, and what it must answer."""
 
 from __future__ import annotations

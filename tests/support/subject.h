@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A subject under test: limits, states and reservations, as the module holds and changes them; and short ways to write
 // them down.
 #ifndef RATELIMIT_TESTS_CORE_SUBJECT_H

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the tests of the dense form share: keys with many subjects, payloads of them opened and sealed again, and ways
 to wait for the background sweep or to keep it away.
 """

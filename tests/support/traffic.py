@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random traffic to keys of many subjects: what is said to them, when, and what they must answer (oracle_many.py)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Words that many tests say: limits of every kind, and what is wrong in the place of a number."""
 
 from __future__ import annotations

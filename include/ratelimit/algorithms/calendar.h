@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The windows of the calendar: hours, days, weeks, months and years as the wall clocks of a time zone show them.
 //
 // Each window ends where the next one begins: at the first instant of a civil day, or when the local clock shows a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // At most `limit` units held at once. Each holder has a lease: the holder can end it, and it ends by itself.
 //
 // A lease has an id. Taking the same id again renews the lease: it counts once, with its newest cost, and lasts its

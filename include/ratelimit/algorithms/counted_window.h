@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // At most `limit` units per window, whatever the windows are: the common base of FIXED and QUOTA.
 //
 // A calendar says when the window ends that is open at an instant. The rest is a counter: the state is the end of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One block of an event log: entries of (tick, units), packed into the bytes of one allocation.
 //
 // An entry is one or two numbers of variable length, 7 bits a byte. The first is the number of ticks since the entry

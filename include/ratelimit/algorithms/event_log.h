@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A queue of (tick, units) in the order of time: the log of what was granted.
 //
 // Entries are appended at the back and dropped at the front. All but the newest are packed; that one stays unpacked,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // At most `limit` units per window of fixed length.
 //
 // A window begins with the first call when no window is open. ALIGNED windows begin at multiples of their length since

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A queue that holds `capacity` units, which leave it evenly: `leak` units per `period`.
 //
 // It is the token bucket seen from the other side. It admits the same calls. But a token bucket lets a burst through

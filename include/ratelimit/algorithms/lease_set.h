@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Holders with an id that end by themselves: the leases of a limit, and the holds of a subject.
 //
 // An index finds a holder by its id, and a line of slots keeps the holders in the order in which they end:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A limit as it is written: an algorithm and its numbers, not checked yet.
 //
 // All algorithms share this one struct; `LimitFields` says which of its fields an algorithm has. Depends on the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A queue of (tick, units) in the order of time, packed into blocks of bytes.
 //
 // Each block remembers what was packed before it. So sums and places are found by a binary search over the blocks and a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // At most `limit` units per hour, day, week, month or year of the calendar, in a time zone.
 //
 // Depends on the counted window, the calendar and limit specs.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // About `limit` units in any window of the given length, in constant space: two weighted counters.
 //
 // Time is divided into windows at multiples of their length since 1970-01-01 UTC. The units of the previous window

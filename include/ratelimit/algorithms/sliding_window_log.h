@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // At most `limit` units in any window of the given length: the exact log of what was granted.
 //
 // A grant at t counts in [t, t + window). Its time is rounded up to a grid of 1, 2 or 5 times a power of ten

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A bucket that holds `capacity` units and refills continuously with `refill` units per `period`.
 //
 // This is the generic cell rate algorithm (ITU-T I.371, annex A; "virtual scheduling"). The state is one instant,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A time zone, as far as the calendar must know it: how far its clock is from UTC, and when its days begin.
 //
 // The rules of the world's zones change several times a year. They come from the system, which the core does not know:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a caller is answered: the decision, who made it, and why the server did not. Pure; depends on the decisions of the
 // core.
 #ifndef RATELIMIT_CLIENT_ANSWER_H

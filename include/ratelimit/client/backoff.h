@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // How long to leave a server alone that does not answer: twice as long after each failed attempt.
 //
 // A pause is between half of its step and the whole step. A random number from the caller chooses: processes that lost a

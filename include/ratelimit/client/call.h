@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a caller asks: a key, a policy, and what is particular to this call. Pure; depends on policies and on the requests
 // of the core.
 #ifndef RATELIMIT_CLIENT_CALL_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Whether a server is asked at all. After several failures in a row it is not asked for a while. The failures must be
 // spread over some time: one short stall fails many calls at once. Pure; depends on the back-off.
 //

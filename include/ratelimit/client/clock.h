@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The clocks of the client. `Time` comes from a clock that nobody can step: deadlines, waits and leases are measured with
 // it. `UnixClock` gives Unix time for limits that this process decides by itself. Depends on units.
 #ifndef RATELIMIT_CLIENT_CLOCK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // All servers that a client knows, and the way of a command to the one that has its key. Thread-safe. Depends on nodes and
 // redirections.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A command as it is sent, and which replies it may get. One function for each command that the client knows: here stands
 // how a question becomes words. Pure; depends on calls and replies.
 #ifndef RATELIMIT_CLIENT_COMMAND_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One connection to one server: it sends commands and waits for their replies, until a deadline. Only this file knows
 // hiredis. Depends on commands, replies and endpoints; needs ppoll: Linux, BSD, or any POSIX of 2024.
 //

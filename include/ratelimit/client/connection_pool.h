@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The connections to one server, shared by all threads, and when to connect again after a failure. Thread-safe. Depends on
 // connections, the back-off and counters.
 //

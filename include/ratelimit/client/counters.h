@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a client did, in numbers that only grow, for an endpoint of metrics. Thread-safe. Depends on answers.
 #ifndef RATELIMIT_CLIENT_COUNTERS_H
 #define RATELIMIT_CLIENT_COUNTERS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Denials that still hold: a call that was told to wait is denied again until the wait is over, without asking the server.
 // Thread-safe; time is an argument. Depends on answers.
 //

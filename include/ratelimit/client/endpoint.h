@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Where a server is, and who the client is to it: the values that a program sets to reach a server. std only.
 #ifndef RATELIMIT_CLIENT_ENDPOINT_H
 #define RATELIMIT_CLIENT_ENDPOINT_H

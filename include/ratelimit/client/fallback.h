@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What becomes of calls that the server does not answer: they are granted, denied, or decided by this process, as the
 // options say. Thread-safe. Depends on options, the local limiter and counters.
 #ifndef RATELIMIT_CLIENT_FALLBACK_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A lease: units of a hot subject, taken from the server in advance, to serve the next calls without a round trip.
 //
 // Leased units count as used on the server from when they are taken, so nobody else gets them. All processes together thus

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The books of the leases of a client: which lease serves which call, which call may take the next one, and which leases
 // have ended and wait for their refund. Time is an argument. Not thread-safe: the lease keeper locks. Pure; depends on
 // leases.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The leases of hot subjects, for all threads of a client. A thread of its own ends them and has them refunded; there is
 // none before the first lease. Thread-safe. Depends on the lease book.
 //

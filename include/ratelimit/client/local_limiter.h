@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A limiter in this process, for when no server answers: it applies this process's share of each limit to the calls of
 // this process alone. Not thread-safe: the fallback locks. Pure; depends on calls, shares and the operations of the core.
 //

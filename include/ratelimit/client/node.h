@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One server as the client sees it: its connections, and a circuit breaker that says whether it is asked at all.
 // Thread-safe. Depends on the connection pool, the circuit breaker, redirections and counters.
 #ifndef RATELIMIT_CLIENT_NODE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a program may set of a client. Every setting has a default; docs/cpp-client.md says what each choice costs. Depends
 // on the back-off, the circuit breaker, endpoints and shares.
 #ifndef RATELIMIT_CLIENT_OPTIONS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The limits of a call, written once. The words that are sent to the server come from here, and so do the limits that
 // this process applies when the server does not answer.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Random numbers for pauses and for ids, from one stream that all threads share (splitmix64). They are no secret. std
 // only.
 #ifndef RATELIMIT_CLIENT_RANDOMNESS_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a node of a cluster says when another node has the key. Pure; depends on slots.
 #ifndef RATELIMIT_CLIENT_REDIRECTION_H
 #define RATELIMIT_CLIENT_REDIRECTION_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The server as the calls of a client see it, whichever node has the key: a command goes out, and an answer comes back
 // within the deadline, or a failure. Nothing is sent twice. Thread-safe. Depends on the cluster, options and counters.
 #ifndef RATELIMIT_CLIENT_REMOTE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // What a server replied, and whether that is a possible answer to the call that was made.
 //
 // A reply is never trusted: one that the command cannot have is garbage, and grants nothing. Pure; depends on answers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The part of the limits that one of several processes may grant by itself when no server answers. Pure; depends on the
 // limits of the core.
 #ifndef RATELIMIT_CLIENT_SHARE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Which slot of a cluster a key is in, and which node was last seen to have a slot.
 //
 // The slot is CRC16 (XMODEM) of the key. If the key has a hash tag, that is a text between its first `{` and the next `}`,

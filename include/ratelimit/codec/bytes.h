@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Numbers, instants and texts as bytes: little-endian, and each in one form only. Depends on units only.
 #ifndef RATELIMIT_CODEC_BYTES_H
 #define RATELIMIT_CODEC_BYTES_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The bytes of effects, which travel to replicas and files: the changes of a granted call, an operation, a definition
 // of limits, a sweep.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The one binary form of limits and states, which RDB, AOF, replication, COPY and DUMP share.
 //
 // It is little-endian and versioned; docs/format.md describes it byte by byte, and golden vectors pin it. The form is

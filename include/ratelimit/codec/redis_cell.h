@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The state and the times of the module redis-cell, so that its keys and its clients go on.
 //
 // redis-cell stores a string: the theoretical arrival time of the generic cell rate algorithm, as a decimal number of

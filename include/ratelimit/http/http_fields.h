@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The header fields by which an HTTP server tells its client about one decision.
 //
 //     RateLimit-Policy: "burst";q=10;w=1, "day";q=5000;w=86400       what the limits are

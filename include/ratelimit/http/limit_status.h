@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The limit statuses of a decided call: what HTTP clients are told about each of its limits. Depends on requests and
 // HTTP fields.
 #ifndef RATELIMIT_HTTP_LIMIT_STATUS_H

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // For each line of standard input, options as JSON, a server with the middleware for net/http; prints {"port": ...} or
 // {"error": ...}. test_middleware.py says what its application does. Compiled together with examples/go.
 package main

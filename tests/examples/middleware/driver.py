@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """For each line of standard input, options as JSON, a server with the WSGI or the ASGI middleware; prints {"port": ...}
 or {"error": ...}. test_middleware.py says what its application does.
 

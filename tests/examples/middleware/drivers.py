@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The programs that serve the middlewares of examples/, each of them many times in one process: one line of options in,
 one port out. And the ways that their server may fail.
 """

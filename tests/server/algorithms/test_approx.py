@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.SLIDING ... APPROX: two counters, of which the older one counts less and less; about the limit in any window."""
 
 import random

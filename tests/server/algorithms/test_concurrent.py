@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.CONCURRENT and RL.RELEASE: so many at once; each holder has a lease, which ends by itself."""
 
 from __future__ import annotations

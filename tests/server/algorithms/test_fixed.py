@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.FIXED: so many in a window that the first granted call starts, or, ALIGNED, in windows counted from 1970."""
 
 import pytest

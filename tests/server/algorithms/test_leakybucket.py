@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.LEAKYBUCKET: a queue; whom it admits it tells how long to wait for their turn."""
 
 import pytest

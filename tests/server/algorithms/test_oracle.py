@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random traffic against the oracle: thousands of calls, each with its instant, and every reply equal, not nearly so.
 
 A failing run prints its seed; RATELIMIT_TEST_SEED repeats it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.QUOTA: so many in an hour, a day, a week, a month or a year as the calendar of a time zone has them.
 
 Python's zoneinfo reads the same data as the server. In the year 2100, where tests hold the clock, zones follow the last

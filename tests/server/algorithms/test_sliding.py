@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.SLIDING: an exact log; never more than the limit in any window, wherever one puts it."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.TOKENBUCKET: a burst of `capacity`, then one unit each period/refill, to the nanosecond."""
 
 from harness import BASE, MINUTE, MS, SECOND

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A module that has CL.THROTTLE already, built by the tests: as far as a server can see it does what redis-cell does. It
 // keeps the arrival time as a string that expires, and replicates the question, also when it refuses.
 //

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Bad input: one clear error that names the argument and never repeats it; nothing changed; the server lives."""
 
 from __future__ import annotations

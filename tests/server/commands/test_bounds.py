@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The largest and the smallest numbers, and clocks that go back: exact, or on the safe side."""
 
 import pytest

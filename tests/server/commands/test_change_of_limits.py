@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A limit that changes keeps what is used, whatever the algorithms are; the same kind of limit keeps its times too."""
 
 from itertools import product

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.CHECK: one or several limits, decided together: all are charged, or none is."""
 
 from itertools import product

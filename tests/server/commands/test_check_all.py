@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.CHECKALL: the limits of several keys in one decision: all are charged, or none is."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.DEBUG CLOCK: tests hold the module's time and move it; without the module's argument DEBUG nobody can."""
 
 from __future__ import annotations

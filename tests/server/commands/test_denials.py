@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A denied call takes nothing and writes nothing, and so does a peek: only the caller can see that it was made."""
 
 import pytest

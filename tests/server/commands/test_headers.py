@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """HEADERS and JITTER: what an HTTP client is told, and when it is to come again.
 
 The fields are read as RFC 9651 and RFC 9110 say, by a reader that refuses whatever these do not allow.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.INFO: a key's limits, its use and its counters, as names and values."""
 
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A limiter is a key like any other: typed, expiring, copied, guarded by ACLs, usable in transactions and scripts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """PARTIAL, FORCE and MAXWAIT: what becomes of a call that does not fit as a whole, and now."""
 
 from __future__ import annotations

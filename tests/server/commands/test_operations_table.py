@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The table of docs/operations.md, "Each operation in each situation": its cells are true under every algorithm."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.REFUND: units come back, those first that were taken last; never above full."""
 
 import pytest

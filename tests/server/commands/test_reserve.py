@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.RESERVE and RL.SETTLE: an estimate is charged now, the actual cost later; what is never settled comes back."""
 
 from __future__ import annotations

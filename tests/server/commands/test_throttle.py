@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CL.THROTTLE: what clients of redis-cell ask and are answered, and the keys that it left, which are strings.
 
 A string holds the instant, in nanoseconds since 1970, at which the bucket is full again. Each call reads it with the

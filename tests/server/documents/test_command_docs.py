@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the server tells about the commands is what the one command table says, and so is docs/commands."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the pages show is true: their sessions, and the README's examples and its table of commands, are run against the
 server."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """docs/servers.md lists what the module asks of a server: each function that module/server calls, and no other."""
 
 from __future__ import annotations

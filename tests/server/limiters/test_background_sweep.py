@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Idle subjects are forgotten, their memory is given back, and keys that nobody needs are removed: without traffic,
 wherever tables went, and never while the server must not change anything.
 

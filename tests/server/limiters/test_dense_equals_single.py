@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A subject of a dense key is answered as a key of its own would be, whatever happens to the tables in between.
 
 The same random traffic goes to subjects of one key and to as many keys: every algorithm and lists of them, every mode

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RL.DEFINE: limits that are stored in a key, for whoever is in it; and limits on trial."""
 
 from __future__ import annotations

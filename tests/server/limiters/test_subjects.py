@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """FOR: many subjects in one key, each with a state of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The programs that come with the server: redis-cli and redis-benchmark. Libraries are tried in tests/client_libraries."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Loading the module: it takes the argument DEBUG or none, and the server's log says so when there is another."""
 
 from __future__ import annotations

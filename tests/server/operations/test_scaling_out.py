@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A limiter in parts: examples/scaling-out on a cluster of three nodes, and docs/scaling-out.md, which is true."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Keys with many subjects are written down, moved and copied as they are: small and large ones, stored or not, with
 logs, leases, holds and turns in them, and while limits that changed have not reached everyone yet.
 """

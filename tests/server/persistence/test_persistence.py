@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """RDB, DUMP and RESTORE: every state comes back as it was, and no payload, however hostile, brings the server down."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every way in which a state is written down, moved or thrown away; what it weighs; and what a newer module wrote."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Redis Cluster: a command finds its node by its key, keys of different slots are refused, slots move under load."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Replicas, and whoever reads the append-only file, have the same tables as the primary: told of each change by the one
 subject that it is about, of stored limits by one definition, and of subjects that are forgotten by a range of them.
 """

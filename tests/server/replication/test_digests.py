@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """After any mix of commands the primary, its replica, and what a restart reads from either kind of file are the same.
 
 Thousands of random commands: every algorithm and lists of them, every mode and operation, changes of limits, denials,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a granted call or an operation tells the rest of the world: one internal command, with the resulting state or
 what was done, and when the key ends.
 

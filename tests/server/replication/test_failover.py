@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A primary is killed under load: what may be admitted too much is what no replica had heard of, and not one unit more.
 
 The bound: granted in total <= capacity + refilled + granted since the replicas last said that they have everything.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Effects are written only while somebody may follow; these tests attack the moments at which that changes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Effects travel, not questions: replicas and the AOF agree with the primary to the byte; denials never leave it."""
 
 from __future__ import annotations

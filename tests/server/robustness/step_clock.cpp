@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Preloaded into a server under test: its wall clock is off by as many seconds as the file STEP_CLOCK_FILE says, which
 // the test may change at any time. Clocks that nobody can set are left alone. (libfaketime and jemalloc, which asks
 // for the time before anything is initialised, do not get along.)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Many connections on one key: what is granted in total is what the limit says, and not one unit more."""
 
 from __future__ import annotations

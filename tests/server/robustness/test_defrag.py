@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The server's defragmentation moves our values and logs, and leaves what else is behind them where it is. It needs a
 server with its own jemalloc, which not all have.
 """

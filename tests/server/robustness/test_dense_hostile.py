@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Payloads of dense keys that nobody wrote: cut, flipped, out of order, twice, clustered, without an end.
 
 Each is refused, or makes a key that works like any other: it answers, is saved and loaded again, goes over to other

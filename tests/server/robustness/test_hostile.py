@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Payloads and files that nobody wrote: RESTORE with mutated dumps, servers started on mutated RDB files.
 
 Each is refused, or makes a key that is like any other: its answers are within their bounds, it denies nobody for ever,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What happens when the server has no memory left to give."""
 
 from __future__ import annotations

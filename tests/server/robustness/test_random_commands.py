@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Random commands for some seconds: see random_commands.py.
 
 RATELIMIT_RANDOM_SECONDS says how many, RATELIMIT_TEST_SEED repeats a run; `scripts/fuzz commands` is the long one.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Steps of the server's wall clock, both ways, while the module's own clock runs on: what a call is told stays the
 same.
 """
