@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What docs/client-libraries.md says is true: its examples run, and so does the README's in Go; its table is that of clients.py."""
+"""What docs/client-libraries.md says is true: its examples run, and the README's in Go; its table is clients.py's."""
 
 from __future__ import annotations
 

@@ -303,7 +303,8 @@ DECODER = {
         besides=subject_table(STORED),
     ),
     "limiter-with-many": value(
-        *LIMITER, [subject(hash << 55, [], [instant(TODAY + hash * SECOND, 1)]) for hash in range(1, 200)],
+        *LIMITER,
+        [subject(hash << 55, [], [instant(TODAY + hash * SECOND, 1)]) for hash in range(1, 200)],
         besides=subject_table(STORED),
     ),
     "limiter-with-many-alike": value(

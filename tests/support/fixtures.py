@@ -20,7 +20,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 # Begun first, so that no process of pytest-xdist is left with one of them when the others have nothing to do any more.
 LONG = (
-    *("test_background_sweep", "test_oracle", "test_persistence_matrix", "test_dense_replication", "test_dense_hostile"),
+    *(
+        "test_background_sweep",
+        "test_oracle",
+        "test_persistence_matrix",
+        "test_dense_replication",
+        "test_dense_hostile",
+    ),
     *("test_digests", "test_scaling_out", "test_failover", "test_bad_input", "test_dense_equals_single"),
 )
 

@@ -247,7 +247,9 @@ def node_modules() -> Path:
     places = [*os.environ.get("NODE_PATH", "").split(os.pathsep), REPOSITORY / "build" / "node" / "node_modules"]
     found = [Path(place) for place in places if place and (Path(place) / "ioredis").is_dir()]
     assert shutil.which("node"), "these tests need Node.js"
-    assert found, "these tests need ioredis: copy tests/client_libraries/package*.json to build/node and run npm ci there"
+    assert found, (
+        "these tests need ioredis: copy tests/client_libraries/package*.json to build/node and run npm ci there"
+    )
     return found[0]
 
 

@@ -158,7 +158,12 @@ class Mix:
     def _mistake(self) -> Line:
         limits = ["FIXED 0 1s", "FIXED 3", "SLIDING 3 1s COST 0", "FIXED 1 3651d", "FIXED 1 1s AS a FIXED 1 1s AS a"]
         lines = [f"RL.CHECK {{}} {limit}" for limit in limits] + ["RL.CHECK {}", "RL._EFFECT {} STORE 0 x"]
-        lines += ["RL._EFFECT {} PERFORM 0 x", "RL.REFUND {} 0", "RL.SETTLE {} a -1", "RL.QUOTA {} 1 DAY TZ Mars/Olympus"]
+        lines += [
+            "RL._EFFECT {} PERFORM 0 x",
+            "RL.REFUND {} 0",
+            "RL.SETTLE {} a -1",
+            "RL.QUOTA {} 1 DAY TZ Mars/Olympus",
+        ]
         return self._rng.choice(lines).format(self._key())
 
     def _time(self) -> Line:

@@ -2,7 +2,7 @@
 """What keys of many subjects must answer, said in terms of oracle.py: each subject, and the key itself, is as a key of
 its own. Stored limits are those of all; on trial, what is decided is not what is told. Several keys decide together.
 
-The clock only moves forward here: when an idle subject is forgotten is for the background sweep to say, and may not show.
+The clock only moves forward here: the background sweep decides when an idle subject is forgotten, which may not show.
 """
 
 from __future__ import annotations

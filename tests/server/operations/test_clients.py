@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs that come with the server: redis-cli and redis-benchmark. Libraries are tried in tests/client_libraries."""
+"""The programs that come with the server: redis-cli and redis-benchmark. Libraries: tests/client_libraries."""
 
 from __future__ import annotations
 

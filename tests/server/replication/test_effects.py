@@ -730,7 +730,8 @@ def test_a_transaction_travels_as_its_grants_held_together(ear, db):
     assert (first, last) == ([b"MULTI"], [b"EXEC"])
     limits = [limit(FIXED, 10, MINUTE)]
     assert stored == [
-        [b"RL._EFFECT", b"k", b"STORE", ends_at(MINUTE), value(limits, [window(BASE + MINUTE, used)])] for used in (6, 10)
+        [b"RL._EFFECT", b"k", b"STORE", ends_at(MINUTE), value(limits, [window(BASE + MINUTE, used)])]
+        for used in (6, 10)
     ]
 
 
