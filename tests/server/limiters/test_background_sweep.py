@@ -2,7 +2,7 @@
 """Idle subjects are forgotten, their memory is given back, and keys that nobody needs are removed: without traffic,
 wherever tables went, and never while the server must not change anything.
 
-The background sweep comes by on timers of its own, within some seconds. It decides by the module's clock, which is held.
+The background sweep comes by on timers of its own, within some seconds. It decides by the module's clock.
 """
 
 from __future__ import annotations
