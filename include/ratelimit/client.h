@@ -6,8 +6,8 @@
 //     const Policy policy{token_bucket(20, 10, 1s)};
 //     if (client.check("api", policy, {.subject = "alice"})) …
 //
-// Header-only; needs hiredis and threads: link ratelimit::client. What each choice costs is in docs/cpp-client.md. This
-// file is the facade: what a call asks first, second and last. The parts are in client/, and this file depends on all.
+// Header-only; needs hiredis and threads: link ratelimit::client. docs/cpp-client.md says what each choice costs. This file
+// is the facade: it says whom a call asks, and in which order. The parts are in client/; this file may depend on each.
 #ifndef RATELIMIT_CLIENT_H
 #define RATELIMIT_CLIENT_H
 
@@ -40,8 +40,9 @@
 
 namespace ratelimit::client {
 
-/// One for all threads of a process: any thread may call any method. No method throws, unless memory is short. A call that
-/// the server does not answer within `Options::deadline` has `Answer::failure`; a call that is wrong has `Answer::error`.
+/// One client serves all threads of a process: any thread may call any method. A call throws only if the system has no
+/// memory or no thread left. `Answer::failure` says why the server did not answer; `Source::error` says that the call is
+/// wrong, and `Answer::error` says how.
 class Client {
  public:
   explicit Client(Options options = {})

@@ -41,6 +41,7 @@ class ConnectionPool {
         reconnect_(settings.reconnect) {}
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
+  ~ConnectionPool() = default;
 
   /// A connection that one call uses. At the end it goes back to the pool, if it is reusable.
   class Loan {

@@ -8,6 +8,7 @@
 #define RATELIMIT_CLIENT_LOCAL_LIMITER_H
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <list>
 #include <memory>

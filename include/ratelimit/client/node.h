@@ -35,6 +35,7 @@ class Node {
         breaker_(settings.breaker) {}
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
+  ~Node() = default;
 
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
 
