@@ -20,6 +20,7 @@
 #include "ratelimit/operation.h"
 #include "ratelimit/states.h"
 #include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 #include "server/zones.h"
 
 namespace ratelimit {
