@@ -2,9 +2,9 @@
 // The one binary form of limits and states, which RDB, AOF, replication, COPY and DUMP share.
 //
 // It is little-endian and versioned; docs/format.md describes it byte by byte, and golden vectors pin it. The form is
-// canonical: equal limits and states give equal bytes. Decoded bytes are never trusted: a reader stops at the first byte
-// that no writer writes, and what it accepts is safe to decide on. The states write themselves: see the algorithms.
-// Depends on limits, their states and reservations.
+// canonical: equal limits and states give equal bytes. Decoded bytes are never trusted: a reader stops at the first
+// byte that no writer writes, and what it accepts is safe to decide on. The states write themselves: see the
+// algorithms. Depends on limits, their states and reservations.
 #ifndef RATELIMIT_CODEC_FORMAT_H
 #define RATELIMIT_CODEC_FORMAT_H
 

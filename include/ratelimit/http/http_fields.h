@@ -46,8 +46,8 @@ namespace ratelimit {
 struct LimitStatus {
   std::string_view label;  ///< valid, so that it is written as it is
   Units quota;
-  /// The time that the quota is for: the length of a window, or the time in which an empty bucket becomes full. None where
-  /// units are held.
+  /// The time that the quota is for: the length of a window, or the time in which an empty bucket becomes full. None
+  /// where units are held.
   std::optional<Span> window{};
   Units remaining;
   Span more{};  ///< time until more than `remaining` could be taken, if nothing else happens; 0 if all is there
