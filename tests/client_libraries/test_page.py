@@ -11,7 +11,7 @@ import pytest
 from clients import CLIENTS, run
 from harness import REPOSITORY, Server
 
-PAGE = REPOSITORY / "docs" / "clients.md"
+PAGE = REPOSITORY / "docs" / "client-libraries.md"
 README = REPOSITORY / "README.md"  # its other examples are run by tests/server/documents/test_readme.py
 SUFFIXES = {"python": ".py", "js": ".js", "c": ".c", "php": ".php", "ruby": ".rb", "perl": ".pl", "go": ".go"}
 
