@@ -34,6 +34,10 @@ namespace ratelimit {
 /// Besides, `write(out, state)` and `read(in, state)` give the state its bytes, and likewise the change, if that is
 /// another type. A state that owns memory has `heap_bytes()` and `heap_pieces()`, and `relocate_piece(i, move)` if
 /// defragmentation may move it.
+///
+/// An ask may cost nothing: then the state stays as it is, and the wait is how long a debt lasts. `slack()` is more than
+/// nothing where each grant moves the end of the state: the key's end then moves in steps of about that length, and not
+/// with each grant (docs/adr/0021).
 template <class A>
 concept LimitAlgorithm = requires(const A& algorithm, typename A::State& state, const typename A::State& seen,
                                   const typename A::Change& change, const LimitSpec& spec, const Ask& ask, Units units,

@@ -209,6 +209,16 @@ inline constexpr auto kPlaces = [] {
   return places;
 }();
 
+static_assert(
+    [] {
+      for (std::size_t number = 1; number < kPlaces.size(); ++number) {
+        const std::string_view word = keyword(static_cast<Algorithm>(number));
+        if (!word.empty() && keyword(kAlgorithms[kPlaces[number]].algorithm) != word) return false;
+      }
+      return true;
+    }(),
+    "each algorithm of ratelimit/any_algorithm.h has a row in kAlgorithms");
+
 /// The row of an algorithm. SLIDING has one row, with and without APPROX.
 [[nodiscard]] constexpr const AlgorithmRow& row_of(Algorithm algorithm) {
   return kAlgorithms[kPlaces[static_cast<std::size_t>(algorithm)]];
