@@ -47,7 +47,7 @@ std::vector<LimitStatus> statuses_after(const KeySession& session, const Request
   });
 }
 
-void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict verdict,
+void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
                   const AnswerForm& form) {
   const Limits& limits = session.limits();
   std::string id;

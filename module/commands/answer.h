@@ -31,8 +31,8 @@ struct AnswerForm {
 [[nodiscard]] std::vector<LimitStatus> statuses_after(const KeySession& session, const Request& request,
                                                       const Verdict& verdict, Instant now);
 
-/// Answers a check with the verdict that a session came to.
-void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict verdict,
+/// Answers a check with the verdict that a session came to. The verdict becomes what the caller is told.
+void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
                   const AnswerForm& form);
 
 /// Answers with a verdict that granted `granted`, or would have if the limits are on trial. `note` comes after the label.

@@ -15,7 +15,7 @@ std::optional<Fault> decide_and_answer(const Call& call, const CheckRequest& req
   KeySession session(call.context(), call.key(), KeySession::Access::write, request.subject);
   const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::fault);
   if (fault) return fault_of(*fault);
-  const Verdict verdict = session.decide(request.call);
+  Verdict verdict = session.decide(request.call);
   answer_check(call, session, request.call, verdict,
                {.has_label = has_label, .jitter = request.jitter, .has_headers = request.headers});
   return std::nullopt;

@@ -17,8 +17,6 @@ constexpr std::uint64_t kMost = (std::uint64_t{1} << Bits) - 1;
 
 }  // namespace
 
-bool CompactValue::is(const void* stored) { return (*static_cast<const unsigned char*>(stored) & 1U) != 0; }
-
 CompactValue* CompactValue::make(const Value& value) {
   const std::optional<LimitsNumber> number = value.shared_limits().number();
   if (!number || value.limits().size() != 1 || value.reservations() != nullptr) return nullptr;

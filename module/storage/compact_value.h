@@ -18,7 +18,7 @@ namespace ratelimit {
 class CompactValue {
  public:
   /// Whether `stored`, which the server holds for a key, is a compact value.
-  [[nodiscard]] static bool is(const void* stored);
+  [[nodiscard]] static bool is(const void* stored) { return (*static_cast<const unsigned char*>(stored) & 1U) != 0; }
 
   /// A compact value with the content of `value`, which stays as it is; null if that does not fit.
   [[nodiscard]] static CompactValue* make(const Value& value);

@@ -26,10 +26,6 @@ Subject StoredValue::own_subject(Cell& loose) const {
   return {compact().limits(*pool_), std::span(&loose, 1), nullptr};
 }
 
-const SharedLimits& StoredValue::own_limits() const {
-  return form() == Form::compact ? compact().limits(*pool_) : own().shared_limits();
-}
-
 Instant StoredValue::own_idle_at() const {
   Cell loose;
   return own_subject(loose).idle_at();
@@ -37,21 +33,7 @@ Instant StoredValue::own_idle_at() const {
 
 // ---- The table
 
-SubjectTable* StoredValue::subject_table() const {
-  return stored_ != nullptr && form() == Form::table ? table_value().table.get() : nullptr;
-}
-
 SharedLimits StoredValue::stored_limits() const { return is_stored() ? own_limits() : SharedLimits{}; }
-
-bool StoredValue::is_stored() const {
-  const SubjectTable* const table = subject_table();
-  return table != nullptr && table->is_stored();
-}
-
-bool StoredValue::is_shadow() const {
-  const SubjectTable* const table = subject_table();
-  return table != nullptr && table->is_shadow();
-}
 
 // ---- What is kept beside the subjects
 
@@ -65,8 +47,6 @@ void StoredValue::count_call(Outcome outcome) const {
   if (form() == Form::compact) return compact().count_call(outcome);
   own().count_call(outcome);
 }
-
-bool StoredValue::has_end() const { return form() == Form::compact ? compact().has_end() : own().has_end(); }
 
 void StoredValue::note_end() const {
   if (form() == Form::compact) return compact().note_end();

@@ -172,6 +172,28 @@ class StoredValue {
   const LimitsPool* pool_;
 };
 
+// Asked several times in each call: the compiler sees them through.
+
+inline const SharedLimits& StoredValue::own_limits() const {
+  return form() == Form::compact ? compact().limits(*pool_) : own().shared_limits();
+}
+
+inline SubjectTable* StoredValue::subject_table() const {
+  return stored_ != nullptr && form() == Form::table ? table_value().table.get() : nullptr;
+}
+
+inline bool StoredValue::is_stored() const {
+  const SubjectTable* const table = subject_table();
+  return table != nullptr && table->is_stored();
+}
+
+inline bool StoredValue::is_shadow() const {
+  const SubjectTable* const table = subject_table();
+  return table != nullptr && table->is_shadow();
+}
+
+inline bool StoredValue::has_end() const { return form() == Form::compact ? compact().has_end() : own().has_end(); }
+
 }  // namespace ratelimit
 
 #endif  // RATELIMIT_MODULE_STORAGE_STORED_VALUE_H
