@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "ratelimit/limit.h"
+
 namespace ratelimit {
 namespace {
 
