@@ -168,6 +168,7 @@ TEST(CompactValue, DecidesAsAValueDoesForAsLongAsItFits) {
     Instant now = kNow;
     for (int step = 0; step < 20'000; ++step) {
       now += nanoseconds(static_cast<std::int64_t>(random() % (2 * spec.span.count() / spec.refill.count())));
+      if (!in_range(now)) break;  // a bucket that refills within ten years gets there in some twenty steps
       std::array<Cell, 1> cell;
       cell[0].emplace(compact->state());
       const Ask ask{Units(static_cast<std::int64_t>(random() % 4))};

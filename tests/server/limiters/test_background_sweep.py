@@ -146,7 +146,7 @@ def flood(db: Client, key: str, wave: int, waves: int) -> None:
 
 
 def memory_at_rest(server: Server) -> int:
-    """Once the server's own tables and buffers have settled. Asked over a connection of its own: the buffers of one that
+    """Once the server's own tables and buffers have settled. Asked over a new connection: the buffers of one that
     has just carried a flood shrink when the server finds the time."""
     seen: list[int] = []
 
