@@ -103,6 +103,8 @@ void free_value(void* stored) { value_of(stored).destroy(); }
 
 std::size_t free_effort(RedisModuleString*, const void* stored) { return value_of(stored).pieces(); }
 
+std::size_t memory_of(const void* stored) { return value_of(stored).memory(server::allocated_bytes); }
+
 void* copy(RedisModuleString*, RedisModuleString*, const void* stored) { return value_of(stored).copy().release(); }
 
 // Two readings of two clocks are never quite the same; what expires that little too early is as good as idle.
@@ -139,8 +141,6 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** stored) 
 }
 
 }  // namespace
-
-std::size_t memory_of(const void* stored) { return value_of(stored).memory(server::allocated_bytes); }
 
 server::DataType register_data_type(server::Context context) {
   return server::register_type(context, kTypeName, kFormatVersion,

@@ -4,15 +4,9 @@
 #ifndef RATELIMIT_MODULE_KEYSPACE_DATA_TYPE_H
 #define RATELIMIT_MODULE_KEYSPACE_DATA_TYPE_H
 
-#include <cstddef>
-
-#include "ratelimit/units.h"
 #include "server/api.h"
 
 namespace ratelimit {
-
-/// Bytes that what the server holds for a key takes, without the limits that keys share.
-[[nodiscard]] std::size_t memory_of(const void* stored);
 
 /// Registers the type; null if the server refuses.
 [[nodiscard]] server::DataType register_data_type(server::Context context);

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "keyspace/key_session.h"
+
+#include <string>
+#include <utility>
+
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
@@ -10,8 +14,6 @@
 #include "ratelimit/reservations.h"
 #include "ratelimit/turn.h"
 #include "ratelimit/verdict.h"
-
-#include <utility>
 
 namespace ratelimit {
 

@@ -5,10 +5,8 @@
 #include <string>
 #include <utility>
 
-#include "keyspace/data_type.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
-#include "ratelimit/codec/format.h"
 #include "ratelimit/codec/redis_cell.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/states.h"
@@ -63,7 +61,7 @@ void OpenKey::restore() {
   }
   expiries.forget(name);
   const KeyEnd end = end_of_key(content.own->limits(), content.own->idle_at(), call_.now);
-  hand_over(StoredValue::make(std::move(content), call_.module.limits), End::lost);
+  hand_over(StoredValue::make(std::move(content), call_.module.limits));
   key_.expire_at(end);
   if (propagation_.is_on()) {
     propagation_.queue(EffectKind::store, end, stored_.encoded());
@@ -94,7 +92,7 @@ void OpenKey::prepare(Value::Pointer value) {
 void OpenKey::store_subject() {
   if (!is_key_itself()) return store_subject_in_table();
   if (!prepared_) return;
-  put(std::move(prepared_));
+  hand_over(stored_.put_own(std::move(prepared_)));
   find_subject();
 }
 
@@ -116,7 +114,7 @@ void OpenKey::write_back() {
   if (!is_key_itself()) return;
   StoredValue::Pointer larger = stored_.write_back(loose_[0]);
   if (!larger) return;
-  hand_over(std::move(larger), End::lost);
+  hand_over(std::move(larger));
   find_subject();
 }
 
@@ -131,7 +129,7 @@ bool OpenKey::perform(const Operation& operation) {
 
 void OpenKey::make_room_for_reservations() {
   if (is_key_itself()) {
-    hand_over(stored_.add_reservations(), End::lost);
+    hand_over(stored_.add_reservations());
     find_subject();
   } else {
     subject_ = stored_.subject_table()->hash_table().put(*hash_, Value::take(*subject_));
@@ -139,26 +137,15 @@ void OpenKey::make_room_for_reservations() {
   }
 }
 
-// A key with a table has no end of its own. If somebody gave it one, it keeps that.
-void OpenKey::put(Value::Pointer own) {
-  hand_over(stored_.put_own(std::move(own)), stored_.subject_table() != nullptr ? End::kept : End::lost);
-}
-
-void OpenKey::hand_over(StoredValue::Pointer value, End end) {
-  if (!value) {  // what the key holds was changed in place
-    is_new_ = true;
-    return;
-  }
-  const std::optional<KeyEnd> before = end == End::kept ? key_.end() : std::nullopt;
-  void* const place = value.release();
-  key_.set(call_.module.data_type, place);
-  if (before) key_.expire_at(*before);
-  stored_ = StoredValue(place, call_.module.limits);
+void OpenKey::hand_over(StoredValue::Pointer value) {
   is_new_ = true;
+  if (!value) return;
+  stored_ = StoredValue(value.release(), call_.module.limits);
+  key_.set(call_.module.data_type, stored_.get());
 }
 
 void OpenKey::make_subject_table(const SubjectTableHead& head, const SharedLimits& limits) {
-  hand_over(stored_.add_table(head, limits), End::lost);
+  hand_over(stored_.add_table(head, limits));
   key_.persist();
   note_table();
   if (!head.is_stored && propagation_.is_on()) propagation_.queue(EffectKind::store, kKeepEnd, stored_.encoded());
@@ -204,11 +191,8 @@ void OpenKey::expire_at(KeyEnd end) {
   stored_.note_end();
 }
 
-// Another table, or none, is another life of the key.
 void OpenKey::replace(KeyContent content) {
-  const SubjectTable* const before = stored_.subject_table();
-  const bool is_same_life = before != nullptr && content.table && *content.table == before->head();
-  hand_over(stored_.replace(std::move(content)), is_same_life ? End::kept : End::lost);
+  hand_over(stored_.replace(std::move(content)));
   if (stored_.subject_table() != nullptr) note_table();
 }
 

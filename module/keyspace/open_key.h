@@ -103,10 +103,9 @@ class OpenKey {
  private:
   void restore();
   void find_subject();
-  /// Hands a value to the server in place of what the key holds; null if that was changed in place.
-  enum class End : bool { lost, kept };
-  void hand_over(StoredValue::Pointer value, End end);
-  void put(Value::Pointer own);
+  /// Hands a value to the server in place of what the key holds; null if that was changed in place, as it is where a table
+  /// stays. A new value has no end yet.
+  void hand_over(StoredValue::Pointer value);
   void store_subject_in_table();
   void make_room_for_reservations();
 

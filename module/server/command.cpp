@@ -18,7 +18,6 @@ std::uint64_t wire_key_flags(KeyUse use) {
     case KeyUse::read: return REDISMODULE_CMD_KEY_RO | REDISMODULE_CMD_KEY_ACCESS;
     case KeyUse::update:
     case KeyUse::update_many: return kUpdatesKey;
-    case KeyUse::overwrite: return REDISMODULE_CMD_KEY_OW | REDISMODULE_CMD_KEY_UPDATE;
   }
   return 0;
 }

@@ -29,7 +29,7 @@ struct ArgumentDoc {
 
 /// How a command uses its key. The key is the first argument. Of a command with many keys the first argument is their
 /// number, and the server also calls the command to ask which arguments are keys (`Context::asks_for_keys`).
-enum class KeyUse : std::uint8_t { none, read, update, overwrite, update_many };
+enum class KeyUse : std::uint8_t { none, read, update, update_many };
 
 /// One command as the server registers and documents it.
 struct CommandDescription {

@@ -46,11 +46,6 @@ std::optional<std::string_view> Key::text() const {
 void Key::set(DataType type, void* value) { RedisModule_ModuleTypeSetValue(handle_, type, value); }
 void Key::remove() { RedisModule_DeleteKey(handle_); }
 void Key::expire_at(std::chrono::milliseconds unix_time) { RedisModule_SetAbsExpire(handle_, unix_time.count()); }
-std::optional<std::chrono::milliseconds> Key::end() const {
-  const mstime_t end = RedisModule_GetAbsExpire(handle_);
-  if (end == REDISMODULE_NO_EXPIRE) return std::nullopt;
-  return std::chrono::milliseconds{end};
-}
 void Key::persist() { RedisModule_SetAbsExpire(handle_, REDISMODULE_NO_EXPIRE); }
 void Key::signal_modified() const { RedisModule_SignalModifiedKey(context_.handle(), name_.handle()); }
 

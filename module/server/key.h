@@ -42,8 +42,6 @@ class Key {
   void remove();
   /// Sets the Unix time after which the server removes the key, by the server's clock.
   void expire_at(std::chrono::milliseconds unix_time);
-  /// The Unix time after which the server removes the key; none if there is none.
-  [[nodiscard]] std::optional<std::chrono::milliseconds> end() const;
   /// Takes the key's time to live away.
   void persist();
   /// Tells clients that watch or cache the key that it changed.

@@ -232,7 +232,8 @@ GO = {
 
 # A mark for tests that weigh: with a sanitizer, values are not allocated by the server.
 same_allocator = pytest.mark.skipif(
-    bool(os.environ.get("RATELIMIT_PRELOAD")), reason="a sanitizer's allocator takes more than the server knows of"
+    bool(os.environ.get("RATELIMIT_PRELOAD")),
+    reason="a sanitizer's allocator takes more than the server knows of; they run without sanitizers",
 )
 
 

@@ -53,7 +53,9 @@ def defragmenting(start_server: Callable[..., Server]) -> Client:
         client.config_set("activedefrag", "yes")
         client.config_set("activedefrag", "no")
     except redis.ResponseError:
-        pytest.skip("this server is built without active defragmentation, as Debian's is")
+        pytest.skip(
+            "this server is built without active defragmentation, as Debian's is; scripts/defrag runs these on one with it"
+        )
     return client
 
 
