@@ -233,7 +233,7 @@ GO = {
 # A mark for tests that weigh: with a sanitizer, values are not allocated by the server.
 same_allocator = pytest.mark.skipif(
     bool(os.environ.get("RATELIMIT_PRELOAD")),
-    reason="a sanitizer's allocator takes more than the server knows of; they run without sanitizers",
+    reason="the server does not count a sanitizer's allocations; without sanitizers it runs",
 )
 
 

@@ -53,9 +53,7 @@ def defragmenting(start_server: Callable[..., Server]) -> Client:
         client.config_set("activedefrag", "yes")
         client.config_set("activedefrag", "no")
     except redis.ResponseError:
-        pytest.skip(
-            "this server is built without active defragmentation, as Debian's is; scripts/defrag runs these on one with it"
-        )
+        pytest.skip("this server is built without active defragmentation, as Debian's is: scripts/defrag has one")
     return client
 
 
