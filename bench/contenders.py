@@ -90,6 +90,12 @@ THREE = _ours(
 )
 _DEFINE = ("RL.DEFINE", "limiter", "TOKENBUCKET", *_BUCKET.split())
 DENSE = _ours("RL.CHECK limiter FOR subject", "sub:", "RL.CHECK limiter FOR {key}", once=_DEFINE)
+# No limits are stored: those of the call apply. Then two lists by turns on each subject, which has an account for each.
+ONE_LIST = _ours("RL.CHECK key limit FOR subject", "on1:", f"RL.CHECK one TOKENBUCKET {_BUCKET} FOR {{key}}")
+TWO_LISTS = _ours(
+    "RL.CHECK key limit FOR subject, two limits by turns", "on2:",
+    "RL.CHECK two TOKENBUCKET {turn:1000000|2000000} 97 1h FOR {key}",
+)  # fmt: skip
 PEEK = _ours("RL.PEEK", "rlp:", f"RL.PEEK {{key}} TOKENBUCKET {_BUCKET}", f"RL.TOKENBUCKET {{key}} {_BUCKET}")
 DENIED = _ours(
     "RL.TOKENBUCKET, denied", "rld:", "RL.TOKENBUCKET {key} 1 1 100d", "RL.TOKENBUCKET {key} 1 1 100d", is_denied=True
@@ -101,12 +107,13 @@ CELL_THROTTLE = replace(THROTTLE, name="redis-cell's CL.THROTTLE", kind="redis-c
 
 RATES = [
     INCR, INCR_OWN, SET, GET, FLOOR_REPLY, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED,
-    SLIDING, APPROX, QUOTA, CONCURRENT, ONE, THREE, DENSE, PEEK, DENIED, THROTTLE, CELL_INCR, CELL_THROTTLE,
+    SLIDING, APPROX, QUOTA, CONCURRENT, ONE, THREE, DENSE, ONE_LIST, TWO_LISTS, PEEK, DENIED, THROTTLE, CELL_INCR,
+    CELL_THROTTLE,
 ]  # fmt: skip
 # Those that leave different things behind.
 BYTES = [
     INCR, INCR_OWN, SET, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED, SLIDING, APPROX,
-    QUOTA, CONCURRENT, THREE, DENSE, THROTTLE, CELL_THROTTLE,
+    QUOTA, CONCURRENT, THREE, DENSE, ONE_LIST, TWO_LISTS, THROTTLE, CELL_THROTTLE,
 ]  # fmt: skip
 LATENCIES = [INCR, BUCKET, DENSE, LUA_BUCKET]
 
@@ -162,6 +169,7 @@ TARGETS = [
     Target(DENSE, CELL_THROTTLE, 3.5, "`RL.CHECK limiter FOR subject` to redis-cell's `CL.THROTTLE`"),
     Target(SLIDING_NEAR[100], LUA_LOG_NEAR[100], 7.0, "`RL.SLIDING` to the ZSET script, near a limit of 100"),
     Target(THREE, ONE, 0.7, "`RL.CHECK`, three limits to one"),
+    Target(TWO_LISTS, ONE_LIST, 0.5, "dense, two lists by turns on one subject, to one list"),
 ]
 SERVER_TIME_AT_MOST = 0.7  # dense to INCR
 BYTES_A_KEY_AT_MOST = 149  # RL.TOKENBUCKET

@@ -17,7 +17,6 @@
 #include <string_view>
 #include <vector>
 
-#include "ratelimit/account.h"
 #include "ratelimit/algorithms/concurrent.h"
 #include "ratelimit/algorithms/fixed_window.h"
 #include "ratelimit/algorithms/leaky_bucket.h"
@@ -26,6 +25,7 @@
 #include "ratelimit/algorithms/sliding_window_counter.h"
 #include "ratelimit/algorithms/sliding_window_log.h"
 #include "ratelimit/algorithms/token_bucket.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
@@ -305,12 +305,12 @@ void reserve_and_settle(benchmark::State& state) {
   std::array<ratelimit::Cell, specs.size()> cells;
   ratelimit::construct_idle(list, cells);
   ratelimit::Reservations reservations;
-  ratelimit::Account account(list, cells, reservations);
+  ratelimit::Booking booking(list, cells, reservations);
   const std::vector<std::string> holders = names(state.range(0) + 1);
   Instant now = kStart;
   std::size_t next = 0;
   const auto reserve = [&] {
-    account.perform({.kind = Operation::Kind::reserve,
+    booking.perform({.kind = Operation::Kind::reserve,
                      .at = now,
                      .units = Units(7),
                      .span = 1h,
@@ -320,7 +320,7 @@ void reserve_and_settle(benchmark::State& state) {
   while (next + 1 < holders.size()) reserve();
   for (auto _ : state) {
     reserve();
-    account.perform(
+    booking.perform(
         {.kind = Operation::Kind::settle, .at = now, .units = Units(5), .id = holders[next % holders.size()]});
   }
 }

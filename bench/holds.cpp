@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/reservations.h"
@@ -46,7 +46,7 @@ class Subject {
   ~Subject() { destroy(limits_, cells_); }
 
   void perform(const Operation& operation) {
-    ratelimit::Account(limits_, std::span(cells_).first(1), reservations_).perform(operation);
+    ratelimit::Booking(limits_, std::span(cells_).first(1), reservations_).perform(operation);
   }
   [[nodiscard]] std::int64_t used(Instant now) const {
     return limits_[0].visit(

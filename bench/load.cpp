@@ -69,9 +69,12 @@ class Requests {
     std::vector<std::uint32_t> order(options.subjects);
     std::iota(order.begin(), order.end(), 0U);
     std::shuffle(order.begin(), order.end(), std::mt19937_64{options.seed});
-    const std::size_t enough = std::size_t{options.clients} * options.pipeline;
-    while (ends_.size() < std::max(enough, order.size())) {
-      for (const std::uint32_t subject : order) append(options, subject);
+    const std::size_t enough = std::max(std::size_t{options.clients} * options.pipeline, order.size());
+    // With turns, each subject is asked in either way, one after the other.
+    const bool has_turns = std::any_of(options.command.begin(), options.command.end(),
+                                       [](const std::string& argument) { return argument.starts_with(kTurn); });
+    for (std::size_t round = 0; ends_.size() < enough || (has_turns && round % 2 == 1); ++round) {
+      for (std::size_t i = 0; i < order.size(); ++i) append(options, order[i], (i + round) % 2 == 0);
     }
   }
 
@@ -90,11 +93,21 @@ class Requests {
   }
 
  private:
-  void append(const Options& options, std::uint32_t subject) {
+  // `{turn:A|B}` is A and B by turns.
+  static constexpr std::string_view kTurn = "{turn:";
+
+  static std::string in_turn(const std::string& argument, bool first) {
+    const std::size_t bar = argument.find('|');
+    if (first) return argument.substr(kTurn.size(), bar - kTurn.size());
+    return argument.substr(bar + 1, argument.size() - bar - 2);
+  }
+
+  void append(const Options& options, std::uint32_t subject, bool first) {
     const std::string digits = std::to_string(subject);
     const std::string key = options.prefix + std::string(9 - std::min<std::size_t>(9, digits.size()), '0') + digits;
     append_count('*', options.command.size());
     for (std::string argument : options.command) {
+      if (argument.starts_with(kTurn)) argument = in_turn(argument, first);
       if (const auto at = argument.find("{key}"); at != std::string::npos) argument.replace(at, 5, key);
       append_count('$', argument.size());
       bytes_.append(argument).append("\r\n");

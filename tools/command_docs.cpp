@@ -141,7 +141,8 @@ int write_json(std::ostream& out) {
   for (const Command& command : ratelimit::command_table()) {
     out << separator << "\n  {\"name\": " << quoted(command.name) << ", \"summary\": " << quoted(command.summary)
         << ", \"complexity\": " << quoted(command.complexity) << ", \"since\": " << quoted(command.since)
-        << ", \"flags\": " << quoted(command.flags) << ", \"audience\": " << quoted(audience_of(command))
+        << ", \"arity\": " << ratelimit::arity_of(command) << ", \"flags\": " << quoted(command.flags)
+        << ", \"audience\": " << quoted(audience_of(command))
         << ", \"syntax\": " << quoted(ratelimit::syntax_of(command)) << "}";
     separator = ",";
   }

@@ -1,216 +1,291 @@
 // SPDX-License-Identifier: MIT
-// One subject with its states and reservations, and how operations change it. Depends on operations, on limits and
-// their states, and on reservations.
+// The accounts of a subject: one for each limit that it was asked under.
+//
+// A call is decided by the accounts of the limits that it names, and by no other. What it is granted is booked on all
+// (booking.h). So a limit counts as if it alone had been asked all the time, whatever others ask in between.
+//
+// While a subject is asked under one list of limits, its accounts are this list, and nothing is remembered beside the
+// states. Once it is asked under another list, each account has a `last grant`: the instant of the last grant under a
+// call that named it, or when it was opened. An account that nobody uses any more is dropped. docs/adr/0026 has the reasons. Depends on limits, their states and conversions.
 #ifndef RATELIMIT_ACCOUNT_H
 #define RATELIMIT_ACCOUNT_H
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
-#include <string_view>
+#include <utility>
 
-#include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
-#include "ratelimit/decision.h"
+#include "ratelimit/converted_state.h"
+#include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
-#include "ratelimit/reservations.h"
 #include "ratelimit/states.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
-/// The limits, states and reservations of one subject, all borrowed.
-class Account {
+/// The accounts that a list of limits has.
+[[nodiscard]] inline AccountSet all_accounts(const Limits& limits) {
+  return static_cast<AccountSet>((1U << limits.size()) - 1U);
+}
+
+/// The accounts of a subject, borrowed.
+struct Accounts {
+  const Limits& limits;
+  std::span<Cell> cells;
+  std::span<const Instant> last_grants;  ///< empty while the subject is asked under one list
+  bool may_drop = true;                  ///< false while a hold lasts, which knows accounts by their places
+};
+
+/// The accounts that stay if no call names them. An account is dropped if nobody was granted anything under it for as
+/// long as the slowest account takes from full use to idle. Those with the newest grant stay, so that a subject that
+/// nobody asks keeps its debt.
+[[nodiscard]] inline AccountSet kept_accounts(const Accounts& accounts, Instant now) {
+  AccountSet kept = all_accounts(accounts.limits);
+  if (accounts.last_grants.empty() || !accounts.may_drop) return kept;
+  Span slowest{};
+  for (std::size_t i = 0; i < accounts.limits.size(); ++i) slowest = std::max(slowest, accounts.limits[i].recovery());
+  const Instant newest = *std::max_element(accounts.last_grants.begin(), accounts.last_grants.end());
+  for (std::size_t i = 0; i < accounts.limits.size(); ++i) {
+    const Instant last = accounts.last_grants[i];
+    if (last != newest && now - last > slowest) kept &= static_cast<AccountSet>(~account_set(i));
+  }
+  return kept;
+}
+
+/// The accounts that a call names, in the order in which it names their limits. These are not dropped by the call, so
+/// that the wait of a denial comes true.
+///
+/// An account that is not there is opened. It starts from another account of the same family of algorithms, else from
+/// the one that counts most; at most its size counts as used. A limit of requests starts only from one of requests, and one with
+/// leases only from one with leases; otherwise it starts empty. Nothing changes until `move_into` is called.
+class NamedAccounts {
  public:
-  Account(const Limits& limits, std::span<Cell> cells, Reservations& reservations)
-      : limits_(limits), cells_(cells), reservations_(reservations) {}
+  using Place = std::optional<std::size_t>;
 
-  /// Carries an operation out. Returns whether there was a hold or a lease with its id; only reserve, settle and
-  /// release look for one. O(limits * log n); gives back the units of at most kCollectedAtOnce holds that have ended.
-  bool perform(const Operation& operation) {
-    collect(operation.at);
-    const bool found = dispatch(operation);
-    reservations_.as_of = operation.at;
-    reservations_.compact();
-    return found;
-  }
-
- private:
-  // Holds beyond that number still count until the next operation. This takes some microseconds; two milliseconds at
-  // most, if there are kMaxHolders holds that end in another order than they were taken.
-  static constexpr int kCollectedAtOnce = 64;
-
-  bool dispatch(const Operation& operation) {
-    switch (operation.kind) {
-      case Operation::Kind::collect: return false;
-      case Operation::Kind::charge: return charge_at(operation), false;
-      case Operation::Kind::refund: return refund(operation), false;
-      case Operation::Kind::reserve: return reserve(operation);
-      case Operation::Kind::settle: return settle(operation);
-      case Operation::Kind::release: return release(operation.id, operation.at);
+  /// `at` is the instant of the decision: now, or the turn of a call that waits.
+  NamedAccounts(const Accounts& accounts, const Limits& named, Instant now, Instant at)
+      : accounts_(accounts), named_(named), now_(now), at_(at) {
+    for (std::size_t i = 0; i < named_.size(); ++i) find_place(i);
+    kept_ = kept_accounts(accounts_, now_) | taken_;
+    for (std::size_t i = 0; i < named_.size(); ++i) {
+      if (!place_[i]) open(i);
     }
-    return false;
   }
-
-  /// Each hold that has ended gives its units back as of its end. If it was left over by an earlier operation, it does
-  /// so as of that operation.
-  void collect(Instant now) {
-    const Instant last = std::min(reservations_.as_of, now);
-    for (int i = 0; i < kCollectedAtOnce && reservations_.any_hold_ended(now); ++i) {
-      const LeaseSet::Holder hold = reservations_.holds.first();
-      give_back(hold.units, reservations_.charged_after(hold), std::max(hold.end, last));
-      reservations_.holds.forget_ended(hold.end, 1);
-      reservations_.forget_charged(hold, hold.units);
+  NamedAccounts(const NamedAccounts&) = delete;
+  NamedAccounts& operator=(const NamedAccounts&) = delete;
+  ~NamedAccounts() {
+    for (std::size_t i = 0; i < named_.size(); ++i) {
+      if (is_made_[i]) {
+        named_[i].visit([&](const auto& algorithm) { std::destroy_at(&state_in(made_[i], algorithm)); });
+      }
     }
-    if (reservations_.turn.at <= now) reservations_.turn = {};
   }
 
-  void charge_at(const Operation& operation) {
-    const Instant at = operation.at + operation.span;
-    if (operation.span == Span{}) return charge_units(operation.units, operation.id, at);
-    forget_leases_ended(operation.at);
-    charge_units(operation.units, operation.id, at, all, Time::ahead);
-    reservations_.turn = {at, operation.span};
+  /// The state of limit `i` of the call.
+  [[nodiscard]] const Cell& operator[](std::size_t i) const {
+    if (place_[i]) return accounts_.cells[*place_[i]];
+    return is_made_[i] ? made_[i] : accounts_.cells[*source_[i]];
   }
 
-  /// If there is such a hold, it is prolonged, and so is the lease of its call if that has not ended.
-  bool reserve(const Operation& operation) {
-    const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
-    LeaseSet::Holder holder{.end = operation.at + operation.span, .units = operation.units};
-    if (hold) {
-      holder = {.end = holder.end, .units = hold->units, .mark = hold->mark};
-      renew_leases(hold->units, operation.id, reservations_.turn.or_later(operation.at));
-    } else {
-      charge_units(operation.units, operation.id, operation.at);
-      holder.mark = reservations_.charged;
-    }
-    reservations_.holds.put(operation.id, holder);
-    return hold.has_value();
-  }
-
-  /// Calls `visit(algorithm, state, limit)` for each limit that has leases.
-  template <class Visit>
-  void for_each_with_leases(Visit visit) {
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      limits_[i].visit([&]<class A>(const A& algorithm) {
-        if constexpr (HasLeases<A>) visit(algorithm, state_in(cells_[i], algorithm), limits_[i]);
+  /// Whether the accounts that stay are idle. The subject is as good as absent then, unless something is reserved.
+  [[nodiscard]] bool are_idle() const {
+    for (std::size_t j = 0; j < accounts_.limits.size(); ++j) {
+      if (!contains(kept_, j)) continue;
+      const Instant idle_at = accounts_.limits[j].visit([&](const auto& algorithm) {
+        return algorithm.idle_at(state_in(std::as_const(accounts_.cells[j]), algorithm));
       });
+      if (idle_at > now_) return false;
     }
+    return true;
+  }
+  /// Where the account of limit `i` of the call is; none if it is opened.
+  [[nodiscard]] Place place(std::size_t i) const { return place_[i]; }
+  /// The accounts that the call names, of those that are there.
+  [[nodiscard]] AccountSet named() const { return taken_; }
+  /// Whether an account is opened: then also a denial stores it.
+  [[nodiscard]] bool opens() const { return opened_ > 0; }
+  /// Whether a grant changes which accounts there are, or what is remembered of them.
+  [[nodiscard]] bool changes() const {
+    if (opens() || kept_ != all()) return true;
+    return accounts_.last_grants.empty() ? taken_ != kept_ : is_one_list();
   }
 
-  void forget_leases_ended(Instant now) {
-    for_each_with_leases(
-        [now](const auto& algorithm, auto& state, const Limit&) { algorithm.forget_ended(state, now); });
+  /// Whether the subject is one that is asked under one list afterwards: all its accounts are those of the call.
+  [[nodiscard]] bool is_one_list() const {
+    return !is_denied_ && taken_ == kept_ && !replaces() && (accounts_.may_drop || places_stay());
+  }
+  /// The call is denied: its accounts are opened, and each keeps its last grant.
+  void note_denial() { is_denied_ = true; }
+  /// The limits of the accounts afterwards. Labels and zones are borrowed from the limits.
+  void add_specs(LimitSpecs& specs) const {
+    for_each_after([&](const Limit& limit, Place, Place) { specs.push_back(limit.spec()); });
+  }
+  /// The accounts that the call names, by their places afterwards.
+  [[nodiscard]] AccountSet named_afterwards() const {
+    AccountSet set = 0;
+    std::size_t place = 0;
+    for_each_after([&](const Limit&, Place before, Place opened) {
+      if (opened || contains(taken_, *before)) set |= account_set(place);
+      ++place;
+    });
+    return set;
   }
 
-  /// `at` is the turn of a call that waits, if there is one: a lease that ends before that turn is not renewed.
-  void renew_leases(Units units, std::string_view id, Instant at) {
-    for_each_with_leases([&](const auto& algorithm, auto& state, const Limit& limit) {
-      if (!algorithm.has_lease(state, id, at)) return;
-      const auto step = algorithm.decide(state, Ask{limit.cost_of(units), id, true}, at);
-      if (step.decision.outcome == Outcome::granted) algorithm.apply_ahead(state, step.change, id);
+  /// Moves the states into `cells`, which hold idle states of the limits afterwards. Those before are as good as idle
+  /// then. `last_grants` is empty if `is_one_list()`.
+  void move_into(std::span<Cell> cells, std::span<Instant> last_grants) {
+    // Copies first: a source may be moved away.
+    for (std::size_t i = 0; i < named_.size(); ++i) {
+      if (!place_[i] && !is_made_[i]) make(i);
+    }
+    std::size_t place = 0;
+    for_each_after([&](const Limit& limit, Place before, Place opened) {
+      Cell& from = opened ? made_[*opened] : accounts_.cells[*before];
+      limit.visit(
+          [&](const auto& algorithm) { state_in(cells[place], algorithm) = std::move(state_in(from, algorithm)); });
+      if (!last_grants.empty()) last_grants[place] = opened ? now_ : last_grant(*before);
+      ++place;
     });
   }
 
-  /// Limits that count requests were charged when the hold was taken, and are not charged again. The lease of the call
-  /// ends.
-  bool settle(const Operation& operation) {
-    const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
-    release(operation.id, operation.at);
-    const Instant at = reservations_.turn.or_later(operation.at);
-    if (!hold) {
-      charge_units(operation.units, {}, at, [](const Limit& limit) { return !limit.has_leases(); });
-      return false;
-    }
-    reservations_.holds.erase(operation.id);
-    if (operation.units > hold->units) {
-      charge_units(operation.units - hold->units, {}, at,
-                   [](const Limit& limit) { return !limit.has_leases() && !limit.is_per_request(); });
-    } else {
-      const Units too_much = hold->units - operation.units;
-      give_back(too_much, reservations_.charged_after(*hold), operation.at);
-      reservations_.forget_charged(*hold, too_much);
+ private:
+  /// Whether each account has the same place in the list of the call.
+  [[nodiscard]] bool places_stay() const {
+    for (std::size_t i = 0; i < named_.size(); ++i) {
+      if (place_[i] ? *place_[i] != i : i < accounts_.limits.size()) return false;
     }
     return true;
   }
 
-  void refund(const Operation& operation) {
-    give_back(operation.units, kNoUnits, operation.at);
-    reservations_.forget_newest_charged(operation.units);
+  [[nodiscard]] AccountSet all() const { return all_accounts(accounts_.limits); }
+  [[nodiscard]] Instant last_grant(std::size_t place) const {
+    return accounts_.last_grants.empty() ? now_ : accounts_.last_grants[place];
+  }
+  [[nodiscard]] bool replaces() const {
+    return std::any_of(replaced_.begin(), replaced_.end(), [](const Place& place) { return place.has_value(); });
   }
 
-  bool release(std::string_view id, Instant at) {
-    bool found = false;
-    for_each_with_leases(
-        [&](const auto& algorithm, auto& state, const Limit&) { found |= algorithm.release(state, id, at); });
-    return found;
-  }
-
-  [[nodiscard]] std::optional<LeaseSet::Holder> live_hold(std::string_view id, Instant now) const {
-    const std::optional<LeaseSet::Holder> hold = reservations_.holds.find(id);
-    return hold && hold->end > now ? hold : std::nullopt;
-  }
-
-  static bool all(const Limit&) { return true; }
-
-  /// Whether units are charged as of now, or as of a turn that lies ahead.
-  enum class Time : bool { now, ahead };
-
-  template <class Which = bool (*)(const Limit&)>
-  void charge_units(Units units, std::string_view id, Instant at, Which which = all, Time time = Time::now) {
-    charge_some(units, id, at, which, time);
-    reservations_.charged += static_cast<std::uint64_t>(units.count());
-  }
-
-  /// Charges each limit for which `which` is true, whatever is left: into debt. A log or a set of leases that is full
-  /// is not charged.
-  template <class Which>
-  void charge_some(Units units, std::string_view id, Instant at, Which which, Time time) {
-    if (units == kNoUnits) return;
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      const Limit& limit = limits_[i];
-      if (!which(limit)) continue;
-      limit.visit([&](const auto& algorithm) {
-        auto& state = state_in(cells_[i], algorithm);
-        const auto step = algorithm.decide(state, Ask{limit.cost_of(units), id, true}, at);
-        if (step.decision.outcome != Outcome::granted) return;
-        if constexpr (requires { algorithm.apply_ahead(state, step.change, id); }) {
-          if (time == Time::ahead) return algorithm.apply_ahead(state, step.change, id);
-        }
-        algorithm.apply(state, step.change, id);
-      });
+  /// The account of limit `i` of the call, unless the call named it before: twins are known by their order.
+  void find_place(std::size_t i) {
+    for (std::size_t j = 0; j < accounts_.limits.size(); ++j) {
+      if (contains(taken_, j) || !(accounts_.limits[j] == named_[i])) continue;
+      place_[i] = j;
+      taken_ |= account_set(j);
+      return;
     }
   }
 
-  /// A limit that counts requests gives nothing back: the request was made.
-  void give_back(Units units, Units newer, Instant now) {
-    const Instant at = reservations_.turn.or_later(now);
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (limits_[i].is_per_request()) continue;
-      limits_[i].visit(
-          [&](const auto& algorithm) { algorithm.give_back(state_in(cells_[i], algorithm), units, newer, at); });
-    }
+  void open(std::size_t i) {
+    ++opened_;
+    replaced_[i] = account_to_replace();
+    source_[i] = replaced_[i] ? source_if_possible(*replaced_[i], i) : best_source(i);
+    if (!source_shows(i)) make(i);
   }
 
-  const Limits& limits_;
-  std::span<Cell> cells_;
-  Reservations& reservations_;
+  /// Whether the state that an account starts from is also the one that it starts with: then a decision needs no copy.
+  [[nodiscard]] bool source_shows(std::size_t i) const {
+    return source_[i] && means_the_same(accounts_.limits[*source_[i]], named_[i]) &&
+           used(*source_[i]) <= named_[i].size();
+  }
+
+  /// The account that gives way to one more if there are too many.
+  [[nodiscard]] Place account_to_replace() const {
+    const auto count = static_cast<std::size_t>(std::popcount(kept_));
+    if (count + opened_ - replaced_count() <= kMaxLimits) return std::nullopt;
+    Place oldest;
+    for (std::size_t j = 0; j < accounts_.limits.size(); ++j) {
+      if (!contains(kept_, j) || contains(taken_, j) || is_replaced(j)) continue;
+      if (!oldest || last_grant(j) < last_grant(*oldest)) oldest = j;
+    }
+    return oldest;
+  }
+  [[nodiscard]] std::size_t replaced_count() const {
+    return static_cast<std::size_t>(
+        std::count_if(replaced_.begin(), replaced_.end(), [](const Place& place) { return place.has_value(); }));
+  }
+  [[nodiscard]] bool is_replaced(std::size_t j) const {
+    return std::any_of(replaced_.begin(), replaced_.end(), [j](const Place& place) { return place == j; });
+  }
+
+  [[nodiscard]] bool may_start_from(std::size_t i, std::size_t j) const {
+    const Limit& from = accounts_.limits[j];
+    return (!named_[i].is_per_request() || from.is_per_request()) && (!named_[i].has_leases() || from.has_leases());
+  }
+  [[nodiscard]] Place source_if_possible(std::size_t j, std::size_t i) const {
+    return may_start_from(i, j) ? Place(j) : std::nullopt;
+  }
+  [[nodiscard]] Place best_source(std::size_t i) const {
+    Place best;
+    for (std::size_t j = 0; j < accounts_.limits.size(); ++j) {
+      if (!contains(kept_, j) || !may_start_from(i, j)) continue;
+      if (!best || rank(i, j) > rank(i, *best)) best = j;
+    }
+    return best;
+  }
+  /// An account of the same family is the better source, then the one that counts more.
+  [[nodiscard]] std::pair<bool, Units> rank(std::size_t i, std::size_t j) const {
+    return {are_of_one_family(accounts_.limits[j].algorithm(), named_[i].algorithm()), used(j)};
+  }
+  [[nodiscard]] Units used(std::size_t j) const {
+    return accounts_.limits[j].visit([&](const auto& algorithm) {
+      return algorithm.used(state_in(std::as_const(accounts_.cells[j]), algorithm), at_);
+    });
+  }
+
+  /// Makes the state that an account starts with.
+  void make(std::size_t i) {
+    named_[i].visit([&]<class A>(const A&) { made_[i].emplace(typename A::State{}); });
+    is_made_[i] = true;
+    if (!source_[i]) return;
+    convert(accounts_.limits[*source_[i]], accounts_.cells[*source_[i]], named_[i], made_[i], at_);
+    named_[i].visit([&](const auto& algorithm) { algorithm.cap(state_in(made_[i], algorithm), at_); });
+  }
+
+  /// Calls `visit(limit, place before, limit of the call that is opened)` for each account afterwards, in order.
+  template <class Visit>
+  void for_each_after(Visit visit) const {
+    if (is_one_list()) {
+      for (std::size_t i = 0; i < named_.size(); ++i) visit(named_[i], place_[i], opened(i));
+      return;
+    }
+    for (std::size_t j = 0; j < accounts_.limits.size(); ++j) {
+      if (!contains(kept_, j)) continue;
+      const auto by = std::find(replaced_.begin(), replaced_.end(), Place(j));
+      if (by == replaced_.end()) {
+        visit(accounts_.limits[j], Place(j), Place());
+      } else {
+        const auto i = static_cast<std::size_t>(by - replaced_.begin());
+        visit(named_[i], Place(), Place(i));
+      }
+    }
+    for (std::size_t i = 0; i < named_.size(); ++i) {
+      if (!place_[i] && !replaced_[i]) visit(named_[i], Place(), Place(i));
+    }
+  }
+  [[nodiscard]] Place opened(std::size_t i) const { return place_[i] ? Place() : Place(i); }
+
+  Accounts accounts_;
+  const Limits& named_;
+  Instant now_;
+  Instant at_;
+  AccountSet kept_ = 0;   ///< the accounts that stay, unless they are replaced
+  AccountSet taken_ = 0;  ///< those of them that the call names
+  std::size_t opened_ = 0;
+  bool is_denied_ = false;
+  std::array<Place, kMaxLimits> place_;     ///< of the limits of the call
+  std::array<Place, kMaxLimits> source_;    ///< what an account that is opened starts from
+  std::array<Place, kMaxLimits> replaced_;  ///< and whose place it takes
+  std::array<bool, kMaxLimits> is_made_{};
+  std::array<Cell, kMaxLimits> made_;
 };
-
-/// For each limit, the units that a refund can give back at most. None where units are requests, or are held.
-template <class Cells>
-[[nodiscard]] std::array<Units, kMaxLimits> refundable(const Limits& limits, const Cells& cells, Instant at) {
-  std::array<Units, kMaxLimits> used{};
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (limits[i].is_per_request() || limits[i].has_leases()) continue;
-    used[i] = limits[i].visit([&](const auto& algorithm) { return algorithm.used(state_in(cells[i], algorithm), at); });
-  }
-  return used;
-}
 
 }  // namespace ratelimit
 

@@ -35,6 +35,10 @@ namespace ratelimit {
 /// another type. A state that owns memory has `heap_bytes()` and `heap_pieces()`, and `relocate_piece(i, move)` if
 /// defragmentation may move it.
 ///
+/// `adopted(state, other, now)` is the state of another limit under this one; it may count more than the size, until
+/// `cap` lets at most the size count. A limit whose states are large says by `keeps_state_of(other)` that they mean the
+/// same under both.
+///
 /// An ask may cost nothing: then the state stays as it is, and the wait is how long a debt lasts. `slack()` is more than
 /// nothing where each grant moves the end of the state: the key's end then moves in steps of about that length, and not
 /// with each grant (docs/adr/0021).
@@ -58,7 +62,9 @@ concept LimitAlgorithm = requires(const A& algorithm, typename A::State& state, 
   algorithm.clamp(state, now);
   { algorithm.used(seen, now) } -> std::same_as<Units>;
   { algorithm.with_used(units, now) } -> std::same_as<typename A::State>;
-  { algorithm.keeps_state_of(algorithm) } -> std::same_as<bool>;
+  { algorithm.recovery() } -> std::same_as<Span>;  // the longest time from full use to idle
+  { algorithm.adopted(seen, algorithm, now) } -> std::same_as<typename A::State>;
+  algorithm.cap(state, now);
   { algorithm.idle_at(seen) } -> std::same_as<Instant>;
 };
 
@@ -161,6 +167,11 @@ using AnyAlgorithm =
 [[nodiscard]] constexpr LimitFields fields_of(Algorithm algorithm) { return AnyAlgorithm::fields_of(algorithm); }
 
 [[nodiscard]] constexpr bool is_bucket(Algorithm algorithm) { return fields_of(algorithm).refill; }
+
+/// Whether both count alike: each algorithm is a family, but that of buckets has two.
+[[nodiscard]] constexpr bool are_of_one_family(Algorithm a, Algorithm b) {
+  return a == b || (is_bucket(a) && is_bucket(b));
+}
 
 }  // namespace ratelimit
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The states of a subject when its limits change: what was used stays used. Depends on limits and their states.
+// The states of a subject when the limits change that its key stores: what was used stays used. Depends on limits and
+// their states.
 #ifndef RATELIMIT_CARRIED_STATES_H
 #define RATELIMIT_CARRIED_STATES_H
 
@@ -11,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "ratelimit/converted_state.h"
 #include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/states.h"
@@ -21,16 +23,19 @@ namespace ratelimit {
 /// The states of a subject under new limits, which inherit what was used under the old ones.
 ///
 /// A new limit inherits from the old limit with the same label, else with the same algorithm, else from the first that
-/// no other limit inherits from. If a state means the same under both limits, it is kept as it is. Else the units that
-/// count at `now` count under the new limit, up to its size. The old cells are only read, until `move_into` is called.
+/// no other limit inherits from. Units that count beyond a new size go on to count until their time ends; a bucket
+/// remembers them as its cut-off. Only another algorithm counts no more than its size. The old cells are only read,
+/// until `move_into` is called.
 class CarriedStates {
  public:
+  using Predecessors = std::array<std::optional<std::size_t>, kMaxLimits>;
+
   CarriedStates(const Limits& old_limits, std::span<Cell> old_cells, const Limits& limits, Instant now)
       : limits_(limits) {
     construct_idle(limits_, made_);
-    std::array<std::optional<std::size_t>, kMaxLimits> from = predecessors(old_limits, limits_);
+    from_ = predecessors(old_limits, limits_);
     for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (from[i]) carry(old_limits[*from[i]], old_cells[*from[i]], i, now);
+      if (from_[i]) carry(old_limits[*from_[i]], old_cells[*from_[i]], i, now);
     }
   }
   CarriedStates(const CarriedStates&) = delete;
@@ -48,9 +53,10 @@ class CarriedStates {
     }
   }
 
- private:
-  using Predecessors = std::array<std::optional<std::size_t>, kMaxLimits>;
+  /// For each new limit the place of the old one that it inherits from.
+  [[nodiscard]] const Predecessors& predecessors() const { return from_; }
 
+ private:
   /// For each new limit, the old one that it inherits from.
   [[nodiscard]] static Predecessors predecessors(const Limits& old_limits, const Limits& limits) {
     Predecessors from;
@@ -65,27 +71,21 @@ class CarriedStates {
       }
     };
     claim([&](std::size_t i, std::size_t j) { return limits.label(i) == old_limits.label(j); });
-    claim([&](std::size_t i, std::size_t j) { return limits[i].spec().algorithm == old_limits[j].spec().algorithm; });
+    claim([&](std::size_t i, std::size_t j) { return limits[i].algorithm() == old_limits[j].algorithm(); });
     claim([](std::size_t, std::size_t) { return true; });
     return from;
   }
 
   void carry(const Limit& old_limit, Cell& old_cell, std::size_t i, Instant now) {
-    old_limit.visit([&]<class Old>(const Old& old_algorithm) {
-      limits_[i].visit([&]<class New>(const New& algorithm) {
-        if constexpr (std::is_same_v<Old, New>) {
-          if (algorithm.keeps_state_of(old_algorithm)) {
-            kept_[i] = &old_cell;
-            return;
-          }
-        }
-        const Units used = old_algorithm.used(state_in(std::as_const(old_cell), old_algorithm), now);
-        state_in(made_[i], algorithm) = algorithm.with_used(std::min(used, algorithm.size()), now);
-      });
-    });
+    if (means_the_same(old_limit, limits_[i])) {
+      kept_[i] = &old_cell;
+    } else {
+      convert(old_limit, old_cell, limits_[i], made_[i], now);
+    }
   }
 
   const Limits& limits_;
+  Predecessors from_;
   std::array<Cell*, kMaxLimits> kept_{};
   std::array<Cell, kMaxLimits> made_;
 };

@@ -4,6 +4,8 @@
 #define RATELIMIT_HOLDS_H
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
@@ -19,12 +21,16 @@
 
 namespace ratelimit {
 
-/// The estimate, cut to the smallest limit: no call is refused only because it guessed too high.
-[[nodiscard]] inline Units clamped_estimate(const Limits& limits, Units estimate) {
+/// The most that a limit is charged for an estimate; all of it if the limits only count requests.
+[[nodiscard]] inline Units most_charged(const Limits& limits, Units estimate) {
+  Units most;
+  bool is_any_counted = false;
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (!limits[i].is_per_request()) estimate = std::min(estimate, limits[i].size());
+    if (limits[i].is_per_request()) continue;
+    most = std::max(most, std::min(estimate, limits[i].size()));
+    is_any_counted = true;
   }
-  return estimate;
+  return is_any_counted ? most : estimate;
 }
 
 /// Whether a limit has a lease with that id that has not ended.
@@ -40,42 +46,91 @@ template <class Cells>
   return false;
 }
 
-/// Whether there is a hold with that id that has not ended. `reservations` may be null.
-[[nodiscard]] inline bool has_hold(const Reservations* reservations, std::string_view id, Instant now) {
-  const auto hold = reservations != nullptr ? reservations->holds.find(id) : std::nullopt;
-  return hold && hold->end > now;
+/// The hold with that id, settled or not, that has not ended. `reservations` may be null.
+[[nodiscard]] inline std::optional<LeaseSet::Holder> find_hold(const Reservations* reservations, std::string_view id,
+                                                               Instant now) {
+  if (reservations == nullptr || id.empty()) return std::nullopt;
+  const auto hold = reservations->holds.find(id);
+  return hold && hold->end > now ? hold : std::nullopt;
 }
 
 /// Whether a settlement changes anything: there is a hold or a lease to end, or something to charge.
 template <class Cells>
 [[nodiscard]] bool settles(const Limits& limits, const Cells& cells, const Reservations* reservations,
                            const Request& request, Instant now) {
-  return request.cost > kNoUnits || has_hold(reservations, request.id, now) ||
-         has_lease(limits, cells, request.id, now);
+  if (const auto hold = find_hold(reservations, request.id, now)) return !Hold::is_settled(*hold);
+  return request.cost > kNoUnits || has_lease(limits, cells, request.id, now);
 }
 
-/// Decides the reservation of an estimate under the id of `request`. A hold that is there is renewed: that is always
-/// granted. If there are kMaxHolders holds, a new one is denied until the first ends. Pure; O(limits * log n).
+namespace detail {
+
+/// The units of a lease that has not ended.
+template <class A>
+[[nodiscard]] Units lease_units(const A& algorithm, const typename A::State& state, std::string_view id, Instant at) {
+  return algorithm.has_lease(state, id, at) ? state.leases()->find(id)->units : kNoUnits;
+}
+
+/// What a limit lacks if a hold that has charged `charged` is to have the estimate `cost`.
+[[nodiscard]] inline Units lacking(const Limit& limit, Units cost, Units charged) {
+  return limit.is_per_request() ? kNoUnits : std::max(std::min(cost, limit.size()) - charged, kNoUnits);
+}
+
+/// What limit `i` of the call is asked if its hold is to have `more` units.
 template <class Cells>
+[[nodiscard]] Ask ask_for_more(const Limit& limit, const Cells& cells, std::size_t i, Units more,
+                               const Request& request, Instant at) {
+  limit.visit([&]<class A>(const A& algorithm) {
+    if constexpr (HasLeases<A>) {
+      if (more > kNoUnits) more += lease_units(algorithm, state_in(cells[i], algorithm), request.id, at);
+    }
+  });
+  if (more == kNoUnits) return {kNoUnits, {}, true};  // only how it stands
+  return {more, request.id};
+}
+
+}  // namespace detail
+
+/// Decides the reservation of an estimate under the id of `request`. `charged(i)` is what a hold that is there has
+/// charged limit i. A hold that has at least as much already is only renewed: that is always granted; otherwise the
+/// difference is decided like a call. If there are kMaxHolders holds, a new one is denied until the first ends. Pure;
+/// O(limits * log n).
+template <class Cells, class Charged>
 [[nodiscard]] Verdict decide_reservation(const Limits& limits, const Cells& cells, const Reservations& reservations,
-                                         const Request& request, Instant now) {
-  const std::optional<LeaseSet::Holder> hold = reservations.holds.find(request.id);
-  if (!request.id.empty() && hold && hold->end > now) {
-    Verdict verdict = status_at_turn(limits, cells, reservations.turn, now);
-    verdict.decision.granted = hold->units;
-    verdict.decision.wait = Span{};
+                                         const Request& request, Instant now, Charged charged) {
+  Units most = most_charged(limits, request.cost);
+  const Instant at = reservations.turn.or_later(now);
+  Verdict verdict;
+  if (const auto hold = find_hold(&reservations, request.id, now)) {
+    std::array<Units, kMaxLimits> more{};
+    for (std::size_t i = 0; i < limits.size(); ++i) more[i] = detail::lacking(limits[i], request.cost, charged(i));
+    if (more == std::array<Units, kMaxLimits>{}) {
+      verdict = status_at_turn(limits, cells, reservations.turn, now);
+      verdict.decision.granted = hold->units;
+      verdict.decision.wait = Span{};
+      verdict.id = request.id;
+      return verdict;
+    }
+    most = std::max(most, hold->units);
+    verdict = decide_each(limits, cells, at, [&](std::size_t i) {
+      return detail::ask_for_more(limits[i], cells, i, more[i], request, at);
+    });
+    if (verdict.decision.outcome == Outcome::granted && at > now) {
+      verdict = detail::held_back(limits, cells, at, Span{}, request.id);
+    }
     verdict.id = request.id;
-    return verdict;
-  }
-  if (reservations.holds.count_after(now) >= kMaxHolders) {
-    const Instant at = reservations.turn.or_later(now);
+  } else if (reservations.holds.count_after(now) >= kMaxHolders) {
     const Instant until = std::max(at, reservations.holds.end_leaving(kMaxHolders - 1, now));
-    Verdict verdict = detail::held_back(limits, cells, at, until - at, request.id);
-    if (at > now) detail::move_back(verdict, at - now);
+    verdict = detail::held_back(limits, cells, at, until - at, request.id);
+  } else {
+    Request estimate = request;
+    estimate.mode = Mode::estimate;
+    verdict = decide(limits, cells, reservations.turn, estimate, now);
+    if (verdict.decision.outcome == Outcome::granted) verdict.decision.granted = most;
     return verdict;
   }
-  const Request clamped{.cost = clamped_estimate(limits, request.cost), .mode = Mode::whole, .id = request.id};
-  return decide(limits, cells, reservations.turn, clamped, now);
+  if (at > now) detail::move_back(verdict, at - now);
+  verdict.decision.granted = verdict.decision.outcome == Outcome::granted ? most : kNoUnits;
+  return verdict;
 }
 
 }  // namespace ratelimit

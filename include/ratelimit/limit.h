@@ -49,7 +49,11 @@ class Limit {
            label_ == spec.label && zone_ == spec.zone;
   }
 
+  /// Whether both were written alike.
+  friend bool operator==(const Limit& a, const Limit& b) { return a.matches(b.spec()); }
+
   [[nodiscard]] Units size() const { return spec_.size; }
+  [[nodiscard]] Algorithm algorithm() const { return spec_.algorithm; }
   [[nodiscard]] bool is_per_request() const { return spec_.per_request; }
   /// Whether units are held by callers with a lease.
   [[nodiscard]] bool has_leases() const {
@@ -64,6 +68,21 @@ class Limit {
   [[nodiscard]] Span slack() const {
     return algorithm_.visit([](const auto& algorithm) { return algorithm.slack(); });
   }
+  /// The longest time from full use to idle.
+  [[nodiscard]] Span recovery() const {
+    return algorithm_.visit([](const auto& algorithm) { return algorithm.recovery(); });
+  }
+  /// Calls `visit(pointer)` for each allocation behind this object.
+  template <class Visit>
+  void for_each_piece(Visit visit) const {
+    if (is_on_heap(label_)) visit(label_.data());
+    if (is_on_heap(zone_)) visit(zone_.data());
+  }
+  /// Whether the characters of a string have memory of their own.
+  [[nodiscard]] static bool is_on_heap(const std::string& string) {
+    return string.capacity() > std::string().capacity();
+  }
+
   /// The cost, under this limit, of a call that asks for `asked` units. Asking for nothing costs nothing.
   [[nodiscard]] Units cost_of(Units asked) const { return spec_.per_request ? std::min(asked, kMinUnits) : asked; }
 

@@ -25,17 +25,27 @@ namespace ratelimit {
 /// A list of one to kMaxLimits limits with distinct labels, valid by construction and immutable.
 class Limits {
  public:
-  /// None if a limit is not valid, if there is none or more than kMaxLimits, or if two have the same label.
-  [[nodiscard]] static std::optional<Limits> make(std::span<const LimitSpec> specs) {
+  /// Whose limits these are: those that one call names, or those of all accounts of a subject.
+  enum class Of : bool { call, accounts };
+
+  /// None if a limit is not valid, if there is none or more than kMaxLimits, or if a call gives two the same label.
+  /// Accounts may have been given the same label by different calls: then the later one gets a number.
+  [[nodiscard]] static std::optional<Limits> make(std::span<const LimitSpec> specs, Of of = Of::call) {
     if (specs.empty() || specs.size() > kMaxLimits) return std::nullopt;
     Limits limits;
     for (const LimitSpec& spec : specs) {
       std::optional<Limit> limit = Limit::make(spec);
       std::string label = label_of(spec, specs.first(limits.size()));
-      if (!limit || limits.find(label)) return std::nullopt;
+      if (!limit) return std::nullopt;
+      if (limits.find(label)) {
+        if (of == Of::call) return std::nullopt;
+        label = limits.numbered(label);
+        limits.has_repeated_labels_ = true;
+      }
       const auto slack = static_cast<std::uint64_t>(limit->slack().count());
       limits.end_step_bits_ = std::max(limits.end_step_bits_, static_cast<int>(std::bit_width(slack)) - 1);
       limits.have_leases_ = limits.have_leases_ || limit->has_leases();
+      limits.have_zones_ = limits.have_zones_ || !spec.zone.empty();
       limits.limits_.push_back(std::move(*limit));
       limits.labels_.push_back(std::move(label));
     }
@@ -45,8 +55,24 @@ class Limits {
   [[nodiscard]] std::size_t size() const { return limits_.size(); }
   [[nodiscard]] const Limit& operator[](std::size_t i) const { return limits_[i]; }
 
+  /// Whether one of the limits names a time zone. What its states become depends on the machine.
+  [[nodiscard]] bool have_zones() const { return have_zones_; }
+
   /// Whether one of the limits has leases.
   [[nodiscard]] bool have_leases() const { return have_leases_; }
+  /// Whether two limits were given the same label: no call can name these limits in one list.
+  [[nodiscard]] bool have_repeated_labels() const { return has_repeated_labels_; }
+
+  /// Calls `visit(pointer)` for each allocation behind this object.
+  template <class Visit>
+  void for_each_piece(Visit visit) const {
+    visit(limits_.data());
+    visit(labels_.data());
+    for (const Limit& limit : limits_) limit.for_each_piece(visit);
+    for (const std::string& label : labels_) {
+      if (Limit::is_on_heap(label)) visit(label.data());
+    }
+  }
 
   /// When a key may end whose states are idle at `idle_at`: a little later, so that most calls need not move the key's
   /// end.
@@ -103,12 +129,22 @@ class Limits {
     return same == 0 ? label : label + '-' + std::to_string(same + 1);
   }
 
+  /// The label with the first number that makes it distinct.
+  [[nodiscard]] std::string numbered(const std::string& label) const {
+    for (int number = 2;; ++number) {
+      std::string distinct = label + '-' + std::to_string(number);
+      if (!find(distinct)) return distinct;
+    }
+  }
+
   static constexpr int kBitsOfASecond = 30;  ///< 2^30 nanoseconds are 1.07 seconds
 
   std::vector<Limit> limits_;
   std::vector<std::string> labels_;
   int end_step_bits_ = kBitsOfASecond;
   bool have_leases_ = false;
+  bool has_repeated_labels_ = false;
+  bool have_zones_ = false;
 };
 
 }  // namespace ratelimit

@@ -2,13 +2,14 @@
 // A change of a subject as a small value, which travels to replicas and files.
 //
 // An operation carries its own instant, and it is total. So the same operation on the same subject makes the same bytes
-// here, on a replica, and when a file is replayed. docs/operations.md says what each does. Depends on units only.
+// here, on a replica, and when a file is replayed. docs/operations.md says what each does. Depends on sets of accounts.
 #ifndef RATELIMIT_OPERATION_H
 #define RATELIMIT_OPERATION_H
 
 #include <cstdint>
 #include <string_view>
 
+#include "ratelimit/states.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
@@ -19,8 +20,9 @@ struct Operation {
     collect = 1,  ///< gives back the units of holds that have ended; all other operations do so first
     charge = 2,   ///< charges `units` as of `span` after `at`, the turn of a call that waits; takes the lease `id`
     refund = 3,   ///< gives `units` back
-    reserve = 4,  ///< charges `units` and holds them as `id` for `span`; a hold that is there lasts `span` from now on
-    settle = 5,   ///< ends the hold `id`: the call did cost `units`
+    reserve = 4,  ///< charges an estimate of `units` and holds it as `id` for `span`; a hold that is there is charged
+                  ///< what it lacks, and lasts `span` from now on
+    settle = 5,   ///< the call of the hold `id` did cost `units`; the id is remembered as settled
     release = 6,  ///< ends the lease `id`
   };
 
@@ -29,6 +31,8 @@ struct Operation {
   Units units{};
   Span span{};
   std::string_view id{};
+  AccountSet named =
+      kAllAccounts;  ///< the accounts that the call names: charge and reserve book on all others by force
 };
 
 }  // namespace ratelimit

@@ -26,6 +26,8 @@ enum class Mode : std::uint8_t {
   partial,   ///< the call gets what is left
   force,     ///< the call is charged all the same: into debt
   may_wait,  ///< the call is granted, and waits until its cost is there; denied if that takes too long
+  estimate,  ///< the call is denied, but each limit is asked for no more than its size: nobody is refused only because
+             ///< he guessed too high
 };
 
 struct Request {
@@ -117,10 +119,22 @@ template <class Cells>
 }
 
 template <class Cells>
+[[nodiscard]] Verdict decide_estimate(const Limits& limits, const Cells& cells, const Request& request, Instant at) {
+  Verdict verdict = decide_each(limits, cells, at, [&](std::size_t i) {
+    return Ask{std::min(limits[i].cost_of(request.cost), limits[i].size()), request.id};
+  });
+  verdict.decision.granted = verdict.decision.outcome == Outcome::granted ? request.cost : kNoUnits;
+  verdict.id = request.id;
+  return verdict;
+}
+
+template <class Cells>
 [[nodiscard]] Verdict decide_as_of(const Limits& limits, const Cells& cells, const Request& request, Instant at,
                                    Span ahead) {
   if (request.mode == Mode::may_wait) return decide_turn(limits, cells, request, at, ahead);
-  const Verdict verdict = decide(limits, cells, Ask{request.cost, request.id, request.mode == Mode::force}, at);
+  const Verdict verdict = request.mode == Mode::estimate
+                              ? decide_estimate(limits, cells, request, at)
+                              : decide(limits, cells, Ask{request.cost, request.id, request.mode == Mode::force}, at);
   const bool is_granted = verdict.decision.outcome == Outcome::granted;
   // No call overtakes one that waits for its turn.
   if (is_granted && ahead > Span{} && request.mode != Mode::force) {
@@ -152,7 +166,9 @@ template <class Cells>
 [[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
                              Instant now) {
   // Nearly all calls, on their shortest way.
-  if (request.mode == Mode::whole && turn.at <= now) return decide(limits, cells, Ask{request.cost, request.id}, now);
+  if (request.mode == Mode::whole && turn.at <= now) {
+    return decide(limits, cells, Ask{request.cost, request.id}, now);
+  }
   const Instant at = turn.or_later(now);
   Verdict verdict = detail::decide_as_of(limits, cells, request, at, at - now);
   if (at > now) detail::move_back(verdict, at - now);
@@ -177,18 +193,42 @@ template <class Cells>
 
 /// Whether a request can never be granted, however much is left.
 [[nodiscard]] inline bool is_never(const Limits& limits, const Request& request) {
-  if (request.mode == Mode::partial || request.mode == Mode::force) return false;
+  if (request.mode != Mode::whole && request.mode != Mode::may_wait) return false;
   for (std::size_t i = 0; i < limits.size(); ++i) {
     if (limits[i].cost_of(request.cost) > limits[i].size()) return true;
   }
   return false;
 }
 
-/// Turns a verdict into the answer of limits on trial (SHADOW): all that was asked for is granted, and at once.
-inline void grant_on_trial(Verdict& verdict, Units cost) {
+/// The answer to a look (RL.PEEK). Whether it would be granted, and the wait, are those of `decide`. What is left is as
+/// it is now, nothing being taken: if the look is granted, the limit with the fewest units left now binds.
+template <class Cells>
+[[nodiscard]] Verdict look(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
+                           Instant now) {
+  const Verdict asked = decide(limits, cells, turn, request, now);
+  if (asked.decision.outcome != Outcome::granted) return asked;
+  Verdict left = status_at_turn(limits, cells, turn, now);
+  left.decision.granted = asked.decision.granted;
+  left.decision.wait = asked.decision.wait;
+  return left;
+}
+
+/// Turns a verdict into one that grants `cost` at once, whatever is left.
+inline void grant_at_once(Verdict& verdict, Units cost) {
   verdict.decision.outcome = Outcome::granted;
   verdict.decision.granted = cost;
   verdict.decision.wait = Span{};
+}
+
+/// Turns a verdict into the answer of limits on trial (SHADOW), which nobody is to notice: all that was asked for is
+/// granted at once, and as if nothing had been used. The smallest limit binds, the first of equals. The id stays.
+inline void grant_on_trial(const Limits& limits, Verdict& verdict, Units cost) {
+  verdict.binding = 0;
+  for (std::size_t i = 1; i < limits.size(); ++i) {
+    if (limits[i].size() < limits[verdict.binding].size()) verdict.binding = i;
+  }
+  const Units size = limits[verdict.binding].size();
+  verdict.decision = {.outcome = Outcome::granted, .granted = cost, .size = size, .remaining = size};
 }
 
 }  // namespace ratelimit

@@ -1,18 +1,43 @@
 // SPDX-License-Identifier: MIT
 // What a subject remembers beyond its states: the turn of a call that waits, and the holds of calls whose cost is not
-// known yet. Depends on units, turns and the lease set.
+// known yet, or was settled. Depends on operations, units, turns and the lease set.
 #ifndef RATELIMIT_RESERVATIONS_H
 #define RATELIMIT_RESERVATIONS_H
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/operation.h"
 #include "ratelimit/turn.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
+
+/// A hold, as the lease set keeps it: its units are the most that an account was charged, and once it is settled, what
+/// the call did cost.
+struct Hold {
+  static constexpr std::uint32_t kSettled = 1U << 8U;
+  static constexpr std::uint32_t kUneven = 1U << 9U;
+  static constexpr std::uint32_t kNamed = 0xFFU;
+
+  [[nodiscard]] static AccountSet named(const LeaseSet::Holder& hold) {
+    return static_cast<AccountSet>(hold.tag & kNamed);
+  }
+  [[nodiscard]] static bool is_settled(const LeaseSet::Holder& hold) { return (hold.tag & kSettled) != 0; }
+  /// Whether not all accounts were charged the same: then `Reservations::uneven` says what each was charged.
+  [[nodiscard]] static bool is_uneven(const LeaseSet::Holder& hold) { return (hold.tag & kUneven) != 0; }
+};
+
+/// What a hold has charged each account. An account that was opened later has what the hold has.
+using Charges = std::array<Units, kMaxLimits>;
 
 /// Default: no call waits, and there are no holds.
 ///
@@ -21,11 +46,35 @@ namespace ratelimit {
 /// its own charge.
 struct Reservations {
   Turn turn;
-  LeaseSet holds;             ///< by their ids, with the units that each was charged
+  LeaseSet holds;                                      ///< by their ids, with the units that each was charged
+  std::map<std::string, Charges, std::less<>> uneven;  ///< by the ids of the holds that are
   std::uint64_t charged = 0;  ///< units charged since there are holds. Wraps around: only differences have a meaning
   Instant as_of{};            ///< the last operation, since there are holds
 
   [[nodiscard]] bool empty() const { return holds.empty() && turn == Turn{}; }
+
+  /// What a hold has charged the account in that place.
+  [[nodiscard]] Units charged_by(std::string_view id, const LeaseSet::Holder& hold, std::size_t place) const {
+    if (!Hold::is_uneven(hold)) return hold.units;
+    const auto charges = uneven.find(id);
+    return charges != uneven.end() ? charges->second[place] : hold.units;
+  }
+
+  /// The accounts have other places: `from[i]` is where the one was that is now in place i.
+  void move_charges(const std::array<std::optional<std::size_t>, kMaxLimits>& from) {
+    for (auto& [id, charges] : uneven) {
+      const Charges before = charges;
+      charges.fill(holds.find(id)->units);
+      for (std::size_t i = 0; i < from.size(); ++i) {
+        if (from[i]) charges[i] = before[*from[i]];
+      }
+    }
+  }
+
+  /// Forgets what the accounts were charged by a hold that ends.
+  void forget_charges(std::string_view id, const LeaseSet::Holder& hold) {
+    if (Hold::is_uneven(hold)) uneven.erase(uneven.find(id));
+  }
 
   /// Units charged after a hold.
   [[nodiscard]] Units charged_after(const LeaseSet::Holder& hold) const {
@@ -70,8 +119,12 @@ struct Reservations {
   /// Whether a hold has ended whose units were not given back yet.
   [[nodiscard]] bool any_hold_ended(Instant now) const { return !holds.empty() && holds.first().end <= now; }
 
-  [[nodiscard]] std::size_t heap_bytes() const { return holds.heap_bytes(); }
-  [[nodiscard]] std::size_t heap_pieces() const { return holds.heap_pieces(); }
+  [[nodiscard]] std::size_t heap_bytes() const { return holds.heap_bytes() + uneven.size() * kUnevenBytes; }
+  [[nodiscard]] std::size_t heap_pieces() const { return holds.heap_pieces() + 2 * uneven.size(); }
+
+ private:
+  // A node of a tree, and about what an id takes that is too long for the string object itself.
+  static constexpr std::size_t kUnevenBytes = 4 * sizeof(void*) + sizeof(std::string) + sizeof(Charges) + 32;
 };
 
 }  // namespace ratelimit

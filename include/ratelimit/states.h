@@ -50,6 +50,14 @@ class Cell {
 
 static_assert(sizeof(Cell) == 16);
 
+/// A set of accounts of a subject, by their places in its list.
+using AccountSet = std::uint8_t;
+inline constexpr AccountSet kAllAccounts = 0xFF;
+static_assert(kMaxLimits <= 8);
+
+[[nodiscard]] constexpr bool contains(AccountSet set, std::size_t place) { return (set >> place & 1U) != 0; }
+[[nodiscard]] constexpr AccountSet account_set(std::size_t place) { return static_cast<AccountSet>(1U << place); }
+
 /// The state in a cell that belongs to a limit with this algorithm.
 template <class A>
 [[nodiscard]] const typename A::State& state_in(const Cell& cell, const A&) {
@@ -78,8 +86,9 @@ inline void destroy(const Limits& limits, std::span<Cell> cells) {
 /// or under a larger limit. A decision takes such a state as used up at its own instant. Until it is clamped, each
 /// later call does so anew, and no wait comes true.
 template <class Cells>
-[[nodiscard]] bool any_is_ahead(const Limits& limits, const Cells& cells, Instant now) {
+[[nodiscard]] bool any_is_ahead(const Limits& limits, const Cells& cells, Instant now, AccountSet of = kAllAccounts) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (!contains(of, i)) continue;
     const bool ahead = limits[i].visit(
         [&](const auto& algorithm) { return algorithm.is_ahead(state_in(std::as_const(cells[i]), algorithm), now); });
     if (ahead) return true;
@@ -88,8 +97,9 @@ template <class Cells>
 }
 
 /// Makes such states what they count as at `now`.
-inline void clamp(const Limits& limits, std::span<Cell> cells, Instant now) {
+inline void clamp(const Limits& limits, std::span<Cell> cells, Instant now, AccountSet of = kAllAccounts) {
   for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (!contains(of, i)) continue;
     limits[i].visit([&](const auto& algorithm) { algorithm.clamp(state_in(cells[i], algorithm), now); });
   }
 }

@@ -36,17 +36,15 @@ struct Verdict {
 }
 static_assert(Outcome::granted < Outcome::denied && Outcome::denied < Outcome::never);
 
-/// Decides a call under all limits: all are charged, or none is. `cells[i]` is the state of limit i.
-/// Pure; O(limits * log n).
-template <class Cells>
-[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Ask& ask, Instant now) {
+/// Decides a call under all limits: all are charged, or none is. `cells[i]` is the state of limit i, and `ask_of(i)` is
+/// what it is asked. Pure; O(limits * log n).
+template <class Cells, class AskOf>
+[[nodiscard]] Verdict decide_each(const Limits& limits, const Cells& cells, Instant now, AskOf ask_of) {
   Verdict verdict;
   Span longest_wait{};
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    const Limit& limit = limits[i];
-    const Decision decision = limit.visit([&](const auto& algorithm) {
-      const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm),
-                                         Ask{limit.cost_of(ask.cost), ask.id, ask.force}, now);
+    const Decision decision = limits[i].visit([&](const auto& algorithm) {
+      const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm), ask_of(i), now);
       verdict.changes[i].emplace(step.change);
       return step.decision;
     });
@@ -57,9 +55,17 @@ template <class Cells>
       verdict.binding = i;
     }
   }
-  const bool is_granted = verdict.decision.outcome == Outcome::granted;
-  verdict.decision.granted = is_granted ? ask.cost : kNoUnits;
-  if (is_granted) verdict.decision.wait = longest_wait;
+  if (verdict.decision.outcome == Outcome::granted) verdict.decision.wait = longest_wait;
+  return verdict;
+}
+
+/// Decides a call that asks the same of all limits.
+template <class Cells>
+[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Ask& ask, Instant now) {
+  Verdict verdict = decide_each(limits, cells, now, [&](std::size_t i) {
+    return Ask{limits[i].cost_of(ask.cost), ask.id, ask.force};
+  });
+  verdict.decision.granted = verdict.decision.outcome == Outcome::granted ? ask.cost : kNoUnits;
   verdict.id = ask.id;
   return verdict;
 }

@@ -36,12 +36,14 @@ Fault fault_of(KeyFault fault) {
     case KeyFault::no_limits: return {Fault::Kind::no_limits, Argument::limits};
     case KeyFault::other_limits: return {Fault::Kind::other_limits, Argument::limits};
     case KeyFault::repeated_label: return {Fault::Kind::repeated_label, Argument::label};
+    case KeyFault::too_many_changes: return {Fault::Kind::too_many_changes, Argument::limits};
   }
   return {Fault::Kind::wrong_type, Argument::key};
 }
 
 std::vector<LimitStatus> statuses_after(const KeySession& session, const Request& request, const Verdict& verdict,
                                         Instant now) {
+  if (session.is_shadow()) return statuses_of_unused(session.limits());
   return session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
     return limit_statuses_after(limits, cells, turn, request, verdict, now);
   });
@@ -50,15 +52,16 @@ std::vector<LimitStatus> statuses_after(const KeySession& session, const Request
 void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
                   const AnswerForm& form) {
   const Limits& limits = session.limits();
+  const bool has_id = form.has_id && limits.have_leases();
   std::string id;
   if (session.is_shadow()) {
-    grant_on_trial(verdict, request.cost);
+    grant_on_trial(limits, verdict, request.cost);
     if (verdict.id.empty()) verdict.id = request.id;
-    if (verdict.id.empty() && limits.have_leases()) verdict.id = id = server::random_id();
+    if (verdict.id.empty() && has_id) verdict.id = id = server::random_id();
   }
   CheckReply reply;
   if (form.has_label) reply.label = limits.label(verdict.binding);
-  if (limits.have_leases()) reply.note = verdict.decision.outcome == Outcome::granted ? verdict.id : "";
+  if (has_id) reply.note = verdict.decision.outcome == Outcome::granted ? verdict.id : "";
   if (form.has_headers || form.jitter > Span{}) {
     reply_in_full(call, session, request, verdict, form, reply);
   } else {
@@ -68,7 +71,7 @@ void answer_check(const Call& call, const KeySession& session, const Request& re
 
 void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
             std::optional<std::string_view> note) {
-  if (session.is_shadow()) grant_on_trial(verdict, granted);
+  if (session.is_shadow()) grant_on_trial(session.limits(), verdict, granted);
   reply_check(call.server(), verdict.decision, {.label = session.limits().label(verdict.binding), .note = note});
 }
 

@@ -23,11 +23,12 @@ namespace ratelimit {
 
 struct AnswerForm {
   bool has_label = true;     ///< whether the reply names the binding limit
+  bool has_id = true;        ///< whether the reply has the id of the lease, if one of the limits has leases
   Span jitter{};             ///< by how much the wait of a denial may be made longer at random
   bool has_headers = false;  ///< whether the reply has the fields of an HTTP response
 };
 
-/// How each limit stands, after a request got that verdict.
+/// How each limit stands, after a request got that verdict. Limits on trial stand as if nobody had used them.
 [[nodiscard]] std::vector<LimitStatus> statuses_after(const KeySession& session, const Request& request,
                                                       const Verdict& verdict, Instant now);
 

@@ -3,6 +3,7 @@
 #ifndef RATELIMIT_MODULE_COMMANDS_ARGUMENT_DOCS_H
 #define RATELIMIT_MODULE_COMMANDS_ARGUMENT_DOCS_H
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <span>
@@ -208,6 +209,27 @@ class OfForm {
     return list;
   }();
 };
+
+constexpr int least_words(std::span<const ArgumentDoc> arguments);
+
+/// The fewest words that an argument takes.
+constexpr int least_words(const ArgumentDoc& argument) {
+  if (argument.optional) return 0;
+  const int keyword = argument.token != nullptr ? 1 : 0;
+  if (argument.type == ArgumentDoc::Type::token) return keyword;
+  if (argument.parts.empty()) return keyword + 1;
+  if (argument.type != ArgumentDoc::Type::one_of) return keyword + least_words(argument.parts);
+  int least = least_words(argument.parts[0]);
+  for (const ArgumentDoc& part : argument.parts) least = std::min(least, least_words(part));
+  return keyword + least;
+}
+
+/// The fewest words that a list of arguments takes.
+constexpr int least_words(std::span<const ArgumentDoc> arguments) {
+  int words = 0;
+  for (const ArgumentDoc& argument : arguments) words += least_words(argument);
+  return words;
+}
 
 }  // namespace docs
 

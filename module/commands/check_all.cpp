@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // RL.CHECKALL: decides a call under the limits of several keys: all are charged, or none is.
 //
-// First everything is decided, and nothing changed: what stands in the call twice is decided on a copy that has been
-// charged before. Then, if all grant the call, each key is opened once more and charged; at the same instant, and in the
-// same order, so that each says once more what it has said.
+// First everything is decided, and nothing is charged. Then, if all grant the call, each key is opened once more and
+// charged, at the same instant: so each says once more what it has said. No subject is named twice (requests.h), so no
+// charge changes what another key has said.
+//
+// Limiters on trial decide and are counted like the others. But the caller is told of those in force only.
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -18,10 +20,12 @@
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/decision.h"
+#include "ratelimit/distinct_labels.h"
 #include "ratelimit/http/limit_status.h"
 #include "ratelimit/limits.h"
-#include "ratelimit/operation.h"
 #include "ratelimit/request.h"
+#include "ratelimit/units.h"
 #include "ratelimit/verdict.h"
 
 namespace ratelimit::commands {
@@ -34,13 +38,10 @@ struct Entry {
   std::span<const LimitSpec> specs;  ///< one or none
   SharedLimits limits{};
   Verdict verdict{};
-  Value::Pointer charged{};  ///< what the subject would be after this entry, if it stands in the call again
   bool is_shadow = false;
+  bool has_ended_holds = false;  ///< which are to be given back before the limits are asked
 
   [[nodiscard]] bool refuses() const { return verdict.decision.outcome != Outcome::granted; }
-  [[nodiscard]] bool is_same_as(const Entry& other) const {
-    return subject == other.subject && key.view() == other.key.view();
-  }
 };
 
 class CheckAll {
@@ -55,37 +56,46 @@ class CheckAll {
   }
 
   std::optional<Fault> run() {
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      if (const auto fault = decide_entry(i)) return fault;
+    for (Entry& entry : entries_) {
+      if (const auto fault = decide_entry(entry)) return fault;
+    }
+    for (Entry& entry : entries_) {
+      if (entry.has_ended_holds) decide_after_giving_back(entry);
     }
     const bool is_granted =
         std::none_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.refuses() && !e.is_shadow; });
-    for (Entry& entry : entries_) {
-      if (is_granted || entry.refuses()) carry_out(entry);
+    const bool is_never = std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) {
+      return e.verdict.decision.outcome == Outcome::never && !e.is_shadow;
+    });
+    for (const Entry& entry : entries_) {
+      if (is_granted || entry.refuses()) {
+        carry_out(entry);
+      } else if (!is_never) {
+        open_accounts(entry);
+      }
     }
     reply(is_granted);
     return std::nullopt;
   }
 
  private:
-  /// Asks the limits of one key, as if the entries before it had been charged.
-  std::optional<Fault> decide_entry(std::size_t i) {
-    Entry& entry = entries_[i];
+  /// Asks the limits of one key, which is only read. If holds of it have ended, the limits are asked later: so a fault
+  /// in another key finds that nothing has changed.
+  std::optional<Fault> decide_entry(Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::read, entry.subject);
-    if (const auto fault = session.find_limits(entry.specs, KeySession::Otherwise::fault)) return fault_of(*fault);
+    if (const auto fault = session.look_for_limits(entry.specs, KeySession::Otherwise::fault)) return fault_of(*fault);
     entry.is_shadow = session.is_shadow();
     entry.limits = session.shared_limits();
     give_id(*entry.limits);
-    const Entry* before = last_of_the_same(i);
-    const bool is_repeated = before != nullptr || is_followed_by_the_same(i);
-    if (!is_repeated) {
-      entry.verdict = session.peek(asked_);
-      return std::nullopt;
-    }
-    entry.charged = before != nullptr ? copy_of(*before->charged, entry.limits) : session.copy_under_limits();
-    entry.verdict = decide(*entry.limits, entry.charged->cells(), entry.charged->subject().turn(), asked_, call_.now());
-    if (!entry.refuses()) charge(entry);
+    entry.has_ended_holds = session.subject() && session.subject()->any_hold_ended(call_.now());
+    if (!entry.has_ended_holds) entry.verdict = session.peek(asked_);
     return std::nullopt;
+  }
+
+  void decide_after_giving_back(Entry& entry) {
+    KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
+    if (session.find_limits(entry.specs, KeySession::Otherwise::fault)) return;  // there was no fault before
+    entry.verdict = session.peek(asked_);
   }
 
   /// A call takes one lease in all keys.
@@ -95,39 +105,11 @@ class CheckAll {
     asked_.id = id_;
   }
 
-  /// The subject as the entries before leave it, under these limits.
-  [[nodiscard]] Value::Pointer copy_of(Value& charged, const SharedLimits& limits) const {
-    const Value::Pointer copy = Value::copy(charged.subject());
-    return Value::take(carry_over(copy->subject(), limits, call_.now())->subject());
-  }
-
-  void charge(Entry& entry) const {
-    const Verdict& verdict = entry.verdict;
-    entry.charged->subject().perform({.kind = Operation::Kind::charge,
-                                      .at = call_.now(),
-                                      .units = verdict.decision.granted,
-                                      .span = verdict.turn,
-                                      .id = verdict.id});
-  }
-
-  [[nodiscard]] const Entry* last_of_the_same(std::size_t i) const {
-    for (std::size_t j = i; j-- > 0;) {
-      if (entries_[j].is_same_as(entries_[i])) return &entries_[j];
-    }
-    return nullptr;
-  }
-  [[nodiscard]] bool is_followed_by_the_same(std::size_t i) const {
-    return std::any_of(entries_.begin() + static_cast<std::ptrdiff_t>(i) + 1, entries_.end(),
-                       [&](const Entry& other) { return other.is_same_as(entries_[i]); });
-  }
-
   /// Charges a key that grants the call, or does to one that refuses it what a denial does.
   void carry_out(const Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
     const Outcome outcome = entry.verdict.decision.outcome;
     if (outcome != Outcome::never && !session.find_limits(entry.specs, KeySession::Otherwise::fault)) {
-      session.follow();
-      // Alone it might be granted now: what refuses it may be what the call charges before.
       if (outcome == Outcome::granted) {
         session.charge(asked_);
       } else {
@@ -137,22 +119,38 @@ class CheckAll {
     session.count_call(outcome);
   }
 
+  /// What the denial of the call does to a key that alone would grant it.
+  void open_accounts(const Entry& entry) const {
+    KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
+    if (!session.find_limits(entry.specs, KeySession::Otherwise::fault)) session.deny();
+  }
+
+  /// The entries that the caller is told of: those in force. If all are on trial, it is as if the first stood alone.
+  [[nodiscard]] std::vector<Entry*> entries_told() {
+    std::vector<Entry*> told;
+    for (Entry& entry : entries_) {
+      if (!entry.is_shadow) told.push_back(&entry);
+    }
+    if (!told.empty()) return told;
+    Entry& first = entries_.front();
+    grant_on_trial(*first.limits, first.verdict, asked_.cost);
+    return {&first};
+  }
+
   /// What is told to the caller: by the entry that binds.
   void reply(bool is_granted) {
-    for (Entry& entry : entries_) {
-      if (entry.is_shadow) grant_on_trial(entry.verdict, asked_.cost);
-    }
-    const Entry& binding = binding_entry();
-    Decision decision = binding.verdict.decision;
+    const std::vector<Entry*> told = entries_told();
+    const std::size_t binding = binding_among(told);
+    Decision decision = told[binding]->verdict.decision;
     if (is_granted) {
-      for (const Entry& entry : entries_) decision.wait = std::max(decision.wait, entry.verdict.decision.wait);
+      for (const Entry* entry : told) decision.wait = std::max(decision.wait, entry->verdict.decision.wait);
     }
-    const std::vector<std::string> labels = distinct_labels();
-    const std::size_t position = position_of(binding);
+    const std::vector<std::string> labels = labels_of(told);
+    const std::size_t position = position_of(binding, told);
     CheckReply form{.label = labels[position]};
     if (!id_.empty()) form.note = is_granted ? id_ : std::string_view{};
     std::vector<LimitStatus> statuses;
-    if (request_.headers) statuses = statuses_after_call(labels);
+    if (request_.headers) statuses = statuses_of(told, labels);
     if (decision.outcome == Outcome::denied && request_.jitter > Span{}) {
       decision.wait += server::random_span(request_.jitter);
     }
@@ -164,41 +162,40 @@ class CheckAll {
     reply_check(call_.server(), decision, form);
   }
 
-  [[nodiscard]] const Entry& binding_entry() const {
-    return *std::min_element(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-      return binds_before(a.verdict.decision, b.verdict.decision);
+  [[nodiscard]] static std::size_t binding_among(const std::vector<Entry*>& told) {
+    const auto binding = std::min_element(told.begin(), told.end(), [](const Entry* a, const Entry* b) {
+      return binds_before(a->verdict.decision, b->verdict.decision);
     });
+    return static_cast<std::size_t>(binding - told.begin());
   }
 
-  /// Where the limit that binds an entry stands among those of all entries.
-  [[nodiscard]] std::size_t position_of(const Entry& binding) const {
-    std::size_t position = binding.verdict.binding;
-    for (const Entry* entry = entries_.data(); entry != &binding; ++entry) position += entry->limits->size();
+  /// Where the limit that binds an entry stands among those of all entries told.
+  [[nodiscard]] static std::size_t position_of(std::size_t binding, const std::vector<Entry*>& told) {
+    std::size_t position = told[binding]->verdict.binding;
+    for (std::size_t i = 0; i < binding; ++i) position += told[i]->limits->size();
     return position;
   }
 
   /// The labels of all limits, as if they stood in one list.
-  [[nodiscard]] std::vector<std::string> distinct_labels() const {
+  [[nodiscard]] static std::vector<std::string> labels_of(const std::vector<Entry*>& told) {
+    DistinctLabels distinct;
     std::vector<std::string> labels;
-    for (const Entry& entry : entries_) {
-      for (std::size_t i = 0; i < entry.limits->size(); ++i) {
-        const std::string name = Limits::name_of((*entry.limits)[i].spec());
-        std::string distinct = name;
-        for (int number = 2; std::find(labels.begin(), labels.end(), distinct) != labels.end(); ++number) {
-          distinct = name + '-' + std::to_string(number);
-        }
-        labels.push_back(std::move(distinct));
+    for (const Entry* entry : told) {
+      for (std::size_t i = 0; i < entry->limits->size(); ++i) {
+        labels.push_back(distinct.add(Limits::name_of((*entry->limits)[i].spec())));
       }
     }
     return labels;
   }
 
-  [[nodiscard]] std::vector<LimitStatus> statuses_after_call(const std::vector<std::string>& labels) const {
+  /// How all limits stand after the call.
+  [[nodiscard]] std::vector<LimitStatus> statuses_of(const std::vector<Entry*>& told,
+                                                     const std::vector<std::string>& labels) const {
     std::vector<LimitStatus> all;
-    for (const Entry& entry : entries_) {
-      KeySession session(call_.context(), entry.key, KeySession::Access::read, entry.subject);
-      session.look_under(entry.limits);
-      for (const LimitStatus& status : statuses_after(session, asked_, entry.verdict, call_.now())) {
+    for (const Entry* entry : told) {
+      KeySession session(call_.context(), entry->key, KeySession::Access::read, entry->subject);
+      session.look_under(entry->limits);
+      for (const LimitStatus& status : statuses_after(session, asked_, entry->verdict, call_.now())) {
         all.push_back(status);
         all.back().label = labels[all.size() - 1];
       }

@@ -115,7 +115,7 @@ constexpr std::array kOthers{
         .arguments = arguments_of<forms::kPeek>(),
         .complexity = kLogTime,
         .since = "0.1.0",
-        .summary = "Tells what RL.CHECK would answer, taking nothing",
+        .summary = "Tells whether RL.CHECK would grant a call, and what is left now, taking nothing",
     },
     Command{
         .name = "RL.REFUND",
@@ -269,16 +269,16 @@ bool can_do_without(server::Context context, const Command& command, server::Reg
 
 std::span<const Command> command_table() { return kCommands; }
 
+int arity_of(const Command& command) { return -(1 + docs::least_words(command.arguments)); }
+
 bool register_commands(server::Context context, bool debug) {
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     const Command& command = kCommands[i];
     if (command.audience == Audience::debuggers && !debug) continue;
-    // The server would refuse a call with too few words in words of its own; ours name the argument that is missing.
-    constexpr int kAnyNumber = -1;
     const server::Registration registration = server::register_command(context, {.name = command.name,
                                                                                  .function = kEntries[i],
                                                                                  .flags = command.flags,
-                                                                                 .arity = kAnyNumber,
+                                                                                 .arity = arity_of(command),
                                                                                  .key = command.key,
                                                                                  .summary = command.summary,
                                                                                  .complexity = command.complexity,

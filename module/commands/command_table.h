@@ -30,6 +30,10 @@ struct Command {
 
 [[nodiscard]] std::span<const Command> command_table();
 
+/// The arity that a command declares, as the server counts: minus the number of words of its shortest call, with its
+/// name. The server refuses a shorter call itself, in a transaction when the call is queued.
+[[nodiscard]] int arity_of(const Command& command);
+
 /// Registers the commands; those for debuggers only if `debug`. False if the server refuses one that does not yield.
 [[nodiscard]] bool register_commands(server::Context context, bool debug);
 

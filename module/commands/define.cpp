@@ -16,8 +16,7 @@ std::optional<Fault> define(const Call& call) {
   const SharedLimits limits = call.module().limits.get(specs.span());
   if (!limits) return fault_of(KeyFault::repeated_label);
   KeySession session(call.context(), call.key(), KeySession::Access::write);
-  if (const auto fault = session.find_subject()) return fault_of(*fault);
-  session.define(limits, is_shadow);
+  if (const auto fault = session.define(limits, is_shadow)) return fault_of(*fault);
   call.server().reply_ok();
   return std::nullopt;
 }

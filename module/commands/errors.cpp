@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/redefinitions.h"
+
 namespace ratelimit {
 namespace {
 
@@ -123,8 +125,15 @@ std::string message(const Fault& fault) {
     case Fault::Kind::no_limits:
       return "NOLIMITS this call names no limits and the key stores none: name one, such as TOKENBUCKET 20 10 1s, or "
              "store it with RL.DEFINE";
+    case Fault::Kind::settled:
+      return "ERR " + name + " is that of a settled reservation: use another one until its ttl has ended";
     case Fault::Kind::other_limits: return "ERR the key stores other limits: name none, or change them with RL.DEFINE";
+    case Fault::Kind::too_many_changes:
+      return "TRYAGAIN the limits of this key have changed " + std::to_string(Redefinitions::kMost) +
+             " times, and not all subjects have them yet: try again a little later";
     case Fault::Kind::not_one_for_each_key: return "ERR " + name + " must be given once for each key, or not at all";
+    case Fault::Kind::repeated_subject:
+      return "ERR the same key and subject is given twice: give all its limits to one call of RL.CHECK instead";
     case Fault::Kind::wrong_type: return "WRONGTYPE Operation against a key holding the wrong kind of value";
     case Fault::Kind::internal_only: return "ERR this command is for replication and for loading files only";
     case Fault::Kind::unknown_module_argument: return "ERR the only argument that the module takes is DEBUG";

@@ -27,8 +27,11 @@ struct Fault {
     not_together,             ///< two options of which a call has one; `argument` is their OptionRow::one_of
     incomplete_per_request,   ///< PER without REQUEST
     no_limits,                ///< no limits in the call and none stored in the key
+    settled,                  ///< the id of a reservation whose cost is settled already
     other_limits,             ///< limits in the call that are not those stored in the key
     not_one_for_each_key,     ///< `argument` is given for some of the keys only, or for more than there are
+    too_many_changes,         ///< limits stored in the key have changed too often in a short time
+    repeated_subject,         ///< the same subject of the same key is named twice in one call
     wrong_type,               ///< the key holds something else
     internal_only,            ///< a command for the primary, called by a client
     unknown_module_argument,  ///< when the module is loaded

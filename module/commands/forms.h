@@ -48,7 +48,8 @@ inline constexpr OptionSet kCallOptions{Option::subject,  Option::cost, Option::
                                         Option::max_wait, Option::id,   Option::jitter,  Option::headers};
 
 inline constexpr Form kCheck{.words = {Argument::key}, .options = kCallOptions | OptionSet{Option::limit}};
-inline constexpr Form kPeek{.words = {Argument::key}, .options = {Option::limit, Option::subject, Option::cost}};
+inline constexpr Form kPeek{.words = {Argument::key},
+                            .options = {Option::limit, Option::subject, Option::cost, Option::headers}};
 inline constexpr Form kCheckAll{
     .words = {Argument::number_of_keys, Argument::key},
     .options = {Option::limit, Option::subject, Option::cost, Option::jitter, Option::headers}};

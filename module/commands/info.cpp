@@ -12,6 +12,7 @@
 #include "ratelimit/limits.h"
 #include "ratelimit/reservations.h"
 #include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 
 namespace ratelimit::commands {
 namespace {
@@ -46,19 +47,20 @@ void reply_limit(const server::Context& context, const Limits& limits, std::size
   context.reply(milliseconds(decision.reset + ahead));
 }
 
-void reply_holds_and_limits(const server::Context& context, const Subject& subject, Instant now) {
-  const Reservations* reservations = subject.reservations();
-  const Instant at = subject.turn().or_later(now);
+void reply_holds_and_limits(const server::Context& context, const KeySession& session, Instant now) {
+  const Reservations* reservations = session.subject()->reservations();
   context.reply("holds");
   context.reply(static_cast<std::int64_t>(reservations != nullptr ? reservations->holds.size() : 0));
   context.reply("limits");
-  context.reply_list(subject.limits().size());
-  for (std::size_t i = 0; i < subject.limits().size(); ++i) {
-    reply_limit(context, subject.limits(), i, subject.cells()[i], at, at - now);
-  }
+  session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
+    const Instant at = turn.or_later(now);
+    context.reply_list(limits.size());
+    for (std::size_t i = 0; i < limits.size(); ++i) reply_limit(context, limits, i, cells[i], at, at - now);
+  });
 }
 
-void reply_key(const server::Context& context, const StoredValue& stored, const Subject& subject, Instant now) {
+void reply_key(const server::Context& context, const KeySession& session, Instant now) {
+  const StoredValue& stored = session.key().stored();
   const SubjectTable* table = stored.subject_table();
   const std::size_t subjects = table != nullptr ? table->hash_table().size() : 0;
   const StoredValue::Counters counters = stored.counters();
@@ -77,14 +79,14 @@ void reply_key(const server::Context& context, const StoredValue& stored, const 
   context.reply(std::int64_t{counters.granted});
   context.reply("denied");
   context.reply(std::int64_t{counters.denied});
-  reply_holds_and_limits(context, subject, now);
+  reply_holds_and_limits(context, session, now);
 }
 
-void reply_subject(const server::Context& context, const Subject& subject, Instant now) {
+void reply_subject(const server::Context& context, const KeySession& session, Instant now) {
   context.reply_map(3);
   context.reply("form");
   context.reply("subject");
-  reply_holds_and_limits(context, subject, now);
+  reply_holds_and_limits(context, session, now);
 }
 
 }  // namespace
@@ -98,9 +100,9 @@ std::optional<Fault> info(const Call& call) {
   if (!subject || (!name.empty() && subject->idle_at() <= call.now())) {
     call.server().reply_null();
   } else if (name.empty()) {
-    reply_key(call.server(), session.key().stored(), *subject, call.now());
+    reply_key(call.server(), session, call.now());
   } else {
-    reply_subject(call.server(), *subject, call.now());
+    reply_subject(call.server(), session, call.now());
   }
   return std::nullopt;
 }

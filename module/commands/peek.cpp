@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// RL.PEEK: what RL.CHECK would answer, taking nothing.
+// RL.PEEK: whether RL.CHECK would grant a call, and what is left now. Takes nothing.
 #include <optional>
 
 #include "commands/answer.h"
@@ -7,6 +7,10 @@
 #include "commands/forms.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/limits.h"
+#include "ratelimit/request.h"
+#include "ratelimit/turn.h"
+#include "ratelimit/verdict.h"
 
 namespace ratelimit::commands {
 
@@ -16,11 +20,14 @@ std::optional<Fault> peek(const Call& call) {
   KeySession session(call.context(), call.key(), KeySession::Access::read, request.subject);
   const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::those_of_subject);
   if (fault) return fault_of(*fault);
-  if (session.has_limits()) {
-    answer(call, session, session.peek(request.call), request.call.cost);
-  } else {
+  if (!session.has_limits()) {
     call.server().reply_null();
+    return std::nullopt;
   }
+  Verdict verdict = session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
+    return look(limits, cells, turn, request.call, call.now());
+  });
+  answer_check(call, session, request.call, verdict, {.has_id = false, .has_headers = request.headers});
   return std::nullopt;
 }
 

@@ -10,7 +10,7 @@
 #include "commands/commands.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
-#include "ratelimit/account.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/operation.h"
 
 namespace ratelimit::commands {

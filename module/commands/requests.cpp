@@ -49,7 +49,7 @@ void take_last_word(Arguments& arguments, Value& value) {
   if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, kForm.last});
 }
 
-/// Takes the number of keys, and the keys.
+/// Takes the number of keys, and the keys, which are the words from the second on.
 std::size_t take_keys(Arguments& arguments) {
   const auto keys = static_cast<std::size_t>(arguments.integer(Argument::number_of_keys));
   for (std::size_t i = 0; i < keys; ++i) arguments.text(Argument::key);
@@ -140,6 +140,16 @@ void read_options(Arguments& arguments, OptionSet options, AnyRequest& request) 
   read_options(arguments, limits, options, request);
 }
 
+/// Whether one subject of one key is named twice. There are at most 64 keys, so that all pairs are compared.
+bool names_any_twice(std::span<const std::string_view> keys, std::span<const std::string_view> subjects) {
+  for (std::size_t i = 1; i < keys.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (keys[i] == keys[j] && (subjects.empty() || subjects[i] == subjects[j])) return true;
+    }
+  }
+  return false;
+}
+
 /// Takes the only option of a command, a subject, if anything is left.
 void take_last_subject(Arguments& arguments, std::string_view& subject) {
   if (arguments.at_end()) return;
@@ -176,7 +186,11 @@ std::optional<Fault> parse_check_all(std::span<const std::string_view> words, Ch
   read_options(arguments, forms::kCheckAll.options, request);
   const std::size_t limits = request.limits.size();
   if (limits != 0 && limits != request.keys) arguments.fail({Fault::Kind::not_one_for_each_key, Argument::limits});
-  return arguments.fault();
+  if (arguments.fault()) return arguments.fault();
+  if (names_any_twice(words.subspan(2, request.keys), request.subjects.span())) {
+    return Fault{Fault::Kind::repeated_subject, Argument::key};
+  }
+  return std::nullopt;
 }
 
 std::optional<Fault> parse_definition(std::span<const std::string_view> words, LimitSpecs& limits, bool& is_shadow) {

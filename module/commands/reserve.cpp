@@ -16,18 +16,17 @@
 namespace ratelimit::commands {
 namespace {
 
-/// Ends the hold `settled.id`, or charges the cost all the same. Returns whether there was a hold or a lease with that id.
-bool settle_under_limits(KeySession& session, const Request& settled, Instant now) {
-  session.follow();
-  const Subject& subject = *session.subject();
+/// Ends the hold `settled.id`, or charges the cost all the same.
+void settle_under_limits(KeySession& session, const Request& settled, bool is_held, Instant now) {
   // A call that the limits on trial would have denied holds nothing, and would not have cost anything.
-  const bool costs = !session.is_shadow() || has_hold(subject.reservations(), settled.id, now);
+  const bool costs = !session.is_shadow() || is_held;
   const Request request{.cost = costs ? settled.cost : kNoUnits, .id = settled.id};
-  if (!settles(subject.limits(), subject.cells(), subject.reservations(), request, now)) {
-    session.deny();
-    return false;
-  }
-  return session.perform({.kind = Operation::Kind::settle, .at = now, .units = request.cost, .id = request.id});
+  const auto& subject = session.subject();
+  const bool is_change = subject ? settles(subject->limits(), subject->cells(), subject->reservations(), request, now)
+                                 : request.cost > kNoUnits;
+  if (!is_change) return session.deny();
+  if (!is_held) session.open_accounts();
+  session.perform({.kind = Operation::Kind::settle, .at = now, .units = request.cost, .id = request.id});
 }
 
 }  // namespace
@@ -37,16 +36,18 @@ std::optional<Fault> reserve(const Call& call) {
   Span ttl{};
   if (const auto fault = parse_reservation(call.words(), request, ttl)) return fault;
   KeySession session(call.context(), call.key(), KeySession::Access::write, request.subject);
-  const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::those_of_subject);
+  auto fault = session.look_for_limits(request.limits.span(), KeySession::Otherwise::fault);
+  const auto hold = session.hold(request.call.id);
+  if (!fault && hold && Hold::is_settled(*hold)) return Fault{Fault::Kind::settled, Argument::id};
+  if (!fault) fault = session.find_limits(request.limits.span(), KeySession::Otherwise::fault);
   if (fault) return fault_of(*fault);
-  if (!session.has_limits()) return fault_of(KeyFault::no_limits);
   const Verdict verdict = session.reserve(request.call, ttl);
   const bool is_granted = verdict.decision.outcome == Outcome::granted;
   // A reservation that limits on trial deny is granted all the same, but not held.
   std::string id(is_granted ? verdict.id : std::string_view{});
   if (!is_granted && session.is_shadow())
     id = request.call.id.empty() ? server::random_id() : std::string(request.call.id);
-  const Units granted = is_granted ? verdict.decision.granted : clamped_estimate(session.limits(), request.call.cost);
+  const Units granted = is_granted ? verdict.decision.granted : most_charged(session.limits(), request.call.cost);
   answer(call, session, verdict, granted, id);
   return std::nullopt;
 }
@@ -61,10 +62,17 @@ std::optional<Fault> settle(const Call& call) {
     call.server().reply_null();
     return std::nullopt;
   }
-  const bool is_known = settle_under_limits(session, request.call, call.now());
+  Units granted = request.call.cost;
+  const auto hold = session.hold(request.call.id);
+  if (hold) session.go_by_accounts(Hold::named(*hold));
+  if (hold && Hold::is_settled(*hold)) {
+    granted = hold->units;
+  } else {
+    settle_under_limits(session, request.call, hold.has_value(), call.now());
+  }
   Verdict verdict = session.status();
-  verdict.decision.granted = request.call.cost;
-  answer(call, session, verdict, request.call.cost, is_known ? "settled" : "unknown");
+  verdict.decision.granted = granted;
+  answer(call, session, verdict, granted, hold ? "settled" : "unknown");
   return std::nullopt;
 }
 

@@ -19,7 +19,8 @@ std::optional<Fault> throttle(const Call& call) {
   if (const auto fault = session.find_limits_or_adopt(request.limits.span())) return fault_of(*fault);
   Verdict verdict = only_asks ? session.peek(request.call) : session.decide(request.call);
   // Who asks for nothing is granted it, also in debt: nothing can be taken at any time.
-  if (only_asks || session.is_shadow()) grant_on_trial(verdict, request.call.cost);
+  if (only_asks) grant_at_once(verdict, request.call.cost);
+  if (session.is_shadow()) grant_on_trial(session.limits(), verdict, request.call.cost);
   reply_throttle(call.server(), verdict.decision);
   return std::nullopt;
 }

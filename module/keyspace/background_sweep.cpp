@@ -17,6 +17,15 @@ void BackgroundSweep::note(server::Context context, const server::KeyName& key) 
   wait_for_next(context);
 }
 
+void BackgroundSweep::note_change(server::Context context, const server::KeyName& key) {
+  note(context, key);
+  pending_.emplace(key.database, key.name);
+  if (is_next_soon_ || !next_) return;
+  context.cancel_call(*next_);
+  next_.reset();
+  wait_for_next(context);
+}
+
 void BackgroundSweep::note_swap(int first, int second) {
   const auto swapped = [first, second](Name name) {
     name.first = name.first == first ? second : name.first == second ? first : name.first;
@@ -31,26 +40,41 @@ void BackgroundSweep::note_swap(int first, int second) {
 }
 
 void BackgroundSweep::wait_for_next(server::Context context) {
-  if (is_waiting_ || steps_.empty()) return;
-  is_waiting_ = true;
+  if (next_ || steps_.empty()) return;
   const auto pause = kWalk / static_cast<std::chrono::milliseconds::rep>(steps_of_all_);
-  context.call_after(std::max(pause, kShortestPause), tick, this);
+  is_next_soon_ = !pending_.empty() || pause <= kShortestPause;
+  next_ = context.call_after(is_next_soon_ ? kShortestPause : pause, tick, this);
 }
 
 void BackgroundSweep::tick(RedisModuleCtx* handle, void* data) {
   auto& self = *static_cast<BackgroundSweep*>(data);
   const server::Context context(handle);
-  self.is_waiting_ = false;
+  self.next_.reset();
   const auto begin = std::chrono::steady_clock::now();
   self.take_step(context);
   self.longest_step_ = std::max<std::chrono::nanoseconds>(self.longest_step_, std::chrono::steady_clock::now() - begin);
   self.wait_for_next(context);
 }
 
+/// Where the next step is, in one of the two walks. The name stays at its table until the walk is through it.
+BackgroundSweep::Name& BackgroundSweep::next_place() {
+  was_pending_ = !was_pending_ && !pending_.empty();
+  if (was_pending_) {
+    const auto next = pending_.lower_bound(current_pending_);
+    return current_pending_ = next != pending_.end() ? *next : *pending_.begin();
+  }
+  const auto next = steps_.lower_bound(current_);
+  return current_ = next != steps_.end() ? next->first : steps_.begin()->first;
+}
+
 void BackgroundSweep::take_step(server::Context context) {
-  auto entry = steps_.lower_bound(current_);
-  if (entry == steps_.end()) entry = steps_.begin();
-  const auto& [database, name] = current_ = entry->first;
+  Name& place = next_place();
+  const auto entry = steps_.find(place);
+  if (entry == steps_.end()) {  // its key was renamed
+    pending_.erase(place);
+    return;
+  }
+  const auto& [database, name] = entry->first;
   context.select_database(database);
   const std::optional<Found> found = step_(context, name);
   if (!found) {
@@ -66,7 +90,7 @@ void BackgroundSweep::take_step(server::Context context) {
   }
   const std::size_t steps = 1 + found->subjects / kSubjectsAStep;
   steps_of_all_ += steps - std::exchange(entry->second, steps);
-  if (found->is_end_of_table) current_.second.push_back('\0');  // the least name behind this one
+  if (found->is_end_of_table) place.second.push_back('\0');  // the least name behind this one
 }
 
 }  // namespace ratelimit

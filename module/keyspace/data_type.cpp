@@ -42,6 +42,14 @@ void* refuse(RedisModuleIO* io, const std::string& reason) {
   return nullptr;
 }
 
+void warn_of_missing_zone(RedisModuleIO* io) {
+  const std::string zone = module().limits.take_missing_zone();
+  if (zone.empty()) return;
+  const std::string text =
+      module().missing_zones.note(zone, server::name_of(io).name, std::chrono::steady_clock::now());
+  if (!text.empty()) server::log_warning(io, text);
+}
+
 void* load(RedisModuleIO* io, int encoding_version) {
   if (encoding_version != kFormatVersion) {
     return refuse(io, "a key was written by a newer version of the ratelimit module: encoding version " +
@@ -50,6 +58,7 @@ void* load(RedisModuleIO* io, int encoding_version) {
   constexpr const char* kInvalid = "a key of the ratelimit module does not hold a valid state";
   const std::optional<std::string> bytes = server::read_bytes(io);
   if (!bytes) return nullptr;
+  static_cast<void>(module().limits.take_missing_zone());  // nobody asked whose it was
   std::optional<KeyContent> content = decode_key(*bytes, module().limits);
   if (!content) return refuse(io, kInvalid);
   StoredValue::Pointer key = StoredValue::make(std::move(*content), module().limits);
@@ -58,6 +67,7 @@ void* load(RedisModuleIO* io, int encoding_version) {
     if (!load_subjects(io, *table, value.stored_limits())) return refuse(io, kInvalid);
     module().background_sweep.note(server::context_of(io), server::name_of(io));
   }
+  warn_of_missing_zone(io);
   return key.release();
 }
 

@@ -9,6 +9,7 @@
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/codec/format.h"
 #include "ratelimit/holds.h"
+#include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
 #include "ratelimit/reservations.h"
@@ -19,13 +20,20 @@ namespace ratelimit {
 
 // --- which limits apply ---
 
+std::optional<KeyFault> KeySession::look_for_limits(std::span<const LimitSpec> specs, Otherwise otherwise) {
+  return key_.is_of_other_type() ? KeyFault::wrong_type : choose_limits(specs, otherwise);
+}
+
 std::optional<KeyFault> KeySession::find_limits(std::span<const LimitSpec> specs, Otherwise otherwise) {
-  if (key_.is_of_other_type()) return KeyFault::wrong_type;
-  if (const auto fault = choose_limits(specs, otherwise)) return fault;
-  if (!subject() || !subject()->any_hold_ended(now())) return std::nullopt;
-  give_back_ended_holds();
-  // What was held may be all that there was. Then the limits of the call apply, and of an absent subject none.
-  if (!subject() && specs.empty()) limits_ = {};
+  if (const auto fault = look_for_limits(specs, otherwise)) return fault;
+  if (!subject()) return std::nullopt;
+  if (subject()->any_hold_ended(now())) {
+    give_back_ended_holds();
+    // What was held may be all that there was. Then the limits of the call apply, and of an absent subject none.
+    if (!subject() && specs.empty()) limits_ = {};
+  }
+  if (specs.empty() && subject() && subject()->has_several_lists() && key_.access() == Access::read)
+    leave_out_dropped();
   return std::nullopt;
 }
 
@@ -37,13 +45,19 @@ std::optional<KeyFault> KeySession::choose_limits(std::span<const LimitSpec> spe
     return std::nullopt;
   }
   if (specs.empty()) return otherwise == Otherwise::fault ? std::optional(KeyFault::no_limits) : std::nullopt;
-  if (subject() && subject()->limits().matches(specs)) return std::nullopt;
+  if (subject() && !subject()->has_several_lists() && subject()->limits().matches(specs)) return std::nullopt;
   limits_ = key_.call().module.limits.get(specs);
   return limits_ ? std::nullopt : std::optional(KeyFault::repeated_label);
 }
 
+// Who only looks sees the accounts that the next change would leave.
+void KeySession::leave_out_dropped() {
+  const AccountSet kept = kept_accounts(subject()->accounts(), now());
+  if (kept != all_accounts(subject()->limits())) go_by_accounts(kept);
+}
+
 void KeySession::look_under(const SharedLimits& limits) {
-  if (!subject() || !(subject()->limits() == *limits)) limits_ = limits;
+  if (!subject() || subject()->has_several_lists() || !(subject()->limits() == *limits)) limits_ = limits;
 }
 
 // On a key that is only read, in a copy that stands for the subject from then on.
@@ -68,15 +82,31 @@ std::optional<KeyFault> KeySession::find_limits_or_adopt(std::span<const LimitSp
   return std::nullopt;
 }
 
-void KeySession::follow() {
-  if (!limits_) return;
-  if (subject()) {
-    key_.prepare(carry_over(*subject(), limits_, now()));
-    has_followed_ = true;
-  } else {
-    key_.prepare_idle(limits_);
+// Accounts that are to be dropped do not count.
+bool KeySession::is_idle() const {
+  if (subject()->idle_at() <= now()) return true;
+  return subject()->has_several_lists() && !subject()->is_reserved() && named_accounts().are_idle();
+}
+
+AccountSet KeySession::open_accounts(For purpose) {
+  if (!limits_) return kAllAccounts;
+  if (is_absent()) {
+    if (subject()) {
+      key_.prepare(Value::create(limits_));
+    } else {
+      key_.prepare_idle(limits_);
+    }
+    limits_ = {};
+    return kAllAccounts;
   }
-  limits_ = {};
+  NamedAccounts named = named_accounts();
+  if (purpose == For::denial) named.note_denial();
+  if (!named.changes()) return named.named();
+  const AccountSet set = named.named_afterwards();
+  const bool is_one_list = named.is_one_list();
+  key_.prepare(with_accounts(*subject(), named, key_.call().module.limits));
+  if (is_one_list) limits_ = {};
+  return set;
 }
 
 // --- looking ---
@@ -93,12 +123,6 @@ Verdict KeySession::status() const {
   });
 }
 
-Value::Pointer KeySession::copy_under_limits() const {
-  if (!subject()) return Value::create(limits_, Value::Room::for_reservations);
-  const Value::Pointer copy = Value::copy(*subject());
-  return Value::take(carry_over(copy->subject(), shared_limits(), now())->subject());
-}
-
 // --- deciding and changing ---
 
 Verdict KeySession::decide(const Request& request) {
@@ -106,16 +130,18 @@ Verdict KeySession::decide(const Request& request) {
     count_call(Outcome::never);
     return peek(request);
   }
-  follow();
   Verdict verdict = charge(request);
   count_call(verdict.decision.outcome);
   return verdict;
 }
 
 Verdict KeySession::charge(const Request& request) {
+  if (limits_ && is_absent()) open_accounts();
   // When a turn comes is found by asking as of later: what is ahead of now must have been brought back before.
-  if (request.mode == Mode::may_wait && subject()->is_ahead(now()) && !is_never(limits(), request)) deny();
-  Verdict verdict = ratelimit::decide(subject()->limits(), subject()->cells(), subject()->turn(), request, now());
+  if (request.mode == Mode::may_wait && !is_never(limits(), request) && subject()->is_ahead(now(), named())) deny();
+  Verdict verdict = limits_
+                        ? peek(request)
+                        : ratelimit::decide(subject()->limits(), subject()->cells(), subject()->turn(), request, now());
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.id.empty() && limits().have_leases()) verdict.id = id_ = server::random_id();
     commit(verdict);
@@ -126,12 +152,14 @@ Verdict KeySession::charge(const Request& request) {
 }
 
 void KeySession::commit(const Verdict& verdict) {
-  if (verdict.turn > Span{} || subject()->reservations() != nullptr) {
+  if (limits_ || verdict.turn > Span{} || subject()->reservations() != nullptr || subject()->has_several_lists()) {
+    const AccountSet named = open_accounts();
     perform({.kind = Operation::Kind::charge,
              .at = now(),
              .units = verdict.decision.granted,
              .span = verdict.turn,
-             .id = verdict.id});
+             .id = verdict.id,
+             .named = named});
     return;
   }
   key_.store_subject();
@@ -150,29 +178,53 @@ bool KeySession::perform(const Operation& operation) {
   return found;
 }
 
+AccountSet KeySession::named() const { return limits_ ? named_accounts().named() : kAllAccounts; }
+
 void KeySession::deny() {
-  if (!has_followed_ && !subject()->is_ahead(now())) return;
+  if (is_absent()) return;
+  const bool opens = limits_ && named_accounts().opens();
+  if (!opens && !subject()->is_ahead(now(), named())) return;
+  const AccountSet of = opens ? open_accounts(For::denial) : named();
   key_.store_subject();
-  subject()->clamp(now());
+  subject()->clamp(now(), of);
   key_.write_back();
   publish(subject()->idle_at(), {});
 }
 
-Verdict KeySession::reserve(const Request& request, Span ttl) {
-  follow();
+Verdict KeySession::decide_reservation(const Request& request) const {
   const Reservations nothing;
-  const Reservations* held = subject()->reservations();
-  Verdict verdict =
-      decide_reservation(subject()->limits(), subject()->cells(), held != nullptr ? *held : nothing, request, now());
+  const Reservations* const held = subject()->reservations();
+  const Reservations& reservations = held != nullptr ? *held : nothing;
+  const auto hold = this->hold(request.id);
+  const auto charged = [&](std::optional<std::size_t> place) {
+    return hold && place ? reservations.charged_by(request.id, *hold, *place) : hold.value_or(LeaseSet::Holder{}).units;
+  };
+  if (!limits_) {
+    return ratelimit::decide_reservation(subject()->limits(), subject()->cells(), reservations, request, now(),
+                                         charged);
+  }
+  const NamedAccounts named = named_accounts();
+  return ratelimit::decide_reservation(*limits_, named, reservations, request, now(),
+                                       [&](std::size_t i) { return charged(named.place(i)); });
+}
+
+Verdict KeySession::reserve(const Request& request, Span ttl) {
+  if (limits_ && is_absent()) open_accounts();
+  Verdict verdict = decide_reservation(request);
   if (verdict.decision.outcome == Outcome::granted) {
     const Units granted = verdict.decision.granted;
+    const bool is_held = hold(request.id).has_value();
     id_ = request.id.empty() ? server::random_id() : std::string(request.id);
-    const bool was_held =
-        perform({.kind = Operation::Kind::reserve, .at = now(), .units = granted, .span = ttl, .id = id_});
-    if (was_held) {
+    AccountSet named = open_accounts();
+    // A hold remembers its accounts, also when others are opened. Stored limits are all limits, also when they change.
+    if (!key_.stored().is_stored()) named &= all_accounts(subject()->limits());
+    perform(
+        {.kind = Operation::Kind::reserve, .at = now(), .units = request.cost, .span = ttl, .id = id_, .named = named});
+    if (is_held) {
+      const Span wait = verdict.decision.wait;
       verdict = status();
       verdict.decision.granted = granted;
-      verdict.decision.wait = Span{};
+      verdict.decision.wait = wait;
     }
     verdict.id = id_;
   } else {
@@ -182,25 +234,46 @@ Verdict KeySession::reserve(const Request& request, Span ttl) {
   return verdict;
 }
 
-void KeySession::define(const SharedLimits& limits, bool is_shadow) {
+std::optional<LeaseSet::Holder> KeySession::hold(std::string_view id) const {
+  return subject() ? find_hold(subject()->reservations(), id, now()) : std::nullopt;
+}
+
+// None is left if a redefinition took all of them away.
+void KeySession::go_by_accounts(AccountSet set) {
+  const Limits& all = subject()->limits();
+  LimitSpecs specs;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (contains(set, i)) specs.push_back(all[i].spec());
+  }
+  const bool are_all = specs.empty() || specs.size() == all.size();
+  limits_ = are_all ? SharedLimits{} : key_.call().module.limits.get(specs.span(), Limits::Of::accounts);
+}
+
+std::optional<KeyFault> KeySession::define(const SharedLimits& limits, bool is_shadow) {
+  if (key_.is_of_other_type()) return KeyFault::wrong_type;
   const StoredValue& stored = key_.stored();
-  const SubjectTable* const table = stored.subject_table();
-  const bool is_known = stored.is_stored() && *stored.own_limits() == *limits && table->is_shadow() == is_shadow;
-  if (is_known) return;
+  const SubjectTable* table = stored.subject_table();
+  const bool has_them = stored.is_stored() && *stored.own_limits() == *limits;
+  if (has_them && table->is_shadow() == is_shadow) return std::nullopt;
+  if (!has_them && table != nullptr && table->hash_table().has_too_many_changes()) return KeyFault::too_many_changes;
+  if (const auto fault = find_subject()) return fault;
+  table = stored.subject_table();
   const SubjectTableHead head{.is_stored = true,
                               .is_shadow = is_shadow,
                               .secret = table != nullptr ? table->head().secret : server::random_secret()};
-  key_.define(limits, head, now());
+  const Definition definition{head, now(), zoned_ends(*limits, now())};
+  key_.define(limits, definition);
   const Propagation& propagation = key_.propagation();
   if (propagation.is_on()) {
     std::string bytes;
     Writer out(bytes);
-    encode_definition(out, *limits, {head, now()});
+    encode_definition(out, *limits, definition);
     propagation.queue(EffectKind::define, kKeepEnd, bytes);
   } else {
     propagation.count_change();
   }
   propagation.signal();
+  return std::nullopt;
 }
 
 void KeySession::remove_if_idle() {
@@ -227,26 +300,28 @@ void KeySession::publish(Instant idle_at, const Change& change) {
 KeyEnd KeySession::move_end(Instant idle_at, const std::optional<Instant>& idle_before) {
   const Limits& limits = subject()->limits();
   const bool stays = idle_before && limits.kept_until(*idle_before) == limits.kept_until(idle_at);
-  if (stays && !key_.propagation().is_on()) return kKeepEnd;
+  if (stays) return key_.propagation().is_on() ? key_.end() : kKeepEnd;
   const KeyEnd end = end_of_key(limits, idle_at, now());
   key_.expire_at(end);
   return end;
 }
 
-// A small state travels whole. A log may be large: once the other side has it, the change says all.
+// A small state travels whole. A log may be large: once the other side has it, the change says all, unless the other side
+// might lack a time zone.
 void KeySession::queue_effect(KeyEnd end, const Change& change) const {
   const Subject& subject = *key_.subject();
   const Propagation& propagation = key_.propagation();
   const bool is_small =
       subject.reservations() == nullptr && pieces_behind(subject.limits(), subject.cells(), nullptr) == 0;
-  const bool travels_whole = key_.is_new() || is_small || (change.verdict == nullptr && change.operation == nullptr);
+  const bool travels_whole = key_.is_new() || is_small || subject.limits().have_zones() ||
+                             (change.verdict == nullptr && change.operation == nullptr);
   if (travels_whole && key_.is_key_itself()) return propagation.queue(EffectKind::store, end, key_.stored().encoded());
   std::string bytes;
   Writer out(bytes);
   if (travels_whole) {
     bytes.reserve(64);
     encode_subject(out, subject.limits(), subject.cells(), subject.reservations(),
-                   key_.stored().is_stored() ? LimitsForm::known : LimitsForm::written);
+                   key_.stored().is_stored() ? LimitsForm::known : LimitsForm::written, nullptr, subject.last_grants());
     propagation.queue(EffectKind::store, end, bytes, key_.hash());
   } else if (change.operation != nullptr) {
     encode_operation(out, *change.operation);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // One call's work on one key: which limits apply, what they say, and carrying it out.
 //
-// A session finds the limits first (`find_limits`), which also gives back what ended holds took. Then it decides. Whatever
-// changes the subject is stored in the key, propagated as an effect, and signalled, in that order.
+// A session finds the limits first (`find_limits`), which also gives back what ended holds took. Then it decides, by the
+// accounts of these limits. Whatever changes the subject is stored in the key, propagated as an effect, and signalled, in
+// that order.
 #ifndef RATELIMIT_MODULE_KEYSPACE_KEY_SESSION_H
 #define RATELIMIT_MODULE_KEYSPACE_KEY_SESSION_H
 
@@ -14,8 +15,9 @@
 
 #include "keyspace/call_context.h"
 #include "keyspace/open_key.h"
+#include "ratelimit/account.h"
+#include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/algorithms/limit_spec.h"
-#include "ratelimit/carried_states.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
@@ -28,10 +30,11 @@ namespace ratelimit {
 
 /// Why a key cannot serve a call.
 enum class KeyFault : std::uint8_t {
-  wrong_type,      ///< it holds something else
-  no_limits,       ///< neither the call nor the key says which limits apply
-  other_limits,    ///< the key stores other limits than the call names
-  repeated_label,  ///< two limits of the call have the same label
+  wrong_type,        ///< it holds something else
+  no_limits,         ///< neither the call nor the key says which limits apply
+  other_limits,      ///< the key stores other limits than the call names
+  repeated_label,    ///< two limits of the call have the same label
+  too_many_changes,  ///< its limits have changed so often that its subjects must catch up first
 };
 
 class KeySession {
@@ -47,6 +50,9 @@ class KeySession {
   /// Finds the limits that apply to a call which names `specs`, or none: those that are stored in the key, else those of the
   /// call. Then gives back what holds took that have ended. With a fault nothing has changed.
   [[nodiscard]] std::optional<KeyFault> find_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
+  /// The same, but gives nothing back: for a first look at a key. If holds have ended (`Subject::any_hold_ended`), the
+  /// limits are not asked before `find_limits` was called, on a key that may be written.
+  [[nodiscard]] std::optional<KeyFault> look_for_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
   /// For a call that names no limits, and goes by those that the subject has.
   [[nodiscard]] std::optional<KeyFault> find_subject() { return find_limits({}, Otherwise::those_of_subject); }
   /// For a second look at a key whose limits are known already. Gives nothing back.
@@ -69,22 +75,19 @@ class KeySession {
   [[nodiscard]] Verdict peek(const Request& request) const;
   /// How the limits stand now, at the turn of who waits if somebody does.
   [[nodiscard]] Verdict status() const;
-  /// Calls `visit(limits, cells, turn)` with the limits that apply and the subject's states under them, whether or not the
-  /// subject goes by these limits already, or was ever seen. Returns what that does.
+  /// Calls `visit(limits, cells, turn)` with the limits that apply and the states of their accounts, whether or not the
+  /// subject has these accounts already, or was ever seen. Returns what that does.
   template <class Visit>
   auto visit_states(Visit visit) const {
-    if (!subject()) {
+    if (is_absent()) {
       std::array<Cell, kMaxLimits> idle;
       construct_idle(*limits_, idle);  // an idle state owns nothing, so that nothing is to be destroyed
       return visit(*limits_, idle, Turn{});
     }
     const Turn turn = subject()->turn();
     if (!limits_) return visit(subject()->limits(), subject()->cells(), turn);
-    const CarriedStates carried(subject()->limits(), subject()->cells(), *limits_, turn.or_later(now()));
-    return visit(*limits_, carried, turn);
+    return visit(*limits_, named_accounts(), turn);
   }
-  /// The subject under the limits that apply, once more; idle if it was never seen.
-  [[nodiscard]] Value::Pointer copy_under_limits() const;
 
   // --- deciding and changing ---
 
@@ -93,21 +96,27 @@ class KeySession {
   Verdict decide(const Request& request);
   /// The same without counting, and for a request that the limits may grant.
   Verdict charge(const Request& request);
-  /// What a denial does: stores limits that have changed, and brings to now what is of a clock that ran ahead or of a larger
-  /// limit. Without it, the wait that the denial tells would not come true.
+  /// What a denial does to a subject that exists: opens the accounts that the call names, and brings to now what is of a
+  /// clock that ran ahead. Without that, the wait that the denial tells would not come true.
   void deny();
   /// Decides the reservation of an estimate, which becomes a hold for `ttl`, and counts the call. The verdict has the id of
   /// the hold.
   Verdict reserve(const Request& request, Span ttl);
-  /// Does an operation on the subject. A key that is one subject, and idle then, is removed. Returns what Account::perform
+  /// The hold with that id, settled or not, if the subject has it.
+  [[nodiscard]] std::optional<LeaseSet::Holder> hold(std::string_view id) const;
+  /// From now on the limits of these accounts apply.
+  void go_by_accounts(AccountSet set);
+  /// Does an operation on the subject. A key that is one subject, and idle then, is removed. Returns what Booking::perform
   /// does.
   bool perform(const Operation& operation);
-  /// Lets the subject go by the limits that apply. The key stays as it is until something is granted or done.
-  void follow();
+  /// Lets the subject have the accounts that the call names. The key stays as it is until something is granted or done.
+  /// Returns the accounts that the call names.
+  enum class For : bool { grant, denial };
+  AccountSet open_accounts(For purpose = For::grant);
   void count_call(Outcome outcome) { key_.count_call(outcome); }
 
-  /// Stores limits in the key: everyone in it goes over to them.
-  void define(const SharedLimits& limits, bool is_shadow);
+  /// Stores limits in the key: everyone in it goes over to them. With a fault nothing has changed.
+  [[nodiscard]] std::optional<KeyFault> define(const SharedLimits& limits, bool is_shadow);
 
   // --- for the background sweep ---
 
@@ -119,6 +128,16 @@ class KeySession {
  private:
   [[nodiscard]] std::optional<KeyFault> choose_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
   void give_back_ended_holds();
+  /// Whether there is nothing that the limits of the call would go by: the subject was never seen, or is idle.
+  [[nodiscard]] bool is_absent() const { return !subject() || (limits_ && is_idle()); }
+  [[nodiscard]] bool is_idle() const;
+  /// The accounts that the call names, of those that the subject has.
+  [[nodiscard]] AccountSet named() const;
+  void leave_out_dropped();
+  [[nodiscard]] NamedAccounts named_accounts() const {
+    return {subject()->accounts(), *limits_, now(), subject()->turn().or_later(now())};
+  }
+  [[nodiscard]] Verdict decide_reservation(const Request& request) const;
   void commit(const Verdict& verdict);
   /// How a change is propagated: by the whole subject, by what a grant changed, or by what was done. And when the subject was
   /// idle before, if the server ends the key accordingly.
@@ -134,9 +153,8 @@ class KeySession {
   [[nodiscard]] Instant now() const { return key_.call().now; }
 
   OpenKey key_;
-  SharedLimits limits_;        ///< null: those that the subject has apply
-  std::string id_;             ///< of a lease or a hold that was granted without one
-  bool has_followed_ = false;  ///< the subject goes by other limits than those it was opened with
+  SharedLimits limits_;  ///< null: those that the subject has apply, all of them
+  std::string id_;       ///< of a lease or a hold that was granted without one
 };
 
 }  // namespace ratelimit

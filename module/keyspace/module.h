@@ -8,6 +8,7 @@
 #define RATELIMIT_MODULE_KEYSPACE_MODULE_H
 
 #include "keyspace/background_sweep.h"
+#include "keyspace/missing_zones.h"
 #include "keyspace/premature_expiries.h"
 #include "keyspace/propagation_switch.h"
 #include "server/api.h"
@@ -22,6 +23,7 @@ struct Module {
 
   Clock clock;
   LimitsPool limits{find_zone};
+  MissingZones missing_zones;
   PrematureExpiries premature_expiries;
   PropagationSwitch propagation_switch;
   BackgroundSweep background_sweep;

@@ -112,9 +112,9 @@ void OpenKey::store_subject_in_table() {
 
 void OpenKey::write_back() {
   if (!is_key_itself()) return;
-  StoredValue::Pointer larger = stored_.write_back(loose_[0]);
-  if (!larger) return;
-  hand_over(std::move(larger));
+  StoredValue::Pointer other_form = stored_.write_back(loose_[0]);
+  if (!other_form) return;
+  hand_over(std::move(other_form));
   find_subject();
 }
 
@@ -151,22 +151,25 @@ void OpenKey::make_subject_table(const SubjectTableHead& head, const SharedLimit
   if (!head.is_stored && propagation_.is_on()) propagation_.queue(EffectKind::store, kKeepEnd, stored_.encoded());
 }
 
-void OpenKey::note_table() const {
-  call_.module.background_sweep.note(call_.server, {call_.server.database(), name_.view()});
-}
+void OpenKey::note_table() const { call_.module.background_sweep.note(call_.server, key_name()); }
 
-void OpenKey::define(const SharedLimits& limits, const SubjectTableHead& head, Instant at) {
+server::KeyName OpenKey::key_name() const { return {call_.server.database(), name_.view()}; }
+
+void OpenKey::define(const SharedLimits& limits, const Definition& definition) {
   const bool had_them = stored_.is_stored() && *limits == *stored_.own_limits();
   if (subject_ && !had_them) {
-    prepare(carry_over(*subject_, limits, at));
+    prepare(carry_over(*subject_, limits, definition.at));
+    tell_ends(*limits, subject_->cells(), definition.at, definition.ends);
     store_subject();
   }
   if (stored_.subject_table() == nullptr) {
-    make_subject_table(head, limits);
+    make_subject_table(definition.head, limits);
   } else if (!had_them) {
-    stored_.subject_table()->hash_table().redefine(limits, at);
+    HashTable& subjects = stored_.subject_table()->hash_table();
+    subjects.redefine(limits, definition.at, definition.ends);
+    if (subjects.has_pending_changes()) call_.module.background_sweep.note_change(call_.server, key_name());
   }
-  stored_.subject_table()->store(head.is_shadow);
+  stored_.subject_table()->store(definition.head.is_shadow);
 }
 
 void OpenKey::sweep(const HashRange& range, bool may_forget) {

@@ -16,6 +16,7 @@
 #include "keyspace/call_context.h"
 #include "keyspace/propagation.h"
 #include "ratelimit/algorithms/token_bucket.h"
+#include "ratelimit/codec/effects.h"
 #include "ratelimit/codec/format.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -73,20 +74,22 @@ class OpenKey {
   void store_subject();
   /// To be called after the subject's states were changed in place.
   void write_back();
-  /// Does an operation on the subject, which is stored. Returns what Account::perform does.
+  /// Does an operation on the subject, which is stored. Returns what Booking::perform does.
   bool perform(const Operation& operation);
   /// Makes the key one that has a table, with these limits for itself if it is new.
   void make_subject_table(const SubjectTableHead& head, const SharedLimits& limits);
   /// Lets the background sweep know of the key's table.
   void note_table() const;
   /// Stores limits in the key, as of an instant: all its subjects go over to them.
-  void define(const SharedLimits& limits, const SubjectTableHead& head, Instant at);
+  void define(const SharedLimits& limits, const Definition& definition);
   /// Forgets who is idle in that range of the table, if `may_forget`, and compacts it.
   void sweep(const HashRange& range, bool may_forget);
   /// Counts a call, for RL.INFO and for RL.TOP.
   void count_call(Outcome outcome);
   /// The server may end the key then.
   void expire_at(KeyEnd end);
+  /// When the server ends the key; kKeepEnd if it does not.
+  [[nodiscard]] KeyEnd end() const { return key_.expiry().value_or(kKeepEnd); }
   void remove();
 
   // --- for the replay of effects ---
@@ -101,6 +104,7 @@ class OpenKey {
   [[nodiscard]] Access access() const { return access_; }
 
  private:
+  [[nodiscard]] server::KeyName key_name() const;
   void restore();
   void find_subject();
   /// Hands a value to the server in place of what the key holds; null if that was changed in place, as it is where a table

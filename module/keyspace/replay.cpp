@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "keyspace/replay.h"
 
+#include <chrono>
+#include <string>
 #include <utility>
 
 #include "ratelimit/algorithms/limit_spec.h"
@@ -18,7 +20,9 @@ bool store_in_table(OpenKey& key, std::string_view payload) {
   if (table == nullptr) return false;
   const SharedLimits limits_of_all = key.stored().stored_limits();
   Value::Pointer value = Value::decode(payload, key.call().module.limits, limits_of_all);
-  if (!value || (limits_of_all && !(value->limits() == *limits_of_all))) return false;
+  if (!value) return false;
+  // Stored limits are the one list of all subjects.
+  if (limits_of_all && (value->has_several_lists() || !(value->limits() == *limits_of_all))) return false;
   table->hash_table().put(*key.hash(), std::move(value));
   return true;
 }
@@ -26,7 +30,7 @@ bool store_in_table(OpenKey& key, std::string_view payload) {
 bool store(OpenKey& key, std::string_view payload) {
   if (!key.is_key_itself()) return store_in_table(key, payload);
   std::optional<KeyContent> content = decode_key(payload, key.call().module.limits);
-  if (!content) return false;
+  if (!content || !key.stored().may_be_replaced_by(*content)) return false;
   key.replace(std::move(*content));
   return true;
 }
@@ -59,7 +63,7 @@ bool define(OpenKey& key, std::string_view payload) {
   if (!decode_definition(in, find_zone, specs, definition)) return false;
   const SharedLimits limits = key.call().module.limits.get(specs.span());
   if (!limits) return false;
-  key.define(limits, definition.head, definition.at);
+  key.define(limits, definition);
   return true;
 }
 
@@ -92,14 +96,23 @@ bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
   return false;
 }
 
+void warn_of_missing_zone(const CallContext& call, server::Text key) {
+  const std::string zone = call.module.limits.take_missing_zone();
+  if (zone.empty()) return;
+  const std::string text = call.module.missing_zones.note(zone, key.view(), std::chrono::steady_clock::now());
+  if (!text.empty()) call.server.log_warning(text.c_str());
+}
+
 }  // namespace
 
 Replayed replay(const CallContext& call, server::Text name, const Effect& effect) {
+  static_cast<void>(call.module.limits.take_missing_zone());  // nobody asked whose it was
   OpenKey key(call, name, effect.subject);
   // The primary took over what the module redis-cell had left in the key.
   const bool takes_over = effect.kind == EffectKind::store && !effect.subject && key.state_of_redis_cell();
   if (key.is_of_other_type() && !takes_over) return Replayed::wrong_type;
   if (!dispatch(key, effect.kind, effect.payload)) return Replayed::malformed;
+  warn_of_missing_zone(call, name);
   key.end_as_told(effect.end);
   return Replayed::done;
 }

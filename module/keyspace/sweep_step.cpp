@@ -13,13 +13,14 @@ std::optional<BackgroundSweep::Found> sweep_step(server::Context context, const 
   SubjectTable* const table = session.key().stored().subject_table();
   if (table == nullptr) return std::nullopt;
   const bool may_change = context.may_change_keys();
-  const HashRange range = table->hash_table().range_from(table->next_to_sweep, BackgroundSweep::kSubjectsAStep);
-  session.sweep(range, may_change);
-  const bool is_last = range.last == SubjectHash::largest();
-  table->next_to_sweep = is_last ? SubjectHash::smallest() : range.last.next();
-  const BackgroundSweep::Found found{.subjects = table->hash_table().size(),
-                                     .has_pending_changes = table->hash_table().has_pending_changes(),
-                                     .is_end_of_table = is_last};
+  HashTable& subjects = table->hash_table();
+  const HashRange next = subjects.range_from(table->next_to_sweep, BackgroundSweep::kSubjectsAStep);
+  const std::optional<HashRange> range = subjects.catch_up(next, BackgroundSweep::kWorkAStep);
+  if (range) session.sweep(*range, may_change);
+  const bool is_last = range && range->last == SubjectHash::largest();
+  if (range) table->next_to_sweep = is_last ? SubjectHash::smallest() : range->last.next();
+  const BackgroundSweep::Found found{
+      .subjects = subjects.size(), .has_pending_changes = subjects.has_pending_changes(), .is_end_of_table = is_last};
   if (is_last && may_change) session.remove_if_idle();
   return found;
 }

@@ -92,9 +92,12 @@ bool Context::may_need_propagation() const {
   return !is_alone;
 }
 
-void Context::call_after(std::chrono::milliseconds span, void (*function)(RedisModuleCtx*, void*), void* data) const {
-  RedisModule_CreateTimer(handle_, span.count(), function, data);
+std::uint64_t Context::call_after(std::chrono::milliseconds span, void (*function)(RedisModuleCtx*, void*),
+                                  void* data) const {
+  return RedisModule_CreateTimer(handle_, span.count(), function, data);
 }
+
+void Context::cancel_call(std::uint64_t number) const { RedisModule_StopTimer(handle_, number, nullptr); }
 
 void Context::log_warning(const char* text) const { RedisModule_Log(handle_, "warning", "%s", text); }
 

@@ -64,8 +64,10 @@ class Context {
   /// Whether there is, or may soon be, a replica, an append-only file, or anyone else who needs to hear of changes.
   [[nodiscard]] bool may_need_propagation() const;
 
-  /// Calls `function(context, data)` once, after `span`.
-  void call_after(std::chrono::milliseconds span, void (*function)(RedisModuleCtx*, void*), void* data) const;
+  /// Calls `function(context, data)` once, after `span`. Returns a number for `cancel_call`.
+  std::uint64_t call_after(std::chrono::milliseconds span, void (*function)(RedisModuleCtx*, void*), void* data) const;
+  /// Does without a call that is still to come.
+  void cancel_call(std::uint64_t number) const;
 
   void log_warning(const char* text) const;
 

@@ -44,7 +44,17 @@ std::optional<std::string_view> Key::text() const {
 }
 
 void Key::set(DataType type, void* value) { RedisModule_ModuleTypeSetValue(handle_, type, value); }
-void Key::remove() { RedisModule_DeleteKey(handle_); }
+void Key::remove() {
+  RedisModule_DeleteKey(handle_);
+  RedisModule_NotifyKeyspaceEvent(context_.handle(), REDISMODULE_NOTIFY_GENERIC, "del", name_.handle());
+}
+
+std::optional<std::chrono::milliseconds> Key::expiry() const {
+  const mstime_t unix_time = RedisModule_GetAbsExpire(handle_);
+  if (unix_time == REDISMODULE_NO_EXPIRE) return std::nullopt;
+  return std::chrono::milliseconds{unix_time};
+}
+
 void Key::expire_at(std::chrono::milliseconds unix_time) { RedisModule_SetAbsExpire(handle_, unix_time.count()); }
 void Key::persist() { RedisModule_SetAbsExpire(handle_, REDISMODULE_NO_EXPIRE); }
 void Key::signal_modified() const { RedisModule_SignalModifiedKey(context_.handle(), name_.handle()); }

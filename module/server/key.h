@@ -38,8 +38,10 @@ class Key {
   [[nodiscard]] std::optional<std::string_view> text() const;
   /// Replaces what the key holds. Its time to live is gone, and the server owns `value` from now on.
   void set(DataType type, void* value);
-  /// Removes the key and what it holds.
+  /// Removes the key and what it holds, and tells those who listen to keyspace events.
   void remove();
+  /// The Unix time after which the server removes the key; none if it does not.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> expiry() const;
   /// Sets the Unix time after which the server removes the key, by the server's clock.
   void expire_at(std::chrono::milliseconds unix_time);
   /// Takes the key's time to live away.

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Abseil remembers every name that it was asked for, valid or not, and accepts paths as names. So it is only asked for names
-// of files in the zoneinfo folder: clients cannot make it remember anything else.
+// of files in the zoneinfo folder that are like those of zones: clients cannot make it remember anything else. Other files of
+// the folder begin with a small letter: lists, the zone of this machine, and the copies of all zones that count leap seconds.
 #include "server/zones.h"
 
 #include <absl/time/civil_time.h>
 #include <absl/time/time.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -50,20 +49,6 @@ Zones& known_zones() {
   return *zones;
 }
 
-constexpr bool is_upper(char c) { return 'A' <= c && c <= 'Z'; }
-constexpr bool is_in_names(char c) {
-  return is_upper(c) || ('a' <= c && c <= 'z') || ('0' <= c && c <= '9') || c == '_' || c == '+' || c == '-' ||
-         c == '/';
-}
-
-/// Whether a zone could have that name. All names of IANA begin with a capital letter. Other files of the folder do not:
-/// lists, the zone of this machine, and the copies of all zones that count leap seconds.
-bool is_well_formed(std::string_view name) {
-  constexpr std::size_t kMaxBytes = 64;
-  if (name.empty() || name.size() > kMaxBytes || !is_upper(name.front()) || name.back() == '/') return false;
-  return std::all_of(name.begin(), name.end(), is_in_names) && name.find("//") == std::string_view::npos;
-}
-
 /// Whether the folder where Abseil will look has a file of that name.
 bool has_file(std::string_view name) {
   const char* chosen = std::getenv("TZDIR");
@@ -80,7 +65,7 @@ bool is_utc(std::string_view name) { return name == "UTC" || name == "Etc/UTC"; 
 const Zone* find_zone(std::string_view name) {
   Zones& zones = known_zones();
   if (const auto known = zones.find(name); known != zones.end()) return &known->second;
-  if (is_utc(name) || !is_well_formed(name) || !has_file(name)) return nullptr;
+  if (!is_zone_name(name) || !has_file(name)) return nullptr;
   absl::TimeZone rules;
   if (!absl::LoadTimeZone(std::string(name), &rules)) return nullptr;
   return &zones.try_emplace(std::string(name), rules).first->second;

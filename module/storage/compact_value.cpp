@@ -19,7 +19,8 @@ constexpr std::uint64_t kMost = (std::uint64_t{1} << Bits) - 1;
 
 CompactValue* CompactValue::make(const Value& value) {
   const std::optional<LimitsNumber> number = value.shared_limits().number();
-  if (!number || value.limits().size() != 1 || value.reservations() != nullptr) return nullptr;
+  if (!number || value.limits().size() != 1) return nullptr;
+  if (value.reservations() != nullptr || value.has_several_lists()) return nullptr;
   return value.limits()[0].visit([&]<class A>(const A& algorithm) -> CompactValue* {
     if constexpr (std::is_same_v<A, TokenBucket>) {
       const TokenBucket::State& state = state_in(value.cells()[0], algorithm);
@@ -37,7 +38,7 @@ CompactValue::CompactValue(LimitsNumber limits, const Value& value, const TokenB
       fraction_(state.fraction & kMost<kFractionBits>),
       granted_calls_(std::min<std::uint64_t>(value.granted_calls(), kMost<kGrantedBits>) & kMost<kGrantedBits>),
       denied_calls_(std::min<std::uint64_t>(value.denied_calls(), kMost<kDeniedBits>) & kMost<kDeniedBits>),
-      full_at_(state.full_at) {}
+      full_at_(state.full_at()) {}
 
 CompactValue* CompactValue::copy(const LimitsPool& pool) const {
   const Value::Pointer value = promoted(pool);
@@ -51,7 +52,7 @@ void CompactValue::destroy(CompactValue* value, const LimitsPool& pool) {
 }
 
 void CompactValue::set_state(const TokenBucket::State& state) {
-  full_at_ = state.full_at;
+  full_at_ = state.full_at();
   fraction_ = state.fraction & kMost<kFractionBits>;
 }
 

@@ -9,6 +9,7 @@
 #ifndef RATELIMIT_MODULE_STORAGE_DIRECTORY_H
 #define RATELIMIT_MODULE_STORAGE_DIRECTORY_H
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -60,6 +61,21 @@ class Directory {
       const Segment segment = entries_[i];  // a copy: the visitor may free what the entry leads to
       i += entries_of(segment.depth());
       visit(segment);
+    }
+  }
+
+  /// Calls `visit(segment, weight)` for all segments, or if they are more than `most`, for some that are spread evenly.
+  /// Together, the weights are about the number of all segments.
+  template <class Visit>
+  void for_some(std::size_t most, Visit visit) const {
+    std::size_t step = 1;
+    while (entries_.size() / step > most) step *= 2;
+    std::size_t next = 0;  // a segment that has several entries is visited once
+    for (std::size_t i = 0; i < entries_.size(); i += step) {
+      if (i < next) continue;
+      const std::size_t count = entries_of(entries_[i].depth());
+      next = (i & ~(count - 1)) + count;
+      visit(entries_[i], std::max<std::size_t>(1, step / count));
     }
   }
 

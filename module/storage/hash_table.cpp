@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/reservations.h"
 #include "ratelimit/states.h"
 
 namespace ratelimit {
@@ -21,29 +20,17 @@ Value::Pointer taken_out(const SharedLimits& limits, std::span<const Cell> cells
   return value;
 }
 
-/// Bytes, and below pieces of memory, that a subject has outside of its segment.
-std::size_t bytes_outside(const Segment& segment, std::size_t at) {
-  const Subject subject = segment.subject(at);
-  const std::size_t behind = bytes_behind(subject.limits(), subject.cells(), subject.reservations());
-  if (!segment.is_out_of_line(at)) return behind;
-  const std::size_t reserved = subject.reservations() != nullptr ? sizeof(Reservations) + sizeof(Reservations*) : 0;
-  return sizeof(Value) + subject.cells().size_bytes() + reserved + behind;
-}
+/// Whether a subject must be out of line, whatever its limits are.
+bool must_be_out_of_line(const Subject& subject) { return subject.is_reserved() || subject.has_several_lists(); }
 
-std::size_t pieces_outside(const Segment& segment, std::size_t at) {
-  if (segment.is_out_of_line(at)) return segment.value(at)->memory_pieces();
-  const Subject subject = segment.subject(at);
-  return pieces_behind(subject.limits(), subject.cells(), nullptr);
-}
-
-/// Calls `visit(limits, count)` for the limits of all subjects but those that must be out of line: who has reserved.
+/// Calls `visit(limits, count)` for the limits of all subjects but those that must be out of line.
 template <class Visit>
 void for_each_limits(std::span<const Segment> segments, Visit visit) {
   for (const Segment& segment : segments) {
     if (segment.size() > segment.out_of_line()) visit(segment.limits(), segment.size() - segment.out_of_line());
     for (std::size_t at = 0; segment.out_of_line() > 0 && at < segment.slots(); ++at) {
-      if (segment.is_out_of_line(at) && !segment.subject(at).is_reserved())
-        visit(segment.value(at)->shared_limits(), 1);
+      if (!segment.is_out_of_line(at) || must_be_out_of_line(segment.subject(at))) continue;
+      visit(segment.value(at)->shared_limits(), 1);
     }
   }
 }
@@ -66,7 +53,7 @@ Segment HashTable::with_room(SubjectHash hash, const SharedLimits& limits) {
   if (segment.size() == 0 && (!segment.limits() || &*segment.limits() != &*limits)) {
     const unsigned depth = segment.depth();
     discard(segment);
-    place(SortedRun(limits, 0), 0, 0, hash, depth);
+    place(SortedRun(limits, 0), 0, 0, {hash, depth, redefinitions_.version()});
   } else if (segment.is_full()) {
     rebuild(hash, segment.depth());
   }
@@ -138,7 +125,7 @@ void HashTable::add_to_segment(std::span<Entry> entries) {
   for (; next != entries.end(); ++next) run.add(next->hash, std::move(next->value));
   discard(segment);
   size_ += entries.size();
-  place(run, 0, run.size(), hash, depth);
+  place(run, 0, run.size(), {hash, depth, redefinitions_.version()});
 }
 
 bool HashTable::spread() {
@@ -165,18 +152,18 @@ void HashTable::rebuild(SubjectHash hash, unsigned depth) {
   for (const Segment& segment : segments) subjects += segment.size();
   SortedRun run(limits_for(segments), subjects);
   for (const Segment& segment : segments) {
-    move_into(run, segment);
+    move_into(run, segment, redefinitions_.missed_by(segment));
     discard(segment);
   }
-  place(run, 0, run.size(), hash, depth);
+  place(run, 0, run.size(), {hash, depth, redefinitions_.version()});
 }
 
 /// The limits that a new segment should have: those of most subjects, so that as few as possible are out of line.
 SharedLimits HashTable::limits_for(std::span<const Segment> segments) const {
-  const bool is_behind = std::any_of(segments.begin(), segments.end(),
-                                     [this](const auto& s) { return s.version() != redefinitions_.version(); });
-  if (is_behind) return redefinitions_.newest_limits();
-
+  for (const Segment& segment : segments) {
+    const std::span<const Redefinition> missed = redefinitions_.missed_by(segment);
+    if (!missed.empty()) return missed.back().limits;
+  }
   const Segment* largest = &segments.front();
   for (const Segment& segment : segments) {
     if (segment.size() - segment.out_of_line() > largest->size() - largest->out_of_line()) largest = &segment;
@@ -198,9 +185,8 @@ SharedLimits HashTable::limits_for(std::span<const Segment> segments) const {
   return count_with(segments, *chosen) > count_with(segments, largest->limits()) ? *chosen : largest->limits();
 }
 
-/// Moves all subjects of a segment into a run, after the redefinitions that it has missed.
-void HashTable::move_into(SortedRun& run, const Segment& segment) const {
-  const std::span<const Redefinition> missed = redefinitions_.missed_by(segment);
+/// Moves all subjects of a segment into a run, after the changes that it has missed.
+void HashTable::move_into(SortedRun& run, const Segment& segment, std::span<const Redefinition> missed) {
   if (segment.size() == 0) return;
   const bool are_alike = segment.out_of_line() == 0 && &*segment.limits() == &*run.limits();
   if (missed.empty() && are_alike) return segment.move_all_into(run);
@@ -224,45 +210,27 @@ void HashTable::discard(const Segment& segment) {
   directory_.discard(segment);
 }
 
-/// Makes segments of a part of a run and puts them into the directory. Its subjects share the first `depth` bits of `hash`.
-void HashTable::place(const SortedRun& run, std::size_t first, std::size_t last, SubjectHash hash, unsigned depth) {
+/// Makes segments of a part of a run and puts them into the directory.
+void HashTable::place(const SortedRun& run, std::size_t first, std::size_t last, const Place& where) {
+  const auto& [hash, depth, version] = where;
   const std::size_t cells = run.limits() ? run.limits()->size() : 1;
   if (Segment::bytes_for(last - first, cells) > Segment::kLargestBytes && depth < most_depth()) {
     const std::uint64_t bit = std::uint64_t{1} << (63 - depth);
     const std::uint64_t prefix = hash.word() & ~(bit - 1);
     const SubjectHash right = SubjectHash::of(prefix | bit);
     const std::size_t middle = std::clamp(run.find(right), first, last);
-    place(run, first, middle, SubjectHash::of(prefix & ~bit), depth + 1);
-    place(run, middle, last, right, depth + 1);
+    place(run, first, middle, {SubjectHash::of(prefix & ~bit), depth + 1, version});
+    place(run, middle, last, {right, depth + 1, version});
     return;
   }
-  directory_.put(hash, Segment::create(run, first, last, depth, redefinitions_.version()));
+  const Segment segment = Segment::create(run, first, last, depth, version);
+  directory_.put(hash, segment);
+  redefinitions_.note_placed(segment);
 }
 
 /// How deep a segment may be. Segments of 32 subjects are about the smallest that a split makes if hashes are spread evenly;
 /// two bits more than these would need are allowed.
 unsigned HashTable::most_depth() const { return static_cast<unsigned>(std::bit_width(size_ / 32)) + 2; }
-
-// ---- Limits that change
-
-void HashTable::redefine(SharedLimits limits, Instant at) {
-  redefine_some();
-  redefinitions_.add(std::move(limits), at, directory_.segments());
-}
-
-/// Lets some segments catch up before one more redefinition. How many grows with the third power of the number of pending
-/// redefinitions: the first few cost nearly nothing. If they never cease, about twenty are pending, and never more than
-/// Redefinitions::kMost.
-void HashTable::redefine_some() {
-  constexpr std::size_t kParts = 1U << 16U;
-  const std::size_t pending = redefinitions_.size();
-  const std::size_t count = (directory_.segments() * pending * pending * pending + kParts - 1) / kParts;
-  for (std::size_t i = 0; i < count && !redefinitions_.empty(); ++i) {
-    up_to_date(next_to_redefine_);
-    const SubjectHash last = directory_.range_at(next_to_redefine_).last;
-    next_to_redefine_ = last == SubjectHash::largest() ? SubjectHash::smallest() : last.next();
-  }
-}
 
 // ---- The background sweep
 
@@ -320,47 +288,23 @@ bool HashTable::needs_compaction(const Segment& segment) const {
   return count_with({&segment, 1}, limits) > segment.size() - segment.out_of_line();
 }
 
-/// Merges two segments that a split made, unless the result would soon be split again. `hash` must be in the second of the
-/// two: a sweep has seen the first by then.
+/// Merges two segments that a split made, unless the result would soon be split again, or the first has not seen all changes.
+/// `hash` must be in the second of the two: a sweep has seen the first by then.
 bool HashTable::merge(SubjectHash hash) {
   constexpr std::size_t kLargestBytes = Segment::kLargestBytes / 8 * 5;
   const unsigned depth = directory_.at(hash).depth();
   if (depth == 0) return false;
   const std::uint64_t bit = std::uint64_t{1} << (64 - depth);
   if ((hash.word() & bit) == 0) return false;
-  const Segment first = up_to_date(SubjectHash::of(hash.word() & ~bit));
+  const Segment& first = directory_.at(SubjectHash::of(hash.word() & ~bit));
   const Segment& second = directory_.at(hash);
   const std::size_t cells = std::max(first.cells_per_slot(), second.cells_per_slot());
-  if (first.depth() != depth || Segment::bytes_for(first.size() + second.size(), cells) > kLargestBytes) return false;
+  if (first.version() != second.version() || first.depth() != depth ||
+      Segment::bytes_for(first.size() + second.size(), cells) > kLargestBytes)
+    return false;
   rebuild(hash, depth - 1);
   return true;
 }
-
-// ---- Numbers
-
-/// The sum of `measure(segment, slot)` over all subjects, estimated from some of them.
-template <class Measure>
-std::size_t HashTable::sampled(Measure measure) const {
-  constexpr std::size_t kEntries = 16;
-  constexpr std::size_t kSlots = 32;
-  std::size_t sum = 0;
-  std::size_t subjects = 0;
-  const std::size_t next_entry = std::max<std::size_t>(1, directory_.entries() / kEntries);
-  for (std::size_t i = 0; i < directory_.entries(); i += next_entry) {
-    const Segment& segment = directory_.entry(i);
-    const std::size_t next_slot = std::max<std::size_t>(1, segment.slots() / kSlots);
-    for (std::size_t at = 0; at < segment.slots(); at += next_slot) {
-      if (!segment.is_taken(at)) continue;
-      sum += measure(segment, at);
-      ++subjects;
-    }
-  }
-  return subjects == 0 ? 0 : sum * size_ / subjects;
-}
-
-std::size_t HashTable::bytes_behind_sampled() const { return sampled(bytes_outside); }
-
-std::size_t HashTable::pieces() const { return 1 + directory_.segments() + sampled(pieces_outside); }
 
 bool HashTable::is_valid() const {
   std::size_t subjects = 0;

@@ -14,10 +14,12 @@
 #define RATELIMIT_MODULE_STORAGE_HASH_TABLE_H
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 
 #include "ratelimit/units.h"
+#include "ratelimit/zoned_ends.h"
 #include "storage/directory.h"
 #include "storage/limits_pool.h"
 #include "storage/redefinitions.h"
@@ -62,11 +64,24 @@ class HashTable {
   /// If memory would have to grow for a new subject: the range of hashes in which to look for idle subjects first.
   [[nodiscard]] std::optional<HashRange> crowded(SubjectHash hash) const;
 
-  /// At `at` all subjects go over to these limits. They keep what is used at that instant, and what is reserved. O(1), but
-  /// if many redefinitions are pending already, some segments catch up first.
-  void redefine(SharedLimits limits, Instant at);
-  /// Whether some segment has not seen all redefinitions. Sweeps let it catch up.
+  /// At `at` all subjects go over to these limits. They keep what is used at that instant, and what is reserved. O(1), unless
+  /// too many changes are pending: the primary has made this one all the same, so some segments must catch up first. The
+  /// primary may tell the ends of windows.
+  void redefine(SharedLimits limits, Instant at, ZonedEnds ends = {});
+  /// Changes that some segment has not seen. Sweeps let it catch up.
+  [[nodiscard]] std::size_t pending_changes() const { return redefinitions_.size(); }
   [[nodiscard]] bool has_pending_changes() const { return !redefinitions_.empty(); }
+  /// Whether so many changes are pending that limits should not change again before some segments have caught up.
+  [[nodiscard]] bool has_too_many_changes() const { return redefinitions_.size() >= Redefinitions::kMost; }
+
+  /// The work of one change for so many subjects; `catch_up` is given an amount of such work. Grows with the time that it takes.
+  [[nodiscard]] static constexpr std::size_t work_of(std::size_t subjects, std::size_t limits) {
+    return subjects * (1 + limits);
+  }
+  /// Lets the segments of a range catch up with pending changes, in the order of their hashes, as far as the work goes. A
+  /// segment may then have seen some of the changes only. Returns the part of the range that has seen all; none if already its
+  /// first segment has not. Does one change of one segment at least. O(work).
+  std::optional<HashRange> catch_up(const HashRange& range, std::size_t work);
 
   /// The range from `first` to the end of some segment that has about so many subjects, or to the largest hash if there are
   /// not so many. O(subjects).
@@ -92,9 +107,10 @@ class HashTable {
 
   /// Bytes of segments and directory.
   [[nodiscard]] std::size_t bytes() const { return directory_.bytes() + redefinitions_.bytes(); }
-  /// About how many bytes states and subjects out of line have elsewhere: from a sample. Exact while there are fewer
-  /// than 64 slots. O(1).
-  [[nodiscard]] std::size_t bytes_behind_sampled() const;
+  /// How many bytes states, subjects out of line and limits that are not in the pool have elsewhere; `allocated` says what a
+  /// piece of memory takes. Exact unless there are very many subjects that have something elsewhere: then from a sample of
+  /// some thousands. Takes some milliseconds at most.
+  [[nodiscard]] std::size_t bytes_outside(std::size_t (*allocated)(const void*)) const;
   /// About how many allocations there are. O(1).
   [[nodiscard]] std::size_t pieces() const;
 
@@ -111,7 +127,7 @@ class HashTable {
   [[nodiscard]] std::size_t directory_size() const { return directory_.entries(); }
 
  private:
-  /// The segment of that hash, after it has seen all redefinitions.
+  /// The segment of that hash, after it has seen all changes.
   Segment up_to_date(SubjectHash hash) {
     const Segment& segment = directory_.at(hash);
     if (segment.version() == redefinitions_.version()) [[likely]]
@@ -126,24 +142,31 @@ class HashTable {
   void add_to_segment(std::span<Entry> entries);
   void rebuild(SubjectHash hash, unsigned depth);
   [[nodiscard]] SharedLimits limits_for(std::span<const Segment> segments) const;
-  void move_into(SortedRun& run, const Segment& segment) const;
+  static void move_into(SortedRun& run, const Segment& segment, std::span<const Redefinition> missed);
   void discard(const Segment& segment);
-  void place(const SortedRun& run, std::size_t first, std::size_t last, SubjectHash hash, unsigned depth);
+  /// Where a part of a run belongs: its subjects share the first `depth` bits of `hash`, and have seen the changes up to
+  /// `version`.
+  struct Place {
+    SubjectHash hash;
+    unsigned depth;
+    std::uint16_t version;
+  };
+  void place(const SortedRun& run, std::size_t first, std::size_t last, const Place& place);
   [[nodiscard]] unsigned most_depth() const;
 
   [[nodiscard]] std::size_t forget_idle(const HashRange& part_of_segment, Instant at);
   void compact(SubjectHash hash);
   [[nodiscard]] bool needs_compaction(const Segment& segment) const;
   bool merge(SubjectHash hash);
-  void redefine_some();
-
-  template <class Measure>
-  [[nodiscard]] std::size_t sampled(Measure measure) const;
+  void catch_up_one(SubjectHash hash, std::size_t changes);
+  [[nodiscard]] static std::size_t changes_within(const Segment& segment, std::span<const Redefinition> missed,
+                                                  std::size_t& work);
+  void catch_up_for_one_more();
 
   Directory directory_;
   Redefinitions redefinitions_;
   std::size_t size_ = 0;
-  SubjectHash next_to_redefine_ = SubjectHash::smallest();
+  SubjectHash next_to_catch_up_ = SubjectHash::smallest();  ///< if a primary changes limits too often
 };
 
 }  // namespace ratelimit

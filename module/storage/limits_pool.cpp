@@ -33,16 +33,28 @@ std::size_t hash_of(std::span<const LimitSpec> specs) {
 
 }  // namespace
 
+std::size_t SharedLimits::bytes(std::size_t (*allocated)(const void*)) const {
+  if (counted_ == nullptr || number()) return 0;
+  std::size_t bytes = allocated(counted_);
+  counted_->limits.for_each_piece([&](const void* piece) { bytes += allocated(piece); });
+  return bytes / counted_->references.load(std::memory_order_relaxed);
+}
+
 LimitsPool::LimitsPool(FindZone find_zone) : find_zone_(find_zone), free_(kMostShared) {
   std::iota(free_.rbegin(), free_.rend(), LimitsNumber{0});  // the smallest first
 }
 
-SharedLimits LimitsPool::get(std::span<const LimitSpec> specs) {
+SharedLimits LimitsPool::get(std::span<const LimitSpec> specs, Limits::Of of) {
   const std::size_t hash = hash_of(specs);
-  for (auto [it, end] = numbers_.equal_range(hash); it != end; ++it) {
-    if (shared_[it->second]->matches(specs)) return shared_[it->second];
+  for (const LimitSpec& spec : specs) {
+    if (spec.lacks_rules) missing_zone_ = spec.zone;
   }
-  std::optional<Limits> limits = Limits::make(specs);
+  for (auto [it, end] = numbers_.equal_range(hash); it != end; ++it) {
+    const SharedLimits& known = shared_[it->second];
+    if (!known->matches(specs)) continue;
+    return of == Limits::Of::call && known->have_repeated_labels() ? SharedLimits{} : known;
+  }
+  std::optional<Limits> limits = Limits::make(specs, of);
   if (!limits) return {};
   SharedLimits shared(std::move(*limits));
   if (misses_until_cleanup_-- == 0) forget_unused();

@@ -17,6 +17,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -57,6 +58,10 @@ class SharedLimits {
   [[nodiscard]] std::optional<LimitsNumber> number() const {
     return counted_->number != kNoNumber ? std::optional(counted_->number) : std::nullopt;
   }
+  /// Bytes that are counted for one reference: its part of what the limits take, or none if they are in the pool. `allocated`
+  /// says what a piece of memory takes.
+  [[nodiscard]] std::size_t bytes(std::size_t (*allocated)(const void*)) const;
+
   /// Counts a reference that somebody keeps as a number.
   void keep() const { counted_->references.fetch_add(1, std::memory_order_relaxed); }
   /// Counts that it was given back. Callable from any thread.
@@ -92,7 +97,10 @@ class LimitsPool {
   [[nodiscard]] FindZone zone_finder() const { return find_zone_; }
 
   /// The limits of these specifications; null if they are not valid.
-  [[nodiscard]] SharedLimits get(std::span<const LimitSpec> specs);
+  [[nodiscard]] SharedLimits get(std::span<const LimitSpec> specs, Limits::Of of = Limits::Of::call);
+
+  /// The name of a zone that this machine lacks and that was asked for since this was called last; empty if there is none.
+  [[nodiscard]] std::string take_missing_zone() { return std::exchange(missing_zone_, {}); }
 
   /// The limits with a number that somebody keeps. The reference stays valid for as long as somebody keeps the number.
   [[nodiscard]] const SharedLimits& operator[](LimitsNumber number) const { return shared_[number]; }
@@ -107,6 +115,7 @@ class LimitsPool {
   std::vector<LimitsNumber> free_;
   std::unordered_multimap<std::size_t, LimitsNumber> numbers_;  ///< by the hash of what the limits were made of
   std::size_t misses_until_cleanup_ = kMostShared;
+  std::string missing_zone_;
 };
 
 }  // namespace ratelimit

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Changes of a table's limits that some of its segments have not seen yet.
 //
-// All subjects of a table go over to new limits at one instant, but the work is done later, a segment at a time: before
-// anything looks at the segment, or by the background sweep. Each change has a version. A segment knows the version that it
-// is at, and this list keeps the changes after that of the segment which is furthest behind. What a subject has in the end
-// does not depend on when the work is done.
+// All subjects of a table go over to new limits at one instant, but the work is done later, a segment at a time. Before
+// anything looks at a segment, it catches up with all changes; the background sweep may let it catch up with some of them.
+// Each change has a version. A segment knows the version that it is at, and this list keeps the changes after that of the
+// segment which is furthest behind. What a subject has in the end does not depend on when the work is done.
 #ifndef RATELIMIT_MODULE_STORAGE_REDEFINITIONS_H
 #define RATELIMIT_MODULE_STORAGE_REDEFINITIONS_H
 
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ratelimit/units.h"
+#include "ratelimit/zoned_ends.h"
 #include "storage/limits_pool.h"
 #include "storage/segment.h"
 #include "storage/value.h"
@@ -24,12 +25,13 @@ namespace ratelimit {
 struct Redefinition {
   SharedLimits limits;
   Instant at;
+  ZonedEnds ends;      ///< of the limits, as the primary knows them; empty if this server made the change
   std::size_t behind;  ///< segments that have seen all changes before this one, but not this one
 };
 
 class Redefinitions {
  public:
-  // More than these are never pending: see HashTable::redefine_some.
+  // While so many are pending, clients cannot change the limits. A primary may: see HashTable::redefine.
   static constexpr std::size_t kMost = 24;
 
   /// The version of a segment that has seen all changes. Wraps around; no segment is further behind than there are changes
@@ -39,17 +41,17 @@ class Redefinitions {
   [[nodiscard]] bool empty() const { return pending_.empty(); }
   [[nodiscard]] std::size_t bytes() const { return pending_.capacity() * sizeof(Redefinition); }
 
-  /// The limits of the last change; some must be pending.
-  [[nodiscard]] const SharedLimits& newest_limits() const { return pending_.back().limits; }
   /// The changes that a segment has not seen, the oldest first.
   [[nodiscard]] std::span<const Redefinition> missed_by(const Segment& segment) const {
     return std::span(pending_).last(static_cast<std::uint16_t>(version_ - segment.version()));
   }
 
   /// A change, of a table with so many segments.
-  void add(SharedLimits limits, Instant at, std::size_t segments);
-  /// A segment is discarded; what takes its place has seen all changes. Forgets those that all segments have seen.
+  void add(SharedLimits limits, Instant at, ZonedEnds ends, std::size_t segments);
+  /// A segment is discarded. `note_placed` must follow for what takes its place.
   void note_discarded(const Segment& segment);
+  /// A segment is new. Forgets the changes that all segments have seen.
+  void note_placed(const Segment& segment);
 
   /// Whether the counts are right if for `behind[i]` segments, pending change i is the oldest that they have not seen. For
   /// tests.

@@ -78,7 +78,7 @@ std::byte* SortedRun::append(std::uint64_t word) {
 void SortedRun::add(SubjectHash hash, std::span<const Cell> cells) { move_bytes(cells, append(hash.word())); }
 
 void SortedRun::add(SubjectHash hash, Value::Pointer value) {
-  if (&value->limits() == &*limits_ && !value->subject().is_reserved()) {
+  if (&value->limits() == &*limits_ && !value->subject().is_reserved() && !value->has_several_lists()) {
     move_states_out(*value, append(hash.word()));
   } else {
     const Segment::OutOfLine out_of_line{value.release()};
@@ -163,6 +163,11 @@ void Segment::discard() const {
 
 std::size_t Segment::bytes() const { return rounded_up(sizeof(Block) + slots_ * stride()); }
 
+std::size_t Segment::owners() const {
+  if (size() == 0) return 0;
+  return own_memory(*limits()) ? size() : out_of_line();
+}
+
 bool Segment::is_too_large() const {
   return block_->used < slots_ - slots_ * 3 / 8 && bytes_for(block_->used, limits_) < bytes();
 }
@@ -217,7 +222,7 @@ std::size_t Segment::open(SubjectHash hash) const {
 }
 
 void Segment::put(std::size_t at, Value::Pointer value) const {
-  if (&value->limits() == &*limits() && value->reservations() == nullptr) {
+  if (&value->limits() == &*limits() && value->reservations() == nullptr && !value->has_several_lists()) {
     move_states_out(*value, cells(at).data());
   } else {
     cells(at)[0].emplace(OutOfLine{value.release()});

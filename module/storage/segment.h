@@ -98,6 +98,9 @@ class Segment {
   /// The limits of the subjects that are not out of line. Null if there never was a subject.
   [[nodiscard]] const SharedLimits& limits() const { return block_->limits; }
 
+  /// How many subjects may have memory outside of the segment.
+  [[nodiscard]] std::size_t owners() const;
+
   /// Whether gaps have become so few that a new subject would move many others.
   [[nodiscard]] bool is_full() const { return block_->used >= slots_ - slots_ / 32; }
   /// Whether much less memory would do.

@@ -11,6 +11,8 @@ std::optional<KeyContent> decode_key(std::string_view bytes, LimitsPool& pool) {
   KeyContent content;
   content.own = Value::decode(bytes, pool, {}, &content.table);
   if (!content.own) return std::nullopt;
+  // Stored limits are the one list of all subjects.
+  if (content.table && content.table->is_stored && content.own->has_several_lists()) return std::nullopt;
   return content;
 }
 
@@ -56,7 +58,7 @@ void StoredValue::note_end() const {
 // ---- Changes that may need other memory
 
 StoredValue::Pointer StoredValue::write_back(const Cell& loose) const {
-  if (form() != Form::compact) return in_place();
+  if (form() != Form::compact) return form() == Form::value ? made_smaller() : in_place();
   const auto& state = loose.as<TokenBucket::State>();
   if (CompactValue::fits(state)) {
     compact().set_state(state);
@@ -65,6 +67,16 @@ StoredValue::Pointer StoredValue::write_back(const Cell& loose) const {
   Value::Pointer value = compact().promoted(*pool_);
   value->cells()[0] = loose;
   return owned(value.release());
+}
+
+/// A value that would be compact but for what it does not have any more: debt, or something reserved.
+StoredValue::Pointer StoredValue::made_smaller() const {
+  if (value().limits()[0].algorithm() != Algorithm::token_bucket || value().limits().size() > 1) return in_place();
+  if (value().subject().is_reserved()) return in_place();
+  if (value().reservations() == nullptr) return owned(CompactValue::make(value()));
+  const Value::Pointer without_room = Value::copy(value().subject());
+  without_room->set_counters(value().granted_calls(), value().denied_calls());
+  return owned(CompactValue::make(*without_room));
 }
 
 StoredValue::Pointer StoredValue::put_own(Value::Pointer own) const {
@@ -80,9 +92,17 @@ StoredValue::Pointer StoredValue::put_own(Value::Pointer own) const {
   return owned(own.release());
 }
 
-StoredValue::Pointer StoredValue::replace(KeyContent content) const {
+bool StoredValue::keeps_table(const KeyContent& content) const {
   const SubjectTable* const table = subject_table();
-  if (table != nullptr && content.table && table->head() == *content.table) return put_own(std::move(content.own));
+  return table != nullptr && content.table && table->head() == *content.table;
+}
+
+bool StoredValue::may_be_replaced_by(const KeyContent& content) const {
+  return !keeps_table(content) || !is_stored() || *own_limits() == content.own->limits();
+}
+
+StoredValue::Pointer StoredValue::replace(KeyContent content) const {
+  if (keeps_table(content)) return put_own(std::move(content.own));
   if (stored_ != nullptr) {
     const Counters before = counters();
     content.own->set_counters(before.granted, before.denied);
@@ -120,7 +140,7 @@ std::string StoredValue::encoded() const {
   bytes.reserve(64);  // enough for most: one limit and a small state
   Writer out(bytes);
   encode_subject(out, own.limits(), own.cells(), own.reservations(), LimitsForm::written,
-                 table != nullptr ? &table->head() : nullptr);
+                 table != nullptr ? &table->head() : nullptr, own.last_grants());
   return bytes;
 }
 
@@ -146,7 +166,8 @@ void StoredValue::destroy() const {
 std::size_t StoredValue::memory(std::size_t (*allocated)(const void*)) const {
   std::size_t bytes = allocated(stored_);
   if (form() == Form::compact) return bytes;
-  if (form() == Form::table) bytes += allocated(table_value().own.get()) + table_value().table->memory();
+  if (form() == Form::table) bytes += allocated(table_value().own.get()) + table_value().table->memory(allocated);
+  bytes += own_limits().bytes(allocated);
   const Reservations* const reservations = own().reservations();
   return bytes + (reservations != nullptr ? allocated(reservations) : 0) + own().bytes_behind();
 }

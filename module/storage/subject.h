@@ -11,6 +11,7 @@
 #include <span>
 
 #include "ratelimit/account.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/reservations.h"
@@ -36,13 +37,23 @@ namespace ratelimit {
 class Subject {
  public:
   /// `reservations` is null if the subject is kept where there is no room for any.
-  Subject(const SharedLimits& limits, std::span<Cell> cells, Reservations* reservations)
-      : limits_(&limits), cells_(cells), reservations_(reservations) {}
+  /// `last_grants` is null while the subject is asked under one list of limits; otherwise there is one for each account.
+  Subject(const SharedLimits& limits, std::span<Cell> cells, Reservations* reservations, Instant* last_grants = nullptr)
+      : limits_(&limits), cells_(cells), reservations_(reservations), last_grants_(last_grants) {}
 
   [[nodiscard]] const Limits& limits() const { return **limits_; }
   [[nodiscard]] const SharedLimits& shared_limits() const { return *limits_; }
   [[nodiscard]] std::span<Cell> cells() const { return cells_; }
   [[nodiscard]] Reservations* reservations() const { return reservations_; }
+  [[nodiscard]] std::span<Instant> last_grants() const {
+    return last_grants_ != nullptr ? std::span(last_grants_, cells_.size()) : std::span<Instant>{};
+  }
+  [[nodiscard]] bool has_several_lists() const { return last_grants_ != nullptr; }
+  /// The accounts. None is dropped while a hold lasts, or a settled one is remembered.
+  [[nodiscard]] Accounts accounts() const {
+    const bool may_drop = reservations_ == nullptr || reservations_->holds.empty();
+    return {limits(), cells_, last_grants(), may_drop};
+  }
   /// Whether something is reserved.
   [[nodiscard]] bool is_reserved() const { return reservations_ != nullptr && !reservations_->empty(); }
 
@@ -54,20 +65,21 @@ class Subject {
     return reservations_ != nullptr && reservations_->any_hold_ended(now);
   }
 
-  /// Whether states or the turn come from a clock that was ahead of `now`.
-  [[nodiscard]] bool is_ahead(Instant now) const {
-    return turn().is_ahead(now) || any_is_ahead(limits(), cells_, turn().or_later(now));
+  /// Whether states of these accounts, or the turn, come from a clock that was ahead of `now`.
+  [[nodiscard]] bool is_ahead(Instant now, AccountSet of = kAllAccounts) const {
+    return turn().is_ahead(now) || any_is_ahead(limits(), cells_, turn().or_later(now), of);
   }
   /// Corrects what `is_ahead` finds, so that it counts from `now`.
-  void clamp(Instant now) const {
+  void clamp(Instant now, AccountSet of = kAllAccounts) const {
     if (reservations_ != nullptr) reservations_->turn.clamp(now);
-    ratelimit::clamp(limits(), cells_, turn().or_later(now));
+    ratelimit::clamp(limits(), cells_, turn().or_later(now), of);
   }
 
-  /// Performs an operation. If it reserves, there must be room for reservations. Returns what Account::perform returns.
+  /// Performs an operation. If it reserves, there must be room for reservations. Returns what Booking::perform returns.
   bool perform(const Operation& operation) const {
     Reservations none;
-    return Account(limits(), cells_, reservations_ != nullptr ? *reservations_ : none).perform(operation);
+    Reservations& reservations = reservations_ != nullptr ? *reservations_ : none;
+    return Booking(limits(), cells_, reservations, last_grants()).perform(operation);
   }
 
   /// When all states are idle, all holds have ended, and nobody waits.
@@ -96,6 +108,7 @@ class Subject {
   const SharedLimits* limits_;
   std::span<Cell> cells_;
   Reservations* reservations_;
+  Instant* last_grants_;
 };
 
 }  // namespace ratelimit

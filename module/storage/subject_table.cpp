@@ -16,7 +16,7 @@ constexpr std::size_t kChunkBytes = 65'536;
 
 void encode_record(Writer& out, SubjectHash hash, const Subject& subject, LimitsForm form) {
   out.fixed(hash.word());
-  encode_body(out, subject.limits(), subject.cells(), subject.reservations(), form);
+  encode_body(out, subject.limits(), subject.cells(), subject.reservations(), form, nullptr, subject.last_grants());
 }
 
 }  // namespace
@@ -67,6 +67,7 @@ bool SubjectTable::load_chunk(std::string_view chunk, const SharedLimits& stored
     Value::Pointer value = Value::decode_body(in, pool, known);
     // The writer leaves limits out that the reader knows. Bytes that write them all the same are not its bytes.
     if (!value || (has_limits && (stored || (known && value->limits() == *known)))) return false;
+    if (stored && value->has_several_lists()) return false;
     known = value->shared_limits();
     entries.push_back({hash, std::move(value)});
     last = hash;
@@ -88,9 +89,9 @@ std::uint64_t SubjectTable::digest() {
   return sum;
 }
 
-std::size_t SubjectTable::memory() const {
+std::size_t SubjectTable::memory(std::size_t (*allocated)(const void*)) const {
   const std::size_t denied = most_denied_ ? sizeof(HeavyHitters) + most_denied_->heap_bytes() : 0;
-  return sizeof(SubjectTable) + denied + hash_table_.bytes() + hash_table_.bytes_behind_sampled();
+  return allocated(this) + denied + hash_table_.bytes() + hash_table_.bytes_outside(allocated);
 }
 
 }  // namespace ratelimit

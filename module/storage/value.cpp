@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 #include "storage/value.h"
-#include "ratelimit/carried_states.h"
 
 #include <algorithm>
 #include <limits>
 #include <new>
 #include <utility>
 
+#include "ratelimit/carried_states.h"
+
 namespace ratelimit {
 namespace {
 
-constexpr std::uint32_t kMostDenied = std::numeric_limits<std::uint32_t>::max() >> 2U;
+constexpr std::uint32_t kMostDenied = std::numeric_limits<std::uint32_t>::max() >> 3U;
 
 }  // namespace
 
@@ -23,11 +24,26 @@ std::span<const Cell> Value::cells() const {
 Value::Slot* Value::slot() { return std::launder(reinterpret_cast<Slot*>(this + 1)); }
 const Value::Slot* Value::slot() const { return std::launder(reinterpret_cast<const Slot*>(this + 1)); }
 
-Value::Value(SharedLimits limits, Room room)
-    : limits_(std::move(limits)), has_room_(room == Room::for_reservations ? 1 : 0) {
+std::span<Instant> Value::last_grants() {
+  if (!has_several_lists()) return {};
+  return {std::launder(reinterpret_cast<Instant*>(cells().data() + limits_->size())), limits_->size()};
+}
+std::span<const Instant> Value::last_grants() const {
+  if (!has_several_lists()) return {};
+  return {std::launder(reinterpret_cast<const Instant*>(cells().data() + limits_->size())), limits_->size()};
+}
+
+Value::Value(SharedLimits limits, Room room, Lists lists)
+    : limits_(std::move(limits)),
+      has_room_(room == Room::for_reservations ? 1 : 0),
+      has_several_lists_(lists == Lists::several ? 1 : 0) {
   if (has_room_ != 0) std::construct_at(slot(), std::make_unique<Reservations>());
-  std::uninitialized_default_construct_n(reinterpret_cast<Cell*>(slot() + has_room_), limits_->size());
-  construct_idle(*limits_, cells());
+  auto* const cells = reinterpret_cast<Cell*>(slot() + has_room_);
+  std::uninitialized_default_construct_n(cells, limits_->size());
+  if (has_several_lists()) {
+    std::uninitialized_value_construct_n(reinterpret_cast<Instant*>(cells + limits_->size()), limits_->size());
+  }
+  construct_idle(*limits_, this->cells());
 }
 
 Value::~Value() {
@@ -35,10 +51,18 @@ Value::~Value() {
   if (has_room_ != 0) std::destroy_at(slot());
 }
 
-Value::Pointer Value::create(SharedLimits limits, Room room) {
+Value::Pointer Value::create(SharedLimits limits, Room room, Lists lists) {
   const std::size_t slot_bytes = room == Room::for_reservations ? sizeof(Slot) : 0;
-  void* memory = ::operator new(sizeof(Value) + limits->size() * sizeof(Cell) + slot_bytes);
-  return Pointer(new (memory) Value(std::move(limits), room));
+  const std::size_t account_bytes = sizeof(Cell) + (lists == Lists::several ? sizeof(Instant) : 0);
+  void* memory = ::operator new(sizeof(Value) + limits->size() * account_bytes + slot_bytes);
+  return Pointer(new (memory) Value(std::move(limits), room, lists));
+}
+
+Value::Pointer Value::create_like(const Subject& subject, Room room) {
+  const std::span<const Instant> last_grants = subject.last_grants();
+  Pointer value = create(subject.shared_limits(), room, last_grants.empty() ? Lists::one : Lists::several);
+  std::copy(last_grants.begin(), last_grants.end(), value->last_grants().begin());
+  return value;
 }
 
 void Value::destroy(Value* value) {
@@ -59,13 +83,17 @@ Value::Pointer Value::decode_body(Reader& in, LimitsPool& pool, const SharedLimi
   SubjectHead head;
   if (!decode_body_head(in, pool.zone_finder(), head) || (head.has_subject_table && subject_table == nullptr))
     return nullptr;
-  SharedLimits limits = head.specs.empty() ? known : pool.get(head.specs.span());
-  if (!limits) return nullptr;
-  Pointer value = create(std::move(limits), head.has_reservations ? Room::for_reservations : Room::for_states);
-  if (!decode_states(in, value->limits(), value->cells(), head.has_reservations ? value->reservations() : nullptr)) {
+  SharedLimits limits = head.specs.empty() ? known : pool.get(head.specs.span(), Limits::Of::accounts);
+  if (!limits || (limits->have_repeated_labels() && !head.has_last_grants)) return nullptr;
+  Pointer value = create(std::move(limits), head.has_reservations ? Room::for_reservations : Room::for_states,
+                         head.has_last_grants ? Lists::several : Lists::one);
+  if (!decode_states(in, value->limits(), value->cells(), value->last_grants(),
+                     head.has_reservations ? value->reservations() : nullptr)) {
     return nullptr;
   }
   if (head.has_subject_table && !decode_subject_table_head(in, subject_table->emplace())) return nullptr;
+  // Stored limits are one list.
+  if (head.has_subject_table && (*subject_table)->is_stored && head.has_last_grants) return nullptr;
   return value;
 }
 
@@ -73,12 +101,12 @@ std::string Value::encoded() const {
   std::string bytes;
   bytes.reserve(64);  // enough for most: one limit and a small state
   Writer out(bytes);
-  encode_subject(out, limits(), cells(), reservations());
+  encode_subject(out, limits(), cells(), reservations(), LimitsForm::written, nullptr, last_grants());
   return bytes;
 }
 
 Value::Pointer Value::copy(const Subject& subject) {
-  Pointer copy = create(subject.shared_limits(), subject.is_reserved() ? Room::for_reservations : Room::for_states);
+  Pointer copy = create_like(subject, subject.is_reserved() ? Room::for_reservations : Room::for_states);
   for (std::size_t i = 0; i < subject.limits().size(); ++i) {
     subject.limits()[i].visit([&](const auto& algorithm) {
       state_in(copy->cells()[i], algorithm) = state_in(subject.cells()[i], algorithm);
@@ -95,7 +123,7 @@ Value::Pointer Value::with_reservations() {
 }
 
 Value::Pointer Value::take(const Subject& subject) {
-  Pointer roomy = create(subject.shared_limits(), Room::for_reservations);
+  Pointer roomy = create_like(subject, Room::for_reservations);
   for (std::size_t i = 0; i < subject.limits().size(); ++i) {
     subject.limits()[i].visit([&](const auto& algorithm) {
       state_in(roomy->cells()[i], algorithm) = std::move(state_in(subject.cells()[i], algorithm));
@@ -126,11 +154,35 @@ std::size_t Value::memory_pieces() const {
   return 1 + (has_room_ != 0 ? 1 : 0) + pieces_behind(limits(), cells(), reservations());
 }
 
+namespace {
+
+/// Takes over what a subject has reserved, if it has.
+void move_reservations(const Subject& subject, Value& value) {
+  if (subject.is_reserved()) *value.reservations() = std::move(*subject.reservations());
+}
+
+Value::Room room_for(const Subject& subject) {
+  return subject.is_reserved() ? Value::Room::for_reservations : Value::Room::for_states;
+}
+
+}  // namespace
+
 Value::Pointer carry_over(const Subject& subject, const SharedLimits& limits, Instant now) {
-  Value::Pointer value =
-      Value::create(limits, subject.is_reserved() ? Value::Room::for_reservations : Value::Room::for_states);
-  CarriedStates(subject.limits(), subject.cells(), *limits, subject.turn().or_later(now)).move_into(value->cells());
-  if (subject.is_reserved()) *value->reservations() = std::move(*subject.reservations());
+  Value::Pointer value = Value::create(limits, room_for(subject));
+  CarriedStates carried(subject.limits(), subject.cells(), *limits, subject.turn().or_later(now));
+  carried.move_into(value->cells());
+  move_reservations(subject, *value);
+  if (value->reservations() != nullptr) value->reservations()->move_charges(carried.predecessors());
+  return value;
+}
+
+Value::Pointer with_accounts(const Subject& subject, NamedAccounts& accounts, LimitsPool& pool) {
+  LimitSpecs specs;
+  accounts.add_specs(specs);
+  Value::Pointer value = Value::create(pool.get(specs.span(), Limits::Of::accounts), room_for(subject),
+                                       accounts.is_one_list() ? Value::Lists::one : Value::Lists::several);
+  accounts.move_into(value->cells(), value->last_grants());
+  move_reservations(subject, *value);
   return value;
 }
 

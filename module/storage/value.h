@@ -2,7 +2,8 @@
 // One subject on its own: its limits, a state for each of them, and what it has reserved, if it ever did.
 //
 // One allocation: a header of 16 bytes and the cells behind it. A value with one small limit thus takes 32 bytes. A value with
-// room for reservations has a pointer to them, before the cells.
+// room for reservations has a pointer to them, before the cells. A subject that is asked under several lists of limits has
+// the last grants of its accounts behind the cells (account.h).
 #ifndef RATELIMIT_MODULE_STORAGE_VALUE_H
 #define RATELIMIT_MODULE_STORAGE_VALUE_H
 
@@ -14,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "ratelimit/account.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
 #include "ratelimit/limits.h"
@@ -33,9 +35,11 @@ class Value {
 
   /// Whether a value can reserve.
   enum class Room : bool { for_states, for_reservations };
+  /// Whether the subject is asked under one list of limits, or its limits are those of accounts from several lists.
+  enum class Lists : bool { one, several };
 
   /// An idle value with these limits.
-  [[nodiscard]] static Pointer create(SharedLimits limits, Room room = Room::for_states);
+  [[nodiscard]] static Pointer create(SharedLimits limits, Room room = Room::for_states, Lists lists = Lists::one);
   /// Ends a value whose pointer was released to the server. Callable from any thread.
   static void destroy(Value* value);
 
@@ -68,7 +72,12 @@ class Value {
   [[nodiscard]] Reservations* reservations() { return has_room_ != 0 ? slot()->get() : nullptr; }
   [[nodiscard]] const Reservations* reservations() const { return has_room_ != 0 ? slot()->get() : nullptr; }
 
-  [[nodiscard]] Subject subject() { return {limits_, cells(), reservations()}; }
+  /// The last grants of the accounts; empty while the subject is asked under one list.
+  [[nodiscard]] std::span<Instant> last_grants();
+  [[nodiscard]] std::span<const Instant> last_grants() const;
+  [[nodiscard]] bool has_several_lists() const { return has_several_lists_ != 0; }
+
+  [[nodiscard]] Subject subject() { return {limits_, cells(), reservations(), last_grants().data()}; }
 
   /// Calls that were granted and denied since this server holds the value; each stops at its largest number. Only values that
   /// are a key, and not a subject of a table, count.
@@ -92,8 +101,11 @@ class Value {
  private:
   using Slot = std::unique_ptr<Reservations>;
 
-  Value(SharedLimits limits, Room room);
+  Value(SharedLimits limits, Room room, Lists lists);
   ~Value();
+
+  /// A value with the same limits as a subject, and with room for what that has.
+  [[nodiscard]] static Pointer create_like(const Subject& subject, Room room);
 
   /// Where the pointer to the reservations is, in a value with room for them; else where the cells are.
   [[nodiscard]] Slot* slot();
@@ -101,14 +113,18 @@ class Value {
 
   SharedLimits limits_;
   std::uint32_t granted_calls_ = 0;
-  std::uint32_t denied_calls_ : 30 = 0;
+  std::uint32_t denied_calls_ : 29 = 0;
   std::uint32_t has_end_ : 1 = 0;
   std::uint32_t has_room_ : 1 = 0;
+  std::uint32_t has_several_lists_ : 1 = 0;
 };
 
-/// A subject under other limits from `now` on: what is used stays used, and what is reserved stays reserved. `subject` is left
-/// as good as idle. Holds that have ended should have been collected before.
+/// A subject when the limits change that its key stores, as of `now`: what is used stays used, and what is reserved stays
+/// reserved. `subject` is left as good as idle. Holds that have ended should have been collected before.
 [[nodiscard]] Value::Pointer carry_over(const Subject& subject, const SharedLimits& limits, Instant now);
+
+/// A subject whose accounts are as a call finds and opens them. `subject` is left as good as idle.
+[[nodiscard]] Value::Pointer with_accounts(const Subject& subject, NamedAccounts& accounts, LimitsPool& pool);
 
 static_assert(sizeof(Value) == 16 && sizeof(Value) % alignof(Cell) == 0);
 

@@ -3,522 +3,364 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "random.h"
 #include "ratelimit/algorithms/limit_spec.h"
-#include "ratelimit/any_algorithm.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
-#include "side_by_side.h"
 #include "subject.h"
 
 namespace ratelimit::tests {
 namespace {
 
-Request forced(std::int64_t cost) { return {.cost = Units(cost), .mode = Mode::force}; }
-Request patient(std::int64_t cost, Span longest) {
-  return {.cost = Units(cost), .mode = Mode::may_wait, .longest_wait = longest};
+using List = std::vector<LimitSpec>;
+
+Request lease(std::string_view id, std::int64_t units = 1) { return {.cost = Units(units), .id = id}; }
+
+/// What is used under each account, in their order.
+std::vector<std::int64_t> used(const Subject& subject, Instant now) {
+  std::vector<std::int64_t> used;
+  for (std::size_t i = 0; i < subject.limits().size(); ++i) used.push_back(subject.used(i, now).count());
+  return used;
+}
+using Used = std::vector<std::int64_t>;
+
+/// What is used under an account that a call opens for `next`, after `units` were used under `first`.
+std::int64_t opened_with(const LimitSpec& first, std::int64_t units, const LimitSpec& next, Span later = {}) {
+  Subject subject(first);
+  subject.use(0, Units(units), kToday);
+  subject.open({next}, kToday + later);
+  return subject.used(1, kToday + later).count();
 }
 
-// --- Refunds ---
+// --- which account is whose ---
 
-TEST(ARefund, GivesBackTheNewestUnits) {
-  const std::vector<LimitSpec> specs = {bucket(9, 9, 90s), leaky(9, 9, 90s), fixed(9, 60s),
-                                        sliding(9, 60s),   approx(9, 60s),   quota(9, CalendarUnit::day)};
-  for (const LimitSpec& spec : specs) {
-    SCOPED_TRACE(::testing::PrintToString(spec));
-    Subject caller(spec);
-    caller.check(3, kToday);
-    caller.check(4, kToday + 10s);
-    const Units before = caller.used(0, kToday + 10s);
-    EXPECT_EQ(caller.refund(2, kToday + 10s), Units(2));
-    EXPECT_EQ(caller.used(0, kToday + 10s), before - Units(2));
-  }
-  Subject log(sliding(9, 60s));
-  log.check(3, kToday);
-  log.check(4, kToday + 10s);
-  log.refund(5, kToday + 20s);
-  EXPECT_EQ(log.used(0, kToday + 59s), Units(2)) << "of the first call";
-  EXPECT_EQ(log.used(0, kToday + 60s), kNoUnits);
+TEST(Accounts, AreKnownByTheNumbersOfTheirLimits) {
+  Subject subject(fixed(5, 60s));
+  subject.check({fixed(5, 60s)}, 1, kToday);
+  subject.check({fixed(5, 61s)}, 1, kToday);
+  subject.check({fixed(5, 60s)}, 1, kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{3, 3}));
+  subject.check({fixed(6, 60s)}, 1, kToday);
+  EXPECT_EQ(subject.limits().size(), 3U);
 }
 
-TEST(ARefund, NeverGivesBackMoreThanCounts) {
-  for (const LimitSpec& spec : {bucket(9, 9, 90s), leaky(9, 9, 90s), fixed(9, 60s), aligned(9, 60s), sliding(9, 60s),
-                                approx(9, 60s), quota(9, CalendarUnit::day)}) {
-    SCOPED_TRACE(::testing::PrintToString(spec));
-    Subject caller(spec);
-    caller.check(3, kToday);
-    EXPECT_EQ(caller.refund(kMaxUnits.count(), kToday), Units(3));
-    EXPECT_EQ(caller.used(0, kToday), kNoUnits);
-    EXPECT_LE(caller.idle_at(0), kToday) << "idle again";
-    EXPECT_EQ(caller.check(9, kToday).outcome, Outcome::granted);
-    EXPECT_EQ(caller.check(1, kToday).outcome, Outcome::denied);
-  }
+TEST(Accounts, AreKnownByTheirLabelsAndByPerRequest) {
+  Subject subject(fixed(9, 60s));
+  subject.check({fixed(9, 60s)}, 1, kToday);
+  subject.check({fixed(9, 60s, "a")}, 2, kToday);
+  subject.check({per_request(fixed(9, 60s))}, 3, kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{6, 6, 1}));
 }
 
-TEST(ARefund, PaysADebtFirst) {
-  Subject caller(bucket(5, 5, 5s));
-  caller.check(forced(9), kToday);
-  EXPECT_EQ(caller.refund(3, kToday), Units(3));
-  EXPECT_EQ(caller.status(kToday).wait, 1s);
+TEST(Accounts, OfTwinsAreKnownByTheirOrder) {
+  Subject subject(List{fixed(9, 60s), fixed(9, 60s)});
+  subject.use(0, Units(1), kToday);
+  subject.use(1, Units(5), kToday);
+  EXPECT_EQ(subject.verdict(List{fixed(9, 60s)}, {.cost = Units(1)}, kToday).decision.remaining, Units(7));
+  EXPECT_EQ(subject.verdict(List{fixed(9, 60s), fixed(9, 60s)}, {.cost = Units(1)}, kToday).decision.remaining,
+            Units(3));
 }
 
-TEST(ARefund, SaysWhatOneLimitGotAtMost) {
-  Subject caller({fixed(9, 60s), fixed(9, 10s)});
-  caller.check(3, kToday);
-  EXPECT_EQ(caller.refund(5, kToday + 10s), Units(3)) << "the window of ten seconds is over";
+TEST(Accounts, OfALimitInAnotherPlaceAreTheSame) {
+  Subject subject(List{fixed(9, 60s), sliding(9, 60s)});
+  subject.check({fixed(9, 60s), sliding(9, 60s)}, 4, kToday);
+  EXPECT_EQ(subject.open({sliding(9, 60s), fixed(9, 60s)}, kToday), 0b11);
+  EXPECT_TRUE(subject.last_grants().empty()) << "still one list";
+  EXPECT_TRUE(subject.limits().matches(List{fixed(9, 60s), sliding(9, 60s)}));
 }
 
-TEST(ARefund, GivesNoRequestsAndNoLeasesBack) {
-  Subject caller({per_request(fixed(9, 60s)), concurrent(9, 60s)});
-  caller.check(3, kToday);
-  EXPECT_EQ(caller.refund(5, kToday), kNoUnits);
-  EXPECT_EQ(caller.used(0, kToday), Units(1));
-  EXPECT_EQ(caller.used(1, kToday), Units(3));
+// --- when they are opened ---
+
+TEST(Accounts, OfAnAbsentSubjectAreThoseOfTheCallThatCreatesIt) {
+  Subject subject(fixed(5, 60s));
+  subject.check({sliding(3, 60s), bucket(9, 9, 1s)}, 1, kToday);
+  EXPECT_TRUE(subject.limits().matches(List{sliding(3, 60s), bucket(9, 9, 1s)}));
+  EXPECT_TRUE(subject.last_grants().empty());
 }
 
-TEST(ARefund, TakesTwoCountersFromTheNewerOneFirst) {
-  Subject caller(approx(10, 60s));
-  caller.check(8, kToday + 30s);
-  caller.check(4, kToday + 90s);
-  ASSERT_EQ(caller.used(0, kToday + 90s), Units(8));
-  EXPECT_EQ(caller.refund(6, kToday + 90s), Units(5)) << "four of this window, and two that count a half each";
-  EXPECT_EQ(caller.used(0, kToday + 90s), Units(3));
+TEST(Accounts, AreOpenedByADeniedCallButNotByOneThatIsToldNever) {
+  Subject subject(fixed(5, 60s));
+  subject.check({fixed(5, 60s)}, 5, kToday);
+  EXPECT_EQ(subject.check({fixed(4, 60s)}, 5, kToday).outcome, Outcome::never);
+  EXPECT_EQ(subject.limits().size(), 1U);
+  EXPECT_EQ(subject.check({fixed(4, 60s)}, 4, kToday).outcome, Outcome::denied);
+  EXPECT_EQ(used(subject, kToday), (Used{5, 4}));
+  EXPECT_EQ(subject.last_grants()[0], kToday) << "as granted when the second list came";
 }
 
-// --- Holds ---
-
-/// Limits that forget nothing in the minutes of these tests.
-const std::vector<LimitSpec> kSlow = {
-    bucket(100, 1, 30 * 24h), leaky(100, 1, 30 * 24h),      fixed(100, 24h), aligned(100, 24h), sliding(100, 24h),
-    approx(100, 24h),         quota(100, CalendarUnit::day)};
-
-class AHold : public ::testing::TestWithParam<LimitSpec> {
- protected:
-  AHold() : caller_(GetParam()) {}
-
-  /// Units that count, but for what flows back within minutes.
-  [[nodiscard]] std::int64_t used(Span after = {}) const { return caller_.used(0, kToday + after).count(); }
-
-  Subject caller_;
-};
-INSTANTIATE_TEST_SUITE_P(OfEach, AHold, ::testing::ValuesIn(kSlow),
-                         [](const auto& of) { return std::to_string(of.index); });
-
-TEST_P(AHold, ChargesTheEstimateAndGivesBackWhatWasTooMuch) {
-  const Decision decision = caller_.reserve("a", 60, 1min, kToday);
-  EXPECT_EQ(decision.granted, Units(60));
-  EXPECT_EQ(decision.remaining, Units(40));
-  EXPECT_EQ(used(), 60);
-  EXPECT_TRUE(caller_.settle("a", 25, kToday + 10s));
-  EXPECT_EQ(used(10s), 25);
-  EXPECT_TRUE(caller_.reservations().empty());
+TEST(Accounts, AreNotOpenedByALook) {
+  Subject subject(fixed(5, 60s));
+  subject.check({fixed(5, 60s)}, 2, kToday);
+  EXPECT_EQ(subject.verdict(List{fixed(9, 60s)}, {.cost = Units(1)}, kToday).decision.remaining, Units(6));
+  EXPECT_EQ(subject.limits().size(), 1U);
 }
 
-TEST_P(AHold, ChargesWhatWasMissing) {
-  caller_.reserve("a", 60, 1min, kToday);
-  EXPECT_TRUE(caller_.settle("a", 130, kToday + 10s));
-  EXPECT_EQ(used(10s), 130) << "into debt";
-  EXPECT_EQ(caller_.status(kToday + 10s).remaining, kNoUnits);
-  EXPECT_GT(caller_.status(kToday + 10s).wait, Span{});
+// --- what they start from ---
+
+TEST(Accounts, StartFromOneOfTheSameFamilyRatherThanFromTheOneThatCountsMost) {
+  Subject subject(List{bucket(9, 9, 1h), fixed(9, 1h), fixed(9, 2h)});
+  for (const std::size_t i : {0U, 1U, 2U}) subject.use(i, Units(std::vector{8, 3, 4}[i]), kToday);
+  subject.open({fixed(9, 3h), sliding(9, 1h)}, kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{8, 3, 4, 4, 8}));
+  Subject buckets(List{bucket(9, 9, 1h), fixed(9, 1h)});
+  buckets.use(0, Units(2), kToday);
+  buckets.use(1, Units(5), kToday);
+  buckets.open({leaky(9, 9, 1h)}, kToday);
+  EXPECT_EQ(used(buckets, kToday), (Used{2, 5, 2})) << "buckets and queues are one family";
 }
 
-TEST_P(AHold, CanBeSettledOnlyOnce) {
-  caller_.reserve("a", 60, 1min, kToday);
-  EXPECT_TRUE(caller_.settle("a", 60, kToday));
-  EXPECT_FALSE(caller_.settle("a", 5, kToday));
-  EXPECT_EQ(used(), 65) << "an unknown id is charged what it says";
-  EXPECT_FALSE(caller_.settle("b", 0, kToday));
-  EXPECT_EQ(used(), 65);
+TEST(Accounts, ThatOneCallOpensDoNotStartFromEachOther) {
+  Subject subject(fixed(9, 60s));
+  subject.use(0, Units(5), kToday);
+  subject.open({sliding(2, 60s), sliding(9, 60s)}, kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{5, 2, 5}));
 }
 
-TEST_P(AHold, GivesEverythingBackWhenItEnds) {
-  caller_.reserve("a", 60, 1min, kToday);
-  caller_.check(10, kToday + 10s);
-  caller_.collect(kToday + 1min - 1ns);
-  EXPECT_EQ(used(1min - 1ns), 70);
-  caller_.collect(kToday + 1min);
-  EXPECT_EQ(used(1min), 10);
-  EXPECT_FALSE(caller_.settle("a", 7, kToday + 2min)) << "it is no longer known";
-  EXPECT_EQ(used(2min), 17);
+TEST(Accounts, OfRequestsStartOnlyFromThoseOfRequestsAndLeasesOnlyFromLeases) {
+  Subject subject(List{fixed(9, 60s), per_request(fixed(9, 60s)), concurrent(9, 60s)});
+  for (const std::size_t i : {0U, 1U, 2U}) subject.use(i, Units(std::vector{4, 2, 3}[i]), kToday);
+  subject.open({per_request(bucket(9, 9, 1h)), concurrent(2, 30s)}, kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{4, 2, 3, 2, 2}));
+  Subject units(fixed(9, 60s));
+  units.use(0, Units(4), kToday);
+  units.open({per_request(fixed(9, 60s)), concurrent(9, 60s)}, kToday);
+  EXPECT_EQ(used(units, kToday), (Used{4, 0, 0})) << "else they start empty";
 }
 
-TEST_P(AHold, GivesBackByItselfBeforeTheNextCallIsDecided) {
-  caller_.reserve("a", 100, 1min, kToday);
-  EXPECT_EQ(caller_.check(100, kToday + 1min - 1ns).outcome, Outcome::denied);
-  EXPECT_EQ(caller_.check(100, kToday + 1min).outcome, Outcome::granted);
+TEST(Accounts, MayStartFromRequestsAndFromLeases) {
+  EXPECT_EQ(opened_with(per_request(fixed(9, 60s)), 4, fixed(9, 60s)), 4);
+  EXPECT_EQ(opened_with(concurrent(9, 60s), 4, fixed(9, 60s)), 4);
 }
 
-TEST_P(AHold, IsProlongedByItsIdAndChargedOnce) {
-  caller_.reserve("a", 60, 1min, kToday);
-  const Decision again = caller_.reserve("a", 90, 1min, kToday + 50s);
-  EXPECT_EQ(again.outcome, Outcome::granted);
-  EXPECT_EQ(again.granted, Units(60)) << "what is held";
-  EXPECT_EQ(again.remaining, Units(40));
-  EXPECT_EQ(again.wait, 0s);
-  caller_.collect(kToday + 109s);
-  EXPECT_EQ(used(109s), 60);
-  caller_.collect(kToday + 110s);
-  EXPECT_EQ(used(110s), 0);
-}
-
-TEST_P(AHold, IsForNoMoreThanTheLimitEverHas) {
-  EXPECT_EQ(caller_.reserve("a", 1'000'000, 1min, kToday).granted, Units(100));
-  EXPECT_EQ(caller_.reserve("b", 1'000'000, 1min, kToday).outcome, Outcome::denied) << "for now";
-}
-
-TEST_P(AHold, DoesNotGiveBackWhatOthersWereCharged) {
-  caller_.reserve("a", 60, 1min, kToday);
-  caller_.check(30, kToday + 1s);
-  caller_.refund(90, kToday + 2s);
-  caller_.check(20, kToday + 3s);
-  EXPECT_TRUE(caller_.settle("a", 0, kToday + 4s)) << "its units are no longer there";
-  EXPECT_EQ(used(4s), 20);
-}
-
-TEST_P(AHold, LosesNothingToOthersThatOverlapWithIt) {
-  for (const bool in_order : {true, false}) {
-    Subject caller(GetParam());
-    caller.reserve("a", 60, 1min, kToday);
-    caller.reserve("b", 30, 1min, kToday + 1s);
-    EXPECT_TRUE(caller.settle(in_order ? "a" : "b", 5, kToday + 2s));
-    EXPECT_TRUE(caller.settle(in_order ? "b" : "a", 5, kToday + 3s));
-    EXPECT_EQ(caller.used(0, kToday + 3s), Units(10));
-  }
-}
-
-TEST_P(AHold, LosesNothingToOthersThatEndBeforeIt) {
-  caller_.reserve("a", 40, 10min, kToday);
-  caller_.reserve("b", 30, 1min, kToday + 1s);
-  caller_.reserve("c", 20, 10min, kToday + 2s);
-  caller_.collect(kToday + 2min);
-  EXPECT_EQ(used(2min), 60);
-  caller_.settle("a", 1, kToday + 3min);
-  EXPECT_EQ(used(3min), 21);
-  caller_.settle("c", 2, kToday + 3min);
-  EXPECT_EQ(used(3min), 3);
-}
-
-TEST_P(AHold, OutlivesAChangeOfLimits) {
-  for (const LimitSpec& next : kSlow) {
-    SCOPED_TRACE(::testing::PrintToString(next));
-    Subject caller(GetParam());
-    caller.reserve("a", 60, 1min, kToday);
-    caller.check(10, kToday);
-    caller.change({next}, kToday);
-    EXPECT_EQ(caller.used(0, kToday), Units(70));
-    EXPECT_TRUE(caller.settle("a", 20, kToday));
-    EXPECT_EQ(caller.used(0, kToday), Units(30));
-  }
-}
-
-TEST_P(AHold, IsKeptBackWhileSomebodyWaits) {
-  caller_.check(100, kToday);
-  ASSERT_EQ(caller_.check(patient(1, kMaxSpan), kToday).outcome, Outcome::granted);
-  ASSERT_GT(caller_.turn().wait, Span{});
-  const Decision denied = caller_.reserve("a", 1, 1min, kToday);
-  EXPECT_EQ(denied.outcome, Outcome::denied);
-  EXPECT_GE(denied.wait, caller_.turn().wait);
-  EXPECT_EQ(denied.remaining, kNoUnits);
-}
-
-TEST_P(AHold, KeepsItsSubjectUntilItEnds) {
-  caller_.reserve("a", 1, kMaxSpan, kToday);
-  EXPECT_EQ(caller_.idle_at(), kToday + kMaxSpan);
-}
-
-TEST_P(AHold, DoesNotReserveUnderTheIdOfOneThatHasEnded) {
-  caller_.reserve("a", 60, 1min, kToday);
-  EXPECT_EQ(caller_.reserve("a", 30, 1min, kToday + 1min).granted, Units(30));
-  EXPECT_EQ(used(1min), 30);
-}
-
-TEST(Holds, ChargeARequestOnce) {
-  Subject caller({fixed(100, 24h), per_request(fixed(10, 24h))});
-  caller.reserve("a", 60, 1min, kToday);
-  caller.settle("a", 90, kToday);
-  EXPECT_EQ(caller.used(0, kToday), Units(90));
-  EXPECT_EQ(caller.used(1, kToday), Units(1));
-  caller.settle("b", 5, kToday);
-  EXPECT_EQ(caller.used(1, kToday), Units(2)) << "who was not reserved is a request of its own";
-  caller.settle("c", 0, kToday);
-  EXPECT_EQ(caller.used(1, kToday), Units(2)) << "but not if it cost nothing";
-}
-
-TEST(Holds, TakeALeaseThatSettlingEnds) {
-  Subject caller({fixed(100, 24h), concurrent(20, 30s)});
-  EXPECT_EQ(caller.reserve("a", 60, 1min, kToday).granted, Units(20)) << "the smallest size";
-  EXPECT_EQ(caller.used(1, kToday), Units(20));
-  caller.reserve("a", 60, 1min, kToday + 20s);
-  EXPECT_EQ(caller.used(1, kToday + 49s), Units(20)) << "prolonged with the hold";
-  caller.settle("a", 50, kToday + 49s);
-  EXPECT_EQ(caller.used(0, kToday + 49s), Units(50));
-  EXPECT_EQ(caller.used(1, kToday + 49s), kNoUnits);
-}
-
-TEST(Holds, GiveBackToEachLimitWhatItStillCounts) {
-  Subject caller({fixed(100, 24h), fixed(100, 10s), bucket(100, 1, 1s)});
-  caller.reserve("a", 60, 1min, kToday);
-  caller.check(10, kToday + 20s);
-  caller.settle("a", 0, kToday + 30s);
-  EXPECT_EQ(caller.used(0, kToday + 30s), Units(10));
-  EXPECT_EQ(caller.used(1, kToday + 29s), Units(10)) << "its window had ended";
-  EXPECT_EQ(caller.used(2, kToday + 30s), Units(10)) << "thirty had flowed back already";
-}
-
-TEST(Holds, GiveBackAsOfTheirEndsHoweverLateThatIsNoticed) {
-  const std::uint64_t seed = test_seed();
-  Random random(seed);
-  for (std::uint64_t step = 0; step < test_steps() / 20;) {
-    const std::vector<LimitSpec> specs = {bucket(100, random.between(1, 50), 10ms), aligned(100, 3ms),
-                                          sliding(100, 5ms), approx(100, 4ms), fixed(100, 2ms)};
-    Subject late(specs);
-    Subject early(specs);
-    Instant now = kToday;
-    for (const std::uint64_t end = step + 100; step < end; ++step) {
-      const Instant next = now + Span{random.between(0, 3'000'000)};
-      while (early.reservations().any_hold_ended(next)) early.collect(early.reservations().holds.first().end);
-      now = next;
-      const std::string id = std::to_string(random.below(6));
-      const std::int64_t units = random.between(1, 60);
-      const Span ttl{random.between(1, 10'000'000)};
-      const std::uint64_t deed = random.below(3);
-      for (Subject* subject : {&late, &early}) {
-        if (deed == 0) subject->reserve(id, units, ttl, now);
-        if (deed == 1) subject->settle(id, units, now);
-        if (deed == 2) subject->check(units, now);
-      }
-      for (std::size_t i = 0; i < specs.size(); ++i) {
-        ASSERT_EQ(late.used(i, now), early.used(i, now)) << "RATELIMIT_TEST_SEED=" << seed;
-        ASSERT_EQ(late.peek(Units(units), now), early.peek(Units(units), now)) << "RATELIMIT_TEST_SEED=" << seed;
-      }
+TEST(Accounts, CountAtMostTheirSizeAtTheStart) {
+  for (const LimitSpec& from : {bucket(9, 9, 1h), leaky(9, 9, 1h), fixed(9, 1h), aligned(9, 1h), sliding(9, 1h),
+                                approx(9, 1h), quota(9, CalendarUnit::day)}) {
+    for (const LimitSpec& to : {bucket(5, 9, 1h), leaky(5, 9, 1h), fixed(5, 1h), aligned(5, 1h), sliding(5, 1h),
+                                approx(5, 1h), quota(5, CalendarUnit::day)}) {
+      SCOPED_TRACE(::testing::PrintToString(from) + " to " + ::testing::PrintToString(to));
+      EXPECT_EQ(opened_with(from, 9, to), 5);
+      EXPECT_EQ(opened_with(from, 3, to), 3);
     }
   }
 }
 
-TEST(Holds, NeverExceedTheLimitHoweverManyAreReservedTogether) {
-  Random random(test_seed());
-  for (LimitSpec spec : {bucket(100, 1, 30 * 24h), fixed(100, 24h), sliding(100, 24h), approx(100, 24h),
-                         concurrent(100, 24h), quota(100, CalendarUnit::day), leaky(100, 1, 30 * 24h)}) {
-    for (int round = 0; round < 200; ++round) {
-      spec.size = Units(random.between(1, 100));
-      Subject caller(spec);
-      std::map<std::string, Units> held;
-      for (int i = 0; i < 50; ++i) {
-        const std::string id = std::to_string(random.below(20));
-        const Decision decision = caller.reserve(id, random.between(1, 30), 1min, kToday);
-        if (decision.outcome == Outcome::granted) held[id] = decision.granted;
-        if (random.one_in(5) && caller.settle(id, 0, kToday)) held.erase(id);
-        Units sum;
-        for (const auto& [name, units] : held) sum += units;
-        ASSERT_LE(sum, spec.size);
-        ASSERT_EQ(caller.used(0, kToday), sum);
-      }
-    }
+TEST(Accounts, OfBucketsStartWithTheFractionOfAUnitThatIsUsed) {
+  Subject subject(bucket(10, 1, 10s));
+  subject.use(0, Units(3), kToday);
+  subject.open({bucket(20, 1, 7s), leaky(20, 1, 7s)}, kToday + 4s);
+  for (const std::size_t i : {1U, 2U}) {
+    EXPECT_EQ(subject.idle_at(i), kToday + 4s + 18'200ms) << "2.6 units, of 7 seconds each";
   }
 }
 
-/// A caller who keeps books of what it really used: each call with the units that it kept in the end.
-class Bookkeeper {
- public:
-  explicit Bookkeeper(const LimitSpec& spec) : spec_(spec), caller_(spec) {}
-
-  void check(std::int64_t units) {
-    if (caller_.check(units, now_).outcome == Outcome::granted) calls_.push_back({now_, Units(units), {}});
-  }
-  void reserve(const std::string& id, std::int64_t units, Span ttl) {
-    const Decision decision = caller_.reserve(id, units, ttl, now_);
-    if (decision.outcome == Outcome::granted) calls_.push_back({now_, decision.granted, id});
-  }
-  void settle_one(Random& random) {
-    std::vector<Call> open;
-    for (const Call& call : calls_) {
-      if (!call.hold.empty()) open.push_back(call);
-    }
-    if (open.empty()) return;
-    const Call call = open[random.below(open.size())];
-    end_hold(call.hold, random.between(0, call.units.count()));
-  }
-  /// Holds that end on the way are settled for nothing right before: it is the same, and says what each gives back.
-  void wait(Span span) {
-    const Instant next = now_ + span;
-    while (caller_.reservations().any_hold_ended(next)) {
-      now_ = caller_.reservations().holds.first().end - 1ns;
-      end_hold(std::string(caller_.reservations().holds.first_id()), 0);
-    }
-    now_ = next;
-  }
-
-  /// Whether no interval that ends now has more than the limit lets through in it. A bucket must give back a unit a
-  /// millisecond.
-  void expect_within_the_limit() const {
-    for (const Call& call : calls_) {
-      Units most = spec_.size;
-      if (is_bucket(spec_.algorithm)) {
-        most += Units((now_ - call.at) / 1ms);
-      } else if (is_over(call.at)) {
-        continue;  // of a window that is over
-      }
-      ASSERT_LE(kept_from(call.at), most);
-    }
-  }
-
- private:
-  struct Call {
-    Instant at;
-    Units units;
-    std::string hold;  ///< as long as it may turn out to be less
-  };
-
-  /// Whether a window that `at` belongs to has no part in the one that ends now.
-  [[nodiscard]] bool is_over(Instant at) const {
-    if (!spec_.aligned) return at <= now_ - spec_.span;
-    return at.time_since_epoch() / spec_.span != now_.time_since_epoch() / spec_.span;
-  }
-
-  [[nodiscard]] Units kept_from(Instant from) const {
-    Units sum;
-    for (const Call& call : calls_) {
-      if (from <= call.at) sum += call.units;
-    }
-    return sum;
-  }
-
-  /// What comes back is taken from what the hold had kept, and must never be more than that.
-  void end_hold(const std::string& id, std::int64_t actual) {
-    const Units before = caller_.used(0, now_);
-    ASSERT_TRUE(caller_.settle(id, actual, now_));
-    const Units back = before - caller_.used(0, now_);
-    const auto call = std::find_if(calls_.begin(), calls_.end(), [&](const Call& each) { return each.hold == id; });
-    ASSERT_NE(call, calls_.end());
-    ASSERT_GE(back, kNoUnits);
-    ASSERT_LE(back, call->units - Units(actual));
-    call->units -= back;
-    call->hold.clear();
-  }
-
-  LimitSpec spec_;
-  Subject caller_;
-  std::vector<Call> calls_;
-  Instant now_ = kToday;
-};
-
-TEST(Holds, ThatAreSettledLateNeverLetMoreThroughThanTheLimit) {
-  const std::uint64_t seed = test_seed();
-  Random random(seed);
-  for (std::uint64_t step = 0; step < test_steps() / 20;) {
-    const std::int64_t size = random.between(1, 30);
-    const LimitSpec spec = std::vector{bucket(size, 10, 10ms), leaky(size, 10, 10ms), aligned(size, 20ms),
-                                       sliding(size, 16ms)}[random.below(4)];
-    SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed << ", step " << step << ", "
-                                      << ::testing::PrintToString(spec));
-    Bookkeeper caller(spec);
-    for (const std::uint64_t end = step + 60; step < end; ++step) {
-      const std::int64_t units = random.between(1, std::min<std::int64_t>(size, 6));
-      caller.wait(random.between(0, 3) * 1ms);
-      if (random.one_in(2)) {
-        caller.check(units);
-      } else {
-        caller.reserve(std::to_string(step), units, random.between(1, 40) * 1ms);
-      }
-      if (random.one_in(3)) caller.settle_one(random);
-      ASSERT_NO_FATAL_FAILURE(caller.expect_within_the_limit());
-      ASSERT_FALSE(::testing::Test::HasFailure());
-    }
-  }
+TEST(Accounts, OfFixedWindowsBeginWhereTheFirstOnesBegan) {
+  Subject subject(fixed(9, 60s));
+  subject.use(0, Units(3), kToday);
+  subject.open({fixed(9, 90s), fixed(9, 20s), aligned(9, 7s)}, kToday + 30s);
+  EXPECT_EQ(subject.idle_at(1), kToday + 90s);
+  EXPECT_EQ(subject.idle_at(2), kToday + 50s) << "that window would be over: it begins now";
+  EXPECT_GT(subject.idle_at(3), kToday + 30s);
+  EXPECT_LE(subject.idle_at(3), kToday + 37s);
 }
 
-TEST(Holds, AreAtMostSoManyAndDenyUntilTheFirstEnds) {
-  Subject caller(fixed(4'000'000'000, 24h));
-  for (std::size_t i = 0; i < kMaxHolders; ++i) {
-    ASSERT_EQ(caller.reserve(std::to_string(i), 1, 1h + i * 1ms, kToday).outcome, Outcome::granted);
-  }
-  const Decision denied = caller.reserve("one more", 1, 1h, kToday + 1min);
-  EXPECT_EQ(denied.outcome, Outcome::denied);
-  EXPECT_EQ(denied.wait, 59min);
-  EXPECT_EQ(caller.reserve("7", 1, 1h, kToday + 1min).outcome, Outcome::granted) << "that one is there already";
-  EXPECT_EQ(caller.check(1, kToday + 1min).outcome, Outcome::granted) << "a call needs no hold";
-  EXPECT_EQ(caller.reserve("one more", 1, 1h, kToday + 1h).outcome, Outcome::granted);
+TEST(Accounts, OfLogsKeepTheNewestUnitsWithTheirTimes) {
+  Subject subject(sliding(9, 60s));
+  for (const Span at : {0s, 10s, 20s}) subject.check({sliding(9, 60s)}, 2, kToday + at);
+  subject.open({sliding(3, 30s)}, kToday + 35s);
+  EXPECT_EQ(subject.used(1, kToday + 39s), Units(3)) << "one of the second call, and both of the third";
+  EXPECT_EQ(subject.used(1, kToday + 40s), Units(2));
+  EXPECT_EQ(subject.used(1, kToday + 50s), kNoUnits);
 }
 
-TEST(Holds, GiveBackSoManyAtATimeWhenManyHaveEnded) {
-  Subject caller(fixed(1000, 24h));
-  for (std::size_t i = 0; i < 160; ++i) caller.reserve(std::to_string(i), 1, 1min, kToday);
-  caller.collect(kToday + 1h);
-  EXPECT_EQ(caller.used(0, kToday + 1h), Units(160 - 64));
-  caller.collect(kToday + 1h);
-  caller.collect(kToday + 1h);
-  EXPECT_EQ(caller.used(0, kToday + 1h), kNoUnits);
-  EXPECT_TRUE(caller.reservations().empty());
+TEST(Accounts, OfLeasesKeepThoseThatEndLast) {
+  Subject subject(concurrent(9, 60s));
+  for (const auto& [id, at] : {std::pair("a", 0s), std::pair("b", 10s), std::pair("c", 20s)}) {
+    subject.check({concurrent(9, 60s)}, lease(id, 2), kToday + at);
+  }
+  subject.open({concurrent(3, 5s)}, kToday + 30s);
+  EXPECT_EQ(subject.used(1, kToday + 69s), Units(3)) << "they keep their ends, too";
+  EXPECT_EQ(subject.used(1, kToday + 70s), Units(2)) << "the one of b is over, of which one was left";
 }
 
-TEST(Holds, ThatAreLeftOverGiveBackNoEarlierThanWhatWasDoneSince) {
-  // When the last holds are noticed, what they took has flowed back long ago; what was charged since must stay.
-  for (const LimitSpec& spec :
-       {bucket(1000, 1, 1s), leaky(1000, 1, 1s), fixed(1000, 10min), sliding(1000, 10min), approx(1000, 10min)}) {
-    SCOPED_TRACE(::testing::PrintToString(spec));
-    Subject caller(spec);
-    for (std::size_t i = 0; i < 100; ++i) caller.reserve(std::to_string(i), 1, 1min, kToday);
-    caller.settle("unknown", 500, kToday + 1h);
-    ASSERT_EQ(caller.reservations().holds.size(), 36U);
-    caller.collect(kToday + 1h);
-    EXPECT_EQ(caller.used(0, kToday + 1h), Units(500));
-  }
+// --- what is booked on them ---
+
+TEST(Accounts, AreAllChargedForWhateverIsGranted) {
+  Subject subject(fixed(9, 60s));
+  subject.check({fixed(9, 60s)}, 1, kToday);
+  subject.check({fixed(2, 60s)}, 1, kToday);
+  EXPECT_EQ(subject.check({fixed(9, 60s)}, 5, kToday).outcome, Outcome::granted);
+  EXPECT_EQ(used(subject, kToday), (Used{7, 7})) << "into debt";
+  EXPECT_EQ(subject.check({fixed(2, 60s)}, 1, kToday).wait, 60s);
 }
 
-TEST(Operations, AreTotalWhateverTheirNumbersAre) {
-  const std::uint64_t seed = test_seed();
-  Random random(seed);
-  const std::vector<LimitSpec> specs = {bucket(5, 5, 1s), fixed(5, 1s),
-                                        sliding(5, 1s),   concurrent(5, 1s),
-                                        approx(5, 1s),    quota(5, CalendarUnit::hour),
-                                        leaky(5, 3, 1s),  per_request(sliding(3, 1h, "few"))};
-  SideBySide both(specs);
-  for (std::uint64_t step = 0; step < test_steps() / 100; ++step) {
-    Operation operation{
-        .kind = random.one_of({Operation::Kind::collect, Operation::Kind::refund, Operation::Kind::reserve,
-                               Operation::Kind::settle, Operation::Kind::release}),
-        .at = random.one_in(3) ? random_instant(random) : kToday + Span{random.between(0, 2'000'000'000)},
-        .units = random_count(random),
-        .span = random_span(random),
-        .id = random.one_of<std::string_view>({"a", "b", "c", "d"})};
-    // Nothing is held for nothing.
-    if (operation.kind != Operation::Kind::reserve && random.one_in(4)) operation.units = kNoUnits;
-    both.perform(operation);
-    ASSERT_TRUE(both.agree()) << "RATELIMIT_TEST_SEED=" << seed << ", step " << step;
-  }
+TEST(Accounts, WithLeasesAreChargedOnlyByCallsThatTakeALease) {
+  Subject subject(List{concurrent(3, 30s), fixed(9, 60s)});
+  subject.check({concurrent(3, 30s), fixed(9, 60s)}, lease("a"), kToday);
+  subject.check({fixed(9, 60s)}, lease("b", 2), kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{1, 3}));
+  subject.check({concurrent(5, 10s)}, lease("c", 2), kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{3, 5, 3})) << "leases count elsewhere like units";
+  EXPECT_EQ(subject.used(0, kToday + 10s), Units(1)) << "and end when their own call said";
 }
 
-TEST(Operations, AgreeWithTheOracleInEverySmallWorld) {
-  const std::vector<Deed> deeds = {
-      a_check({.cost = Units(2)}),
-      a_check(patient(1, 2ms)),
-      a_reservation(2, "a", 1ms),
-      an_operation(Operation::Kind::settle, 1, "a"),
-      an_operation(Operation::Kind::refund, 1),
-  };
-  for (const LimitSpec& spec :
-       {bucket(3, 2, 1ms), fixed(3, 1ms), sliding(3, 1ms), approx(3, 1ms), concurrent(3, 1ms)}) {
-    try_all({spec}, {0ns, 500us, 1ms, -300us}, deeds, 4);
+TEST(Accounts, NeverLoseALeaseToARenewalUnderAShorterOne) {
+  Subject subject(concurrent(1, 1h));
+  subject.check({concurrent(1, 1h)}, lease("a"), kToday);
+  EXPECT_EQ(subject.check({concurrent(1, 1s)}, lease("b"), kToday).outcome, Outcome::denied);
+  EXPECT_EQ(subject.check({concurrent(1, 1s)}, lease("a"), kToday + 1s).outcome, Outcome::granted);
+  EXPECT_EQ(subject.check({concurrent(1, 1h)}, lease("c"), kToday + 2s).outcome, Outcome::denied);
+  EXPECT_EQ(subject.check({concurrent(1, 1s)}, lease("c"), kToday + 2s).wait, 1h - 2s);
+}
+
+TEST(Accounts, ForgetLeasesThatOthersTookWhenTheyEnd) {
+  Subject subject(concurrent(9, 1h));
+  subject.check({concurrent(9, 1h)}, lease("a"), kToday);
+  for (int i = 0; i < 1000; ++i) {
+    subject.check({concurrent(9, 1ms)}, lease(std::to_string(i)), kToday + i * 2ms);
   }
-  // With a second hold, of which either may be older.
-  const std::vector<Deed> holds = {a_check({.cost = Units(1)}),
-                                   a_reservation(2, "a", 2ms),
-                                   a_reservation(1, "b", 1ms),
-                                   an_operation(Operation::Kind::settle, 1, "a"),
-                                   an_operation(Operation::Kind::settle, 0, "b"),
-                                   an_operation(Operation::Kind::settle, 3, "b")};
-  for (const LimitSpec& spec : {bucket(4, 1, 1ms), fixed(4, 1ms), approx(4, 1ms)}) {
-    try_all({spec}, {0ns, 700us}, holds, 4);
+  EXPECT_LE(subject.cells()[0].as<Concurrent::State>().leases()->size(), 3U);
+}
+
+TEST(Accounts, AreAllGivenBackARefundUnlessTheyCountRequestsOrLeases) {
+  Subject subject(List{fixed(9, 60s), per_request(fixed(9, 60s)), concurrent(9, 60s)});
+  subject.check({fixed(9, 60s), per_request(fixed(9, 60s)), concurrent(9, 60s)}, lease("a", 5), kToday);
+  subject.check({sliding(9, 60s)}, 2, kToday);
+  subject.refund(4, kToday);
+  EXPECT_EQ(used(subject, kToday), (Used{3, 2, 5, 3}));
+}
+
+TEST(Accounts, OfAFullLogGiveTheUnitsToTheNewestEntry) {
+  Subject subject(sliding(kMaxUnits.count(), 1h));
+  for (std::uint32_t i = 0; i < kMaxLogEntries; ++i) {
+    ASSERT_EQ(subject.check(1, kToday + i * 1ms).outcome, Outcome::granted);
   }
-  try_all({sliding(4, 1ms)}, {0ns, 700us}, holds, 5);
+  const Instant now = kToday + kMaxLogEntries * 1ms;
+  ASSERT_EQ(subject.check(1, now).outcome, Outcome::denied);
+  EXPECT_EQ(subject.check({fixed(9, 60s, "other")}, 5, now).outcome, Outcome::denied) << "it starts full";
+  EXPECT_EQ(subject.check({fixed(9, 60s, "other")}, 5, now + 60s).outcome, Outcome::granted);
+  EXPECT_EQ(subject.used(0, now + 60s), Units(kMaxLogEntries + 5));
+  EXPECT_EQ(subject.cells()[0].as<SlidingWindowLog::State>().log()->size(), kMaxLogEntries);
+  EXPECT_EQ(subject.used(0, now + 60s + 1h - 1ms), Units(6)) << "they count from now on";
+  EXPECT_EQ(subject.idle_at(0), now + 60s + 1h);
+}
+
+// --- when they are dropped ---
+
+TEST(Accounts, AreDroppedOnceNobodyWasGrantedAnythingForAsLongAsTheSlowestTakes) {
+  Subject subject(fixed(9, 60s));
+  subject.check({fixed(9, 60s)}, 1, kToday);
+  subject.check({fixed(9, 20s)}, 1, kToday);
+  for (const Span at : {30s, 55s, 60s}) subject.check({fixed(9, 20s)}, 1, kToday + at);
+  EXPECT_EQ(subject.limits().size(), 2U) << "60 s, and no more";
+  subject.check({fixed(9, 20s)}, 1, kToday + 60s + 1ns);
+  EXPECT_TRUE(subject.limits().matches(List{fixed(9, 20s)}));
+  EXPECT_TRUE(subject.last_grants().empty()) << "as if the other had never been";
+}
+
+TEST(Accounts, ThatAreDroppedAreOpenedAnew) {
+  Subject subject(fixed(9, 60s));
+  subject.check({fixed(9, 60s)}, 1, kToday);
+  subject.check({bucket(9, 1, 20s)}, 4, kToday);
+  subject.check({bucket(9, 1, 20s)}, 5, kToday + 100s);
+  subject.check({bucket(9, 1, 20s)}, 1, kToday + 180s + 1ns);
+  EXPECT_EQ(subject.limits().size(), 1U);
+  EXPECT_EQ(subject.verdict(List{fixed(9, 60s)}, {.cost = Units(1)}, kToday + 181s).decision.remaining, Units(6))
+      << "with the two that the bucket counts";
+}
+
+TEST(Accounts, AreNotDroppedByACallThatNamesThem) {
+  Subject subject(fixed(9, 60s));
+  subject.check({fixed(9, 60s)}, 9, kToday);
+  for (const Span at : {0s, 55s}) subject.check({fixed(90, 10s)}, 1, kToday + at);
+  subject.check({fixed(90, 10s)}, 8, kToday + 60s);
+  EXPECT_EQ(subject.check({fixed(9, 60s)}, 2, kToday + 61s).wait, 59s) << "it counts what was booked meanwhile";
+}
+
+TEST(Accounts, ThatAreToBeDroppedDoNotKeepTheirSubject) {
+  Subject subject(fixed(9, 20s));
+  subject.check({fixed(9, 20s)}, 1, kToday);
+  subject.check({fixed(9, 19s)}, 1, kToday);
+  subject.check({fixed(9, 18s)}, 1, kToday + 19s);
+  // Both of the first are not idle before 39 s, but nobody was granted anything under them for 20 s.
+  EXPECT_FALSE(subject.is_absent({fixed(9, 18s)}, kToday + 30s));
+  EXPECT_TRUE(subject.is_absent({fixed(9, 18s)}, kToday + 38s));
+  subject.check({fixed(9, 18s)}, 1, kToday + 38s);
+  EXPECT_TRUE(subject.limits().matches(List{fixed(9, 18s)}));
+}
+
+TEST(Accounts, StayWhileTheirSubjectIsNotAskedAtAll) {
+  Subject subject(fixed(2, 60s));
+  subject.check({fixed(2, 60s)}, {.cost = Units(9), .mode = Mode::force}, kToday);
+  subject.check({bucket(2, 2, 1s)}, {.cost = Units(100), .mode = Mode::force}, kToday);
+  EXPECT_EQ(subject.check({bucket(2, 2, 1s)}, 1, kToday + 45s).outcome, Outcome::denied) << "the debt lasts";
+}
+
+TEST(Accounts, AreNotDroppedBecauseADeniedCallOpensOne) {
+  Subject subject(bucket(1, 1, 60s));
+  subject.check({bucket(1, 1, 60s)}, {.cost = Units(2), .mode = Mode::force}, kToday);
+  subject.check({fixed(5, 1s)}, 1, kToday);
+  const List both = {bucket(1, 1, 60s), sliding(9, 1h)};
+  const Decision denied = subject.check(both, 1, kToday + 61s);
+  EXPECT_EQ(denied.wait, 119s) << "three units: the bucket has been in debt";
+  EXPECT_EQ(subject.limits().size(), 3U);
+  EXPECT_EQ(subject.check(both, 1, kToday + 61s + denied.wait).outcome, Outcome::granted) << "as it was told";
+}
+
+TEST(Accounts, StayWhileAHoldLasts) {
+  Subject subject(fixed(9, 10s));
+  subject.reserve({fixed(9, 10s)}, "a", 4, 1min, kToday);
+  for (int i = 0; i < 50; ++i) subject.check({fixed(99, 10s)}, 1, kToday + i * 1s);
+  EXPECT_EQ(subject.limits().size(), 2U);
+  subject.settle("a", 1, kToday + 50s);
+  subject.check({fixed(99, 10s)}, 1, kToday + 50s);
+  EXPECT_EQ(subject.limits().size(), 2U) << "it is remembered as settled";
+  subject.check({fixed(99, 10s)}, 1, kToday + 61s);
+  EXPECT_EQ(subject.limits().size(), 1U);
+}
+
+TEST(Accounts, BecomeOneListWhenACallNamesAll) {
+  Subject subject(fixed(9, 60s));
+  subject.check({fixed(9, 60s)}, 1, kToday);
+  subject.check({sliding(9, 60s)}, 1, kToday);
+  ASSERT_FALSE(subject.last_grants().empty());
+  subject.check({sliding(9, 60s), fixed(9, 60s)}, 1, kToday);
+  EXPECT_TRUE(subject.limits().matches(List{sliding(9, 60s), fixed(9, 60s)})) << "in the order of the call";
+  EXPECT_TRUE(subject.last_grants().empty());
+  EXPECT_EQ(used(subject, kToday), (Used{3, 3}));
+}
+
+TEST(Accounts, AreAtMostEightAndTheOldestGivesWay) {
+  Subject subject(fixed(100, 60s));
+  for (int i = 0; i < 8; ++i) subject.check({fixed(100, 60s + i * 1s)}, 1, kToday + i * 1s);
+  subject.check({fixed(100, 60s)}, 1, kToday + 8s);
+  ASSERT_EQ(subject.limits().size(), 8U);
+  subject.check({sliding(100, 60s)}, 1, kToday + 9s);
+  ASSERT_EQ(subject.limits().size(), 8U);
+  EXPECT_TRUE(subject.limits()[1].matches(sliding(100, 60s))) << "in the place of the second";
+  EXPECT_EQ(subject.used(1, kToday + 9s), Units(10)) << "and with what that one counted";
+}
+
+TEST(Accounts, StartEmptyInThePlaceOfOneThatMeansSomethingElse) {
+  Subject subject(fixed(100, 60s));
+  for (int i = 0; i < 8; ++i) subject.check({fixed(100, 60s + i * 1s)}, 1, kToday + i * 1s);
+  subject.check({concurrent(5, 60s)}, lease("a"), kToday + 9s);
+  EXPECT_EQ(subject.used(0, kToday + 9s), Units(1));
+}
+
+TEST(Accounts, GiveTwoPlacesToTwoMore) {
+  Subject subject(fixed(100, 60s));
+  for (int i = 0; i < 7; ++i) subject.check({fixed(100, 60s + i * 1s)}, 1, kToday + i * 1s);
+  subject.check({sliding(100, 60s), sliding(100, 61s), fixed(100, 60s)}, 1, kToday + 9s);
+  ASSERT_EQ(subject.limits().size(), 8U);
+  EXPECT_TRUE(subject.limits()[1].matches(sliding(100, 61s))) << "one has room, the other has not";
+  EXPECT_TRUE(subject.limits()[7].matches(sliding(100, 60s)));
 }
 
 }  // namespace

@@ -52,7 +52,9 @@ class Once {
   static void clamp(State& state, Instant now) { state.used_at = std::min(state.used_at, now); }
   [[nodiscard]] static Units used(const State& state, Instant) { return Units(state.used_at > Instant{} ? 1 : 0); }
   [[nodiscard]] static State with_used(Units used, Instant now) { return used > kNoUnits ? State{now} : State{}; }
-  [[nodiscard]] static bool keeps_state_of(const Once&) { return true; }
+  [[nodiscard]] static Span recovery() { return kMaxSpan; }
+  [[nodiscard]] static State adopted(const State& state, const Once&, Instant) { return state; }
+  static void cap(State&, Instant) {}
   [[nodiscard]] static Instant idle_at(const State& state) { return state.used_at > Instant{} ? kLatest : Instant{}; }
 };
 static_assert(LimitAlgorithm<Once>);

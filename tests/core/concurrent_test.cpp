@@ -89,6 +89,33 @@ TEST(Concurrent, WaitsForAsManyLeasesAsTheCostNeeds) {
   EXPECT_EQ(caller.peek(Units(7), now).outcome, Outcome::never);
 }
 
+TEST(Concurrent, NeverMakesALeaseShorterByRenewingIt) {
+  Subject caller(concurrent(3, 60s));
+  caller.check(take("a"), kToday);
+  caller.change({concurrent(3, 10s)}, kToday);
+  EXPECT_EQ(caller.check(take("a", 2), kToday + 5s).reset, 55s);
+  EXPECT_EQ(caller.used(0, kToday + 59s), Units(2)) << "with its newest cost";
+  EXPECT_EQ(caller.used(0, kToday + 60s), kNoUnits);
+  caller.check(take("a"), kToday + 55s);
+  EXPECT_EQ(caller.used(0, kToday + 64s), Units(1)) << "nor does it keep a renewal from making it longer";
+  const Request forced{.cost = Units(4), .mode = Mode::force, .id = "a"};
+  caller.change({concurrent(3, 1s)}, kToday + 56s);
+  EXPECT_EQ(caller.check(forced, kToday + 56s).wait, 9s) << "a debt lasts as long as its lease";
+}
+
+TEST(Concurrent, RemembersTheLongestLeaseUntilThereIsNone) {
+  Subject caller(concurrent(3, 60s));
+  caller.check(take("a"), kToday);
+  caller.change({concurrent(3, 10s)}, kToday + 1s);
+  caller.check(take("b"), kToday + 1s);
+  EXPECT_FALSE(caller.is_ahead(kToday));
+  EXPECT_TRUE(caller.is_ahead(kToday - 1ns)) << "no lease lasts for more than 60 s";
+  caller.release("a", kToday + 2s);
+  caller.release("b", kToday + 2s);
+  caller.check(take("c"), kToday + 2s);
+  EXPECT_TRUE(caller.is_ahead(kToday + 1s)) << "now none does for more than 10 s";
+}
+
 TEST(Concurrent, CountsALeaseFromTheFutureAsOneOfNow) {
   Subject caller(concurrent(1, 30s));
   caller.check(take("a"), kToday);
@@ -104,7 +131,7 @@ TEST(Concurrent, KeepsItsHoldersWhateverTheLimitBecomes) {
   caller.check(take("b", 2), kToday);
   caller.change({concurrent(3, 30s)}, kToday + 10s);
   EXPECT_EQ(caller.used(0, kToday + 10s), Units(4)) << "one too many";
-  EXPECT_EQ(caller.peek(Units(1), kToday + 10s).wait, 30s) << "no lease lasts longer than a new one";
+  EXPECT_EQ(caller.peek(Units(1), kToday + 10s).wait, 50s) << "a lease keeps its end";
   EXPECT_EQ(caller.check(take("a", 1), kToday + 10s).outcome, Outcome::granted) << "less than before";
   EXPECT_TRUE(caller.release("b", kToday + 10s));
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -122,7 +124,7 @@ TEST(Effects, WritesChangesAsThePageSays) {
   const Request one{.id = "job:1"};
   const Request forced{.cost = Units(25), .mode = Mode::force};
   EXPECT_EQ(change_of(bucket(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
-  EXPECT_EQ(change_of(bucket(20, 10, 1s), forced, 0s), to_hex(from_hex("01 00f99c13552cb897 00000000 05000000")));
+  EXPECT_EQ(change_of(bucket(20, 10, 1s), forced, 0s), to_hex(from_hex("01 00f99c13552cb897 00000000 00 05000000")));
   EXPECT_EQ(change_of(leaky(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
   EXPECT_EQ(change_of(fixed(5, 60s), one, 0s), to_hex(from_hex("01 0058e176622cb817 01000000")));
   EXPECT_EQ(change_of(quota(5, CalendarUnit::day), one, 0s), to_hex(from_hex("01 0000e90fe97ab817 01000000")));
@@ -217,19 +219,19 @@ TEST(Effects, IsSafeWithAnyByteOfAChangeChangedOrCutOff) {
 
 /// Operations, and the bytes that version 1 writes for them, for ever.
 const std::vector<std::pair<Operation, std::string>> kGoldenOperations = {
-    {{.kind = Operation::Kind::collect, .at = kToday + 10s}, "01 01 00e4a5d2562cb817 00000000 0000000000000000 00"},
+    {{.kind = Operation::Kind::collect, .at = kToday + 10s}, "01 01 00e4a5d2562cb817 00000000 0000000000000000 00 ff"},
     {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(5), .span = 500ms},
-     "01 02 00009a7e542cb817 05000000 0065cd1d00000000 00"},
+     "01 02 00009a7e542cb817 05000000 0065cd1d00000000 00 ff"},
     {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(1), .id = "job:1"},
-     "01 02 00009a7e542cb817 01000000 0000000000000000 05 6a6f623a31"},
+     "01 02 00009a7e542cb817 01000000 0000000000000000 05 6a6f623a31 ff"},
     {{.kind = Operation::Kind::refund, .at = kToday + 2s, .units = Units(3)},
-     "01 03 0094cff5542cb817 03000000 0000000000000000 00"},
-    {{.kind = Operation::Kind::reserve, .at = kToday, .units = Units(100), .span = 10s, .id = "req-7"},
-     "01 04 00009a7e542cb817 64000000 00e40b5402000000 05 7265712d37"},
+     "01 03 0094cff5542cb817 03000000 0000000000000000 00 ff"},
+    {{.kind = Operation::Kind::reserve, .at = kToday, .units = Units(100), .span = 10s, .id = "req-7", .named = 1},
+     "01 04 00009a7e542cb817 64000000 00e40b5402000000 05 7265712d37 01"},
     {{.kind = Operation::Kind::settle, .at = kToday + 2s, .units = Units(42), .id = "req-7"},
-     "01 05 0094cff5542cb817 2a000000 0000000000000000 05 7265712d37"},
+     "01 05 0094cff5542cb817 2a000000 0000000000000000 05 7265712d37 ff"},
     {{.kind = Operation::Kind::release, .at = kToday + 2s, .id = "job:1"},
-     "01 06 0094cff5542cb817 00000000 0000000000000000 05 6a6f623a31"},
+     "01 06 0094cff5542cb817 00000000 0000000000000000 05 6a6f623a31 ff"},
 };
 
 TEST(Effects, WritesOperationsAsThePageSays) {
@@ -271,26 +273,26 @@ TEST(Effects, RefusesOperationsThatNobodyWrites) {
   const std::string no_span = "0000000000000000";
   const std::string longest = "00005ec83f626004";
   const std::string too_long = "01005ec83f626004";
-  EXPECT_TRUE(operation("01 02" + at + one + no_span + "00"));
-  EXPECT_TRUE(operation("01 04" + at + one + longest + "01 61"));
-  EXPECT_FALSE(operation("02 02" + at + one + no_span + "00")) << "version 2";
-  EXPECT_FALSE(operation("01 00" + at + one + no_span + "00")) << "kind 0";
-  EXPECT_FALSE(operation("01 07" + at + one + no_span + "00")) << "kind 7";
-  EXPECT_FALSE(operation("01 02 00009a7e542cb897" + one + no_span + "00")) << "before 1970";
-  EXPECT_TRUE(operation("01 02 0000bac93a04ba64" + one + no_span + "00")) << "2200-01-01";
-  EXPECT_FALSE(operation("01 02 0100bac93a04ba64" + one + no_span + "00")) << "and a nanosecond";
-  EXPECT_FALSE(operation("01 02 0000bac93a04ba64" + one + second + "00")) << "a turn behind 2200";
-  EXPECT_FALSE(operation("01 02" + at + none + no_span + "00")) << "a charge of nothing";
-  EXPECT_FALSE(operation("01 04" + at + none + second + "01 61")) << "a hold of nothing";
-  EXPECT_FALSE(operation("01 04" + at + one + no_span + "01 61")) << "a hold for no time";
-  EXPECT_FALSE(operation("01 04" + at + one + "3f420f0000000000 01 61")) << "a hold of less than a millisecond";
-  EXPECT_FALSE(operation("01 04" + at + one + too_long + "01 61")) << "a hold of more than 3650 d";
-  EXPECT_FALSE(operation("01 02" + at + one + "ffffffffffffffff 00")) << "a negative span";
-  EXPECT_TRUE(operation("01 05" + at + none + no_span + "01 61")) << "a call that cost nothing";
+  EXPECT_TRUE(operation("01 02" + at + one + no_span + "00 ff"));
+  EXPECT_TRUE(operation("01 04" + at + one + longest + "01 61 ff"));
+  EXPECT_FALSE(operation("02 02" + at + one + no_span + "00 ff")) << "version 2";
+  EXPECT_FALSE(operation("01 00" + at + one + no_span + "00 ff")) << "kind 0";
+  EXPECT_FALSE(operation("01 07" + at + one + no_span + "00 ff")) << "kind 7";
+  EXPECT_FALSE(operation("01 02 00009a7e542cb897" + one + no_span + "00 ff")) << "before 1970";
+  EXPECT_TRUE(operation("01 02 0000bac93a04ba64" + one + no_span + "00 ff")) << "2200-01-01";
+  EXPECT_FALSE(operation("01 02 0100bac93a04ba64" + one + no_span + "00 ff")) << "and a nanosecond";
+  EXPECT_FALSE(operation("01 02 0000bac93a04ba64" + one + second + "00 ff")) << "a turn behind 2200";
+  EXPECT_FALSE(operation("01 02" + at + none + no_span + "00 ff")) << "a charge of nothing";
+  EXPECT_FALSE(operation("01 04" + at + none + second + "01 61 ff")) << "a hold of nothing";
+  EXPECT_FALSE(operation("01 04" + at + one + no_span + "01 61 ff")) << "a hold for no time";
+  EXPECT_FALSE(operation("01 04" + at + one + "3f420f0000000000 01 61 ff")) << "a hold of less than a millisecond";
+  EXPECT_FALSE(operation("01 04" + at + one + too_long + "01 61 ff")) << "a hold of more than 3650 d";
+  EXPECT_FALSE(operation("01 02" + at + one + "ffffffffffffffff 00 ff")) << "a negative span";
+  EXPECT_TRUE(operation("01 05" + at + none + no_span + "01 61 ff")) << "a call that cost nothing";
   std::string id;
   for (int i = 0; i < 64; ++i) id += "61";
-  EXPECT_TRUE(operation("01 06" + at + none + no_span + "40" + id));
-  EXPECT_FALSE(operation("01 06" + at + none + no_span + "41" + id + "61")) << "an id of 65 bytes";
+  EXPECT_TRUE(operation("01 06" + at + none + no_span + "40" + id + "ff"));
+  EXPECT_FALSE(operation("01 06" + at + none + no_span + "41" + id + "61 ff")) << "an id of 65 bytes";
 }
 
 TEST(Effects, IsSafeWithAnyByteOfAnOperationChanged) {
@@ -340,19 +342,37 @@ struct GoldenDefinition {
   Definition definition;
   std::string hex;
 };
-const std::vector<GoldenDefinition> kGoldenDefinitions = {
+const std::array<GoldenDefinition, 3> kGoldenDefinitions = {{
     {{fixed(10, 60s)},
-     {head_of(true, true), kToday + 30s},
+     {head_of(true, true), kToday + 30s, {}},
      "0141 0200 0a000000 00000000 005847f80d000000 03" + kSecret + "00acbd7a5b2cb817"},
     {{bucket(20, 10, 1s), sliding(7, 1h, "hour")},
-     {head_of(true, false), kToday},
+     {head_of(true, false), kToday, {}},
      "0142 0100 14000000 0a000000 00ca9a3b00000000 0304 07000000 00000000 00a0b83046030000 04 686f7572 01" + kSecret +
          "00009a7e542cb817"},
     {{monthly_in_berlin()},
-     {head_of(true, false), kLatest},
+     {head_of(true, false), kLatest, {}},
      "0141 060c e8030000 00000000 0400000000000000 0d 4575726f70652f4265726c696e 05 6d6f6e7468 01" + kSecret +
          "0000bac93a04ba64"},
-};
+}};
+
+TEST(Effects, TellsWhenTheWindowsOfZonesEnd) {
+  LimitSpec day = quota(5, CalendarUnit::day);
+  day.zone = "Europe/Berlin";
+  day.rules = &kBerlin;
+  const Limits limits = Limits::make(std::vector{fixed(10, 60s), day, quota(5, CalendarUnit::hour)}).value();
+  const Definition definition{head_of(true, false), kToday, zoned_ends(limits, kToday)};
+  EXPECT_EQ(definition.ends, ZonedEnds{kToday + 23h}) << "an hour ahead of UTC";
+  const std::string bytes = encode(limits, definition);
+  const auto read = read_definition(bytes);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->definition.ends, definition.ends);
+  EXPECT_FALSE(read_definition(bytes + bytes.substr(bytes.size() - 8))) << "one end too many";
+  const auto with_end = [&](Instant end) { return encode(limits, {head_of(true, false), kToday, {end}}); };
+  EXPECT_TRUE(read_definition(with_end(kToday + kLongestCalendarWindow)));
+  EXPECT_FALSE(read_definition(with_end(kToday + kLongestCalendarWindow + Span{1})));
+  EXPECT_FALSE(read_definition(with_end(kToday)));
+}
 
 TEST(Effects, WritesDefinitionsAsThePageSays) {
   for (const auto& [limits, definition, hex] : kGoldenDefinitions) {

@@ -99,12 +99,16 @@ TEST(FixedWindow, KeepsTheOpenWindowWhenItsLimitChanges) {
   EXPECT_EQ(caller.peek(Units(1), kToday + 30s).wait, 30s);
 }
 
-TEST(FixedWindow, CountsWhatIsUsedInAFreshWindowWhenItsLengthChanges) {
+TEST(FixedWindow, BeginsWhereItBeganWhenItsLengthChanges) {
   Subject caller(fixed(5, 60s));
   caller.check(4, kToday);
   caller.change({fixed(5, 30s)}, kToday + 20s);
-  EXPECT_EQ(caller.peek(Units(2), kToday + 20s).wait, 30s);
+  EXPECT_EQ(caller.peek(Units(2), kToday + 20s).wait, 10s);
   EXPECT_EQ(caller.used(0, kToday + 20s), Units(4));
+  caller.change({fixed(5, 10s)}, kToday + 20s);
+  EXPECT_EQ(caller.peek(Units(2), kToday + 20s).wait, 10s) << "it would be over: so it begins now";
+  caller.change({aligned(5, 60s)}, kToday + 25s);
+  EXPECT_EQ(caller.peek(Units(2), kToday + 25s).wait, 35s) << "in the window that is open";
 }
 
 TEST(FixedWindow, CountsWhatExceedsALoweredLimitAsADebtThatEndsWithTheWindow) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,15 +33,29 @@ struct Call {
   Span at;  ///< after kToday
   Request request;
   Span ttl{};  ///< of a reservation
+  bool settles = false;
 
   Call(Span when, std::int64_t cost) : at(when), request{.cost = Units(cost)} {}
   Call(Span when, const Request& asked) : at(when), request(asked) {}
   Call(Span when, const Request& asked, Span lasting) : at(when), request(asked), ttl(lasting) {}
 
-  void make(Stored& stored) const {
-    if (ttl > Span{}) {
-      stored.perform(
-          {.kind = Operation::Kind::reserve, .at = kToday + at, .units = request.cost, .span = ttl, .id = request.id});
+  [[nodiscard]] static Call settle(Span when, std::string_view id, std::int64_t actual) {
+    Call call(when, {.cost = Units(actual), .id = id});
+    call.settles = true;
+    return call;
+  }
+
+  /// A hold names all limits. Those of a limiter are all limits, also when they change.
+  void make(Stored& stored, bool is_limiter = false) const {
+    Operation operation{.at = kToday + at, .units = request.cost, .id = request.id};
+    if (settles) {
+      operation.kind = Operation::Kind::settle;
+      stored.perform(operation);
+    } else if (ttl > Span{}) {
+      operation.kind = Operation::Kind::reserve;
+      operation.span = ttl;
+      operation.named = is_limiter ? kAllAccounts : all_accounts(stored.limits());
+      stored.perform(operation);
     } else {
       ASSERT_EQ(stored.check(request, kToday + at).outcome, Outcome::granted);
     }
@@ -87,7 +102,7 @@ const std::vector<Golden> kGolden = {
     {"TokenBucketInDebt",
      {bucket(20, 10, 1s)},
      {{0s, {.cost = Units(25), .mode = Mode::force}}},
-     "0101 0100 14000000 0a000000 00ca9a3b00000000 00f99c13552cb897 00000000 05000000"},
+     "0101 0100 14000000 0a000000 00ca9a3b00000000 00f99c13552cb897 00000000 00 05000000"},
     {"LeakyBucket",
      {leaky(20, 7, 60s)},
      {{0s, 1}},
@@ -95,7 +110,7 @@ const std::vector<Golden> kGolden = {
     {"LeakyBucketInDebt",
      {leaky(2, 7, 60s)},
      {{0s, {.cost = Units(3), .mode = Mode::force}}},
-     "0101 0400 02000000 07000000 005847f80d000000 92dc4a7b5a2cb897 02000000 01000000"},
+     "0101 0400 02000000 07000000 005847f80d000000 92dc4a7b5a2cb897 02000000 00 01000000"},
     {"FixedWindowInDebt",
      {fixed(5, 60s)},
      {{0s, {.cost = kMaxUnits, .mode = Mode::force}}},
@@ -117,12 +132,12 @@ const std::vector<Golden> kGolden = {
      {concurrent(5, 30s)},
      {{0s, {.id = "job:1"}}, {10s, {.cost = Units(2), .id = "job:2"}}},
      "0101 0700 05000000 00000000 00ac23fc06000000 02000000 00acbd7a5b2cb817 01000000 05 6a6f623a31 "
-     "0090c9ce5d2cb817 02000000 05 6a6f623a32"},
+     "0090c9ce5d2cb817 02000000 05 6a6f623a32 00ac23fc06000000"},
     {"ConcurrentRenewed",
      {concurrent(5, 30s)},
      {{0s, {.id = "b"}}, {0s, {.id = "a"}}, {5s, {.cost = Units(3), .id = "b"}}},
      "0101 0700 05000000 00000000 00ac23fc06000000 02000000 00acbd7a5b2cb817 01000000 01 61 "
-     "009ec3a45c2cb817 03000000 01 62"},
+     "009ec3a45c2cb817 03000000 01 62 00ac23fc06000000"},
     {"IdleOfTheLaterAlgorithms",
      {leaky(1, 1, 1s), approx(1, 1s), quota(1, CalendarUnit::year), concurrent(1, 1s)},
      {},
@@ -138,7 +153,19 @@ const std::vector<Golden> kGolden = {
      {fixed(1000, 60s)},
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
      "0181 0200 e8030000 00000000 005847f80d000000 0058e176622cb817 67000000 0000000000000000 0000000000000000 "
-     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64000000 03 05 7265712d37"},
+     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64000000 03 01 00 05 7265712d37"},
+    {"HoldThatIsSettled",
+     {fixed(1000, 60s)},
+     {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, Call::settle(2s, "req-7", 42)},
+     "0181 0200 e8030000 00000000 005847f80d000000 0058e176622cb817 2a000000 0000000000000000 0000000000000000 "
+     "0094cff5542cb817 01000000 00e4a5d2562cb817 2a000000 00 01 01 05 7265712d37"},
+    {"HoldThatWasCutByOneLimit",
+     {fixed(1000, 60s), fixed(5, 60s)},
+     {{0s, {.cost = Units(100), .id = "req-7"}, 10s}},
+     "0182 0200 e8030000 00000000 005847f80d000000 0200 05000000 00000000 005847f80d000000 "
+     "0058e176622cb817 64000000 0058e176622cb817 05000000 0000000000000000 0000000000000000 "
+     "00009a7e542cb817 01000000 00e4a5d2562cb817 64000000 00 03 02 05 7265712d37 "
+     "64000000 05000000 64000000 64000000 64000000 64000000 64000000 64000000"},
     {"HoldsAndATurn",
      {leaky(20, 10, 1s), sliding(1000, 60s), concurrent(5, 30s)},
      {{0s, {.cost = Units(2), .id = "b"}, 10s},
@@ -148,8 +175,8 @@ const std::vector<Golden> kGolden = {
      "0183 0400 14000000 0a000000 00ca9a3b00000000 0300 e8030000 00000000 005847f80d000000 "
      "0700 05000000 00000000 00ac23fc06000000 008db3805b2cb817 00000000 02000000 8080a28cbe9e8906 cb01 808ece1c 01 "
      "04000000 00acbd7a5b2cb817 01000000 01 61 00acbd7a5b2cb817 02000000 01 62 00acbd7a5b2cb817 c8000000 01 63 "
-     "0058e176622cb817 01000000 01 64 00acbd7a5b2cb817 00e288c006000000 00ca34ba542cb817 02000000 "
-     "00e4a5d2562cb817 01000000 c901 01 61 00e4a5d2562cb817 02000000 ca01 01 62"},
+     "0058e176622cb817 01000000 01 64 00ac23fc06000000 00acbd7a5b2cb817 00e288c006000000 00ca34ba542cb817 02000000 "
+     "00e4a5d2562cb817 01000000 c901 07 00 01 61 00e4a5d2562cb817 02000000 ca01 07 00 01 62"},
 };
 
 class GoldenVector : public ::testing::TestWithParam<Golden> {};
@@ -327,19 +354,24 @@ TEST(Format, RefusesBucketsThatNobodyWrites) {
     return is_readable("0101 0100 05000000 01000000 00004f91944e0000" + hex);
   };
   EXPECT_TRUE(state("0000000000000000 00000000"));
-  EXPECT_TRUE(state("00f99c13552cb897 00000000 01000000"));
-  EXPECT_TRUE(state("00f99c13552cb897 00000000 420e0000")) << "3650 units of debt";
-  EXPECT_FALSE(state("00f99c13552cb897 00000000 430e0000")) << "3651";
-  EXPECT_FALSE(state("00f99c13552cb897 00000000 00000000")) << "in debt of nothing";
-  EXPECT_FALSE(state("00f99c13552cb897 00000000")) << "in debt of what?";
-  EXPECT_FALSE(state("00f99c13552cb817 00000000 01000000")) << "debt of one that is not in debt";
-  EXPECT_FALSE(state("00f99c13552cb897 01000000 01000000")) << "a fraction of a whole interval";
+  EXPECT_TRUE(state("00f99c13552cb897 00000000 00 01000000"));
+  EXPECT_TRUE(state("00f99c13552cb897 00000000 00 420e0000")) << "3650 units of debt";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 00 430e0000")) << "3651";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 00 00000000")) << "in debt of nothing";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 00")) << "in debt of what?";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000")) << "in debt, or cut off?";
+  EXPECT_TRUE(state("00f99c13552cb897 00000000 01 420e0000")) << "3650 units are cut off";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 01 430e0000")) << "3651";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 01 00000000")) << "nothing is cut off";
+  EXPECT_FALSE(state("00f99c13552cb897 00000000 02 01000000")) << "neither debt nor cut off";
+  EXPECT_FALSE(state("00f99c13552cb817 00000000 00 01000000")) << "debt of one that is not in debt";
+  EXPECT_FALSE(state("00f99c13552cb897 01000000 00 01000000")) << "a fraction of a whole interval";
   EXPECT_TRUE(state("000018927a661a69 00000000")) << "2200-01-01 and 3650 d";
   EXPECT_FALSE(state("010018927a661a69 00000000")) << "and a nanosecond";
-  EXPECT_TRUE(state("0000765abac87aed 00000000 01000000")) << "in debt, 3650 d more";
-  EXPECT_FALSE(state("0100765abac87aed 00000000 01000000")) << "and a nanosecond";
-  EXPECT_FALSE(state("ffffffffffffffff 00000000 01000000")) << "as late as a number goes";
-  EXPECT_FALSE(is_readable("0101 0400 05000000 01000000 00004f91944e0000 00f99c13552cb897 00000000 430e0000"))
+  EXPECT_TRUE(state("0000765abac87aed 00000000 00 01000000")) << "in debt, 3650 d more";
+  EXPECT_FALSE(state("0100765abac87aed 00000000 00 01000000")) << "and a nanosecond";
+  EXPECT_FALSE(state("ffffffffffffffff 00000000 00 01000000")) << "as late as a number goes";
+  EXPECT_FALSE(is_readable("0101 0400 05000000 01000000 00004f91944e0000 00f99c13552cb897 00000000 00 430e0000"))
       << "a queue, likewise";
 }
 
@@ -373,23 +405,31 @@ TEST(Format, RefusesLeasesThatNobodyWrites) {
   const std::string b = at_30s + "01000000 01 62";
   const std::string earlier_c = "0000 9a7e542cb817 01000000 01 63";
   EXPECT_TRUE(leases("00000000"));
-  EXPECT_TRUE(leases("02000000" + a + b));
-  EXPECT_TRUE(leases("03000000" + earlier_c + a + b));
-  EXPECT_TRUE(leases("01000000" + at_30s + "ffffffff 00")) << "of nobody";
-  EXPECT_FALSE(leases("02000000" + b + a)) << "not in the order of ids";
-  EXPECT_FALSE(leases("02000000" + a + earlier_c)) << "nor of ends";
-  EXPECT_FALSE(leases("02000000" + a + a)) << "twice";
-  EXPECT_FALSE(leases("02000000 0000 9a7e542cb817 01000000 01 61" + a)) << "one id, two ends";
-  EXPECT_FALSE(leases("02000000" + a)) << "less than there should be";
-  EXPECT_FALSE(leases("01000000" + a + b)) << "more";
-  EXPECT_FALSE(leases("01000000" + at_30s + "00000000 01 61")) << "of no units";
-  EXPECT_FALSE(leases("01000000 00acbd7a5b2cb897 01000000 01 61")) << "before 1970";
-  EXPECT_TRUE(leases("01000000 000018927a661a69 01000000 01 61")) << "2200-01-01 and 3650 d";
-  EXPECT_FALSE(leases("01000000 010018927a661a69 01000000 01 61")) << "and a nanosecond";
+  const std::string longest_is_30s = "00ac23fc06000000";
+  EXPECT_FALSE(leases("00000000" + longest_is_30s)) << "the longest of none";
+  EXPECT_TRUE(leases("02000000" + a + b + longest_is_30s));
+  EXPECT_TRUE(leases("03000000" + earlier_c + a + b + longest_is_30s));
+  EXPECT_TRUE(leases("01000000" + at_30s + "ffffffff 00" + longest_is_30s)) << "of nobody";
+  EXPECT_FALSE(leases("02000000" + b + a + longest_is_30s)) << "not in the order of ids";
+  EXPECT_FALSE(leases("02000000" + a + earlier_c + longest_is_30s)) << "nor of ends";
+  EXPECT_FALSE(leases("02000000" + a + a + longest_is_30s)) << "twice";
+  EXPECT_FALSE(leases("02000000 0000 9a7e542cb817 01000000 01 61" + a + longest_is_30s)) << "one id, two ends";
+  EXPECT_FALSE(leases("02000000" + a + longest_is_30s)) << "less than there should be";
+  EXPECT_FALSE(leases("01000000" + a + b + longest_is_30s)) << "more";
+  EXPECT_FALSE(leases("01000000" + at_30s + "00000000 01 61" + longest_is_30s)) << "of no units";
+  EXPECT_FALSE(leases("01000000 00acbd7a5b2cb897 01000000 01 61" + longest_is_30s)) << "before 1970";
+  EXPECT_TRUE(leases("01000000 000018927a661a69 01000000 01 61" + longest_is_30s)) << "2200-01-01 and 3650 d";
+  EXPECT_FALSE(leases("01000000 010018927a661a69 01000000 01 61" + longest_is_30s)) << "and a nanosecond";
+  EXPECT_FALSE(leases("01000000" + a)) << "for how long were they given?";
+  EXPECT_FALSE(leases("01000000" + a + "0000000000000000")) << "for no time";
+  EXPECT_FALSE(leases("01000000" + a + "ffffffffffffffff")) << "for less than that";
+  EXPECT_TRUE(leases("01000000" + a + "00005ec83f626004")) << "3650 d";
+  EXPECT_FALSE(leases("01000000" + a + "01005ec83f626004")) << "and a nanosecond";
   std::string longest = "40";
   for (int i = 0; i < 64; ++i) longest += "61";
-  EXPECT_TRUE(leases("01000000" + at_30s + "01000000" + longest));
-  EXPECT_FALSE(leases("01000000" + at_30s + "01000000 41" + longest.substr(2) + "61")) << "an id of 65 bytes";
+  EXPECT_TRUE(leases("01000000" + at_30s + "01000000" + longest + longest_is_30s));
+  EXPECT_FALSE(leases("01000000" + at_30s + "01000000 41" + longest.substr(2) + "61" + longest_is_30s))
+      << "an id of 65 bytes";
 }
 
 TEST(Format, RefusesReservationsThatNobodyWrites) {
@@ -399,7 +439,7 @@ TEST(Format, RefusesReservationsThatNobodyWrites) {
   const std::string no_turn = no_instant + no_instant;
   const std::string now = "00009a7e542cb817";
   const std::string second = "00ca9a3b00000000";
-  const std::string hold = "01000000 00e4a5d2562cb817 64000000 03 01 61";
+  const std::string hold = "01000000 00e4a5d2562cb817 64000000 03 01 00 01 61";
   const std::string none = "00000000";
   EXPECT_TRUE(reserved(no_turn + now + hold));
   EXPECT_TRUE(reserved(no_turn + no_instant + hold)) << "something was done at the beginning of time";
@@ -418,9 +458,20 @@ TEST(Format, RefusesReservationsThatNobodyWrites) {
   EXPECT_FALSE(reserved("00acbd7a5b2cb897" + second + no_instant + none)) << "a turn before 1970";
   EXPECT_FALSE(reserved(now + second + now + none)) << "of holds that are not there";
   EXPECT_FALSE(reserved(no_turn + "00acbd7a5b2cb897" + hold)) << "done before 1970";
-  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 00000000 03 01 61")) << "a hold of nothing";
-  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 8300 01 61")) << "three in two bytes";
-  EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 ffffffffffffffffff01 01 61")) << "2^64-1";
+  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 00000000 03 01 00 01 61")) << "a hold of nothing";
+  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 8300 01 00 01 61")) << "three in two bytes";
+  EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 ffffffffffffffffff01 01 00 01 61"))
+      << "2^64-1";
+  const std::string settled = "01000000 00e4a5d2562cb817 00000000 03 01 01 01 61";
+  EXPECT_TRUE(reserved(no_turn + now + settled)) << "a call that cost nothing";
+  EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 03 ff 00 01 61")) << "all limits";
+  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 03 01 04 01 61")) << "an unknown flag";
+  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64000000 03 01 03 01 61")) << "settled, and uneven";
+  const std::string uneven = "01000000 00e4a5d2562cb817 64000000 03 01 02 01 61";
+  const std::string seven_of_nothing = none + none + none + none + none + none + none;
+  EXPECT_TRUE(reserved(no_turn + now + uneven + "64000000" + seven_of_nothing));
+  EXPECT_FALSE(reserved(no_turn + now + uneven + "65000000" + seven_of_nothing)) << "more than the hold has";
+  EXPECT_FALSE(reserved(no_turn + now + uneven)) << "charged how unevenly?";
 }
 
 TEST(Format, RefusesLimitsThatNobodyWrites) {
@@ -466,7 +517,9 @@ TEST(Format, RefusesQuotasThatNobodyWrites) {
   EXPECT_FALSE(quota("01", "0100000000000000")) << "aligned";
   EXPECT_FALSE(is_readable("0101 0600 05000000 01000000 0100000000000000 0000000000000000 00000000")) << "a refill";
   EXPECT_TRUE(quota("08", "0100000000000000 09 4b6174686d616e6475"));
-  EXPECT_FALSE(quota("08", "0100000000000000 05 5061726973")) << "a zone that this machine does not have";
+  EXPECT_TRUE(quota("08", "0100000000000000 05 5061726973")) << "a zone that this machine does not have";
+  EXPECT_FALSE(quota("08", "0100000000000000 03 555443")) << "UTC";
+  EXPECT_FALSE(quota("08", "0100000000000000 05 7061726973")) << "no name of a zone";
   EXPECT_FALSE(quota("08", "0100000000000000 00")) << "one without a name";
   EXPECT_FALSE(quota("08", "0100000000000000 09 4b617468")) << "one that is cut off";
   EXPECT_FALSE(
@@ -510,12 +563,12 @@ struct ReadBack {
 /// on so.
 ReadBack read_subject(Reader& in, const std::vector<LimitSpec>& known = {}) {
   SubjectHead head;
-  if (!decode_head(in, find_zone, head)) return {};
+  if (!decode_head(in, find_zone, head) || head.has_last_grants) return {};
   std::optional<Limits> limits = Limits::make(head.specs.empty() ? known : head.specs.span());
   if (!limits) return {};
   ReadBack read{std::make_unique<Stored>(std::move(*limits))};
   Reservations* reservations = head.has_reservations ? &read.stored->reservations() : nullptr;
-  if (!decode_states(in, read.stored->limits(), read.stored->cells(), reservations)) return {};
+  if (!decode_states(in, read.stored->limits(), read.stored->cells(), {}, reservations)) return {};
   if (head.has_subject_table && !decode_subject_table_head(in, read.subject_table.emplace())) return {};
   return read;
 }
@@ -563,7 +616,7 @@ const std::vector<GoldenKey> kGoldenKeys = {
      LimitsForm::written,
      head_of(true, false),
      "01c1 0200 e8030000 00000000 005847f80d000000 0058e176622cb817 67000000 0000000000000000 0000000000000000 "
-     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64000000 03 05 7265712d37 01" +
+     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64000000 03 ff 00 05 7265712d37 01" +
          kSecret},
     {"SubjectOfALimiter",
      fixed(5, 60s),
@@ -577,7 +630,7 @@ const std::vector<GoldenKey> kGoldenKeys = {
      LimitsForm::known,
      std::nullopt,
      "0180 0058e176622cb817 67000000 0000000000000000 0000000000000000 00ca34ba542cb817 01000000 00e4a5d2562cb817 "
-     "64000000 03 05 7265712d37"},
+     "64000000 03 ff 00 05 7265712d37"},
 };
 
 class GoldenKeyVector : public ::testing::TestWithParam<GoldenKey> {
@@ -592,7 +645,7 @@ class GoldenKeyVector : public ::testing::TestWithParam<GoldenKey> {
 
 TEST_P(GoldenKeyVector, IsWhatIsWritten) {
   Stored stored(GetParam().limit);
-  for (const Call& call : GetParam().calls) call.make(stored);
+  for (const Call& call : GetParam().calls) call.make(stored, true);
   const std::optional<SubjectTableHead>& subject_table = GetParam().subject_table;
   EXPECT_EQ(to_hex(encode(stored, GetParam().form, subject_table ? &*subject_table : nullptr)),
             to_hex(from_hex(GetParam().hex)));
@@ -600,7 +653,7 @@ TEST_P(GoldenKeyVector, IsWhatIsWritten) {
 
 TEST_P(GoldenKeyVector, IsReadAndContinues) {
   Stored stored(GetParam().limit);
-  for (const Call& call : GetParam().calls) call.make(stored);
+  for (const Call& call : GetParam().calls) call.make(stored, true);
   const ReadBack read = read_all(from_hex(GetParam().hex), known());
   ASSERT_NE(read.stored, nullptr);
   EXPECT_EQ(read.subject_table, GetParam().subject_table);
@@ -633,6 +686,55 @@ TEST_P(GoldenKeyVector, IsSafeWithAnyOneByteChanged) {
 INSTANTIATE_TEST_SUITE_P(Version1, GoldenKeyVector, ::testing::ValuesIn(kGoldenKeys),
                          [](const auto& golden) { return golden.param.name; });
 
+/// Accounts of two lists, and the bytes that version 1 writes for them, for ever.
+const std::string kTwoLists =
+    "0122 0200 05000000 00000000 005847f80d000000 0300 03000000 00000000 005847f80d000000 "
+    "0058e176622cb817 02000000 01000000 8080a28cbe9e8906 02 00009a7e542cb817 00009a7e542cb817";
+
+TEST(Format, WritesTheLastGrantsOfAccountsBehindTheirStates) {
+  Subject subject(fixed(5, 60s));
+  subject.check({fixed(5, 60s)}, 1, kToday);
+  subject.check({sliding(3, 60s)}, 1, kToday);
+  EXPECT_EQ(subject.check({sliding(3, 60s)}, 3, kToday + 1s).outcome, Outcome::denied);
+  std::string bytes;
+  Writer out(bytes);
+  encode_subject(out, subject.limits(), subject.cells(), &subject.reservations(), LimitsForm::written, nullptr,
+                 subject.last_grants());
+  EXPECT_EQ(to_hex(bytes), to_hex(from_hex(kTwoLists)));
+}
+
+TEST(Format, ReadsTheLastGrantsOfAccounts) {
+  const std::string bytes = from_hex(kTwoLists);
+  Reader in(bytes);
+  SubjectHead head;
+  ASSERT_TRUE(decode_head(in, find_zone, head));
+  ASSERT_TRUE(head.has_last_grants);
+  Subject read(Limits::make(head.specs.span(), Limits::Of::accounts).value());
+  std::array<Instant, 2> last_grants{};
+  ASSERT_TRUE(decode_states(in, read.limits(), read.cells(), last_grants, nullptr));
+  EXPECT_TRUE(in.done());
+  EXPECT_EQ(last_grants, (std::array{kToday, kToday}));
+  for (const char* wrong : {"00009a7e542cb897", "0100bac93a04ba64"}) {
+    std::string late = bytes.substr(0, bytes.size() - 8) + from_hex(wrong);
+    Reader again(late);
+    SubjectHead ignored;
+    ASSERT_TRUE(decode_head(again, find_zone, ignored));
+    Subject other(Limits::make(ignored.specs.span(), Limits::Of::accounts).value());
+    EXPECT_FALSE(decode_states(again, other.limits(), other.cells(), last_grants, nullptr)) << wrong;
+  }
+}
+
+TEST(Format, WritesWhatABucketWasCutOff) {
+  Subject caller(bucket(100, 10, 1s));
+  caller.check(25, kToday);
+  caller.change({bucket(20, 10, 1s)}, kToday);
+  std::string bytes;
+  Writer out(bytes);
+  encode_subject(out, caller.limits(), caller.cells(), nullptr);
+  EXPECT_EQ(to_hex(bytes),
+            to_hex(from_hex("0101 0100 14000000 0a000000 00ca9a3b00000000 0094cff5542cb897 00000000 01 05000000")));
+}
+
 TEST(Format, RefusesWhatNoKeyIsBesides) {
   const std::string limiter = "0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000";
   const auto key = [](const std::string& hex) { return read_all(from_hex(hex)).stored != nullptr; };
@@ -656,12 +758,13 @@ TEST(Format, ReadsTheNumberOfLimitsBetweenTheBitsBesideIt) {
     Reader in(bytes);
     SubjectHead head;
     if (!decode_head(in, find_zone, head)) return -1;
+    EXPECT_EQ(head.has_last_grants, (count & 0x20U) != 0);
     EXPECT_EQ(head.has_reservations, (count & 0x80U) != 0);
     EXPECT_EQ(head.has_subject_table, (count & 0x40U) != 0);
     return static_cast<int>(head.specs.size());
   };
   for (unsigned count = 0; count < 256; ++count) {
-    const unsigned limits = count & 0x3FU;
+    const unsigned limits = count & 0x1FU;
     EXPECT_EQ(size_of(count), limits <= kMaxLimits ? static_cast<int>(limits) : -1) << count;
   }
 }

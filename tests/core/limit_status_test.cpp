@@ -27,6 +27,7 @@ std::optional<Span> window_of(const LimitSpec& spec) { return Limit::make(spec).
 /// A call, and how the limits stand after it.
 struct After {
   Decision decision;
+  std::size_t binding;
   std::vector<LimitStatus> statuses;
 };
 
@@ -34,7 +35,7 @@ After check(Subject& subject, const Request& request, Instant now) {
   subject.collect(now);
   const Verdict verdict = subject.verdict(request, now);
   if (verdict.decision.outcome == Outcome::granted) subject.commit(verdict, now);
-  return {verdict.decision,
+  return {verdict.decision, verdict.binding,
           limit_statuses_after(subject.limits(), subject.cells(), subject.turn(), request, verdict, now)};
 }
 After check(Subject& subject, std::int64_t cost, Instant now) { return check(subject, {.cost = Units(cost)}, now); }
@@ -155,7 +156,7 @@ TEST(LimitStatuses, InDebtTellWhenItIsOver) {
   EXPECT_EQ(after.statuses[0].more, Span{600ms}) << "five units of debt, and one to be taken";
 }
 
-TEST(LimitStatuses, HaveNothingLeftUntilTheTurnOfWhoWaits) {
+TEST(LimitStatuses, AreAsOfItsTurnForACallThatIsGrantedOne) {
   Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
   check(subject, 10, kToday);
   const Request waiting{.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s};
@@ -163,13 +164,94 @@ TEST(LimitStatuses, HaveNothingLeftUntilTheTurnOfWhoWaits) {
   ASSERT_EQ(granted.decision.outcome, Outcome::granted);
   EXPECT_EQ(granted.statuses[0].remaining, kNoUnits);
   EXPECT_EQ(granted.statuses[0].more, Span{600ms});
-  EXPECT_EQ(granted.statuses[1].remaining, kNoUnits) << "nobody overtakes";
+  EXPECT_EQ(granted.statuses[1].remaining, Units(85)) << "what the call leaves, once it goes";
+  EXPECT_EQ(granted.statuses[1].more, Span{60s}) << "counted from now";
   EXPECT_EQ(granted.statuses[0].wait, std::nullopt);
+}
 
+// RL.FIXED j 5 1m COST 5, then COST 2 MAXWAIT 2m HEADERS
+TEST(LimitStatuses, OfACallThatWaitsForTheNextWindowTellWhatItLeavesThere) {
+  Subject subject(fixed(5, 60s));
+  check(subject, 5, kToday);
+  const After after = check(subject, {.cost = Units(2), .mode = Mode::may_wait, .longest_wait = 2min}, kToday);
+  ASSERT_EQ(after.decision.outcome, Outcome::granted);
+  EXPECT_EQ(after.decision.remaining, Units(3));
+  EXPECT_EQ(after.statuses[0].remaining, Units(3));
+  EXPECT_EQ(after.statuses[0].more, Span{120s});
+}
+
+TEST(LimitStatuses, LeaveNothingToWhoIsDeniedBeforeATurn) {
+  Subject subject({bucket(10, 10, 1s), fixed(100, 60s)});
+  check(subject, 10, kToday);
+  check(subject, {.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s}, kToday);
   const After denied = check(subject, 1, kToday);
   ASSERT_EQ(denied.decision.outcome, Outcome::denied);
+  EXPECT_EQ(denied.statuses[0].remaining, kNoUnits);
   EXPECT_EQ(denied.statuses[0].wait, Span{600ms});
+  EXPECT_EQ(denied.statuses[1].remaining, kNoUnits) << "nobody overtakes";
+  EXPECT_EQ(denied.statuses[1].more, Span{500ms}) << "then there is one, and many more";
   EXPECT_EQ(denied.statuses[1].wait, Span{500ms}) << "it lets nobody pass before the turn either";
+}
+
+// RL.CONCURRENT k 2 10s ID a, then ID a COST 3 HEADERS
+TEST(LimitStatuses, CountALeaseThatTheCallAsksToRenewAsLeftIfItIsNotGranted) {
+  Subject subject(concurrent(2, 10s));
+  check(subject, {.id = "a"}, kToday);
+  const After never = check(subject, {.cost = Units(3), .id = "a"}, kToday);
+  ASSERT_EQ(never.decision.outcome, Outcome::never);
+  EXPECT_EQ(never.decision.remaining, Units(2));
+  EXPECT_EQ(never.statuses[0].remaining, Units(2));
+  EXPECT_EQ(never.statuses[0].more, Span{});
+  check(subject, {.id = "b"}, kToday + 4s);
+  const After denied = check(subject, {.cost = Units(2), .id = "a"}, kToday + 5s);
+  ASSERT_EQ(denied.decision.outcome, Outcome::denied);
+  EXPECT_EQ(denied.statuses[0].remaining, Units(1));
+  EXPECT_EQ(denied.statuses[0].wait, Span{9s}) << "until b ends";
+  const After renewed = check(subject, {.id = "a"}, kToday + 6s);
+  EXPECT_EQ(renewed.statuses[0].remaining, kNoUnits) << "a holds one, and b";
+}
+
+// RL.CHECK m FIXED 3 1m TOKENBUCKET 10 1 10s COST 3, then COST 10 HEADERS
+TEST(LimitStatuses, BesideALimitThatNeverGrantsTellForHowLongTheOthersDeny) {
+  Subject subject({fixed(3, 60s), bucket(10, 1, 10s)});
+  check(subject, 3, kToday);
+  const After never = check(subject, 10, kToday);
+  ASSERT_EQ(never.decision.outcome, Outcome::never);
+  EXPECT_EQ(never.statuses[0].wait, std::nullopt);
+  EXPECT_EQ(never.statuses[0].more, Span{60s});
+  EXPECT_EQ(never.statuses[1].wait, Span{30s}) << "and not the 10 s until the next unit";
+}
+
+TEST(LimitStatuses, OfAForcedCallThatFindsNoRoomBlameNobodyElse) {
+  Subject subject({sliding(5, 60s), fixed(5, 90s)});
+  check(subject, 5, kToday);
+  check(subject, {.cost = kMaxUnits, .mode = Mode::force}, kToday + 10s);
+  const After denied = check(subject, {.cost = Units(9), .mode = Mode::force}, kToday + 20s);
+  ASSERT_EQ(denied.decision.outcome, Outcome::denied);
+  EXPECT_EQ(denied.statuses[0].wait, denied.decision.wait);
+  EXPECT_EQ(denied.statuses[1].wait, std::nullopt) << "it would take the nine into debt";
+}
+
+TEST(LimitStatuses, OfACallThatMayWaitCountTheQueueToo) {
+  Subject subject({leaky(10, 1, 1s), fixed(8, 60s)});
+  check(subject, 8, kToday);
+  const After denied = check(subject, {.mode = Mode::may_wait, .longest_wait = 5s}, kToday);
+  ASSERT_EQ(denied.decision.outcome, Outcome::denied);
+  EXPECT_EQ(denied.statuses[0].wait, Span{3s}) << "its turn would come after 8 s";
+  EXPECT_EQ(denied.statuses[1].wait, Span{55s});
+}
+
+TEST(LimitStatuses, OfLimitsThatNobodyUsedAreFull) {
+  const Limits limits = Limits::make(std::vector{bucket(20, 10, 1s), concurrent(5, 30s, "mine")}).value();
+  const std::vector<LimitStatus> statuses = statuses_of_unused(limits);
+  ASSERT_EQ(statuses.size(), 2U);
+  EXPECT_EQ(statuses[1].label, "mine");
+  EXPECT_EQ(statuses[0].window, Span{2s});
+  for (const LimitStatus& status : statuses) {
+    EXPECT_EQ(status.remaining, status.quota);
+    EXPECT_EQ(status.more, Span{});
+    EXPECT_EQ(status.wait, std::nullopt);
+  }
 }
 
 TEST(LimitStatuses, OfACallThatMayWaitTellHowMuchTooLongItWouldBe) {
@@ -218,7 +300,9 @@ LimitSpec random_limit(Random& random) {
 /// What must hold of each limit after any call, whatever it was.
 void expect_true(const Subject& subject, const After& after, const Request& request, Instant now) {
   const bool is_denied = after.decision.outcome == Outcome::denied;
+  const bool is_granted = after.decision.outcome == Outcome::granted;
   const Instant at = subject.turn().or_later(now);
+  ASSERT_EQ(after.statuses[after.binding].remaining, after.decision.remaining) << "as the answer says";
   Span longest{};
   for (std::size_t i = 0; i < after.statuses.size(); ++i) {
     const LimitStatus& status = after.statuses[i];
@@ -226,24 +310,28 @@ void expect_true(const Subject& subject, const After& after, const Request& requ
     ASSERT_EQ(status.quota, subject.limits()[i].size());
     ASSERT_TRUE(kNoUnits <= status.remaining && status.remaining <= status.quota);
     ASSERT_GE(status.more, Span{});
-    if (at == now) {
-      ASSERT_EQ(status.remaining, std::max(status.quota - subject.used(i, now), kNoUnits));
-    } else {
+    if (at > now && !is_granted) {
       ASSERT_EQ(status.remaining, kNoUnits) << "somebody waits for a turn";
+    } else if (is_granted || !subject.limits()[i].has_leases()) {
+      ASSERT_EQ(status.remaining, std::max(status.quota - subject.used(i, at), kNoUnits));
     }
     // One unit more than remains: not a nanosecond before `more` is over, and then.
-    if (at == now && status.remaining < status.quota && now + status.more <= kLatest) {
-      const Ask more{status.remaining + kMinUnits, "somebody else"};
+    if (status.remaining < status.quota && now + status.more <= kLatest) {
+      const Ask more{status.remaining + kMinUnits, is_granted ? "somebody else" : request.id};
       ASSERT_GT(status.more, Span{});
-      ASSERT_FALSE(grants(subject, i, more, now + status.more - 1ns)) << "limit " << i;
+      if (now + status.more > at) {
+        ASSERT_FALSE(grants(subject, i, more, now + status.more - 1ns)) << "limit " << i;
+      }
+      ASSERT_GE(now + status.more, at);
       ASSERT_TRUE(grants(subject, i, more, now + status.more)) << "limit " << i;
     }
     ASSERT_TRUE(status.remaining < status.quota || status.more == Span{});
-    ASSERT_TRUE(is_denied || !status.wait) << "who is not denied is denied by nobody";
+    ASSERT_TRUE(!is_granted || !status.wait) << "who is granted is denied by nobody";
     if (!status.wait) continue;
     ASSERT_GT(*status.wait, Span{});
     longest = std::max(longest, *status.wait);
-    const Ask asked{subject.limits()[i].cost_of(request.mode == Mode::partial ? kMinUnits : request.cost), request.id};
+    const Ask asked{subject.limits()[i].cost_of(request.mode == Mode::partial ? kMinUnits : request.cost), request.id,
+                    request.mode == Mode::force};
     if (at == now && request.mode != Mode::may_wait && now + *status.wait <= kLatest) {
       ASSERT_FALSE(grants(subject, i, asked, now + *status.wait - 1ns)) << "limit " << i;
       ASSERT_TRUE(grants(subject, i, asked, now + *status.wait)) << "limit " << i;
@@ -271,7 +359,6 @@ TEST(LimitStatuses, AreTrueOfAnyLimitsAfterAnyCall) {
       now += gap;
       Request request = random_request(random, specs[0], cost, last);
       if (request.id.empty()) request.id = "nobody";
-      if (request.mode == Mode::force) request.mode = Mode::whole;
       const After after = check(subject, request, now);
       last = after.decision;
       ASSERT_NO_FATAL_FAILURE(expect_true(subject, after, request, now)) << ::testing::PrintToString(request);

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "random.h"
@@ -44,6 +45,57 @@ TEST(Quota, GoesByTheClockOfItsZone) {
   EXPECT_EQ(caller.check(5, kToday + 18h + 15min).reset, 24h);
   EXPECT_EQ(Subject(in_zone(quota(5, hour), kKathmandu)).check(1, kToday).reset, 15min);
   EXPECT_EQ(Subject(in_zone(quota(5, day), kNewfoundland)).check(1, kToday).reset, 3h + 30min);
+}
+
+/// A limit as it is read where its zone is lacking.
+LimitSpec in_missing_zone(LimitSpec spec, std::string_view zone) {
+  spec.zone = zone;
+  spec.lacks_rules = true;
+  return spec;
+}
+
+TEST(Quota, OfAZoneThatIsLackingEndsItsWindowAsItsStateSays) {
+  using State = Quota::State;
+  const Quota quota = Quota::make(in_missing_zone(tests::quota(5, day), "Kathmandu")).value();
+  const State state{kToday + 18h + 15min, 3};  // as it was made where the zone is known
+  for (const Span later : {Span{}, Span{17h}, Span{18h}}) {
+    EXPECT_EQ(quota.decide(state, Ask{Units(3)}, kToday + later).decision.wait, 18h + 15min - later);
+    EXPECT_EQ(quota.decide(state, Ask{Units(1)}, kToday + later).change, (State{state.end, 4}));
+  }
+  const State late{kToday + 20h + 5h + 45min, 3};
+  EXPECT_FALSE(quota.is_ahead(late, kToday + 20h)) << "windows of that zone may end later than those of UTC";
+  EXPECT_EQ(quota.decide(late, Ask{Units(1)}, kToday + 20h).change, (State{late.end, 4}));
+  EXPECT_EQ(quota.decide(state, Ask{Units(5)}, state.end).change, (State{kToday + 24h, 5})) << "the next is one of UTC";
+  EXPECT_TRUE(quota.is_ahead({kToday + 3 * 24h + Span{1}, 3}, kToday)) << "no day is as long";
+}
+
+TEST(Quota, OfAZoneThatIsLackingIsNotOneOfUtcOrOfAnother) {
+  const Quota quota = Quota::make(in_missing_zone(tests::quota(5, day), "Kathmandu")).value();
+  const Quota::State state{kToday + 18h + 15min, 3};
+  const auto adopted_from = [&](const LimitSpec& other) {
+    return quota.adopted(state, Quota::make(other).value(), kToday);
+  };
+  EXPECT_EQ(adopted_from(in_missing_zone(tests::quota(9, day), "Kathmandu")), state);
+  EXPECT_EQ(adopted_from(in_missing_zone(tests::quota(5, day), "Lhasa")).end, kToday + 24h);
+  EXPECT_EQ(adopted_from(tests::quota(5, day)).end, kToday + 24h);
+}
+
+TEST(Quota, IsNotMadeOfAZoneWithoutRulesUnlessTheyAreLacking) {
+  LimitSpec spec = in_missing_zone(quota(5, day), "Kathmandu");
+  EXPECT_TRUE(Limit::make(spec));
+  spec.lacks_rules = false;
+  EXPECT_FALSE(Limit::make(spec));
+}
+
+TEST(Quota, HasNoWindowThatIsLongerThanTheLongest) {
+  using namespace std::chrono;
+  for (const CalendarUnit unit : {hour, day, week, month, year}) {
+    const CalendarWindows windows(unit, &kKathmandu);
+    for (Instant now = at(2024y / January / 1); now < at(2026y / January / 1); now += 5h + 7min) {
+      EXPECT_LE(windows.end_after(now), now + longest_length(unit));
+    }
+    EXPECT_LE(longest_length(unit), kLongestCalendarWindow);
+  }
 }
 
 TEST(Quota, KeepsItsWindowWhenOnlyTheLimitChanges) {

@@ -23,10 +23,10 @@ constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 TokenBucket::State state_at(std::int64_t arrival_time) { return *state_at_arrival_time(std::to_string(arrival_time)); }
 
 TEST(RedisCell, ArrivalTimeIsWhenTheBucketIsFull) {
-  EXPECT_EQ(state_at(1'709'164'800'000'000'001).full_at, Instant{1'709'164'800'000'000'001ns});
+  EXPECT_EQ(state_at(1'709'164'800'000'000'001).full_at(), Instant{1'709'164'800'000'000'001ns});
   EXPECT_EQ(state_at(1'709'164'800'000'000'001).fraction, 0U);
   EXPECT_EQ(state_at(1'709'164'800'000'000'001).debt, 0U);
-  EXPECT_EQ(state_at_arrival_time("0007")->full_at, Instant{7ns});
+  EXPECT_EQ(state_at_arrival_time("0007")->full_at(), Instant{7ns});
 }
 
 TEST(RedisCell, ArrivalTimeBefore1970IsIdle) {

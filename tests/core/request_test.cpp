@@ -144,6 +144,66 @@ TEST(AForcedCall, LeavesADebtThatALaterChargeMayDeepen) {
   EXPECT_EQ(caller.check(1, kToday + 8s).outcome, Outcome::granted);
 }
 
+// --- Looks ---
+
+Verdict looked(const Subject& caller, std::int64_t cost, Instant now) {
+  return look(caller.limits(), caller.cells(), caller.turn(), {.cost = Units(cost)}, now);
+}
+
+TEST(ALook, TellsWhatIsLeftNowAndWhetherACallWouldBeGranted) {
+  Subject caller({fixed(10, 60s), bucket(8, 1, 1s)});
+  caller.check(3, kToday);
+  const Verdict granted = looked(caller, 2, kToday + 1s);
+  EXPECT_EQ(granted.decision.granted, Units(2));
+  EXPECT_EQ(granted.decision.remaining, Units(6)) << "and not the 4 that a call would leave";
+  EXPECT_EQ(granted.decision.reset, 2s);
+  EXPECT_EQ(granted.binding, 1U);
+  EXPECT_EQ(looked(caller, 7, kToday + 1s).decision, caller.peek(Units(7), kToday + 1s)) << "a denial takes nothing";
+  EXPECT_EQ(looked(caller, 9, kToday + 1s).decision, caller.peek(Units(9), kToday + 1s));
+}
+
+TEST(ALook, IsBoundByTheFewestThatAreLeftNowIfItIsGranted) {
+  Subject caller({per_request(fixed(6, 60s)), fixed(10, 60s)});
+  const Verdict granted = looked(caller, 10, kToday);
+  EXPECT_EQ(granted.binding, 0U) << "6 are left of 6, and 10 of 10; after the call it would be 5 and 0";
+  EXPECT_EQ(granted.decision.remaining, Units(6));
+  EXPECT_EQ(caller.verdict(Units(10), kToday).binding, 1U);
+}
+
+TEST(ALook, TellsTheWaitOfTheQueue) {
+  Subject caller(leaky(10, 1, 1s));
+  caller.check(3, kToday);
+  const Decision decision = looked(caller, 2, kToday).decision;
+  EXPECT_EQ(decision.granted, Units(2));
+  EXPECT_EQ(decision.wait, 3s) << "as that of a call";
+  EXPECT_EQ(decision.remaining, Units(7));
+  EXPECT_EQ(decision.reset, 3s);
+}
+
+TEST(ALook, IsDeniedWhileSomebodyWaitsForATurn) {
+  Subject caller(fixed(5, 60s));
+  caller.check(5, kToday);
+  caller.check({.cost = Units(2), .mode = Mode::may_wait, .longest_wait = 60s}, kToday);
+  EXPECT_EQ(looked(caller, 1, kToday).decision, caller.peek(Units(1), kToday));
+  EXPECT_EQ(looked(caller, 1, kToday).decision.wait, 60s);
+}
+
+// --- Limits on trial ---
+
+TEST(LimitsOnTrial, GrantWhatIsAskedAsIfNothingHadBeenUsed) {
+  Subject caller({fixed(10, 60s), sliding(4, 1h), bucket(4, 1, 1s)});
+  caller.check(4, kToday);
+  for (const std::int64_t cost : {1, 4, 99}) {
+    Verdict verdict = caller.verdict(Units(cost), kToday);
+    verdict.id = "mine";
+    grant_on_trial(caller.limits(), verdict, Units(cost));
+    EXPECT_EQ(verdict.decision,
+              (Decision{.outcome = Outcome::granted, .granted = Units(cost), .size = Units(4), .remaining = Units(4)}));
+    EXPECT_EQ(verdict.binding, 1U) << "the first of the smallest";
+    EXPECT_EQ(verdict.id, "mine");
+  }
+}
+
 // --- Calls that may wait ---
 
 TEST(ACallThatMayWait, IsGrantedNowAndGoesWhenItWouldBeGranted) {

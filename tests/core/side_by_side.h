@@ -23,9 +23,14 @@ namespace ratelimit::tests {
 
 class SideBySide {
  public:
-  explicit SideBySide(std::vector<LimitSpec> specs) : specs_(std::move(specs)), core_(specs_), oracle_(specs_) {}
+  explicit SideBySide(const std::vector<LimitSpec>& specs) : core_(specs), oracle_(specs) {}
 
-  [[nodiscard]] const std::vector<LimitSpec>& specs() const { return specs_; }
+  /// The limits of all accounts.
+  [[nodiscard]] std::vector<LimitSpec> specs() const {
+    std::vector<LimitSpec> specs;
+    for (const oracle::Account& account : oracle_.accounts()) specs.push_back(account.spec);
+    return specs;
+  }
   /// Whether they agreed so far. The first difference is reported.
   [[nodiscard]] bool agree() const { return agree_; }
   [[nodiscard]] const Subject& core() const { return core_; }
@@ -60,22 +65,65 @@ class SideBySide {
     const Request request{.cost = estimate, .id = asked_id};
     const Moment moment{request, now};
     collect(now);
-    const Verdict verdict =
-        decide_reservation(core_.limits(), std::as_const(core_).cells(), core_.reservations(), request, now);
+    const Verdict verdict = core_.reservation(request, now);
     compare_verdict(verdict, oracle_.ask_to_reserve(request, now), moment);
     if (verdict.decision.outcome == Outcome::granted) {
       const std::string id = name_of(asked_id);
-      perform({.kind = Operation::Kind::reserve, .at = now, .units = verdict.decision.granted, .span = ttl, .id = id});
+      perform({.kind = Operation::Kind::reserve, .at = now, .units = estimate, .span = ttl, .id = id});
     }
     return verdict.decision;
   }
+
+  // --- calls that name limits ---
+
+  Decision check(const std::vector<LimitSpec>& list, const Request& request, Instant now) {
+    const Moment moment{request, now};
+    collect(now);
+    const Verdict verdict = core_.verdict(list, request, now);
+    const oracle::Subject::Answer answer =
+        is_absent(list, moment) ? oracle::Subject(list).ask(request, now) : oracle_.ask(list, request, now);
+    compare_verdict(verdict, answer, moment);
+    if (verdict.decision.outcome == Outcome::granted) {
+      const std::string id = name_of(request.id);
+      const AccountSet named = open(list, moment);
+      do_both({.kind = Operation::Kind::charge,
+               .at = now,
+               .units = answer.decision.granted,
+               .span = answer.turn,
+               .id = id,
+               .named = named});
+    }
+    if (verdict.decision.outcome == Outcome::denied) deny(list, moment);
+    compare_memory(moment);
+    return verdict.decision;
+  }
+
+  Decision reserve(const std::vector<LimitSpec>& list, Units estimate, std::string_view asked_id, Span ttl,
+                   Instant now) {
+    const Request request{.cost = estimate, .id = asked_id};
+    const Moment moment{request, now};
+    collect(now);
+    if (is_absent(list, moment)) begin(list);
+    const Verdict verdict = core_.reservation(list, request, now);
+    compare_verdict(verdict, oracle_.ask_to_reserve(list, request, now), moment);
+    if (verdict.decision.outcome == Outcome::granted) {
+      const std::string id = name_of(asked_id);
+      const auto named = static_cast<AccountSet>(open(list, moment) & all_accounts(core_.limits()));
+      do_both({.kind = Operation::Kind::reserve, .at = now, .units = estimate, .span = ttl, .id = id, .named = named});
+    }
+    if (verdict.decision.outcome == Outcome::denied) deny(list, moment);
+    compare_memory(moment);
+    return verdict.decision;
+  }
+
+  // --- any call ---
 
   /// Both do it.
   void perform(const Operation& operation) {
     const Moment moment{operation, operation.at};
     collect(operation.at);
     expect_refundable(moment);
-    expect(core_.perform(operation), oracle_.perform(operation), "found", moment);
+    do_both(operation);
     expect_refundable(moment);
     compare_memory(moment);
     compare_verdict(status_at_turn(core_.limits(), std::as_const(core_).cells(), core_.turn(), operation.at),
@@ -106,7 +154,6 @@ class SideBySide {
     compare_verdict(core_.verdict(request, now), oracle_.ask(request, now), moment);
     core_.change(specs, now);
     oracle_.change(specs, now);
-    specs_ = specs;
     compare_verdict(core_.verdict(request, now), oracle_.ask(request, now), moment);
     expect(carried, core_.peek(request, now), "decided on carried states", moment);
     compare_memory(moment);
@@ -131,6 +178,37 @@ class SideBySide {
     compare_memory(moment);
   }
 
+  void do_both(const Operation& operation) {
+    const Moment moment{operation, operation.at};
+    expect(core_.perform(operation), oracle_.perform(operation), "found", moment);
+  }
+
+  /// An absent subject has the accounts of the call that creates it.
+  void begin(const std::vector<LimitSpec>& list) {
+    core_.begin(list);
+    oracle_ = oracle::Subject(list);
+  }
+  AccountSet open(const std::vector<LimitSpec>& list, const Moment& moment) {
+    if (is_absent(list, moment)) begin(list);
+    const AccountSet named = core_.open(list, moment.now);
+    expect(int{named}, int{oracle_.open(list, moment.now)}, "named accounts", moment);
+    compare_memory(moment);
+    return named;
+  }
+  void deny(const std::vector<LimitSpec>& list, const Moment& moment) {
+    if (is_absent(list, moment)) return;
+    expect(core_.opens(list, moment.now), oracle_.opens(list, moment.now), "opens an account", moment);
+    if (!core_.opens(list, moment.now)) return;
+    const AccountSet named = core_.open(list, moment.now, Subject::For::denial);
+    expect(int{named}, int{oracle_.open(list, moment.now, true)}, "named accounts", moment);
+    compare_memory(moment);
+  }
+  bool is_absent(const std::vector<LimitSpec>& list, const Moment& moment) {
+    const bool is_absent = core_.is_absent(list, moment.now);
+    expect(is_absent, oracle_.is_absent(list, moment.now), "absent", moment);
+    return is_absent;
+  }
+
   /// The server makes up an id for who has none.
   std::string name_of(std::string_view id) {
     return id.empty() ? "made-" + std::to_string(++ids_made_) : std::string(id);
@@ -140,7 +218,14 @@ class SideBySide {
     const Turn& turn = core_.turn();
     const Instant at = turn.or_later(moment.now);
     expect(oracle::unix_ns(at), oracle::unix_ns(oracle_.turn_after(moment.now)), "turn", moment);
-    for (std::size_t i = 0; i < specs_.size(); ++i) {
+    const oracle::Accounts& accounts = oracle_.accounts();
+    expect(core_.limits().size(), accounts.size(), "number of accounts", moment);
+    expect(core_.last_grants().empty(), accounts.are_one_list(), "one list", moment);
+    for (std::size_t i = 0; agree_ && i < accounts.size(); ++i) {
+      expect(core_.limits()[i].matches(accounts[i].spec), true, "limit of an account", moment);
+      if (!accounts.are_one_list()) {
+        expect(oracle::unix_ns(core_.last_grants()[i]), oracle::unix_ns(accounts[i].last), "last grant", moment);
+      }
       expect(core_.used(i, moment.now), oracle_[i].used(moment.now), "used", moment);
       if (at != moment.now) expect(core_.used(i, at), oracle_[i].used(at), "used at the turn", moment);
       expect(oracle::unix_ns(core_.idle_at(i)), oracle::unix_ns(oracle_[i].idle_at()), "idle at", moment);
@@ -158,6 +243,12 @@ class SideBySide {
       expect(oracle::unix_ns(hold.end), oracle::unix_ns(other->second.end), "end of a hold", moment);
       expect(hold.units, other->second.units, "units of a hold", moment);
       expect(core_.reservations().charged_after(hold), other->second.newer, "charged after a hold", moment);
+      expect(Hold::is_settled(hold), other->second.is_settled, "settled", moment);
+      for (const oracle::Account& account : oracle_.accounts()) {
+        const auto place = static_cast<std::size_t>(&account - &*oracle_.accounts().begin());
+        expect(core_.reservations().charged_by(id, hold, place), other->second.charged_by(account),
+               "what an account was charged for a hold", moment);
+      }
     });
   }
 
@@ -173,8 +264,9 @@ class SideBySide {
   void expect_refundable(const Moment& moment) {
     const Instant at = core_.turn().or_later(moment.now);
     const auto units = refundable(core_.limits(), std::as_const(core_).cells(), at);
-    for (std::size_t i = 0; i < specs_.size(); ++i) {
-      const bool is_kept = specs_[i].per_request || specs_[i].algorithm == Algorithm::concurrent;
+    const std::vector<LimitSpec> specs = this->specs();
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      const bool is_kept = specs[i].per_request || specs[i].algorithm == Algorithm::concurrent;
       expect(units[i], is_kept ? kNoUnits : oracle_[i].used(at), "refundable", moment);
     }
   }
@@ -187,10 +279,9 @@ class SideBySide {
                   << std::visit([](const auto& done) { return ::testing::PrintToString(done); }, moment.what)
                   << "\n  core:   " << ::testing::PrintToString(core)
                   << "\n  oracle: " << ::testing::PrintToString(oracle)
-                  << "\n  limits: " << ::testing::PrintToString(specs_);
+                  << "\n  limits: " << ::testing::PrintToString(specs());
   }
 
-  std::vector<LimitSpec> specs_;
   Subject core_;
   oracle::Subject oracle_;
   bool agree_ = true;
@@ -223,7 +314,8 @@ inline void walk(const Choice& choice) {
     const std::uint64_t end = step + static_cast<std::uint64_t>(random.magnitude_between(8, 2048));
     for (; step < end; ++step) {
       if (random.one_in(50)) both.change(choice.change(random, both.specs()), last.granted + kMinUnits, now);
-      const LimitSpec& spec = both.specs()[random.below(both.specs().size())];
+      const std::vector<LimitSpec> specs = both.specs();
+      const LimitSpec& spec = specs[random.below(specs.size())];
       const auto [gap, cost] = random_call(random, spec, last, habit);
       now = random_next(random, now, gap, scale_of(spec));
       const std::uint64_t deed = habit.is_plain ? 0 : random.below(10);

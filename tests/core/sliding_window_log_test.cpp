@@ -120,12 +120,14 @@ TEST(SlidingWindowLog, KeepsItsGrantsWhenItsLimitChanges) {
   EXPECT_EQ(caller.peek(Units(2), kToday + 40s).wait, 24s);
 }
 
-TEST(SlidingWindowLog, CountsWhatIsUsedAsOfNowWhenItsWindowChanges) {
+TEST(SlidingWindowLog, KeepsTheTimesOfItsGrantsWhenItsWindowChanges) {
   Subject caller(sliding(5, 64s));
   caller.check(4, kToday);
   caller.change({sliding(5, 32s)}, kToday + 16s);
   EXPECT_EQ(caller.used(0, kToday + 16s), Units(4));
-  EXPECT_EQ(caller.peek(Units(2), kToday + 16s).wait, 32s);
+  EXPECT_EQ(caller.peek(Units(2), kToday + 16s).wait, 16s);
+  caller.change({sliding(5, 8s)}, kToday + 16s);
+  EXPECT_EQ(caller.used(0, kToday + 16s), kNoUnits) << "that is too long ago";
 }
 
 struct Grant {

@@ -21,8 +21,8 @@
 #include "hex.h"
 #include "oracle.h"
 #include "random.h"
-#include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
 #include "ratelimit/limits.h"
@@ -92,7 +92,7 @@ class Stored {
             .span = verdict.turn,
             .id = verdict.id};
   }
-  bool perform(const Operation& operation) { return Account(limits_, cells(), reservations_).perform(operation); }
+  bool perform(const Operation& operation) { return Booking(limits_, cells(), reservations_).perform(operation); }
 
   [[nodiscard]] Units used(std::size_t i, Instant now) const {
     return limits_[i].visit([&](const auto& algorithm) { return algorithm.used(state_in(cells_[i], algorithm), now); });
@@ -118,12 +118,12 @@ inline std::string encode(const Stored& stored) {
 inline std::unique_ptr<Stored> decode(std::string_view bytes) {
   Reader in(bytes);
   SubjectHead head;
-  if (!decode_head(in, find_zone, head) || head.has_subject_table) return nullptr;
+  if (!decode_head(in, find_zone, head) || head.has_subject_table || head.has_last_grants) return nullptr;
   std::optional<Limits> limits = Limits::make(head.specs.span());
   if (!limits) return nullptr;
   auto stored = std::make_unique<Stored>(std::move(*limits));
   Reservations* reservations = head.has_reservations ? &stored->reservations() : nullptr;
-  if (!decode_states(in, stored->limits(), stored->cells(), reservations) || !in.done()) return nullptr;
+  if (!decode_states(in, stored->limits(), stored->cells(), {}, reservations) || !in.done()) return nullptr;
   return stored;
 }
 inline bool is_readable(const std::string& hex) { return decode(from_hex(hex)) != nullptr; }
@@ -146,8 +146,8 @@ inline Span longest(const Stored& stored, std::size_t i) {
     case Algorithm::sliding_window_log: return spec.span + spec.span / (1 << 24);
     case Algorithm::sliding_window_counter: return 2 * spec.span;
     case Algorithm::quota: return kLongestCalendarWindow;
-    case Algorithm::fixed_window:
-    case Algorithm::concurrent: return spec.span;
+    case Algorithm::concurrent: return std::max(spec.span, stored.cells()[i].as<Concurrent::State>().longest());
+    case Algorithm::fixed_window: return spec.span;
   }
   return {};
 }

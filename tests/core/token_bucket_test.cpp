@@ -34,7 +34,7 @@ static_assert(kFivePerSecond.decide(empty_at(kToday), Ask{Units(1)}, kToday).dec
 static_assert(kFivePerSecond.used(empty_at(kToday), kToday + 199ms) == Units(5));
 static_assert(kFivePerSecond.used(empty_at(kToday), kToday + 200ms) == Units(4));
 static_assert(kFivePerSecond.with_used(Units(5), kToday) == empty_at(kToday));
-static_assert(TokenBucket::idle_at(empty_at(kToday)) == kToday + 1s);
+static_assert(kFivePerSecond.idle_at(empty_at(kToday)) == kToday + 1s);
 static_assert(!TokenBucket::make(Units(0), Units(1), 1s));
 static_assert(kFivePerSecond.decide({}, Ask{Units(6), {}, true}, kToday).decision.wait == 200ms);
 
@@ -209,12 +209,12 @@ TEST(TokenBucket, IsNotAheadOfTheClockBecauseOfADebt) {
   EXPECT_EQ(caller.used(0, kToday - 1h), Units(7)) << "no more than was charged";
 }
 
-TEST(TokenBucket, LosesTheExcessButNotTheDebtWhenItsCapacityIsLowered) {
+TEST(TokenBucket, IsEmptyAtMostWhenItsCapacityIsLowered) {
   Subject caller(bucket(10, 10, 10s));
   caller.check({.cost = Units(13), .mode = Mode::force}, kToday);
   caller.change({bucket(4, 10, 10s)}, kToday);
-  EXPECT_EQ(caller.used(0, kToday), Units(7)) << "an empty bucket, and three of debt";
-  EXPECT_EQ(caller.peek(Units(1), kToday).wait, 4s);
+  EXPECT_EQ(caller.used(0, kToday), Units(4));
+  EXPECT_EQ(caller.peek(Units(1), kToday).wait, 1s);
 }
 
 TEST(TokenBucket, IsExactInADebtOfMoreUnitsThan32BitsHold) {

@@ -52,7 +52,7 @@ TEST(Client, KnowsAllAlgorithmsAndOptions) {
     EXPECT_EQ(answer.granted, Units(7));
     EXPECT_EQ(answer.remaining, Units(8));
     EXPECT_EQ(answer.label, "mine");
-    EXPECT_EQ(client.peek(key, policy, {.subject = "bob"}).remaining, Units(8));
+    EXPECT_EQ(client.peek(key, policy, {.subject = "bob"}).remaining, Units(9));
   }
 }
 
@@ -71,7 +71,7 @@ TEST(Client, PeeksWithoutTaking) {
   const Server server;
   Client client(options_for(server.endpoint()));
   EXPECT_EQ(client.peek("key", Policy::stored()).source, Source::error) << "there is no such limiter";
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.peek("key", kTen).remaining, Units(9));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.peek("key", kTen).remaining, Units(10));
   EXPECT_EQ(server.reply_to({"EXISTS", "key"}).integer, 0);
 }
 

@@ -198,7 +198,7 @@ TEST(GoneServer, LeavesHoldsToBeSettledHere) {
   const Answer settled = client.settle("key", hold.id, Units(3), kTen);
   EXPECT_TRUE(settled.was_held);
   EXPECT_EQ(settled.source, Source::nobody);
-  EXPECT_EQ(client.peek("key", kTen).remaining, Units(6));
+  EXPECT_EQ(client.peek("key", kTen).remaining, Units(7));
   EXPECT_EQ(client.refund("key", Units(1)).source, Source::nobody);
   EXPECT_EQ(client.release("key", "id").source, Source::nobody);
 }

@@ -75,7 +75,7 @@ TEST(Fallback, SettlesOnlyWhatWasReservedHere) {
   EXPECT_TRUE(settled.was_held);
   EXPECT_EQ(settled.source, Source::nobody);
   EXPECT_EQ(settled.granted, Units(1));
-  EXPECT_EQ(fallback.peek({"key", kPolicy, {}}, kTimeout).remaining, Units(0));
+  EXPECT_EQ(fallback.peek({"key", kPolicy, {}}, kTimeout).remaining, Units(1));
   EXPECT_TRUE(fallback.check({"key", kPolicy, {}}, kTimeout).allowed()) << "one of two came back";
 }
 

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <string>
 
-#include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
@@ -121,18 +121,18 @@ TEST(Refund, NeverLetsABucketGrantMoreThanWithoutLeases) {
         std::array<Cell, kMaxLimits> cells;
         construct_idle(limits, cells);
         Reservations nothing;
-        Account account(limits, cells, nothing);
+        Booking booking(limits, cells, nothing);
         const auto take_all = [&](Instant at) {
           const Verdict verdict = decide(limits, cells, Turn{}, Request{.cost = Units(10), .mode = Mode::partial}, at);
-          account.perform({.kind = Operation::Kind::charge, .at = at, .units = verdict.decision.granted});
+          booking.perform({.kind = Operation::Kind::charge, .at = at, .units = verdict.decision.granted});
           return verdict.decision.granted.count();
         };
-        account.perform({.kind = Operation::Kind::charge, .at = start, .units = Units(others)});
-        account.perform({.kind = Operation::Kind::charge, .at = start, .units = Units(taken)});
+        booking.perform({.kind = Operation::Kind::charge, .at = start, .units = Units(others)});
+        booking.perform({.kind = Operation::Kind::charge, .at = start, .units = Units(taken)});
         const Instant then = start + elapsed;
         std::int64_t at_once = take_all(then);
         const Units back = refundable(limits, Units(taken), Units(taken), elapsed);
-        account.perform({.kind = Operation::Kind::refund, .at = then, .units = back});
+        booking.perform({.kind = Operation::Kind::refund, .at = then, .units = back});
         at_once += take_all(then);
         EXPECT_LE(at_once, 10) << others << ' ' << taken << ' ' << elapsed.count();
         destroy(limits, cells);

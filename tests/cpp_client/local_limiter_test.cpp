@@ -64,10 +64,12 @@ TEST(LocalLimiter, SettlesWhatItReserved) {
   LocalLimiter local(10, {1, 1});
   const Policy policy{fixed(100, 1h)};
   EXPECT_TRUE(local.reserve("a", policy, {.cost = Units(60), .id = "job"}, 1min, kNow)->allowed());
-  EXPECT_EQ(local.peek("a", policy, {}, kNow)->remaining, Units(39));
+  EXPECT_EQ(local.peek("a", policy, {}, kNow)->remaining, Units(40));
   EXPECT_TRUE(local.settle("a", policy, "job", Units(25), kNow));
-  EXPECT_EQ(local.peek("a", policy, {}, kNow)->remaining, Units(74));
-  EXPECT_FALSE(local.settle("a", policy, "job", Units(25), kNow));
+  EXPECT_EQ(local.peek("a", policy, {}, kNow)->remaining, Units(75));
+  EXPECT_TRUE(local.settle("a", policy, "job", Units(90), kNow)) << "it is settled";
+  EXPECT_EQ(local.peek("a", policy, {}, kNow)->remaining, Units(75)) << "and that once";
+  EXPECT_FALSE(local.reserve("a", policy, {.cost = Units(1), .id = "job"}, 1min, kNow)) << "nor can it be taken again";
   EXPECT_FALSE(local.settle("b", policy, "job", Units(25), kNow));
   EXPECT_TRUE(local.reserve("a", policy, {.cost = Units(75), .id = "late"}, 1min, kNow)->allowed());
   EXPECT_FALSE(local.check("a", policy, {}, kNow + 59s)->allowed());

@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "commands/errors.h"
@@ -136,14 +137,17 @@ void require_valid_subject(const Grammar& command, const CheckRequest& request) 
   require(request.subject.size() <= kMaxSubjectBytes, "the name of a subject is not too long");
 }
 
-void require_valid_keys(const Asked& asked, std::size_t words) {
+void require_valid_keys(const Asked& asked, std::span<const std::string_view> words) {
   const CheckAllRequest& request = asked.check_all;
   require(0 < request.keys && request.keys <= CheckAllRequest::kMostKeys, "there are as many keys as there may be");
-  require(2 + request.keys <= words, "and they are in the call");
+  require(2 + request.keys <= words.size(), "and they are in the call");
   require(request.limits.empty() || request.limits.size() == request.keys, "each has a limit, or none has");
   require(request.subjects.empty() || request.subjects.size() == request.keys, "each has a subject, or none has");
-  for (const std::string_view subject : request.subjects.span()) {
+  std::set<std::pair<std::string_view, std::string_view>> named;
+  for (std::size_t i = 0; i < request.keys; ++i) {
+    const std::string_view subject = request.subjects.empty() ? std::string_view{} : request.subjects.span()[i];
     require(subject.size() <= kMaxSubjectBytes, "the name of a subject is not too long");
+    require(named.emplace(words[2 + i], subject).second, "no subject of a key is named twice");
   }
   for (const LimitSpec& spec : request.limits.span()) {
     const std::optional<Limit> limit = Limit::make(spec);
@@ -210,7 +214,7 @@ void run(std::string_view line) {
   require_valid_answer(command, asked.check_all);
   require_valid_count(command, asked);
   require_valid_limits(command, command.name == "RL.DEFINE" ? asked.definition : asked.check.limits);
-  if (command.name == "RL.CHECKALL") require_valid_keys(asked, words.size());
+  if (command.name == "RL.CHECKALL") require_valid_keys(asked, words);
 }
 
 }  // namespace

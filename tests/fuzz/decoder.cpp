@@ -86,7 +86,7 @@ void call(Value::Pointer& value, const Request& request, Instant now) {
   const Verdict verdict = decide(limits, value->cells(), value->subject().turn(), request, now);
   require_sane(verdict.decision, request, longest_answer(limits, value->cells(), value->subject().turn(), request));
   if (verdict.decision.outcome == Outcome::granted) {
-    if (verdict.turn > Span{} || value->reservations() != nullptr) {
+    if (verdict.turn > Span{} || value->reservations() != nullptr || value->has_several_lists()) {
       perform(value, {.kind = Operation::Kind::charge,
                       .at = now,
                       .units = verdict.decision.granted,
@@ -96,7 +96,9 @@ void call(Value::Pointer& value, const Request& request, Instant now) {
       apply(limits, value->cells(), verdict);
     }
     require(!any_is_ahead(value->limits(), value->cells(), now + verdict.turn), "a grant leaves nothing of the future");
-    require(idle_at(value->limits(), value->cells()) == now + verdict.idle_in, "and is forgotten when it says");
+    const bool is_cut_off = any_is_cut_off(value->limits(), value->cells());
+    require(is_cut_off || idle_at(value->limits(), value->cells()) == now + verdict.idle_in,
+            "and is forgotten when it says");
   } else if (value->subject().is_ahead(now)) {
     value->subject().clamp(now);
     require(!value->subject().is_ahead(now), "what is clamped is ahead no longer");

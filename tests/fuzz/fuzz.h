@@ -119,6 +119,8 @@ inline Units most_used(const Limit& limit, const Cell& cell) {
 /// The longest that a limit in this state may ask anybody to wait, or to reset.
 inline Span longest_span(const Limit& limit, const Cell& cell) {
   const LimitSpec spec = limit.spec();
+  // Leases keep their ends, whatever the limit becomes.
+  if (spec.algorithm == Algorithm::concurrent) return std::max(spec.span, cell.as<Concurrent::State>().longest());
   // Only the debt of a bucket lasts longer than all of it takes to come back.
   if (!is_bucket(spec.algorithm)) return full_span(spec);
   return full_span(spec) + flow(spec, most_used(limit, cell) - limit.size());
@@ -135,6 +137,14 @@ inline Span longest_answer(const Limits& limits, std::span<const Cell> cells, co
     longest = std::max(longest, span);
   }
   return turn.wait + (request.mode == Mode::may_wait ? 2 * longest : longest);
+}
+
+/// Whether a bucket was cut off when it was made smaller: no answer counts that, but it is remembered until it is back.
+inline bool any_is_cut_off(const Limits& limits, std::span<const Cell> cells) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (is_bucket(limits[i].algorithm()) && cells[i].as<TokenBucket::State>().has_cut_off()) return true;
+  }
+  return false;
 }
 
 /// What holds for the answer of any state whatsoever.

@@ -84,29 +84,48 @@ def instant(when: int, number: int) -> bytes:
 
 
 def in_debt(full_at: int, fraction: int, debt: int) -> bytes:
-    return struct.pack("<QII", full_at | 1 << 63, fraction, debt)
+    return struct.pack("<QIBI", full_at | 1 << 63, fraction, 0, debt)
+
+
+def cut_off(full_at: int, fraction: int, units: int) -> bytes:
+    return struct.pack("<QIBI", full_at | 1 << 63, fraction, 1, units)
 
 
 def two_windows(start: int, previous: int, current: int) -> bytes:
     return struct.pack("<qII", start, previous, current)
 
 
-def leases(*holders: tuple[int, int, bytes]) -> bytes:
+def leases(*holders: tuple[int, int, bytes], longest: int = 30 * SECOND) -> bytes:
     """Each its end, units and id."""
-    return struct.pack("<I", len(holders)) + b"".join(instant(end, units) + text(id) for end, units, id in holders)
+    held = b"".join(instant(end, units) + text(id) for end, units, id in holders)
+    return struct.pack("<I", len(holders)) + held + (struct.pack("<q", longest) if holders else b"")
 
 
-def reserved(*holds: tuple[int, int, int, bytes], turn: int = 0, wait: int = 0, as_of: int = 0) -> bytes:
-    """Each its end, units, what was charged since, and id."""
-    holders = b"".join(instant(end, units) + variable(newer) + text(id) for end, units, newer, id in holds)
-    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + holders
+SETTLED, UNEVEN = 1, 2
+
+
+def reserved(
+    *holds: tuple[int, int, int, bytes],
+    turn: int = 0,
+    wait: int = 0,
+    as_of: int = 0,
+    named: int = 1,
+    flags: int = 0,
+    charges: tuple[int, ...] = (),
+) -> bytes:
+    """Each its end, units, what was charged since, and id. `charges` are those of uneven holds, eight for each."""
+    holders = b"".join(
+        instant(end, units) + variable(newer) + bytes([named, flags]) + text(id) for end, units, newer, id in holds
+    )
+    uneven = struct.pack(f"<{len(charges)}I", *charges)
+    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + holders + uneven
 
 
 COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
 
 
-def operation(kind: int, at: int, units: int = 0, span: int = 0, id: bytes = b"") -> bytes:
-    return struct.pack("<BqIq", kind, at, units, span) + text(id)
+def operation(kind: int, at: int, units: int = 0, span: int = 0, id: bytes = b"", named: int = 255) -> bytes:
+    return struct.pack("<BqIq", kind, at, units, span) + text(id) + bytes([named])
 
 
 def log(*entries: tuple[int, int]) -> bytes:
@@ -122,9 +141,16 @@ def subject_table(flags: int) -> bytes:
     return bytes([flags]) + SECRET
 
 
-def body(limits: list[bytes], states: list[bytes], reservations: bytes = b"", besides: bytes = b"") -> bytes:
-    count = len(limits) | (128 if reservations else 0) | (64 if besides else 0)
-    return bytes([count]) + b"".join(limits) + b"".join(states) + reservations + besides
+def body(
+    limits: list[bytes],
+    states: list[bytes],
+    reservations: bytes = b"",
+    besides: bytes = b"",
+    last_grants: tuple[int, ...] = (),
+) -> bytes:
+    count = len(limits) | (128 if reservations else 0) | (64 if besides else 0) | (32 if last_grants else 0)
+    grants = struct.pack(f"<{len(last_grants)}q", *last_grants)
+    return bytes([count]) + b"".join(limits) + b"".join(states) + grants + reservations + besides
 
 
 def value(
@@ -133,17 +159,24 @@ def value(
     payload: list[bytes] | None = None,
     reservations: bytes = b"",
     besides: bytes = b"",
+    last_grants: tuple[int, ...] = (),
 ) -> bytes:
     """An input of the target `decoder`: the length of a value, the value, and a payload: a change of it, an operation
     on it, a definition, a sweep or a chunk of its table.
     """
-    encoded = b"\1" + body(limits, states, reservations, besides)
+    encoded = b"\1" + body(limits, states, reservations, besides, last_grants)
     return struct.pack("<H", len(encoded)) + encoded + (b"" if payload is None else b"\1" + b"".join(payload))
 
 
-def subject(hash: int, limits: list[bytes], states: list[bytes], reservations: bytes = b"") -> bytes:
+def subject(
+    hash: int,
+    limits: list[bytes],
+    states: list[bytes],
+    reservations: bytes = b"",
+    last_grants: tuple[int, ...] = (),
+) -> bytes:
     """One of a chunk; without limits if they are known."""
-    return struct.pack("<Q", hash) + body(limits, states, reservations)
+    return struct.pack("<Q", hash) + body(limits, states, reservations, last_grants=last_grants)
 
 
 def definition(limits: list[bytes], flags: int, at: int) -> bytes:
@@ -212,6 +245,10 @@ DECODER = {
         [in_debt(TODAY + 2500 * MS, 0, 5)],
     ),
     "bucket-in-deepest-debt": value([bucket(5, 1, DAY)], [in_debt(LATEST + 2 * LONGEST, 0, 3650)]),
+    "bucket-cut-off": value(
+        [bucket(20, 10, SECOND)], [cut_off(TODAY + 2 * SECOND, 0, 5)], [cut_off(TODAY + 2100 * MS, 0, 5)]
+    ),
+    "bucket-cut-off-the-most": value([bucket(5, 1, DAY)], [cut_off(LATEST + LONGEST, 0, 3650)]),
     "leaky-used": value(
         [leaky(20, 7, 60 * SECOND)], [instant(TODAY + 8_571_428_571, 3)], [operation(CHARGE, TODAY, 5, 500 * MS)]
     ),
@@ -241,7 +278,7 @@ DECODER = {
     "concurrent-released": value(
         [concurrent(5, 30 * SECOND)], [BOTH_JOBS], [operation(RELEASE, TODAY + 20 * SECOND, id=b"job:1")]
     ),
-    "concurrent-nameless": value([concurrent(5, LONGEST)], [leases((LATEST + LONGEST, MOST, b""))]),
+    "concurrent-nameless": value([concurrent(5, LONGEST)], [leases((LATEST + LONGEST, MOST, b""), longest=LONGEST)]),
     "concurrent-many": value(
         [concurrent(50, 30 * SECOND)],
         [leases(*[(TODAY + number * SECOND, 1 + number % 3, b"%064d" % number) for number in range(90)])],
@@ -287,6 +324,44 @@ DECODER = {
         [log((TICK, 5))],
         [operation(SETTLE, TODAY + SECOND, 0, id=b"")],
         reserved((TODAY + 10 * SECOND, MOST, 2**64 - 1, b"")),
+    ),
+    "hold-settled-already": value(
+        [fixed(1000, 60 * SECOND)],
+        [instant(TODAY + 60 * SECOND, 42)],
+        [operation(SETTLE, TODAY + 2 * SECOND, 42, id=b"req-7")],
+        reserved((TODAY + 10 * SECOND, 42, 0, b"req-7"), as_of=TODAY + SECOND, flags=SETTLED),
+    ),
+    "hold-uneven": value(
+        [fixed(1000, 60 * SECOND), fixed(5, 60 * SECOND)],
+        [instant(TODAY + 60 * SECOND, 100), instant(TODAY + 60 * SECOND, 5)],
+        [operation(RESERVE, TODAY + 2 * SECOND, 200, 60 * SECOND, b"req-7", named=3)],
+        reserved(
+            (TODAY + 10 * SECOND, 100, 0, b"req-7"), as_of=TODAY, named=3, flags=UNEVEN, charges=(100, 5, *[100] * 6)
+        ),
+    ),
+    "two-lists": value(
+        [fixed(5, 60 * SECOND), sliding(3, 60 * SECOND)],
+        [instant(TODAY + 60 * SECOND, 2), log((TICK, 2))],
+        [operation(CHARGE, TODAY + SECOND, 1, named=2)],
+        last_grants=(TODAY, TODAY),
+    ),
+    "two-lists-of-leases-and-a-hold": value(
+        [concurrent(5, 30 * SECOND, label=b"a"), concurrent(2, 3600 * SECOND, label=b"a"), bucket(9, 9, SECOND)],
+        [BOTH_JOBS, BOTH_JOBS, instant(TODAY + SECOND, 0)],
+        [operation(RESERVE, TODAY + SECOND, 4, 60 * SECOND, id=b"job:1", named=1)],
+        A_HOLD,
+        last_grants=(TODAY, TODAY + SECOND, TODAY),
+    ),
+    "table-with-two-lists": value(
+        [fixed(5, 60 * SECOND)],
+        [IDLE],
+        [
+            subject(
+                SMALLEST_HASH, [fixed(5, 60 * SECOND), bucket(9, 9, SECOND)], [IDLE, IDLE], last_grants=(TODAY, TODAY)
+            ),
+            subject(SMALLEST_HASH + 2, [], [IDLE, IDLE], last_grants=(TODAY, TODAY)),
+        ],
+        besides=subject_table(0),
     ),
     "nothing-reserved": value([fixed(5, 60 * SECOND)], [IDLE], reservations=reserved()),
     "limiter": value(*LIMITER, besides=subject_table(STORED)),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Fuzzes the core in motion: the bytes choose limits and then calls in all modes, reservations, settlements, refunds,
-// releases, waits, steps of the clock, changes of limits and restarts. The answers must be those of the oracle of
-// tests/support, to the nanosecond and the unit.
+// Fuzzes the core in motion: the bytes choose limits and then calls in all modes, under these limits and others,
+// reservations, settlements, refunds, releases, waits, steps of the clock, changes of stored limits and restarts. The
+// answers must be those of the oracle of tests/support, to the nanosecond and the unit.
 //
 // Three go side by side: a value, handled as the module handles the value of a key; the oracle; and a replica, which
 // hears of the value only what the replication stream would bring, and must have the same bytes after every step.
@@ -9,15 +9,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "fuzz.h"
+#include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
-#include "ratelimit/carried_states.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/holds.h"
@@ -135,7 +136,7 @@ class Together {
   }
 
   void step() {
-    switch (choices_.below(12)) {
+    switch (choices_.below(16)) {
       case 0: go_on(choose_gap()); break;
       case 1: step_back(); break;
       case 2: change(choose_change(choices_, specs_)); break;
@@ -143,6 +144,11 @@ class Together {
       case 4: reserve(); break;
       case 5: go_on(choose_gap()), settle(); break;
       case 6: give_back(); break;
+      case 7: lists_.push_back(choose_change(choices_, lists_[choices_.below(lists_.size())])); break;
+      case 8:
+      case 9:
+      case 10: go_on(choose_gap()), call_under(lists_[choices_.below(lists_.size())]); break;
+      case 11: reserve_under(lists_[choices_.below(lists_.size())]); break;
       default: go_on(choose_gap()), call(); break;
     }
     compare_memory();
@@ -168,8 +174,130 @@ class Together {
       charge(request, verdict);
     } else if (last_.outcome == Outcome::denied) {
       clamp_if_ahead();
-      require_wait_comes_true(request);
+      require_wait_comes_true(value_->limits(), value_->cells(), request);
     }
+  }
+
+  // --- under limits that the call names ---
+
+  /// A verdict of `visit(limits, accounts)` under a list.
+  template <class Visit>
+  auto under(const Specs& list, Visit visit) {
+    const SharedLimits named = pool_.get(list);
+    const Subject subject = value_->subject();
+    return visit(*named, NamedAccounts(subject.accounts(), *named, now_, subject.turn().or_later(now_)));
+  }
+
+  void call_under(const Specs& list) {
+    collect();
+    if (is_absent(list)) begin(list);
+    const Request request = choose_request(choose_id());
+    if (request.mode == Mode::may_wait && !is_never(*pool_.get(list), request)) clamp_if_ahead();
+    const Turn turn = value_->subject().turn();
+    const auto decide_now = [&](const Limits& limits, const NamedAccounts& accounts) {
+      return decide(limits, accounts, turn, request, now_);
+    };
+    Verdict verdict = under(list, decide_now);
+    compare(verdict, oracle_.ask(list, request, now_));
+    last_ = verdict.decision;
+    if (last_.outcome == Outcome::granted) {
+      const std::string id = name_of(request.id);
+      may_be_in_debt_ = true;
+      const AccountSet named = open(list);
+      perform({.kind = Operation::Kind::charge,
+               .at = now_,
+               .units = verdict.decision.granted,
+               .span = verdict.turn,
+               .id = id,
+               .named = named});
+    } else if (last_.outcome == Outcome::denied) {
+      // An account that is opened is the one that was used last: another one, which nobody uses any more, may be dropped.
+      const bool may_come_true_earlier = deny(list);
+      under(list, [&](const Limits& limits, const NamedAccounts& accounts) {
+        require_wait_comes_true(limits, accounts, request, may_come_true_earlier);
+      });
+    }
+  }
+
+  void reserve_under(const Specs& list) {
+    collect();
+    if (is_absent(list)) begin(list);
+    const Request request{.cost = choose_cost(), .id = choose_id()};
+    static const Reservations kNothing;
+    const Reservations& reservations = value_->reservations() != nullptr ? *value_->reservations() : kNothing;
+    const auto hold = find_hold(&reservations, request.id, now_);
+    if (hold && Hold::is_settled(*hold)) return;
+    const Verdict verdict = under(list, [&](const Limits& limits, const NamedAccounts& accounts) {
+      return decide_reservation(limits, accounts, reservations, request, now_, [&](std::size_t i) {
+        if (!hold) return kNoUnits;
+        const auto place = accounts.place(i);
+        return place ? reservations.charged_by(request.id, *hold, *place) : hold->units;
+      });
+    });
+    compare(verdict, oracle_.ask_to_reserve(list, request, now_));
+    last_ = verdict.decision;
+    if (last_.outcome == Outcome::granted) {
+      const std::string id = name_of(request.id);
+      may_be_in_debt_ = true;
+      const auto named = static_cast<AccountSet>(open(list) & all_accounts(value_->limits()));
+      perform({.kind = Operation::Kind::reserve,
+               .at = now_,
+               .units = request.cost,
+               .span = choose_wait(),
+               .id = id,
+               .named = named});
+    } else if (last_.outcome == Outcome::denied) {
+      deny(list);
+    }
+  }
+
+  /// Accounts that are to be dropped do not count.
+  bool is_absent(const Specs& list) {
+    const bool is_idle = under(list, [](const Limits&, const NamedAccounts& accounts) { return accounts.are_idle(); });
+    const bool has_lost_all = value_->has_several_lists() && !value_->subject().is_reserved() && is_idle;
+    const bool is_absent = value_->idle_at() <= now_ || has_lost_all;
+    require_equal(is_absent, oracle_.is_absent(list, now_), "as good as absent");
+    return is_absent;
+  }
+
+  /// An absent subject has the accounts of the call that creates it.
+  void begin(const Specs& list) {
+    specs_ = list;
+    value_ = Value::create(pool_.get(list));
+    replica_ = Value::create(pool_.get(list));
+    oracle_ = oracle::Subject(list);
+    may_be_in_debt_ = false;
+  }
+
+  /// Opens and drops accounts as a call does. The replica is told the whole subject.
+  enum class For : bool { grant, denial };
+  AccountSet open(const Specs& list, For purpose = For::grant) {
+    const SharedLimits limits = pool_.get(list);
+    AccountSet named{};
+    Value::Pointer next;
+    {
+      const Subject subject = value_->subject();
+      NamedAccounts accounts(subject.accounts(), *limits, now_, subject.turn().or_later(now_));
+      if (purpose == For::denial) accounts.note_denial();
+      named = accounts.changes() ? accounts.named_afterwards() : accounts.named();
+      if (accounts.changes()) next = with_accounts(subject, accounts, pool_);
+    }
+    require_equal(int{named}, int{oracle_.open(list, now_, purpose == For::denial)}, "the same accounts are named");
+    if (next) {
+      value_ = std::move(next);
+      replica_ = copy_of_value();
+    }
+    compare_memory();
+    return named;
+  }
+
+  /// Returns whether an account was opened.
+  bool deny(const Specs& list) {
+    const bool opens = under(list, [](const Limits&, const NamedAccounts& accounts) { return accounts.opens(); });
+    require_equal(opens, oracle_.opens(list, now_), "an account is opened");
+    if (opens) open(list, For::denial);
+    clamp_if_ahead();
+    return opens;
   }
 
   void charge(const Request& request, Verdict verdict) {
@@ -184,18 +312,18 @@ class Together {
     const Request request{.cost = choose_cost(), .id = choose_id()};
     static const Reservations kNothing;
     const Reservations& reservations = value_->reservations() != nullptr ? *value_->reservations() : kNothing;
-    const Verdict verdict = decide_reservation(value_->limits(), value_->cells(), reservations, request, now_);
+    const auto hold = find_hold(&reservations, request.id, now_);
+    if (hold && Hold::is_settled(*hold)) return;
+    const Verdict verdict = decide_reservation(
+        value_->limits(), value_->cells(), reservations, request, now_,
+        [&](std::size_t i) { return hold ? reservations.charged_by(request.id, *hold, i) : kNoUnits; });
     compare(verdict, oracle_.ask_to_reserve(request, now_));
     last_ = verdict.decision;
     if (last_.outcome == Outcome::granted) {
       const std::string id = name_of(request.id);
       // One that is prolonged renews a lease, whose units others may have taken meanwhile.
       may_be_in_debt_ |= reservations.holds.find(id).has_value();
-      perform({.kind = Operation::Kind::reserve,
-               .at = now_,
-               .units = verdict.decision.granted,
-               .span = choose_wait(),
-               .id = id});
+      perform({.kind = Operation::Kind::reserve, .at = now_, .units = request.cost, .span = choose_wait(), .id = id});
     } else {
       clamp_if_ahead();
     }
@@ -222,23 +350,17 @@ class Together {
     }
   }
 
-  /// A call under other limits. One that they could never grant changes nothing.
+  /// Other limits are stored.
   void change(Specs specs) {
     collect();
     const Request request = choose_request({});
     const SharedLimits limits = pool_.get(specs);
-    const Turn turn = value_->subject().turn();
-    CarriedStates carried(value_->limits(), value_->cells(), *limits, turn.or_later(now_));
-    const Verdict verdict = decide(*limits, carried, turn, request, now_);
-    require((verdict.decision.outcome == Outcome::never) == is_never(*limits, request),
-            "never is for what exceeds a limit");
-    if (verdict.decision.outcome == Outcome::never) return;
-
+    value_ = carry_over(value_->subject(), limits, now_);
+    replica_ = copy_of_value();
     oracle_.change(specs, now_);
-    compare(verdict, oracle_.ask(request, now_));
-    follow(limits, carried);
     specs_ = std::move(specs);
     may_be_in_debt_ = true;  // a limit that is lowered may be
+    compare_memory();
     ask(request);
   }
 
@@ -258,7 +380,7 @@ class Together {
                            .units = verdict.decision.granted,
                            .span = verdict.turn,
                            .id = verdict.id};
-    if (verdict.turn > Span{} || value_->reservations() != nullptr) {
+    if (verdict.turn > Span{} || value_->reservations() != nullptr || value_->has_several_lists()) {
       perform(charge);
       return;
     }
@@ -274,7 +396,10 @@ class Together {
     require(accepts(replica_->limits(), replica_->cells(), received), "and applied");
     apply(replica_->limits(), replica_->cells(), received);
     compare_memory();
-    require_equal(oracle::unix_ns(value_->idle_at()), oracle::unix_ns(now_ + verdict.idle_in), "idle when it was told");
+    if (!any_is_cut_off(value_->limits(), std::as_const(*value_).cells())) {
+      require_equal(oracle::unix_ns(value_->idle_at()), oracle::unix_ns(now_ + verdict.idle_in),
+                    "idle when it was told");
+    }
     publish();
   }
 
@@ -299,15 +424,6 @@ class Together {
     return value->subject().perform(operation);
   }
 
-  void follow(const SharedLimits& limits, CarriedStates& carried) {
-    const bool is_reserved = value_->reservations() != nullptr && !value_->reservations()->empty();
-    Value::Pointer next = Value::create(limits, is_reserved ? Value::Room::for_reservations : Value::Room::for_states);
-    carried.move_into(next->cells());
-    if (is_reserved) *next->reservations() = std::move(*value_->reservations());
-    value_ = std::move(next);
-    replica_ = copy_of_value();
-  }
-
   void clamp_if_ahead() {
     const bool ahead = value_->subject().is_ahead(now_);
     require_equal(ahead, oracle_.is_ahead(now_), "ahead or not");
@@ -329,14 +445,26 @@ class Together {
 
   // --- what must hold ---
 
-  void require_wait_comes_true(const Request& request) {
+  template <class Cells>
+  void require_wait_comes_true(const Limits& limits, const Cells& cells, const Request& request,
+                               bool may_be_earlier = false) {
     const Instant then = now_ + last_.wait;
     if (then > kLatest) return;
     const auto outcome_at = [&](Instant instant) {
-      return decide(value_->limits(), value_->cells(), value_->subject().turn(), request, instant).decision.outcome;
+      return decide(limits, cells, value_->subject().turn(), request, instant).decision.outcome;
     };
-    require(outcome_at(then) == Outcome::granted, "who waits as told is granted");
-    require(outcome_at(then - 1ns) == Outcome::denied, "and not before");
+    const bool comes_true =
+        outcome_at(then) == Outcome::granted && (may_be_earlier || outcome_at(then - 1ns) == Outcome::denied);
+    if (!comes_true) {
+      for (std::size_t i = 0; i < limits.size(); ++i) {
+        const LimitSpec spec = limits[i].spec();
+        std::fprintf(stderr, "%s\n", ::testing::PrintToString(spec).c_str());
+      }
+      std::fprintf(stderr, "%s: %s, turn in %lld ns\n", ::testing::PrintToString(request).c_str(),
+                   ::testing::PrintToString(last_).c_str(),
+                   static_cast<long long>((value_->subject().turn().at - now_).count()));
+    }
+    require(comes_true, "who waits as told is granted, and not before");
   }
 
   void compare(const Verdict& verdict, const oracle::Subject::Answer& answer) {
@@ -350,7 +478,14 @@ class Together {
   void compare_memory() {
     const Instant at = value_->subject().turn().or_later(now_);
     require_equal(oracle::unix_ns(at), oracle::unix_ns(oracle_.turn_after(now_)), "the turn is at the same time");
-    for (std::size_t i = 0; i < specs_.size(); ++i) {
+    const oracle::Accounts& accounts = oracle_.accounts();
+    require_equal(value_->limits().size(), accounts.size(), "as many accounts");
+    require_equal(!value_->has_several_lists(), accounts.are_one_list(), "one list or several");
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+      require(value_->limits()[i].matches(accounts[i].spec), "the same limits");
+      if (value_->has_several_lists()) {
+        require_equal(oracle::unix_ns(value_->last_grants()[i]), oracle::unix_ns(accounts[i].last), "as long unused");
+      }
       value_->limits()[i].visit([&](const auto& algorithm) {
         const auto& state = state_in(std::as_const(*value_).cells()[i], algorithm);
         const Units used = algorithm.used(state, at);
@@ -375,6 +510,11 @@ class Together {
       require_equal(oracle::unix_ns(hold.end), oracle::unix_ns(other->second.end), "until the same time");
       require_equal(hold.units, other->second.units, "of the same units");
       require_equal(reservations->charged_after(hold), other->second.newer, "as much charged since");
+      require_equal(Hold::is_settled(hold), other->second.is_settled, "settled or not");
+      for (std::size_t i = 0; i < oracle_.accounts().size(); ++i) {
+        require_equal(reservations->charged_by(id, hold, i), other->second.charged_by(oracle_.accounts()[i]),
+                      "as much charged by each");
+      }
     });
   }
 
@@ -454,7 +594,8 @@ class Together {
 
   Choices& choices_;
   LimitsPool pool_{find_zone};
-  Specs specs_;
+  Specs specs_;                       ///< of a subject that is absent: those of the next call
+  std::vector<Specs> lists_{specs_};  ///< under which it is asked
   Value::Pointer value_;
   Value::Pointer replica_;
   oracle::Subject oracle_;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <optional>
@@ -606,10 +607,17 @@ TEST(Arguments, ReadACheckOfSeveralKeys) {
   EXPECT_TRUE(request.headers);
 }
 
+std::vector<std::string> key_names(std::size_t keys) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < keys; ++i) names.push_back("k" + std::to_string(i));
+  return names;
+}
+
 TEST(Arguments, TakeOneToSixtyFourKeys) {
-  const auto call = [](std::size_t keys, bool has_all) {
+  const std::vector<std::string> names = key_names(64);
+  const auto call = [&](std::size_t keys, bool has_all) {
     Words words{"RL.CHECKALL", "64"};
-    words.insert(words.end(), keys, "k");
+    words.insert(words.end(), names.begin(), names.begin() + static_cast<std::ptrdiff_t>(keys));
     if (!has_all) return words;
     for (std::size_t i = 0; i < keys; ++i) words.insert(words.end(), {"FIXED", "1", "1"});
     words.emplace_back("FOR");
@@ -635,10 +643,11 @@ TEST(Arguments, TakeOneToSixtyFourKeys) {
 TEST(Arguments, TakeOneLimitForEachKeyOrNone) {
   const Words limit{"FIXED", "1", "1"};
   for (std::size_t keys = 1; keys <= 3; ++keys) {
+    const std::vector<std::string> names = key_names(keys);
     for (std::size_t limits = 0; limits <= 4; ++limits) {
       const std::string number = std::to_string(keys);
       Words words{number};
-      words.insert(words.end(), keys, "k");
+      words.insert(words.end(), names.begin(), names.end());
       for (std::size_t i = 0; i < limits; ++i) words.insert(words.end(), limit.begin(), limit.end());
       const bool is_right = limits == 0 || limits == keys;
       EXPECT_EQ(fault_of_check_all(words),
@@ -662,6 +671,18 @@ TEST(Arguments, TakeOneSubjectForEachKey) {
   const std::string too_long = longest + "x";
   EXPECT_EQ(fault_of_check_all({"2", "a", "b", "FOR", "", too_long}),
             (Fault{Fault::Kind::malformed, Argument::subject}));
+}
+
+TEST(Arguments, RefuseTheSameSubjectOfTheSameKey) {
+  const Fault twice{Fault::Kind::repeated_subject, Argument::key};
+  EXPECT_EQ(fault_of_check_all({"2", "k", "k"}), twice);
+  EXPECT_EQ(fault_of_check_all({"3", "k", "l", "k"}), twice);
+  EXPECT_EQ(fault_of_check_all({"2", "k", "k", "FIXED", "5", "60s", "SLIDING", "7", "1h"}), twice);
+  EXPECT_EQ(fault_of_check_all({"3", "k", "l", "k", "FOR", "s", "s", "s"}), twice);
+  EXPECT_EQ(fault_of_check_all({"2", "k", "k", "FOR", "", ""}), twice);
+  EXPECT_EQ(fault_of_check_all({"3", "k", "k", "l", "FOR", "s", "t", "s"}), kNone);
+  EXPECT_EQ(fault_of_check_all({"2", "k", "k", "FOR", "s", ""}), kNone) << "the key itself is another one";
+  EXPECT_EQ(fault_of_check_all({"2", "k", "k", "xyzzy"}), unknown_at(4, kOfCheckAll)) << "what comes first is told";
 }
 
 TEST(Arguments, KnowNoModesAndNoIdsOfSeveralKeys) {

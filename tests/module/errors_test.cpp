@@ -51,6 +51,8 @@ TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
   EXPECT_EQ(message({Kind::nothing_more, Argument::subject}), "ERR FOR must be the last argument");
   EXPECT_EQ(message({Kind::not_one_for_each_key, Argument::limits}),
             "ERR limits must be given once for each key, or not at all");
+  EXPECT_EQ(message({Kind::repeated_subject, Argument::key}),
+            "ERR the same key and subject is given twice: give all its limits to one call of RL.CHECK instead");
   EXPECT_EQ(message({Kind::other_limits, Argument::limits}),
             "ERR the key stores other limits: name none, or change them with RL.DEFINE");
 }

@@ -129,10 +129,12 @@ class SyntaxReader {
   std::size_t next_ = 0;
 };
 
-/// What stands for a value of that name. What repeats does so for each key, if there is a number of keys.
-std::string example(const std::string& name, bool is_throttle, std::size_t times) {
+/// What stands for a value of that name. What repeats does so for each key, if there is a number of keys. No key is
+/// named twice.
+std::string example(const std::string& name, bool is_throttle, std::size_t times, std::size_t repetition) {
   const std::set<std::string> durations{"period", "window", "lease", "ttl", "d"};
   if (name == "numkeys") return std::to_string(times);
+  if (name == "key" && repetition > 0) return "k" + std::to_string(repetition);
   if (name == "zone") return "Europe/Berlin";
   return durations.contains(name) && !is_throttle ? "5s" : "5";
 }
@@ -143,12 +145,13 @@ std::string example(const std::string& name, bool is_throttle, std::size_t times
 /// every order, and once all of them.
 class FormMaker {
  public:
-  FormMaker(bool is_throttle, std::size_t times) : is_throttle_(is_throttle), times_(times) {}
+  FormMaker(bool is_throttle, std::size_t times, std::size_t repetition = 0)
+      : is_throttle_(is_throttle), times_(times), repetition_(repetition) {}
 
   [[nodiscard]] std::vector<Texts> forms_of(const Node& node) const {
     switch (node.kind) {
       case Node::Kind::keyword: return {{node.text}};
-      case Node::Kind::value: return {{example(node.text, is_throttle_, times_)}};
+      case Node::Kind::value: return {{example(node.text, is_throttle_, times_, repetition_)}};
       case Node::Kind::choice: return forms_of_choice(node);
       case Node::Kind::repeated: return forms_of_repeated(node);
       case Node::Kind::sequence:
@@ -179,10 +182,11 @@ class FormMaker {
 
   /// Each form is followed by the one after it in the list: not all pairs, of which there are too many.
   [[nodiscard]] std::vector<Texts> forms_of_repeated(const Node& node) const {
-    const std::vector<Texts> once = forms_of_sequence(node);
-    std::vector<Texts> all(once.size());
-    for (std::size_t i = 0; i < once.size(); ++i) {
-      for (std::size_t repetition = 0; repetition < times_; ++repetition) {
+    std::vector<Texts> all;
+    for (std::size_t repetition = 0; repetition < times_; ++repetition) {
+      const std::vector<Texts> once = FormMaker(is_throttle_, times_, repetition).forms_of_sequence(node);
+      all.resize(once.size());
+      for (std::size_t i = 0; i < once.size(); ++i) {
         const Texts& form = once[(i + repetition) % once.size()];
         all[i].insert(all[i].end(), form.begin(), form.end());
       }
@@ -222,6 +226,7 @@ class FormMaker {
 
   bool is_throttle_;
   std::size_t times_;
+  std::size_t repetition_;
 };
 
 std::vector<Texts> forms_of(const Command& command) {
@@ -467,6 +472,14 @@ TEST(Grammar, EveryDocumentedFormIsAccepted) {
     }
     EXPECT_EQ(refused, 0U) << "of " << forms << " forms of " << command->name;
     EXPECT_GT(forms, 1U) << command->name;
+  }
+}
+
+TEST(Grammar, TheArityOfACommandIsThatOfItsShortestForm) {
+  for (const Command& command : command_table()) {
+    std::size_t least = 1000;
+    for (const Texts& form : forms_of(command)) least = std::min(least, form.size());
+    EXPECT_EQ(arity_of(command), -static_cast<int>(least)) << command.name;
   }
 }
 

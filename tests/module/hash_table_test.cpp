@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "random.h"
+#include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
@@ -56,7 +57,8 @@ constexpr HashRange kAll{SubjectHash::smallest(), SubjectHash::largest()};
 std::string encoded(const Subject& subject) {
   std::string bytes;
   Writer out(bytes);
-  encode_subject(out, subject.limits(), subject.cells(), subject.reservations());
+  encode_subject(out, subject.limits(), subject.cells(), subject.reservations(), LimitsForm::written, nullptr,
+                 subject.last_grants());
   return bytes;
 }
 
@@ -76,6 +78,12 @@ Contents contents_of(HashTable& table) {
 
 void charge(const Subject& subject, Units cost, Instant now) {
   apply(subject.limits(), subject.cells(), decide(subject.limits(), subject.cells(), Ask{cost, "id", true}, now));
+}
+
+/// A subject as a call with those limits leaves it, which opens and drops accounts. Null if it stays as it is.
+Value::Pointer opened(const Subject& subject, const SharedLimits& limits, LimitsPool& pool, Instant now) {
+  NamedAccounts accounts(subject.accounts(), *limits, now, subject.turn().or_later(now));
+  return accounts.changes() ? with_accounts(subject, accounts, pool) : Value::Pointer();
 }
 
 /// So many subjects with these limits, each of which has used something.
@@ -151,8 +159,8 @@ class Pair {
       case 2: return random_.one_in(20) ? redefine() : check();
       case 3: return random_.one_in(100) ? copy() : check();
       case 4: return random_.one_in(100) ? void(move_all(*hash_table_)) : check();
-      case 5:
-      case 6: return follow();
+      case 5: return follow();
+      case 6: return open();
       case 7: return put();
       case 8:
       case 9: return reserve();
@@ -225,7 +233,7 @@ class Pair {
     }
     const Units cost(random_.between(1, 10));
     for (const Subject& subject : {*found, value->subject()}) {
-      if (subject.reservations() != nullptr) {
+      if (subject.reservations() != nullptr || subject.has_several_lists()) {
         subject.perform({.kind = Operation::Kind::charge, .at = now_, .units = cost, .id = "id"});
       } else {
         charge(subject, cost, now_);
@@ -243,6 +251,20 @@ class Pair {
     const Subject put = hash_table_->put(hash, carry_over(*found, limits, now_));
     value = carry_over(value->subject(), limits, now_);
     ASSERT_EQ(encoded(put), value->encoded());
+  }
+
+  void open() {
+    const SubjectHash hash = random_hash();
+    const std::optional<Subject> found = hash_table_->find(hash);
+    if (!found) return;
+    const SharedLimits& limits = usual_limits();
+    Value::Pointer& value = values_[hash];
+    Value::Pointer next = opened(*found, limits, pool_, now_);
+    Value::Pointer expected = opened(value->subject(), limits, pool_, now_);
+    ASSERT_EQ(next == nullptr, expected == nullptr);
+    if (!next) return;
+    value = std::move(expected);
+    ASSERT_EQ(encoded(hash_table_->put(hash, std::move(next))), value->encoded());
   }
 
   void put() {
@@ -535,13 +557,16 @@ TEST(HashTable, TakesSomeHashesThatAreAlikeFromAFileAndRefusesMany) {
   EXPECT_LT(very_many.size(), 500'000U);
 }
 
+/// What each allocation is said to take: so many bytes are outside as there are allocations, and what states count.
+std::size_t one(const void*) { return 1; }
+
 TEST(HashTable, KnowsWhatItsSubjectsKeepElsewhere) {
   LimitsPool pool;
   const SharedLimits logs = pool.get({&kLog, 1});
   HashTable table;
-  EXPECT_EQ(table.bytes_behind_sampled(), 0U);
+  EXPECT_EQ(table.bytes_outside(one), 0U);
   fill(table, pool.get({&kBucket, 1}), 0, 10);
-  EXPECT_EQ(table.bytes_behind_sampled(), 0U) << "a bucket is all in its cell";
+  EXPECT_EQ(table.bytes_outside(one), 0U) << "a bucket is all in its cell";
   EXPECT_EQ(table.pieces(), 2U) << "directory and segment";
 
   std::size_t bytes = 0;
@@ -550,18 +575,55 @@ TEST(HashTable, KnowsWhatItsSubjectsKeepElsewhere) {
     Value::Pointer value = Value::create(logs);
     charge(value->subject(), Units(1), kNow);
     pieces += value->memory_pieces();
-    bytes += sizeof(Value) + sizeof(Cell) + value->bytes_behind();
+    bytes += 1 + value->bytes_behind();
     table.put(spread(i), std::move(value));
   }
-  EXPECT_EQ(table.bytes_behind_sampled(), bytes);
+  EXPECT_EQ(table.bytes_outside(one), bytes);
   EXPECT_EQ(table.pieces(), pieces);
 
   HashTable large;
   fill(large, logs, 0, 20'000);
   const std::size_t each = large.find(spread(0))->cells()[0].as<SlidingWindowLog::State>().heap_bytes();
-  EXPECT_NEAR(static_cast<double>(large.bytes_behind_sampled()), 20'000.0 * static_cast<double>(each),
+  EXPECT_NEAR(static_cast<double>(large.bytes_outside(one)), 20'000.0 * static_cast<double>(each),
               0.01 * 20'000.0 * static_cast<double>(each));
   EXPECT_GT(large.pieces(), 40'000U);
+}
+
+TEST(HashTable, FindsTheFewSubjectsThatKeepMuchElsewhere) {
+  LimitsPool pool;
+  HashTable table;
+  fill(table, pool.get({&kBucket, 1}), 0, 200'000);
+  std::size_t bytes = 0;
+  for (std::uint64_t i = 0; i < 20; ++i) {
+    const Subject subject = table.put(spread(i * 997), Value::take(*table.find(spread(i * 997))));
+    for (int hold = 0; hold < 500; ++hold) {
+      const std::string id = std::to_string(hold);
+      subject.perform({.kind = Operation::Kind::reserve, .at = kNow, .units = Units(1), .span = 100s, .id = id});
+    }
+    bytes += 2 + subject.reservations()->heap_bytes();
+  }
+  EXPECT_EQ(table.bytes_outside(one), bytes);
+}
+
+TEST(HashTable, CountsLimitsThatAreNotInThePool) {
+  LimitsPool pool;
+  HashTable table;
+  for (std::uint64_t i = 0; i < 5'000; ++i) {
+    const LimitSpec spec = tests::bucket(10, 1 + static_cast<std::int64_t>(i), 60s);
+    const SharedLimits limits = pool.get({&spec, 1});
+    charge(table.insert(spread(i), limits), Units(1), kNow);
+  }
+  constexpr std::size_t kPieces = 1 + 2;  // the list, its limits, its labels
+  const std::size_t values = 5'000 - LimitsPool::kMostShared;
+  EXPECT_GT(table.bytes_outside(one), values * (1 + kPieces));
+  EXPECT_LE(table.bytes_outside(one), 5'000 * (1 + kPieces));
+}
+
+TEST(HashTable, CountsLimitsOfManySubjectsOnce) {
+  LimitsPool pool;
+  HashTable table;
+  fill(table, SharedLimits(*Limits::make({&kBucket, 1})), 0, 10'000);
+  EXPECT_LT(table.bytes_outside([](const void*) { return std::size_t{1000}; }), 3U * 1000);
 }
 
 TEST(HashTable, SurvivesThatItsMemoryIsMoved) {
@@ -635,6 +697,60 @@ TEST(HashTable, KeepsApartWhoHasReserved) {
   EXPECT_EQ(contents_of(table), before);
   EXPECT_EQ(table.sweep(kAll, kNow + 99s), 9U) << "a hold is not idle";
   EXPECT_EQ(table.sweep(kAll, kNow + 100s), 1U);
+}
+
+TEST(HashTable, KeepsApartWhoIsAskedUnderSeveralListsUntilOneIsDropped) {
+  LimitsPool pool;
+  const SharedLimits limits = pool.get({&kBucket, 1});
+  const SharedLimits others = pool.get({&kWindow, 1});
+  HashTable table;
+  fill(table, limits, 0, 10);
+  table.put(spread(3), opened(*table.find(spread(3)), others, pool, kNow));
+  EXPECT_EQ(table.find(spread(3))->last_grants().size(), 2U);
+  EXPECT_EQ(table.pieces(), 3U);
+  const Contents before = contents_of(table);
+  table.sweep(kAll, std::nullopt);
+  EXPECT_EQ(contents_of(table), before) << "a sweep leaves it there";
+  EXPECT_EQ(contents_of(*std::make_unique<HashTable>(table)), before);
+
+  table.find(spread(3))->perform(
+      {.kind = Operation::Kind::charge, .at = kNow + 2min, .units = Units(1), .named = 0b01});
+  table.put(spread(3), opened(*table.find(spread(3)), limits, pool, kNow + 2min));
+  EXPECT_TRUE(table.find(spread(3))->last_grants().empty());
+  EXPECT_EQ(table.pieces(), 2U) << "in its slot again";
+  EXPECT_TRUE(table.is_valid());
+}
+
+TEST(HashTable, ChangesTheLimitsOfWhoIsAskedUnderSeveralLists) {
+  LimitsPool pool;
+  HashTable table;
+  fill(table, pool.get({&kBucket, 1}), 0, 10);
+  table.put(spread(3), opened(*table.find(spread(3)), pool.get({&kWindow, 1}), pool, kNow));
+  table.redefine(pool.get({&kWindow, 1}), kNow);
+  EXPECT_TRUE(table.find(spread(3))->last_grants().empty());
+  table.sweep(kAll, std::nullopt);
+  EXPECT_EQ(table.pieces(), 2U);
+}
+
+TEST(HashTable, KeepsASubjectOfTwoListsInLessThanAHundredAndSixtyBytes) {
+  LimitsPool pool;
+  for (const auto& [first, second] : {std::pair(kBucket, kSmallBucket), std::pair(kBucket, kWindow)}) {
+    HashTable two_lists;
+    const SharedLimits limits = pool.get(std::array{first});
+    fill(two_lists, limits, 0, 20'000);
+    std::size_t allocated = 0;
+    for (std::uint64_t i = 0; i < 20'000; ++i) {
+      Value::Pointer value = opened(*two_lists.find(spread(i)), pool.get(std::array{second}), pool, kNow);
+      allocated += malloc_usable_size(value.get()) + sizeof(std::size_t);
+      two_lists.put(spread(i), std::move(value));
+    }
+    EXPECT_LE((two_lists.bytes() + allocated) / 20'000, 160U);
+    EXPECT_LE((two_lists.bytes() + two_lists.bytes_outside([](const void* memory) {
+                return malloc_usable_size(const_cast<void*>(memory));
+              })) /
+                  20'000,
+              160U);
+  }
 }
 
 TEST(HashTable, HasTheLimitsOfMost) {
@@ -716,11 +832,19 @@ TEST(HashTable, ChangesLimitsTheSameWheneverItIsDone) {
     table.sweep(table.range_from(spread(i * 31), 300), std::nullopt);
     if (i == 4) move_all(table);
   });
+  const auto little = run([](HashTable& table, std::uint64_t i) {
+    for (std::uint64_t step = 0; step < 20; ++step) {
+      const HashRange range = table.range_from(spread(i * 57 + step), 300);
+      if (const auto done = table.catch_up(range, 500)) table.sweep(*done, std::nullopt);
+      EXPECT_TRUE(table.is_valid());
+    }
+  });
   const Contents expected = contents_of(*eager);
   EXPECT_EQ(expected.size(), 2'000U);
   EXPECT_EQ(contents_of(*late), expected);
   EXPECT_EQ(contents_of(*mixed), expected);
-  for (const auto& table : {&eager, &late, &mixed}) EXPECT_FALSE((*table)->has_pending_changes());
+  EXPECT_EQ(contents_of(*little), expected);
+  for (const auto& table : {&eager, &late, &mixed, &little}) EXPECT_FALSE((*table)->has_pending_changes());
 }
 
 TEST(HashTable, KeepsWhatIsUsedWhenLimitsChange) {
@@ -743,12 +867,67 @@ TEST(HashTable, HasNoEndlessListOfChanges) {
   for (std::uint64_t i = 0; i < 100; ++i) {
     table.redefine(lists.at(i % 2), kNow + std::chrono::seconds(i));
     ASSERT_TRUE(table.is_valid()) << "redefinition " << i;
+    ASSERT_EQ(table.has_too_many_changes(), table.pending_changes() >= Redefinitions::kMost);
+    ASSERT_LE(table.pending_changes(), 2 * Redefinitions::kMost) << "of a primary that does not wait";
     table.insert(spread(100'000 + i), lists.at(i % 2));
   }
   EXPECT_TRUE(table.has_pending_changes());
   sweep_in_steps(table, std::nullopt);
   EXPECT_FALSE(table.has_pending_changes());
   EXPECT_EQ(table.pieces(), 1 + move_all(table)) << "all are under the same limits, and nobody is kept apart";
+}
+
+TEST(HashTable, CatchesUpWithManyChangesInSmallSteps) {
+  LimitsPool pool;
+  const auto limits = [&pool](int size) {
+    std::vector<LimitSpec> specs;
+    for (int i = 0; i < 8; ++i) specs.push_back(tests::bucket(size + i, 7, 60s));
+    return pool.get(specs);
+  };
+  HashTable table;
+  fill(table, limits(10), 0, 3'000);
+  for (int i = 0; i < static_cast<int>(Redefinitions::kMost); ++i) table.redefine(limits(11 + i), kNow);
+  EXPECT_TRUE(table.has_too_many_changes());
+  constexpr std::size_t kWork = 2'000;
+  std::size_t steps = 0;
+  std::size_t first_forgotten = 0;
+  for (SubjectHash from = SubjectHash::smallest(); table.has_pending_changes(); ++steps) {
+    const std::optional<HashRange> done = table.catch_up(table.range_from(from, 1'000), kWork);
+    ASSERT_TRUE(table.is_valid());
+    ASSERT_LT(steps, 10'000U);
+    if (!done) continue;
+    EXPECT_EQ(done->first, from);
+    if (first_forgotten == 0) first_forgotten = steps;
+    table.sweep(*done, std::nullopt);
+    from = done->last == SubjectHash::largest() ? SubjectHash::smallest() : done->last.next();
+  }
+  const std::size_t all = HashTable::work_of(3'000, 8) * Redefinitions::kMost;
+  EXPECT_GE(steps, all / kWork) << "no step does more than it may";
+  EXPECT_LE(steps, 2 * all / kWork);
+  EXPECT_GT(first_forgotten, 2U) << "already the first segment takes several steps";
+}
+
+TEST(HashTable, DoesSomethingInEachStepHoweverLittleItMayDo) {
+  LimitsPool pool;
+  HashTable table;
+  fill(table, pool.get({&kBucket, 1}), 0, 300);
+  table.redefine(pool.get({&kSmallBucket, 1}), kNow);
+  table.redefine(pool.get({&kWindow, 1}), kNow);
+  EXPECT_EQ(table.catch_up(kAll, 0), std::nullopt);
+  EXPECT_EQ(table.pending_changes(), 1U);
+  EXPECT_EQ(table.catch_up(kAll, 0), kAll);
+  EXPECT_FALSE(table.has_pending_changes());
+  EXPECT_EQ(table.catch_up(kAll, 0), kAll) << "nothing is to be done";
+}
+
+TEST(HashTable, OfAFewSubjectsHasNothingPending) {
+  LimitsPool pool;
+  HashTable table;
+  table.redefine(pool.get({&kBucket, 1}), kNow);
+  EXPECT_FALSE(table.has_pending_changes());
+  fill(table, pool.get({&kBucket, 1}), 0, 30);
+  for (int i = 0; i < 100; ++i) table.redefine(pool.get({i % 2 == 0 ? &kSmallBucket : &kBucket, 1}), kNow);
+  EXPECT_FALSE(table.has_pending_changes());
 }
 
 TEST(HashTable, OfManyLimitsTakesOthersOfFew) {

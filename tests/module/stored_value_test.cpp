@@ -232,6 +232,21 @@ TEST_F(StoredValueTest, KeepsItsTableWhenItIsReplacedUnderTheSameHead) {
   EXPECT_EQ(stored().subject_table()->hash_table().size(), 5U);
 }
 
+TEST_F(StoredValueTest, MayNotKeepItsTableUnderLimitsThatAreNotThoseOfItsSubjects) {
+  put_table(5);
+  const auto content = [this](const LimitSpec& spec, const std::optional<SubjectTableHead>& head) {
+    return KeyContent{charged(pool_, spec, Units(1)), head};
+  };
+  EXPECT_TRUE(stored().may_be_replaced_by(content(kFixed, kHead)));
+  EXPECT_FALSE(stored().may_be_replaced_by(content(kBucket, kHead)));
+  SubjectTableHead other = kHead;
+  other.secret[15] = 1;
+  EXPECT_TRUE(stored().may_be_replaced_by(content(kBucket, other))) << "then the table does not stay";
+  EXPECT_TRUE(stored().may_be_replaced_by(content(kBucket, std::nullopt)));
+  remove();
+  EXPECT_TRUE(stored().may_be_replaced_by(content(kBucket, kHead)));
+}
+
 TEST_F(StoredValueTest, LosesItsTableWhenItIsReplacedUnderAnotherHead) {
   put_table(5);
   SubjectTableHead other = kHead;

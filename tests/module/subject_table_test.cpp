@@ -3,6 +3,7 @@
 #include "storage/subject_table.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <array>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "hex.h"
+#include "ratelimit/account.h"
 #include "ratelimit/states.h"
 #include "ratelimit/verdict.h"
 
@@ -372,6 +374,49 @@ TEST(SubjectTable, RefusesOtherLimitsThanThoseThatAreStored) {
   EXPECT_FALSE(is_readable(chunk_of(limiter), {}, pool)) << "limits that nobody knows";
 }
 
+/// A subject that was asked under both lists.
+Value::Pointer under_two_lists(LimitsPool& pool, const LimitSpec& first, const LimitSpec& second, Instant now = kNow) {
+  const Value::Pointer value = charged(pool.get(std::array{first}), Units(1), now);
+  const SharedLimits named = pool.get(std::array{second});
+  NamedAccounts accounts(value->subject().accounts(), *named, now, now);
+  return with_accounts(value->subject(), accounts, pool);
+}
+
+TEST(SubjectTable, WritesAndReadsSubjectsOfSeveralLists) {
+  LimitsPool pool;
+  SubjectTable subject_table(head(false));
+  HashTable& table = subject_table.hash_table();
+  table.put(SubjectHash::of(2), charged(pool.get(std::array{kFixed}), Units(1)));
+  for (const std::uint64_t hash : {4U, 6U}) table.put(SubjectHash::of(hash), under_two_lists(pool, kFixed, kBucket));
+  table.put(SubjectHash::of(8), under_two_lists(pool, kSliding, kConcurrent));
+  table.put(SubjectHash::of(10), charged(pool.get(std::array{kFixed, kBucket}), Units(1)));
+  const std::string chunk = chunk_of(subject_table);
+  SubjectTable read(head(false));
+  ASSERT_TRUE(loads(read, chunk, {}, pool));
+  EXPECT_EQ(to_hex(chunk_of(read)), to_hex(chunk));
+  EXPECT_EQ(read.digest(), subject_table.digest());
+  EXPECT_EQ(subject_table.copy()->digest(), subject_table.digest());
+  EXPECT_EQ(read.hash_table().find(SubjectHash::of(6))->last_grants().size(), 2U);
+  for (std::size_t size = 0; size < chunk.size(); ++size) {
+    SubjectTable cut(head(false));
+    static_cast<void>(loads(cut, std::string_view(chunk).substr(0, size), {}, pool));
+    EXPECT_TRUE(cut.hash_table().is_valid());
+  }
+}
+
+TEST(SubjectTable, RefusesSeveralListsWhereLimitsAreStored) {
+  LimitsPool pool;
+  const SharedLimits stored = pool.get(std::array{kFixed, kBucket});
+  SubjectTable subject_table(head(false));
+  subject_table.hash_table().put(SubjectHash::of(2), charged(stored, Units(1)));
+  subject_table.hash_table().put(SubjectHash::of(4), under_two_lists(pool, kFixed, kBucket));
+  subject_table.store(false);
+  const std::string chunk = chunk_of(subject_table);
+  SubjectTable read(head(true));
+  EXPECT_FALSE(loads(read, chunk, stored, pool));
+  EXPECT_TRUE(read.hash_table().is_valid());
+}
+
 TEST(SubjectTable, RefusesLimitsThatAreWrittenWhereTheyAreKnown) {
   LimitsPool pool;
   const std::string limit = "01 0200 05000000 00000000 005847f80d000000";
@@ -506,19 +551,23 @@ TEST(SubjectTable, RemembersWhoWasDeniedMost) {
   EXPECT_EQ(top[1], (HeavyHitters::Entry{"unlucky", 1, 0}));
 }
 
+std::size_t allocated(const void* memory) {
+  return malloc_usable_size(const_cast<void*>(memory));
+}  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+
 TEST(SubjectTable, CountsTheMemoryOfAllThatItHas) {
   std::uint64_t seed = 0;
   std::mt19937_64 engine = seeded(seed);
   LimitsPool pool;
   SubjectTable subject_table(head(true));
-  const std::size_t empty = subject_table.memory();
+  const std::size_t empty = subject_table.memory(allocated);
   EXPECT_GE(empty, sizeof(SubjectTable));
   EXPECT_GE(subject_table.pieces(), 1U);
   subject_table.note_denial(SubjectHash::of(2), std::string(1024, 'x'));
-  const std::size_t with_a_name = subject_table.memory();
+  const std::size_t with_a_name = subject_table.memory(allocated);
   EXPECT_GT(with_a_name, empty + 1024);
   fill(subject_table, 10'000, {pool.get(std::array{kFixed})}, engine);
-  EXPECT_GT(subject_table.memory(), with_a_name + 10'000U * 24U) << "a hash and a state";
+  EXPECT_GT(subject_table.memory(allocated), with_a_name + 10'000U * 24U) << "a hash and a state";
   EXPECT_GT(subject_table.pieces(), 1U);
 }
 

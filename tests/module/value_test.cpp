@@ -14,7 +14,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
@@ -222,6 +224,108 @@ TEST(Value, IsCarriedOverWithWhatIsReserved) {
   EXPECT_EQ(carry_over(unused->subject(), pool.get(std::array{kLarger}), kNow)->reservations(), nullptr);
 }
 
+/// A value as a call with those limits leaves it.
+Value::Pointer opened(Value& value, LimitsPool& pool, std::span<const LimitSpec> list, Instant now) {
+  const SharedLimits named = pool.get(list);
+  NamedAccounts accounts(value.subject().accounts(), *named, now, value.subject().turn().or_later(now));
+  return with_accounts(value.subject(), accounts, pool);
+}
+
+TEST(Value, OfSeveralListsHasTheLastGrantsOfItsAccounts) {
+  LimitsPool pool;
+  const Value::Pointer first = charged(pool, std::array{kBucket}, Units(3));
+  EXPECT_TRUE(first->last_grants().empty());
+  const Value::Pointer value = opened(*first, pool, std::array{kSliding}, kNow + seconds(1));
+  ASSERT_TRUE(value->has_several_lists());
+  ASSERT_EQ(value->last_grants().size(), 2U);
+  EXPECT_EQ(value->last_grants()[0], kNow + seconds(1)) << "when the second list came";
+  EXPECT_EQ(used(*value, 0, kNow), Units(3));
+  EXPECT_EQ(used(*value, 1, kNow + seconds(1)), Units(3));
+  value->subject().perform(
+      {.kind = Operation::Kind::charge, .at = kNow + seconds(9), .units = Units(2), .named = 0b10});
+  EXPECT_EQ(value->last_grants()[0], kNow + seconds(1));
+  EXPECT_EQ(value->last_grants()[1], kNow + seconds(9));
+  EXPECT_EQ(used(*value, 0, kNow + seconds(9)), Units(4)) << "booked there, too";
+}
+
+TEST(Value, OfSeveralListsIsOneAllocation) {
+  LimitsPool pool;
+  const Value::Pointer first = charged(pool, std::array{kBucket}, Units(3));
+  constexpr LimitSpec kWindow{.algorithm = Algorithm::fixed_window, .size = Units(100), .span = seconds(60)};
+  const Value::Pointer value = opened(*first, pool, std::array{kWindow}, kNow);
+  EXPECT_EQ(value->memory_pieces(), 1U);
+  EXPECT_EQ(value->bytes_behind(), 0U);
+  EXPECT_LE(malloc_usable_size(value.get()), 16U + 2 * (16U + 8U) + 8U);
+}
+
+TEST(Value, OfSeveralListsComesBackFromItsEncodedFormAndIsCopiedAndTaken) {
+  LimitsPool pool;
+  const Value::Pointer first = charged(pool, std::array{kBucket, kSliding}, Units(3))->with_reservations();
+  first->subject().perform(kReserve);
+  const Value::Pointer value = opened(*first, pool, std::array{kConcurrent, kSliding}, kNow);
+  ASSERT_TRUE(value->has_several_lists());
+  const std::string bytes = value->encoded();
+  const Value::Pointer decoded = Value::decode(bytes, pool);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encoded(), bytes);
+  EXPECT_EQ(Value::copy(value->subject())->encoded(), bytes);
+  EXPECT_EQ(&decoded->limits(), &value->limits());
+  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(Value::decode(bytes.substr(0, size), pool));
+  EXPECT_FALSE(Value::decode(bytes + '\0', pool));
+  const Value::Pointer taken = Value::take(value->subject());
+  EXPECT_EQ(taken->encoded(), bytes);
+  EXPECT_EQ(taken->with_reservations()->encoded(), bytes);
+}
+
+TEST(Value, OfSeveralListsMayHaveALabelTwiceAndAnyOtherMayNot) {
+  LimitsPool pool;
+  LimitSpec bucket = kBucket;
+  bucket.label = "a";
+  LimitSpec sliding = kSliding;
+  sliding.label = "a";
+  const Value::Pointer first = charged(pool, std::array{bucket}, Units(3));
+  const Value::Pointer value = opened(*first, pool, std::array{sliding}, kNow);
+  EXPECT_EQ(value->limits().label(0), "a");
+  EXPECT_EQ(value->limits().label(1), "a-2");
+  std::string bytes = value->encoded();
+  const Value::Pointer decoded = Value::decode(bytes, pool);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->encoded(), bytes);
+  EXPECT_FALSE(pool.get(std::array{bucket, sliding})) << "in no call";
+  bytes[1] = 2;
+  bytes.resize(bytes.size() - 2 * sizeof(Instant));
+  EXPECT_FALSE(Value::decode(bytes, pool)) << "without last grants it is one list";
+}
+
+TEST(Value, IsAsIfTheOtherListHadNeverBeenOnceThatIsDropped) {
+  LimitsPool pool;
+  constexpr LimitSpec kWindow{.algorithm = Algorithm::fixed_window, .size = Units(10), .span = seconds(500)};
+  const Value::Pointer alone = charged(pool, std::array{kWindow}, Units(3));
+  const Value::Pointer first = charged(pool, std::array{kWindow}, Units(3));
+  Value::Pointer value = opened(*first, pool, std::array{kBucket}, kNow);
+  EXPECT_NE(value->encoded(), alone->encoded());
+  const Operation charge{.kind = Operation::Kind::charge, .at = kNow + seconds(501), .units = Units(2), .named = 0b01};
+  value->subject().perform(charge);
+  alone->subject().perform(charge);
+  value = opened(*value, pool, std::array{kWindow}, kNow + seconds(501));
+  EXPECT_FALSE(value->has_several_lists());
+  EXPECT_EQ(value->encoded(), alone->encoded());
+}
+
+TEST(Value, OfStoredLimitsIsOneList) {
+  LimitsPool pool;
+  const Value::Pointer first = charged(pool, std::array{kBucket}, Units(3));
+  const Value::Pointer value = opened(*first, pool, std::array{kSliding}, kNow);
+  for (const bool is_stored : {false, true}) {
+    const SubjectTableHead head{.is_stored = is_stored, .secret = {1, 2, 3}};
+    std::string bytes;
+    Writer out(bytes);
+    encode_subject(out, value->limits(), value->cells(), nullptr, LimitsForm::written, &head, value->last_grants());
+    std::optional<SubjectTableHead> read;
+    EXPECT_EQ(Value::decode(bytes, pool, {}, &read) != nullptr, !is_stored);
+  }
+}
+
 /// The form of a subject whose limits are known to whoever reads.
 std::string without_limits(const Value& value) {
   std::string bytes;
@@ -350,7 +454,12 @@ TEST(Value, OfAQuotaNamesItsZone) {
   EXPECT_EQ(decoded->limits()[0].spec(), spec);
   std::string unknown = bytes;
   unknown.replace(unknown.find("Berlin"), 6, "Nowhen");
-  EXPECT_FALSE(Value::decode(unknown, pool)) << "a machine without the zone refuses the value";
+  EXPECT_EQ(pool.take_missing_zone(), "");
+  const Value::Pointer kept = Value::decode(unknown, pool);
+  ASSERT_TRUE(kept) << "a machine without the zone keeps the value";
+  EXPECT_EQ(kept->encoded(), unknown);
+  EXPECT_EQ(pool.take_missing_zone(), "Europe/Nowhen");
+  EXPECT_EQ(pool.take_missing_zone(), "") << "it is told once";
 }
 
 TEST(Value, SurvivesThatItsMemoryIsMoved) {

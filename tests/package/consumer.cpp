@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <chrono>
 
-#include "ratelimit/account.h"
 #include "ratelimit/algorithms/token_bucket.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"

@@ -7,7 +7,7 @@ import random
 import struct
 
 from harness import BASE, MINUTE, MS, Client
-from oracle import LATEST
+from oracle_decide import LATEST
 from oracle_limits import LONGEST
 
 

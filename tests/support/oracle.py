@@ -1,270 +1,159 @@
 # SPDX-License-Identifier: MIT
-"""What the module must answer, said a second time and in the most obvious way: a key, its limits, and all that is done
-to it. How each limit counts is in oracle_limits.py.
+"""What the module must answer, said a second time and in the most obvious way: a key, and all that is done to it.
 
-It knows the contract and nothing of the C++ code. Decisions are made as of an instant, which is now, or the turn of who
-waits.
+How each limit counts is in oracle_limits.py, what limits say to one call in oracle_decide.py, and what is remembered
+between calls in oracle_subject.py. All that knows the contract and nothing of the C++ code.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from math import ceil, inf
-from typing import NamedTuple
+from math import ceil
 
-from harness import DAY
-from oracle_limits import Concurrent, Limit, ceil_ms, duration
+from oracle_decide import AnyId, Decision, Request, Verdict, decide, decide_each, decide_turn, fewest, labels, longest
+from oracle_leases import Concurrent, Lease
+from oracle_limits import Limit, ceil_ms
+from oracle_subject import Account, Hold, Subject, Turn
 
-LATEST = 84_006 * DAY  # 2200-01-01: the clock stops there
-
-
-class AnyId:
-    """Equal to whatever id the server makes."""
-
-    def __eq__(self, other) -> bool:
-        return isinstance(other, str) and len(other) == 32 and set(other) <= set("0123456789abcdef")
-
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return "<an id>"
+IS_SETTLED = "id"  # the first word of the error of who reserves an id that is settled
 
 
-class Request(NamedTuple):
-    cost: int = 1
-    mode: str = ""  # PARTIAL, FORCE or MAXWAIT
-    longest_wait: int = 0
-    call_id: str | None = None
-
-    def __str__(self) -> str:
-        mode = f" MAXWAIT {duration(self.longest_wait)}" if self.mode == "MAXWAIT" else f" {self.mode}"
-        call_id = f" ID {self.call_id}" if self.call_id else ""
-        return f"COST {self.cost}{mode.rstrip()}{call_id}"
-
-
-class Decision(NamedTuple):
-    """What one limit says to a call, as of an instant."""
-
-    size: int
-    remaining: int
-    go_at: int | None  # when the call may go, or could be granted; None: never
-    idle_at: Fraction | int
-
-
-class Verdict(NamedTuple):
-    granted: int
-    decisions: list[Decision]
-    bound: int
-    go_at: int | None
-    states: list | None = None  # after a call that is granted
-    turn: int = 0  # as of when it was charged
-
-    def reply(self, now: int, remaining: int | None = None) -> tuple[int, ...]:
-        limit = self.decisions[self.bound]
-        wait_ms = -1 if self.go_at is None else ceil_ms(max(self.go_at - now, 0))
-        left = limit.remaining if remaining is None else remaining
-        return self.granted, limit.size, left, wait_ms, ceil_ms(max(ceil(limit.idle_at) - now, 0))
-
-
-def longest(decisions: list[Decision], refusing: list[int]) -> int:
-    """Of the limits that refuse, the one with the longest wait."""
-    return max(refusing, key=lambda index: inf if decisions[index].go_at is None else decisions[index].go_at)
-
-
-def fewest(decisions: list[Decision]) -> int:
-    return min(range(len(decisions)), key=lambda index: decisions[index].remaining)
-
-
-def decide(limits: list[Limit], states: list, cost: int, at: int, call_id=None, force: bool = False) -> Verdict:
-    """What the limits say to a call that takes its whole cost or nothing. One of no cost goes when there is no debt."""
-    costs = [limit.cost_of(cost) for limit in limits]
-    others = [limit.without(state, call_id) for limit, state in zip(limits, states)]
-    rows = list(zip(limits, others, costs))
-    fits = [units <= limit.remaining(state, at) or force for limit, state, units in rows]
-    has_room = [units == 0 or limit.room_at(state, at) == at for limit, state, units in rows]
-    if not (all(fits) and all(has_room)):
-        refusals = [refusal(*row, full, at, force) for row, full in zip(rows, states)]
-        bound = longest(refusals, [index for index in range(len(limits)) if not (fits[index] and has_room[index])])
-        return Verdict(0, refusals, bound, refusals[bound].go_at)
-    after = [
-        limit.taken(other, units, at, call_id) if units else full for (limit, other, units), full in zip(rows, states)
-    ]
-    turns = [limit.turn_at(state, at) if units else at for limit, state, units in rows]
-    grants = [
-        Decision(
-            limit.size,
-            limit.remaining(full if units else others, at),
-            ceil(max(turn, limit.free_at(full, 0, at))),
-            limit.idle_at(full, at),
-        )
-        for (limit, others, units), full, turn in zip(rows, after, turns)
-    ]
-    return Verdict(cost, grants, fewest(grants), max(grant.go_at for grant in grants), after, at)
-
-
-def refusal(limit: Limit, others, cost: int, state, at: int, force: bool) -> Decision:
-    """What a limit says to a call that is denied, perhaps by another limit."""
-    if force:
-        go_at = limit.room_at(others, at)
-    else:
-        go_at = ceil(limit.free_at(others, cost, at)) if cost <= limit.size else None
-    return Decision(limit.size, limit.remaining(others, at), go_at, limit.idle_at(state, at))
-
-
-def decide_turn(limits: list[Limit], states: list, request: Request, at: int) -> Verdict:
-    """The same for a call that may wait for ever: it is granted as of when it fits, and goes when a queue lets it."""
-    states = clamped(limits, states, at)
-    verdict = decide(limits, states, request.cost, at, request.call_id)
-    if verdict.granted or verdict.go_at is None or verdict.go_at > LATEST:
-        return verdict
-    return decide(limits, states, request.cost, verdict.go_at, request.call_id)
-
-
-def clamped(limits: list[Limit], states: list, at: int) -> list:
-    """States of a clock that was ahead, brought back."""
-    return [limit.clamped(state, at) if limit.is_ahead(state, at) else state for limit, state in zip(limits, states)]
-
-
-def labels(limits: list[Limit]) -> list[str]:
-    """What AS gives, else the algorithm's name, from the second of its kind with a number."""
-    kinds = [limit.label if not limit.name else None for limit in limits]
-    ordinals = [kinds[: index + 1].count(kind) for index, kind in enumerate(kinds)]
-    defaults = [kind if ordinal == 1 else f"{kind}-{ordinal}" for kind, ordinal in zip(kinds, ordinals)]
-    return [limit.name or default for limit, default in zip(limits, defaults)]
-
-
-class Turn(NamedTuple):
-    """When the call that waits longest may go, and how long it had to wait when it was granted."""
-
-    at: int = 0
-    wait: int = 0
-
-    def or_later(self, now: int) -> int:
-        return max(now, min(self.at, now + self.wait))
-
-
-@dataclass
-class Hold:
-    units: int
-    end: int
-    newer: int = 0  # units that were charged after those of the hold, and not given back since
-
-
-class Key:
-    """A key: limits, states, the turn of who waits, holds in the order in which they were charged."""
-
-    def __init__(self) -> None:
-        self.limits: list[Limit] = []
-        self.states: list = []
-        self.turn = Turn()
-        self.holds: dict[object, Hold] = {}
-
-    # --- commands: each returns its reply
+class Key(Subject):
+    """A key: each command returns its reply."""
 
     def check(self, limits: list[Limit], request: Request, now: int) -> tuple:
         """The reply to RL.CHECK, with the label."""
-        self._collect(now)
-        before = self._states_under(limits, now)
-        verdict = self._decide(limits, before, request, now)
-        if verdict.granted:
-            self.limits, self.states = limits, before
-            self._charge(verdict, now)
-        elif self.limits and verdict.go_at is not None:
-            self._remember_denial(limits, before, now)
-        return *self._reply(verdict, now), labels(limits)[verdict.bound], *self._lease_id(limits, verdict, request)
+        verdict = self.take(limits, request, now)
+        return *self._reply(verdict, now), labels(limits)[verdict.bound], *lease_id(limits, verdict, request)
+
+    def take(
+        self, limits: list[Limit], request: Request, now: int, is_denied: bool = False, is_never: bool = False
+    ) -> Verdict:
+        """Decides and charges. A call may be denied elsewhere: that is as if it had been denied here."""
+        there = self.for_call(limits, now)
+        is_new, named = not there.accounts, there.open(limits, now)
+        verdict = there._decide(limits, states_of(named), request, now)
+        if verdict.granted and not is_denied:
+            there._charge(named, verdict, request.call_id, now)
+            self.become(there, now)
+        else:
+            self._deny(there, named, is_never or verdict.go_at is None or is_new, now)
+        return verdict
 
     def peek(self, limits: list[Limit], cost: int, now: int) -> tuple | None:
-        if not limits and not self.limits:
+        """What a check would answer, and what is left now."""
+        there = self.for_call(limits, now) if limits else self.at(now)
+        if not limits and not there.accounts:
             return None
-        return self._copy(now).check(limits or self.limits, Request(cost), now)[:6]
+        named = there.open(limits, now) if limits else there.accounts
+        limits, states = [account.limit for account in named], states_of(named)
+        verdict = there._decide(limits, states, Request(cost), now)
+        if verdict.granted:
+            at = there.turn.or_later(now)
+            both = list(zip(limits, states))
+            left = [
+                Decision(limit.size, limit.remaining(state, at), now, limit.idle_at(state, at)) for limit, state in both
+            ]
+            verdict = verdict._replace(decisions=left, bound=fewest(left))
+        return *there._reply(verdict, now), labels(limits)[verdict.bound]
 
     def info(self, now: int) -> tuple | None:
         """The number of holds, and of each limit the label and what is used, remaining, and until when."""
-        if not self.limits:
+        there = self.at(now)
+        if not there.accounts:
             return None
-        copy = self._copy(now)
-        at = copy.turn.or_later(now)
-        return len(copy.holds), [
+        at = there.turn.or_later(now)
+        return len(there.holds), [
             (
                 label,
-                limit.used(state, at),
-                0 if at > now else limit.remaining(state, at),
-                ceil_ms(max(ceil(limit.idle_at(state, at)) - now, 0)),
+                account.limit.used(account.state, at),
+                0 if at > now else account.limit.remaining(account.state, at),
+                ceil_ms(max(ceil(account.limit.idle_at(account.state, at)) - now, 0)),
             )
-            for limit, state, label in zip(copy.limits, copy.states, labels(copy.limits))
+            for account, label in zip(there.accounts, there.labels())
         ]
 
     def refund(self, units: int, now: int) -> int:
-        self._collect(now)
-        at = self.turn.or_later(now)
-        before = self._refundable(at)
-        if any(before):
-            self._give_back(units, 0, at)
-            for hold in self.holds.values():
-                hold.newer = max(hold.newer - units, 0)
-        after = self._refundable(at)
-        if any(before):
-            self._tidy(now)
+        there = self.collected(now)
+        at = there.turn.or_later(now)
+        before = there.refundable(at)
+        there.give_back(units, 0, at)
+        for hold in there.holds.values() if any(before) else []:
+            hold.newer = max(hold.newer - units, 0)
+        after = there.refundable(at)
+        if any(before) or there.has_collected:
+            self.become(there, now)
         return max([used - left for used, left in zip(before, after)], default=0)
 
     def reserve(self, limits: list[Limit], ttl: int, cost: int, hold_id: str, now: int) -> tuple | str:
-        self._collect(now)
-        limits = limits or self.limits
         if not limits:
             return "NOLIMITS"
-        before = self._states_under(limits, now)
-        if hold := self._live_hold(hold_id, now):
-            self.limits, self.states, hold.end = limits, before, now + ttl
-            at = self.turn.or_later(now)
-            self._renew_leases(hold_id, hold.units, at)
-            standing = decide(limits, self.states, 0, at)._replace(granted=hold.units, go_at=now)
-            self._tidy(now)
-            return *standing.reply(now), labels(limits)[standing.bound], hold_id
-        estimate = min([cost, *(limit.size for limit in limits if not limit.per_request)])
-        verdict = self._decide(limits, before, Request(estimate, call_id=hold_id), now)
-        if verdict.granted:
-            self.limits, self.states = limits, before
-            self._charge(verdict, now)
-            self.holds.pop(hold_id, None)
-            self.holds[hold_id] = Hold(estimate, now + ttl)
-        elif self.limits:
-            self._remember_denial(limits, before, now)
-        return *self._reply(verdict, now), labels(limits)[verdict.bound], hold_id if verdict.granted else None
+        there = self.for_call(limits, now)
+        is_new, named = not there.accounts, there.open(limits, now)
+        hold = there.live_hold(hold_id, now)
+        if hold and hold.settled is not None:
+            return IS_SETTLED
+        charged = [hold.charged_on(account) if hold else 0 for account in named]
+        wanted = [limit.cost_of(min(cost, limit.size)) for limit in limits]
+        more = [max(units - held, 0) for units, held in zip(wanted, charged)]
+        if hold and not any(more):
+            return self._renew(there, named, hold_id, ttl, now)
+        totals = [held + units for held, units in zip(charged, more)]
+        granted = max((units for limit, units in zip(limits, totals) if not limit.per_request), default=cost)
+        verdict = there._decide_reservation(named, more, hold, hold_id, now)
+        if verdict.states is None:
+            self._deny(there, named, verdict.go_at is None or is_new, now)
+            return *self._reply(verdict, now), labels(limits)[verdict.bound], None
+        verdict = verdict._replace(granted=max(granted, hold.granted if hold else 0))
+        there._hold(named, totals, verdict, hold_id, ttl, now)
+        if hold:  # what is left after its leases were renewed
+            standing = decide(limits, states_of(named), 0, there.turn.or_later(now))
+            verdict = standing._replace(granted=verdict.granted, go_at=verdict.go_at)
+        self.become(there, now)
+        return *self._reply(verdict, now), labels(limits)[verdict.bound], hold_id
 
     def settle(self, hold_id: str, actual: int, limits: list[Limit], now: int) -> tuple | None:
-        self._collect(now)
-        limits = limits or self.limits
-        if not limits:
+        there = self.collected(now)
+        if there.has_collected and there.is_idle(now):  # the end of the last hold leaves nothing
+            self.become(there, now)
+            there = self.copy()
+        if not there.accounts and not limits:
             return None
-        states = self._states_under(limits, now)
-        hold = self._live_hold(hold_id, now)
-        at = self.turn.or_later(now)
-        if not (hold or actual or any_holds(limits, states, hold_id, now)):  # nothing to do, nothing to write
-            standing = decide(limits, states, 0, at)._replace(granted=0)
-            is_ahead = any(limit.is_ahead(state, at) for limit, state in zip(limits, states))
-            if self.limits and (limits != self.limits or is_ahead or self.turn.at > at):
-                self._remember_denial(limits, states, now)
-                self._forget_if_idle(now)
-            return *standing.reply(now), labels(limits)[standing.bound], "unknown"
-        self.limits, self.states = limits, states
-        self._end_leases(hold_id, now)
-        if not hold:
-            self._force(actual, at, lambda limit: True)
+        hold = there.live_hold(hold_id, now)
+        named = there._settled_under(hold, limits, now)
+        note = "settled" if hold else "unknown"
+        if hold and hold.settled is not None:
+            actual = hold.settled
+            if there.has_collected:
+                self.become(there, now)
+        elif not hold and not actual and not there.has_lease(hold_id, now):  # nothing to do, nothing to write
+            if self.accounts:
+                self._deny(there, named, False, now)
         else:
-            self._end_hold(hold_id, max(hold.units - actual, 0), at)
-            self._force(actual - hold.units, at, lambda limit: not limit.per_request)
-        standing = decide(self.limits, self.states, 0, at)._replace(granted=actual)
-        self._tidy(now)
-        return *standing.reply(now), labels(limits)[standing.bound], "settled" if hold else "unknown"
+            there._settle(hold, hold_id, actual, now)
+            if limits and not hold:
+                there.note_grant(named, now)
+            self.become(there, now)
+        limits, states, at = [account.limit for account in named], states_of(named), there.turn.or_later(now)
+        standing = decide(limits, states, 0, at)._replace(granted=actual)
+        return *standing.reply(now), labels(limits)[standing.bound], note
 
     def release(self, lease_id: str, now: int) -> int:
-        self._collect(now)
-        if found := self._end_leases(lease_id, now):
-            self._tidy(now)
+        there = self.collected(now)
+        found = there.end_leases(lease_id, now)
+        if found or there.has_collected:
+            self.become(there, now)
         return int(found)
 
     # --- decisions
+
+    def for_call(self, limits: list[Limit], now: int) -> Key:
+        """What a call finds that names these limits. Who is idle is as if never seen."""
+        there = self.at(now, limits)
+        if there.is_idle(now):
+            has_collected = there.has_collected
+            there.__init__()
+            there.has_collected = has_collected
+        return there
 
     def _decide(self, limits: list[Limit], states: list, request: Request, now: int) -> Verdict:
         at = self.turn.or_later(now)
@@ -273,9 +162,14 @@ class Key:
         verdict = decide(limits, states, request.cost, at, request.call_id, request.mode == "FORCE")
         if request.mode == "PARTIAL" and not verdict.granted:
             verdict = decide(limits, states, max(self._part(limits, states, request, at), 1), at, request.call_id)
-        if verdict.granted and at > now and request.mode != "FORCE":  # nobody goes before who waits
-            return decide(limits, states, 0, at, request.call_id)._replace(granted=0, go_at=at)
-        return verdict
+        return verdict if request.mode == "FORCE" else self._behind(verdict, limits, states, request.call_id, now)
+
+    def _behind(self, verdict: Verdict, limits: list[Limit], states: list, call_id, now: int) -> Verdict:
+        """Nobody goes before who waits."""
+        at = self.turn.or_later(now)
+        if verdict.states is None or at == now:
+            return verdict
+        return decide(limits, states, 0, at, call_id)._replace(granted=0, go_at=at, states=None)
 
     @staticmethod
     def _part(limits: list[Limit], states: list, request: Request, at: int) -> int:
@@ -300,149 +194,122 @@ class Key:
         bound = longest(refusals, [*range(len(limits))])
         return Verdict(0, refusals, bound, verdict.go_at - request.longest_wait)
 
+    @staticmethod
+    def _own(account: Account, hold: Hold | None, hold_id, at: int) -> int:
+        """What the lease of a hold has, which grows with it."""
+        if not (hold and isinstance(account.limit, Concurrent)):
+            return 0
+        lease = account.limit.lease(account.state, hold_id, at)
+        return lease.units if lease else 0
+
+    def _decide_reservation(
+        self, named: list[Account], more: list[int], held: Hold | None, hold_id, now: int
+    ) -> Verdict:
+        at, costs = self.turn.or_later(now), list(more)
+        for index, account in enumerate(named):
+            costs[index] += self._own(account, held, hold_id, at) if more[index] else 0
+        limits, states = [account.limit for account in named], states_of(named)
+        return self._behind(decide_each(limits, states, costs, at, hold_id), limits, states, hold_id, now)
+
     def _reply(self, verdict: Verdict, now: int) -> tuple[int, ...]:
         """Who is denied while somebody waits finds nothing left."""
         has_none = not verdict.granted and self.turn.or_later(now) > now
         return verdict.reply(now, 0 if has_none else None)
 
-    @staticmethod
-    def _lease_id(limits: list[Limit], verdict: Verdict, request: Request) -> tuple:
-        if not any(isinstance(limit, Concurrent) for limit in limits):
-            return ()
-        return (request.call_id or AnyId() if verdict.granted else None,)
-
     # --- changes
 
-    def _charge(self, verdict: Verdict, now: int) -> None:
-        self.states = [limit.without_ended(state, now) for limit, state in zip(self.limits, verdict.states)]
-        for hold in self.holds.values():
-            hold.newer += verdict.granted
-        self._tidy(now)
+    def _charge(self, named: list[Account], verdict: Verdict, call_id, now: int) -> None:
+        lease = self._take(named, verdict, call_id, now)
+        for account in self.others(named):
+            self.book(account, account.limit.cost_of(verdict.granted), verdict.turn, lease, now)
+        self.count_newer(verdict.granted)
+        self.note_grant(named, now)
         if verdict.turn > now:
             self.turn = Turn(verdict.turn, verdict.turn - now)
 
-    def _force(self, units: int, at: int, which) -> None:
-        """Leases are no cost that is known later."""
-        if units <= 0:
+    @staticmethod
+    def _take(named: list[Account], verdict: Verdict, call_id, now: int) -> Lease | None:
+        """The accounts that decided take their new states. Returns the lease that ends last."""
+        leases = []
+        for account, state in zip(named, verdict.states):
+            if isinstance(account.limit, Concurrent) and state is not account.state:
+                leases.append(state[-1])
+            account.state = account.limit.without_ended(state, now)
+        return max(leases, key=lambda lease: lease.end, default=None)
+
+    def _hold(self, named: list[Account], totals: list[int], verdict: Verdict, hold_id, ttl: int, now: int) -> None:
+        """Charges a reservation, or what it has become larger by."""
+        at, hold = self.turn.or_later(now), self.live_hold(hold_id, now)
+        before = hold.granted if hold else 0
+        lease = self._take(named, verdict, hold_id, now)
+        if hold:
+            self.renew_leases(named, hold_id, at)
+        charged = {
+            account.number: verdict.granted if account.limit.per_request else units
+            for account, units in zip(named, totals)
+        }
+        for account in self.others(named):
+            held = hold.charged_on(account) if hold else 0
+            total = max(account.limit.cost_of(verdict.granted), held)
+            charged[account.number] = max(verdict.granted, held)
+            self.book(account, total - held + self._own(account, hold, hold_id, at), at, lease, now)
+        self.count_newer(verdict.granted - before, but=hold)
+        self.note_grant(named, now)
+        if not hold:
+            self.holds.pop(hold_id, None)
+            self.holds[hold_id] = hold = Hold(0, 0, [], {})
+        hold.granted, hold.end, hold.charged = verdict.granted, now + ttl, charged
+        hold.named = [account.number for account in named]
+
+    def _renew(self, there: Key, named: list[Account], hold_id, ttl: int, now: int) -> tuple:
+        """A hold that is there already and large enough."""
+        hold, at = there.holds[hold_id], there.turn.or_later(now)
+        hold.end = now + ttl
+        there.renew_leases(named, hold_id, at)
+        limits = [account.limit for account in named]
+        standing = decide(limits, states_of(named), 0, at)._replace(granted=hold.granted, go_at=now)
+        there.note_grant(named, now)
+        self.become(there, now)
+        return *standing.reply(now), labels(limits)[standing.bound], hold_id
+
+    def _settled_under(self, hold: Hold | None, limits: list[Limit], now: int) -> list[Account]:
+        """The accounts by which a settlement goes: those of the hold, or all."""
+        if hold:
+            named = [account for account in self.accounts if account.number in hold.named]
+            return named or self.accounts
+        return self.open(limits, now) if limits else self.accounts
+
+    def _settle(self, hold: Hold | None, hold_id, actual: int, now: int) -> None:
+        """Leases are no cost that is known later, and a settlement is no request. The id is remembered."""
+        self.end_leases(hold_id, now)
+        at = self.turn.or_later(now)
+        if hold:
+            self.end_hold(hold_id, actual, at)
+            self.holds[hold_id] = Hold(0, hold.end, hold.named, {}, settled=actual)
             return
-        for index, (limit, state) in enumerate(zip(self.limits, self.states)):
-            if which(limit) and not isinstance(limit, Concurrent) and limit.room_at(state, at) == at:
-                self.states[index] = limit.taken(state, limit.cost_of(units), at)
-        for hold in self.holds.values():
-            hold.newer += units
+        for account in self.accounts:
+            if account.is_refundable:
+                self.book(account, actual, at, None, now)
+        self.count_newer(actual)
 
-    def _give_back(self, units: int, newer: int, at: int) -> None:
-        for index, (limit, state) in enumerate(zip(self.limits, self.states)):
-            if units > 0 and is_refundable(limit):
-                self.states[index] = limit.given_back(state, units, newer, at)
-
-    def _refundable(self, at: int) -> list[int]:
-        both = zip(self.limits, self.states)
-        return [limit.used(state, at) if is_refundable(limit) else 0 for limit, state in both]
-
-    def _collect(self, now: int, is_kept_up: bool = True) -> None:
-        """Holds that have ended give back what they took, as of their end."""
-        ended = sorted((hold.end, hold_id) for hold_id, hold in self.holds.items() if hold.end <= now)
-        for end, hold_id in ended:
-            self._end_hold(hold_id, self.holds[hold_id].units, self.turn.or_later(end))
-        if ended and is_kept_up:
-            self._tidy(now)
-
-    def _end_hold(self, hold_id, too_much: int, at: int) -> None:
-        """Gives back what was too much. To the holds before it, it is as if that had never been charged. Of two between
-        which everything came back, neither is before the other."""
-        hold = self.holds.pop(hold_id)
-        self._give_back(too_much, hold.newer, at)
-        for other in self.holds.values():
-            if other.newer > hold.newer:
-                other.newer = max(other.newer - too_much, hold.newer)
-
-    def _live_hold(self, hold_id, now: int) -> Hold | None:
-        hold = self.holds.get(hold_id)
-        return hold if hold and hold.end > now else None
-
-    def _renew_leases(self, lease_id, units: int, at: int) -> None:
-        """Not one that ends before the turn of somebody, who counts on that."""
-        for index, (limit, state) in enumerate(zip(self.limits, self.states)):
-            if isinstance(limit, Concurrent) and limit.holds(state, lease_id, at):
-                others = limit.without(state, lease_id)
-                if limit.room_at(others, at) == at:
-                    self.states[index] = limit.taken(others, limit.cost_of(units), at, lease_id)
-
-    def _end_leases(self, lease_id, now: int) -> bool:
-        found = False
-        for index, (limit, state) in enumerate(zip(self.limits, self.states)):
-            if isinstance(limit, Concurrent) and limit.holds(state, lease_id, now):
-                found, self.states[index] = True, limit.without(state, lease_id)
-        return found
-
-    def _remember_denial(self, limits: list[Limit], states: list, now: int) -> None:
-        """A denial leaves nothing behind, but for what makes the wait that it names come true."""
-        at = self.turn.or_later(now)
-        self.turn = self.turn._replace(at=min(self.turn.at, now + self.turn.wait))
-        self.limits, self.states = limits, clamped(limits, states, at)
-
-    def _tidy(self, now: int) -> None:
-        """A turn that has come is over."""
-        if self.turn.at <= now:
-            self.turn = Turn()
-        self._forget_if_idle(now)
-
-    def _forget_if_idle(self, now: int) -> None:
-        """What is as if never used is gone, with its key."""
-        idle = all(limit.idle_at(state, now) <= now for limit, state in zip(self.limits, self.states))
-        if idle and not self.holds and self.turn.at <= now:
-            self.__init__()
-
-    def _copy(self, now: int) -> Key:
-        """For questions."""
-        copy = Key()
-        copy.limits, copy.states, copy.turn = self.limits, list(self.states), self.turn
-        copy.holds = {hold_id: replace(hold) for hold_id, hold in self.holds.items()}
-        copy._collect(now, is_kept_up=False)
-        return copy
-
-    # --- other limits
-
-    def _states_under(self, limits: list[Limit], now: int) -> list:
-        """What is used under the old limits counts under the new ones."""
-        at = self.turn.or_later(now)
-        before = predecessors(self.limits, limits)
-        return [
-            None if old is None else carried(self.limits[old], self.states[old], limit, at)
-            for old, limit in zip(before, limits)
-        ]
+    def _deny(self, there: Key, named: list[Account], is_forgotten: bool, now: int) -> None:
+        """Leaves nothing behind but accounts that were opened, and what makes the wait that was told come true."""
+        if is_forgotten:
+            if there.has_collected:
+                self.become(self.collected(now), now)
+            return
+        known = {(account.number, account.limit) for account in self.accounts}
+        has_opened = any((account.number, account.limit) not in known for account in named)
+        if has_opened or there.has_collected or there.is_ahead(named, now):
+            there.clamp(named, now)
+            self.become(there, now)
 
 
-def any_holds(limits: list[Limit], states: list, lease_id, now: int) -> bool:
-    both = zip(limits, states)
-    return any(isinstance(limit, Concurrent) and limit.holds(state, lease_id, now) for limit, state in both)
+def states_of(accounts: list[Account]) -> list:
+    return [account.state for account in accounts]
 
 
-def is_refundable(limit: Limit) -> bool:
-    """Requests have been made, and leases end otherwise."""
-    return not limit.per_request and not isinstance(limit, Concurrent)
-
-
-def predecessors(old: list[Limit], new: list[Limit]) -> list[int | None]:
-    """For each limit the old one that it goes on from: of the same label, else algorithm, else the next left."""
-    found: list[int | None] = [None] * len(new)
-    old_labels, new_labels = labels(old), labels(new)
-    for is_alike in (
-        lambda index, other: new_labels[index] == old_labels[other],
-        lambda index, other: type(new[index]) is type(old[other]),
-        lambda index, other: True,
-    ):
-        for index in range(len(new)):
-            left = [other for other in range(len(old)) if other not in found and is_alike(index, other)]
-            if found[index] is None and left:
-                found[index] = left[0]
-    return found
-
-
-def carried(old: Limit, state, limit: Limit, at: int):
-    """The state under a limit that takes the place of an old one: what is used stays used."""
-    if limit.keeps_times_of(old):
-        return state
-    used = min(old.used(state, at), limit.size)
-    return limit.taken(None, used, at) if used else None
+def lease_id(limits: list[Limit], verdict: Verdict, request: Request) -> tuple:
+    if not any(isinstance(limit, Concurrent) for limit in limits):
+        return ()
+    return (request.call_id or AnyId() if verdict.granted else None,)

@@ -9,16 +9,13 @@ that was ahead counts as of now), and from that everything else follows.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
-from functools import cache
 from math import ceil
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from harness import DAY, HOUR, MINUTE, MS, SECOND
+from oracle_calendar import UNITS, next_begin, utc
 
 LONGEST = 3650 * DAY
 MOST = 2**32 - 1
@@ -67,10 +64,32 @@ class Limit:
         """Forgets for good what has ended."""
         return state
 
+    def forgotten_at(self, state, now: int) -> Fraction | int:
+        """When the state behaves as if never used, also if the limit is raised."""
+        return self.idle_at(state, now)
+
+    @property
+    def recovery(self) -> int:
+        """The longest time from full use to idle."""
+        return ceil(self.span)
+
+    def booked(self, state, units: int, now: int):
+        """The state after so many units that were granted under another limit, whatever is left."""
+        return self.taken(state, units, now) if units else state
+
+
+class Level(NamedTuple):
+    """The instant at which a bucket is full again; the debt, in whole units, of the last charge; and its cut-off: units
+    beyond an empty bucket that were used when it was made smaller. They flow back once it is full."""
+
+    full_at: Fraction
+    debt: int = 0
+    cut: int = 0
+
 
 @dataclass(frozen=True)
 class TokenBucket(Limit):
-    """The state is the instant at which the bucket is full again, and the debt, in whole units, of the last charge."""
+    """The state is a level."""
 
     size: int
     refill: int
@@ -95,44 +114,59 @@ class TokenBucket(Limit):
     def largest_debt(self) -> int:
         return min(MOST, LONGEST // self.interval)
 
-    def keeps_times_of(self, other: Limit) -> bool:
-        return type(other) is type(self) and other.interval == self.interval
-
     def latest(self, debt: int, now: int) -> Fraction:
         """As full as the bucket can have been left with this debt, it is full again then."""
         return now + self.span + debt * self.interval
 
-    def full_at(self, state: tuple[Fraction, int] | None, now: int) -> Fraction:
-        full_at, debt = state or (Fraction(0), 0)
-        return min(max(full_at, Fraction(now)), self.latest(debt, now))
+    def full_at(self, state: Level | None, now: int) -> Fraction:
+        level = state or Level(Fraction(0))
+        return min(max(level.full_at, Fraction(now)), self.latest(level.debt, now))
 
-    def with_level(self, full_at: Fraction, now: int) -> tuple[Fraction, int]:
-        return full_at, max(ceil((full_at - self.latest(0, now)) / self.interval), 0)
+    def cut_off(self, state: Level | None, now: int) -> int:
+        """What was cut off and has not flowed back, which begins when the bucket is full."""
+        if not (state and state.cut):
+            return 0
+        return max(ceil(state.cut - max(now - state.full_at, 0) / self.interval), 0)
 
-    def is_ahead(self, state: tuple[Fraction, int] | None, now: int) -> bool:
-        return state is not None and state[0] > self.latest(state[1], now)
+    def with_level(self, full_at: Fraction, now: int, cut: int = 0) -> Level:
+        """In debt, what was cut off is debt as well: a state has room for one of both."""
+        if full_at <= self.latest(0, now):
+            return Level(full_at, 0, cut)
+        full_at = min(full_at + cut * self.interval, self.latest(self.largest_debt, now))
+        return Level(full_at, ceil((full_at - self.latest(0, now)) / self.interval))
 
-    def clamped(self, state: tuple[Fraction, int] | None, now: int) -> tuple[Fraction, int]:
-        return self.with_level(self.full_at(state, now), now)
+    def is_ahead(self, state: Level | None, now: int) -> bool:
+        return state is not None and state.full_at > self.latest(state.debt, now)
 
-    def used(self, state: tuple[Fraction, int] | None, now: int) -> int:
+    def clamped(self, state: Level | None, now: int) -> Level:
+        return self.with_level(self.full_at(state, now), now, self.cut_off(state, now))
+
+    def used(self, state: Level | None, now: int) -> int:
         return ceil((self.full_at(state, now) - now) / self.interval)
 
-    def taken(self, state: tuple[Fraction, int] | None, units: int, now: int, _=None) -> tuple[Fraction, int]:
-        level = self.full_at(state, now) + units * self.interval
-        return self.with_level(min(level, self.latest(self.largest_debt, now)), now)
+    def taken(self, state: Level | None, units: int, now: int, _=None) -> Level:
+        return self.with_level(self.full_at(state, now) + units * self.interval, now, self.cut_off(state, now))
 
-    def given_back(self, state: tuple[Fraction, int] | None, units: int, newer: int, now: int):
+    def given_back(self, state: Level | None, units: int, newer: int, now: int) -> Level | None:
+        """What is more than the bucket has lent is given back of what it was cut off."""
         level = self.full_at(state, now)
-        back = min(units * self.interval, max(level - now - newer * self.interval, 0))
-        return self.with_level(level - back, now) if back else state
+        most = max(level - now - newer * self.interval, 0)
+        back = min(units * self.interval, most)
+        cut = self.cut_off(state, now)
+        newer_cut = max(newer - ceil((level - now) / self.interval), 0)
+        rest = min(max(units - ceil(most / self.interval), 0), max(cut - newer_cut, 0)) if units else 0
+        return self.with_level(level - back, now, cut - rest) if back or rest else state
 
-    def free_at(self, state: tuple[Fraction, int] | None, units: int, now: int) -> Fraction:
+    def free_at(self, state: Level | None, units: int, now: int) -> Fraction:
         """The first instant at which so many units can be taken; none: at which there is no debt."""
         return max(self.full_at(state, now) + (units - self.size) * self.interval, Fraction(now))
 
-    def idle_at(self, state: tuple[Fraction, int] | None, now: int) -> Fraction:
+    def idle_at(self, state: Level | None, now: int) -> Fraction:
         return self.full_at(state, now)
+
+    def forgotten_at(self, state: Level | None, now: int) -> Fraction:
+        level = state or Level(Fraction(0))
+        return max(self.full_at(state, now), level.full_at + level.cut * self.interval)
 
 
 @dataclass(frozen=True)
@@ -141,7 +175,7 @@ class LeakyBucket(TokenBucket):
 
     label = "leakybucket"
 
-    def turn_at(self, state: tuple[Fraction, int] | None, now: int) -> Fraction:
+    def turn_at(self, state: Level | None, now: int) -> Fraction:
         return self.full_at(state, now)
 
 
@@ -197,59 +231,8 @@ class FixedWindow(Counted):
     def rule(self) -> str:
         return f"FIXED {self.size} {duration(self.span)}" + (" ALIGNED" if self.aligned else "")
 
-    def keeps_times_of(self, other: Limit) -> bool:
-        return isinstance(other, FixedWindow) and (other.span, other.aligned) == (self.span, self.aligned)
-
     def end(self, now: int) -> int:
         return now + self.span - (now % self.span if self.aligned else 0)
-
-
-# --- the calendar
-
-UNITS = {"HOUR": HOUR, "DAY": DAY, "WEEK": 7 * DAY, "MONTH": 31 * DAY, "YEAR": 366 * DAY}  # but for changes of clocks
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ONE_MINUTE = timedelta(minutes=1)
-
-
-def unix_ns(instant: datetime) -> int:
-    since = instant.astimezone(UTC) - EPOCH
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
-
-
-def utc(unix_ns: int) -> datetime:
-    """The second in which this instant lies: clocks change on whole minutes."""
-    return EPOCH + timedelta(seconds=unix_ns // SECOND)
-
-
-def minutes_from(instant: datetime) -> Iterator[datetime]:
-    while True:
-        yield instant
-        instant += ONE_MINUTE
-
-
-@cache
-def begin_of(day: date, zone: str) -> int:
-    """The first minute, in all the world, in which it is that day in the zone: also where midnight is left out."""
-    earliest = datetime.combine(day, time(), UTC) - timedelta(hours=15)
-    return unix_ns(next(minute for minute in minutes_from(earliest) if minute.astimezone(ZoneInfo(zone)).date() >= day))
-
-
-def is_first_day(day: date, unit: str) -> bool:
-    is_first = {"DAY": True, "WEEK": day.weekday() == 0, "MONTH": day.day == 1, "YEAR": (day.month, day.day) == (1, 1)}
-    return is_first[unit]
-
-
-@cache
-def next_begin(unit: str, zone: str, minute: datetime) -> int:
-    """Where the first window begins behind this minute. No window begins within one."""
-    local = ZoneInfo(zone)
-    if unit == "HOUR":
-        later = minutes_from(minute + ONE_MINUTE)
-        return unix_ns(next(minute for minute in later if minute.astimezone(local).minute == 0))
-    today = minute.astimezone(local).date()
-    days = (today + timedelta(days=number) for number in range(400))
-    begins = (begin_of(day, zone) for day in days if is_first_day(day, unit))
-    return next(begin for begin in begins if begin > unix_ns(minute))
 
 
 @dataclass(frozen=True)
@@ -268,8 +251,10 @@ class Quota(Counted):
     def span(self) -> int:
         return UNITS[self.unit]
 
-    def keeps_times_of(self, other: Limit) -> bool:
-        return isinstance(other, Quota) and (other.unit, other.zone) == (self.unit, self.zone)
+    @property
+    def recovery(self) -> int:
+        """Clocks that are set back make windows longer."""
+        return 2 * HOUR if self.unit == "HOUR" else self.span + 2 * DAY
 
     def end(self, now: int) -> int:
         return next_begin(self.unit, self.zone, utc(now - now % MINUTE))
@@ -291,9 +276,6 @@ class SlidingLog(Limit):
     def rule(self) -> str:
         return f"SLIDING {self.size} {duration(self.span)}"
 
-    def keeps_times_of(self, other: Limit) -> bool:
-        return isinstance(other, SlidingLog) and other.span == self.span
-
     @property
     def grid(self) -> int:
         """The coarsest of 1, 2, 5, 10, 20, ... that is no coarser than a part in 2^26 of the window."""
@@ -302,6 +284,10 @@ class SlidingLog(Limit):
 
     def on_grid(self, instant: int) -> int:
         return -(-instant // self.grid) * self.grid
+
+    @property
+    def recovery(self) -> int:
+        return self.span + self.grid
 
     def seen(self, log: list[tuple[int, int]] | None, now: int) -> list[tuple[int, int]]:
         return [(at, units) for at, units in self.clamped(log, now) if at + self.span > now]
@@ -324,6 +310,13 @@ class SlidingLog(Limit):
     def taken(self, log: list[tuple[int, int]] | None, units: int, now: int, _=None) -> list[tuple[int, int]]:
         alive = self.seen(log, now)
         return [*alive, (self.on_grid(now), min(units, MOST - self.used(alive, now)))]
+
+    def booked(self, log: list[tuple[int, int]] | None, units: int, now: int) -> list[tuple[int, int]] | None:
+        """Where there is no room, the newest entry is of now: what it has counts longer, never shorter."""
+        if units and self.room_at(log, now) > now:
+            newest = self.seen(log, now)[-1][0]
+            return [(self.on_grid(now) if at == newest else at, count) for at, count in self.seen(log, now)]
+        return super().booked(log, units, now)
 
     def given_back(self, log: list[tuple[int, int]] | None, units: int, newer: int, now: int) -> list[tuple[int, int]]:
         """The newest stay, those before them go, the rest stays."""
@@ -359,8 +352,9 @@ class WeightedWindow(Limit):
     def rule(self) -> str:
         return f"SLIDING {self.size} {duration(self.span)} APPROX"
 
-    def keeps_times_of(self, other: Limit) -> bool:
-        return isinstance(other, WeightedWindow) and other.span == self.span
+    @property
+    def recovery(self) -> int:
+        return 2 * self.span
 
     def begin(self, now: int) -> int:
         return now - now % self.span
@@ -403,64 +397,3 @@ class WeightedWindow(Limit):
     def idle_at(self, state: tuple[int, int, int] | None, now: int) -> int:
         start, previous, current = self.seen(state, now)
         return start + 2 * self.span if current else start + self.span if previous else now
-
-
-class Lease(NamedTuple):
-    end: int
-    units: int
-    lease_id: object
-
-
-@dataclass(frozen=True)
-class Concurrent(Limit):
-    """The state is the leases."""
-
-    size: int
-    span: int
-
-    label = "concurrent"
-
-    @property
-    def rule(self) -> str:
-        return f"CONCURRENT {self.size} {duration(self.span)}"
-
-    def keeps_times_of(self, other: Limit) -> bool:
-        return isinstance(other, Concurrent)
-
-    def seen(self, leases: list[Lease] | None, now: int) -> list[Lease]:
-        return sorted((lease for lease in self.clamped(leases, now) if lease.end > now), key=lambda lease: lease.end)
-
-    def is_ahead(self, leases: list[Lease] | None, now: int) -> bool:
-        return any(lease.end > now + self.span for lease in leases or [])
-
-    def clamped(self, leases: list[Lease] | None, now: int) -> list[Lease]:
-        return [lease._replace(end=min(lease.end, now + self.span)) for lease in leases or []]
-
-    def without(self, leases: list[Lease] | None, lease_id) -> list[Lease]:
-        return [lease for lease in leases or [] if lease_id is None or lease.lease_id != lease_id]
-
-    def without_ended(self, leases: list[Lease] | None, now: int) -> list[Lease]:
-        return [lease for lease in leases or [] if lease.end > now]
-
-    def holds(self, leases: list[Lease] | None, lease_id, now: int) -> bool:
-        return any(lease.lease_id == lease_id for lease in self.without_ended(leases, now))
-
-    def used(self, leases: list[Lease] | None, now: int) -> int:
-        return sum(lease.units for lease in self.seen(leases, now))
-
-    def room_at(self, leases: list[Lease] | None, now: int) -> int:
-        alive = self.seen(leases, now)
-        instants = [now, *(lease.end for lease in alive)]
-        return next(instant for instant in instants if self.used(alive, instant) < MOST)
-
-    def taken(self, leases: list[Lease] | None, units: int, now: int, lease_id=None) -> list[Lease]:
-        units = min(units, MOST - self.used(leases, now))
-        return [*self.clamped(leases, now), Lease(now + self.span, units, lease_id)]
-
-    def free_at(self, leases: list[Lease] | None, units: int, now: int) -> int:
-        alive = self.seen(leases, now)
-        instants = [now, *(lease.end for lease in alive)]
-        return next(instant for instant in instants if self.used(alive, instant) + units <= self.size)
-
-    def idle_at(self, leases: list[Lease] | None, now: int) -> int:
-        return max((lease.end for lease in self.seen(leases, now)), default=now)

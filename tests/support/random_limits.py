@@ -9,11 +9,11 @@ import random
 from dataclasses import replace
 
 from harness import BASE, DAY, MS, SECOND
+from oracle_calendar import UNITS
+from oracle_leases import Concurrent
 from oracle_limits import (
     LONGEST,
     MOST,
-    UNITS,
-    Concurrent,
     FixedWindow,
     LeakyBucket,
     Limit,

@@ -9,6 +9,11 @@ from harness import BASE, HOUR, MINUTE, SECOND, Client, Clock
 
 LATER = [0, 1, 3 * SECOND, MINUTE, HOUR, 25 * HOUR]
 
+EVERY_ALGORITHM = (
+    "TOKENBUCKET 30 7 60s LEAKYBUCKET 30 7 60s FIXED 30 60s FIXED 30 1h ALIGNED AS f"
+    " SLIDING 30 60s SLIDING 30 60s APPROX QUOTA 30 DAY TZ Asia/Tokyo CONCURRENT 30 1m"
+)
+
 # Keys in states that are worth remembering, and how they come to be: half a minute before BASE, and at BASE.
 EARLIER = {
     "approx": ["RL.SLIDING approx 10 40s APPROX COST 5"],
@@ -34,28 +39,69 @@ STATES = {
     "deepest": ["RL.LEAKYBUCKET deepest 4294967295 4294967295 3650d COST 4294967295 FORCE"] * 3,
     "overdrawn": ["RL.CHECK overdrawn FIXED 10 60s SLIDING 5 1h SLIDING 7 1h APPROX QUOTA 3 WEEK COST 9 FORCE"],
     "turn": ["RL.FIXED turn 10 60s COST 10", "RL.FIXED turn 10 60s COST 5 MAXWAIT 2m"],
-    "holds": ["RL.SLIDING holds 50 1h", "RL.RESERVE holds 2h COST 4 ID b", "RL.RESERVE holds 2h COST 5"],
+    "holds": [
+        "RL.SLIDING holds 50 1h",
+        "RL.RESERVE holds 2h SLIDING 50 1h TOKENBUCKET 100 1 1s AS b COST 4 ID b",
+        "RL.RESERVE holds 2h SLIDING 50 1h TOKENBUCKET 100 1 1s AS b COST 5",
+    ],
     "everything": [
-        "RL.RESERVE everything 2h TOKENBUCKET 30 7 60s LEAKYBUCKET 30 7 60s FIXED 30 60s FIXED 30 1h ALIGNED AS f"
-        " SLIDING 30 60s SLIDING 30 60s APPROX QUOTA 30 DAY TZ Asia/Tokyo CONCURRENT 30 1m COST 4 ID a",
-        "RL.RESERVE everything 1m COST 20 ID b",
+        f"RL.RESERVE everything 2h {EVERY_ALGORITHM} COST 4 ID a",
+        f"RL.RESERVE everything 1m {EVERY_ALGORITHM} COST 20 ID b",
         "RL.SETTLE everything b 30",
         "RL.REFUND everything 1",
+    ],
+    "settled": [
+        "RL.RESERVE settled 1h FIXED 100 1d FIXED 40 1h AS small COST 60 ID uneven",
+        "RL.RESERVE settled 2h FIXED 100 1d COST 30 ID over",
+        "RL.SETTLE settled over 25",
+    ],
+    # Under several lists: buckets, windows and requests; leases and logs; all that there is.
+    "accounts": [
+        "RL.TOKENBUCKET accounts 20 7 60s COST 12",
+        "RL.FIXED accounts 9 60s",
+        "RL.CHECK accounts SLIDING 30 1h AS log TOKENBUCKET 50 7 60s PER REQUEST COST 3",
+        "RL.TOKENBUCKET accounts 20 7 60s",
+    ],
+    "met": [
+        "RL.CONCURRENT met 5 1m COST 2 ID a",
+        "RL.CONCURRENT met 9 2h COST 3 ID b",
+        "RL.CHECK met CONCURRENT 9 2h SLIDING 30 1h COST 2 ID c",
+        "RL.SLIDING met 7 2h",
+        "RL.CONCURRENT met 5 1m ID b",
+    ],
+    "crossed": [
+        "RL.RESERVE crossed 2h SLIDING 30 1h CONCURRENT 9 1h COST 8 ID a",
+        "RL.CHECK crossed TOKENBUCKET 20 7 60s SLIDING 9 1h APPROX COST 2 FORCE",
+        "RL.RESERVE crossed 1h SLIDING 30 1h CONCURRENT 9 1h ID b",
+        "RL.QUOTA crossed 40 DAY TZ Asia/Tokyo COST 30 MAXWAIT 1d",
+    ],
+}
+
+# Large ones: a log, and what one list has in a log and another in leases. A moment lies between the lines.
+LARGE = {
+    "log": [f"RL.SLIDING log 4294967295 1h COST {cost}" for cost in (*range(1, 300), 2**32 - 100_000)],
+    "crowd": [
+        line
+        for number in range(150)
+        for line in (
+            f"RL.SLIDING crowd 100000 1h COST {number + 1}",
+            f"RL.CHECK crowd SLIDING 100 2h CONCURRENT 500 1h PER REQUEST COST 7 FORCE ID w{number % 140}",
+        )
     ],
 }
 
 
 def fill(db: Client) -> list[str]:
-    """The states above, and a long log that ends a moment after BASE; the names of the keys. The clock is held."""
+    """The states above, the large ones in the moment after BASE; the names of the keys. The clock is held."""
     clock = Clock(db)
     for at, lines in ((BASE - 30 * SECOND, EARLIER), (BASE, STATES)):
         clock.set(at)
         for line in chain.from_iterable(lines.values()):
             assert db.do(line), line
-    for cost in (*range(1, 300), 2**32 - 100_000):
-        db.do("RL.DEBUG CLOCK ADVANCE 1234567")
-        db.ask(f"RL.SLIDING log 4294967295 1h COST {cost}")
-    return [*dict.fromkeys([*EARLIER, *STATES]), "log"]
+    for line in chain.from_iterable(LARGE.values()):
+        clock.advance(1_234_567)
+        assert db.do(line)[0], line
+    return [*dict.fromkeys([*EARLIER, *STATES, *LARGE])]
 
 
 def picture(db: Client, keys: list[str]) -> list:

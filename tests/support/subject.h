@@ -21,8 +21,10 @@
 #include <vector>
 
 #include "ratelimit/account.h"
+#include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/carried_states.h"
 #include "ratelimit/holds.h"
 #include "ratelimit/limits.h"
@@ -70,6 +72,7 @@ inline void PrintTo(const Request& request, std::ostream* out) {
     case Mode::partial: *out << " PARTIAL"; break;
     case Mode::force: *out << " FORCE"; break;
     case Mode::may_wait: *out << " MAXWAIT " << request.longest_wait.count() << "ns"; break;
+    case Mode::estimate: *out << " at most"; break;
   }
   if (!request.id.empty()) *out << " ID " << request.id;
 }
@@ -77,7 +80,7 @@ inline void PrintTo(const Operation& operation, std::ostream* out) {
   constexpr std::array<std::string_view, 7> kNames = {"",        "collect", "charge", "refund",
                                                       "reserve", "settle",  "release"};
   *out << kNames.at(static_cast<std::size_t>(operation.kind)) << ' ' << operation.units.count() << " span "
-       << operation.span.count() << "ns id " << operation.id;
+       << operation.span.count() << "ns id " << operation.id << " named " << int{operation.named};
 }
 
 }  // namespace ratelimit
@@ -179,7 +182,8 @@ inline Span scale_of(const LimitSpec& spec) {
   return spec.span;
 }
 
-/// Limits, states and reservations of one subject.
+/// Limits, states and reservations of one subject, changed as the module changes them. Calls that name no limits go by
+/// those of all accounts.
 class Subject {
  public:
   explicit Subject(Limits limits) : limits_(std::make_unique<Limits>(std::move(limits))) {
@@ -195,6 +199,7 @@ class Subject {
   [[nodiscard]] const Limits& limits() const { return *limits_; }
   [[nodiscard]] std::span<Cell> cells() { return std::span(cells_).first(limits_->size()); }
   [[nodiscard]] std::span<const Cell> cells() const { return std::span(cells_).first(limits_->size()); }
+  [[nodiscard]] std::span<const Instant> last_grants() const { return last_grants_; }
   [[nodiscard]] const Reservations& reservations() const { return reservations_; }
   [[nodiscard]] const Turn& turn() const { return reservations_.turn; }
 
@@ -228,25 +233,130 @@ class Subject {
              .id = verdict.id});
   }
 
-  /// Does an operation. Returns what Account::perform does.
+  /// Does an operation. Returns what Booking::perform does.
   bool perform(const Operation& operation) {
     has_reserved_ |= operation.kind == Operation::Kind::reserve || operation.span > Span{};
-    return Account(*limits_, cells(), reservations_).perform(operation);
+    return Booking(*limits_, cells(), reservations_, last_grants_).perform(operation);
+  }
+
+  // --- calls that name limits, which must be valid ---
+
+  /// What such a call would be answered. Nobody is an absent subject; so is one that is idle.
+  [[nodiscard]] Verdict verdict(const std::vector<LimitSpec>& list, const Request& request, Instant now) {
+    const Limits called = Limits::make(list).value();
+    if (is_absent(list, now)) return decide_idle(called, request, now);
+    return decide(called, NamedAccounts(accounts(), called, now, turn().or_later(now)), turn(), request, now);
+  }
+  [[nodiscard]] Verdict reservation(const std::vector<LimitSpec>& list, const Request& estimate, Instant now) {
+    const Limits called = Limits::make(list).value();
+    const auto hold = find_hold(&reservations_, estimate.id, now);
+    if (is_absent(list, now)) begin(list);
+    const NamedAccounts named(accounts(), called, now, turn().or_later(now));
+    return decide_reservation(called, named, reservations_, estimate, now, [&](std::size_t i) {
+      if (!hold) return kNoUnits;
+      return named.place(i) ? reservations_.charged_by(estimate.id, *hold, *named.place(i)) : hold->units;
+    });
+  }
+
+  /// A whole call.
+  Decision check(const std::vector<LimitSpec>& list, const Request& request, Instant now) {
+    collect(now);
+    const Verdict verdict = this->verdict(list, request, now);
+    if (verdict.decision.outcome == Outcome::granted) commit(list, verdict, now);
+    if (verdict.decision.outcome == Outcome::denied) deny(list, now);
+    return verdict.decision;
+  }
+  Decision check(const std::vector<LimitSpec>& list, std::int64_t cost, Instant now) {
+    return check(list, {.cost = Units(cost)}, now);
+  }
+
+  void commit(const std::vector<LimitSpec>& list, const Verdict& verdict, Instant now) {
+    if (is_absent(list, now)) begin(list);
+    const std::string id = fresh_id();
+    const AccountSet named = open(list, now);
+    perform({.kind = Operation::Kind::charge,
+             .at = now,
+             .units = verdict.decision.granted,
+             .span = verdict.turn,
+             .id = verdict.id.empty() ? id : verdict.id,
+             .named = named});
+  }
+  /// A denied call opens the accounts that are not there, if there is a subject.
+  void deny(const std::vector<LimitSpec>& list, Instant now) {
+    if (!is_absent(list, now) && opens(list, now)) open(list, now, For::denial);
+  }
+
+  /// Accounts that are to be dropped do not count.
+  [[nodiscard]] bool is_absent(const std::vector<LimitSpec>& list, Instant now) {
+    if (idle_at() <= now) return true;
+    const Limits called = Limits::make(list).value();
+    return !last_grants_.empty() && reservations_.empty() &&
+           NamedAccounts(accounts(), called, now, turn().or_later(now)).are_idle();
+  }
+  [[nodiscard]] bool opens(const std::vector<LimitSpec>& list, Instant now) {
+    const Limits called = Limits::make(list).value();
+    return NamedAccounts(accounts(), called, now, turn().or_later(now)).opens();
+  }
+  /// Opens and drops accounts as a call does. Returns those that it names.
+  enum class For : bool { grant, denial };
+  AccountSet open(const std::vector<LimitSpec>& list, Instant now, For purpose = For::grant) {
+    const Limits called = Limits::make(list).value();
+    NamedAccounts named(accounts(), called, now, turn().or_later(now));
+    if (purpose == For::denial) named.note_denial();
+    if (!named.changes()) return named.named();
+    LimitSpecs specs;
+    named.add_specs(specs);
+    const AccountSet set = named.named_afterwards();
+    Limits limits = Limits::make(specs.span(), Limits::Of::accounts).value();
+    std::vector<Instant> last_grants(named.is_one_list() ? 0 : limits.size());
+    replace(std::move(limits), [&](std::span<Cell> next) { named.move_into(next, last_grants); });
+    last_grants_ = std::move(last_grants);
+    return set;
+  }
+  /// An absent subject has the accounts of the call that creates it.
+  void begin(const std::vector<LimitSpec>& list) {
+    replace(Limits::make(list).value(), [](std::span<Cell>) {});
+    last_grants_.clear();
+    reservations_ = {};
+  }
+
+  Decision reserve(const std::vector<LimitSpec>& list, std::string_view id, std::int64_t estimate, Span ttl,
+                   Instant now) {
+    collect(now);
+    const Verdict verdict = reservation(list, {.cost = Units(estimate), .id = id}, now);
+    if (verdict.decision.outcome == Outcome::granted) {
+      const AccountSet named = open(list, now);
+      perform({.kind = Operation::Kind::reserve,
+               .at = now,
+               .units = Units(estimate),
+               .span = ttl,
+               .id = id,
+               .named = static_cast<AccountSet>(named & all_accounts(*limits_))});
+    }
+    if (verdict.decision.outcome == Outcome::denied) deny(list, now);
+    return verdict.decision;
   }
 
   void collect(Instant now) {
     if (reservations_.any_hold_ended(now)) perform({.kind = Operation::Kind::collect, .at = now});
   }
 
+  [[nodiscard]] Verdict reservation(const Request& estimate, Instant now) const {
+    const auto hold = find_hold(&reservations_, estimate.id, now);
+    return decide_reservation(*limits_, cells(), reservations_, estimate, now, [&](std::size_t i) {
+      return hold ? reservations_.charged_by(estimate.id, *hold, i) : kNoUnits;
+    });
+  }
   Decision reserve(std::string_view id, std::int64_t estimate, Span ttl, Instant now) {
     collect(now);
-    const Verdict verdict =
-        decide_reservation(*limits_, cells(), reservations_, {.cost = Units(estimate), .id = id}, now);
+    const auto hold = find_hold(&reservations_, id, now);
+    if (hold && Hold::is_settled(*hold)) return {};  // an error, which changes nothing
+    const Verdict verdict = reservation({.cost = Units(estimate), .id = id}, now);
     const std::string fresh = fresh_id();
     if (verdict.decision.outcome == Outcome::granted) {
       perform({.kind = Operation::Kind::reserve,
                .at = now,
-               .units = verdict.decision.granted,
+               .units = Units(estimate),
                .span = ttl,
                .id = id.empty() ? fresh : id});
     }
@@ -307,21 +417,33 @@ class Subject {
 
   /// Goes on under other limits, which must be valid.
   void change(const std::vector<LimitSpec>& specs, Instant now) {
-    auto limits = std::make_unique<Limits>(Limits::make(specs).value());
+    const Limits next = Limits::make(specs).value();
+    CarriedStates carried(*limits_, cells(), next, turn().or_later(now));
+    replace(next, [&](std::span<Cell> made) { carried.move_into(made); });
+    reservations_.move_charges(carried.predecessors());
+  }
+
+ private:
+  [[nodiscard]] Accounts accounts() { return {*limits_, cells(), last_grants_, reservations_.holds.empty()}; }
+
+  /// `fill` is given idle states, and may move the old ones there.
+  template <class Fill>
+  void replace(Limits next, Fill fill) {
+    auto limits = std::make_unique<Limits>(std::move(next));
     std::array<Cell, kMaxLimits> made;
-    const auto next = std::span(made).first(limits->size());
-    construct_idle(*limits, next);
-    CarriedStates(*limits_, cells(), *limits, turn().or_later(now)).move_into(next);
+    const auto states = std::span(made).first(limits->size());
+    construct_idle(*limits, states);
+    fill(states);
     destroy(*limits_, cells());
     limits_ = std::move(limits);
     cells_ = made;  // Cells are moved by their bytes: whoever holds them says what is in them.
   }
 
- private:
   [[nodiscard]] std::string fresh_id() { return "made-" + std::to_string(++ids_made_); }
 
   std::unique_ptr<Limits> limits_;
   std::array<Cell, kMaxLimits> cells_;
+  std::vector<Instant> last_grants_;
   Reservations reservations_;
   bool has_reserved_ = false;  ///< from then on whatever changes the subject is an operation
   std::uint64_t ids_made_ = 0;

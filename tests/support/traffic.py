@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness import BASE, DAY
-from oracle import Request
-from oracle_limits import MOST, Concurrent, Limit, duration
+from oracle_decide import Request
+from oracle_leases import Concurrent
+from oracle_limits import MOST, Limit, duration
 from oracle_many import Entry, Many, check_all
 from random_limits import IDS, LATEST, any_cost, any_gap, any_limits, any_span, changed, words
 from steps import Step
@@ -46,12 +47,12 @@ class Talk:
         rng, name, subject = self.rng, self.rng.choice(list(self.keys)), self.rng.choice(SUBJECTS)
         gap = max(any_gap(rng, rng.choice(self.limits[name]), self.wait_ms), 0)
         self.now = min(self.now + rng.choice([0, gap]), LATEST)
-        if rng.random() < self.changes:
+        # Limits of calls that change beside holds: tests/core/account_walk_test.cpp.
+        if self.keys[name].stored and rng.random() < self.changes:
             self.limits[name] = [changed(rng, limit) for limit in self.limits[name]]
             if rng.random() < 0.5:
                 self.limits[name] = self._some_limits()
-            if self.keys[name].stored:
-                return self._define(name)
+            return self._define(name)
         if rng.random() < self.of_all:
             return self._check_all()
         makers: list[Callable[[str, str], Step]] = [self._check] * 6 + [self._reserve, self._settle] * 2
@@ -61,9 +62,11 @@ class Talk:
         return any_limits(self.rng, self.rng.randint(1, self.most_limits))
 
     def _named(self, name: str, subject: str) -> list[Limit]:
-        """The limits that a call names: it need not, if they are stored, or those of a subject that is there."""
-        is_there = bool(self.keys[name].stored) or self.keys[name].info(self.now, subject) is not None
-        return [] if is_there and self.rng.random() < 0.5 else self.limits[name]
+        """The limits that a question names: it need not, if they are stored, or of a subject that is there."""
+        return [] if self._is_there(name, subject) and self.rng.random() < 0.5 else self.limits[name]
+
+    def _is_there(self, name: str, subject: str) -> bool:
+        return bool(self.keys[name].stored) or self.keys[name].info(self.now, subject) is not None
 
     def _cost(self, name: str) -> int:
         return any_cost(self.rng, self.rng.choice(self.limits[name]), self.remaining)
@@ -107,14 +110,16 @@ class Talk:
         return self._say(f"RL.REFUND {name} {units}", subject, self.keys[name].refund(units, self.now, subject))
 
     def _reserve(self, name: str, subject: str) -> Step:
-        named, cost, hold_id = self._named(name, subject), self._cost(name), self.rng.choice(IDS)
+        cost, hold_id = self._cost(name), self.rng.choice(IDS)
+        named = [] if self.keys[name].stored and self.rng.random() < 0.5 else self.limits[name]
         ttl = any_span(self.rng, self.rng.choice(self.limits[name]))
         reply = self.keys[name].reserve(named, ttl, cost, hold_id, self.now, subject)
         line = f"RL.RESERVE {name} {duration(ttl)} {words(named)} COST {cost} ID {hold_id}"
         return self._say(line, subject, reply)
 
     def _settle(self, name: str, subject: str) -> Step:
-        named, hold_id = self._named(name, subject), self.rng.choice(IDS)
+        named = [] if self._is_there(name, subject) else self.limits[name]
+        hold_id = self.rng.choice(IDS)
         actual = min(self.rng.choice([0, self._cost(name), self._cost(name), 2 * self._cost(name)]), MOST)
         reply = self.keys[name].settle(hold_id, actual, named, self.now, subject)
         return self._say(f"RL.SETTLE {name} {hold_id} {actual} {words(named)}", subject, reply)
@@ -124,13 +129,16 @@ class Talk:
         return self._say(f"RL.RELEASE {name} {lease_id}", subject, self.keys[name].release(lease_id, self.now, subject))
 
     def _check_all(self) -> Step:
-        """Of keys that all store limits, as some do, or that have one limit each."""
+        """Of keys that all store limits, as some do, or that have one limit each; none twice for the same subject."""
         rng = self.rng
         have_stored = {name for name, key in self.keys.items() if key.stored}
         have_one = {name for name in self.keys if len(self.limits[name]) == 1}
         names_limits = bool(have_one) and rng.random() < 0.5
-        names = rng.choices(sorted(have_one if names_limits else have_stored), k=rng.randint(1, 6))
-        subjects = [rng.choice(SUBJECTS) for _ in names] if rng.random() < 0.8 else []
+        some = sorted(have_one if names_limits else have_stored)
+        pairs = [(name, subject) for name in some for subject in (SUBJECTS if rng.random() < 0.8 else [""])]
+        chosen = rng.sample(pairs, min(rng.randint(1, 6), len(pairs)))
+        names, subjects = [name for name, _ in chosen], [subject for _, subject in chosen]
+        subjects = subjects if any(subjects) else []
         named = [self.limits[name] if names_limits else [] for name in names]
         entries = [
             Entry(self.keys[name], limits, subject)

@@ -41,6 +41,9 @@ BAD_DURATIONS = [
 ]
 
 
+TOO_SHORT = "wrong number of arguments"  # what the server says of a call that is shorter than any of its command
+
+
 def refused(db: Client, argv: list[str]) -> str:
     """The error of a command that is wrong on the key k, with that key absent and present."""
     db.delete("k")

@@ -9,6 +9,7 @@
 #ifndef RATELIMIT_ALGORITHMS_CALENDAR_H
 #define RATELIMIT_ALGORITHMS_CALENDAR_H
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
@@ -50,6 +51,18 @@ enum class CalendarUnit : std::uint8_t {
   return {};
 }
 
+/// No window of that unit is longer: a clock that is set back makes it so, in all by less than two days.
+[[nodiscard]] constexpr Span longest_length(CalendarUnit unit) {
+  switch (unit) {
+    case CalendarUnit::hour: return std::chrono::hours{2};
+    case CalendarUnit::month: return std::chrono::days{31 + 2};
+    case CalendarUnit::year: return std::chrono::days{366 + 2};
+    case CalendarUnit::day:
+    case CalendarUnit::week: break;
+  }
+  return nominal_length(unit) + std::chrono::days{2};
+}
+
 /// No window is longer: a leap year, in which clocks are set back by less than two days in all.
 inline constexpr Span kLongestCalendarWindow = std::chrono::days{366 + 2};
 static_assert(kLongestCalendarWindow < kMaxSpan);
@@ -59,13 +72,33 @@ class CalendarWindows {
   /// `unit` is one of the enumerators. A null zone is UTC; others must outlive this object.
   constexpr CalendarWindows(CalendarUnit unit, const Zone* zone) : unit_(unit), zone_(zone) {}
 
+  /// Windows of UTC that stand in for those of a zone which this machine does not know. A window that the zone's calendar
+  /// has made ends when that said.
+  [[nodiscard]] static constexpr CalendarWindows stand_in(CalendarUnit unit, std::string_view zone) {
+    CalendarWindows windows(unit, nullptr);
+    windows.stands_in_for_ = hash_of(zone);
+    return windows;
+  }
+  [[nodiscard]] constexpr bool is_stand_in() const { return stands_in_for_ != 0; }
+
   /// The end (exclusive) of the window that contains `now`, which lies in [kEarliest, kLatest]. Always later than
   /// `now`.
   [[nodiscard]] constexpr Instant end_after(Instant now) const {
     return unit_ == CalendarUnit::hour ? full_hour_after(now) : first_day_after(now);
   }
 
+  /// The latest instant at which a window can end that is open at `now`.
+  [[nodiscard]] constexpr Instant latest_end_after(Instant now) const {
+    const Instant end = end_after(now);
+    return is_stand_in() ? std::max(end, now + longest_length()) : end;
+  }
+
   [[nodiscard]] constexpr Span nominal_length() const { return ratelimit::nominal_length(unit_); }
+  [[nodiscard]] constexpr Span longest_length() const { return ratelimit::longest_length(unit_); }
+
+  [[nodiscard]] constexpr Instant end_of_adopted(const CalendarWindows&, Instant, Instant now) const {
+    return end_after(now);
+  }
 
   friend constexpr bool operator==(const CalendarWindows&, const CalendarWindows&) = default;
 
@@ -135,8 +168,16 @@ class CalendarWindows {
     return Instant{local.time_since_epoch() - offset};
   }
 
+  /// FNV-1a, which never gives 0 here. Tells the zones that a machine lacks from one another.
+  [[nodiscard]] static constexpr std::uint64_t hash_of(std::string_view zone) {
+    std::uint64_t hash = 0xCBF29CE484222325U;
+    for (const char c : zone) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3U;
+    return hash | 1U;
+  }
+
   CalendarUnit unit_;
   const Zone* zone_;
+  std::uint64_t stands_in_for_ = 0;
 };
 
 }  // namespace ratelimit

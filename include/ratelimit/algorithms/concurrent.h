@@ -2,7 +2,8 @@
 // At most `limit` units held at once. Each holder has a lease: the holder can end it, and it ends by itself.
 //
 // A lease has an id. Taking the same id again renews the lease: it counts once, with its newest cost, and lasts its
-// full time from then on. Depends on the lease set, limit specs, decisions and units.
+// full time from then on. A lease keeps the end that it was given: a state may hold leases that were taken under
+// another limit, and these may last longer or shorter. Depends on the lease set, limit specs, decisions and units.
 //
 //     taken |----- lease -----| ends by itself
 //        taken |-- renewed |----- lease -----|
@@ -31,12 +32,14 @@ class Concurrent {
   static constexpr std::string_view kKeyword = "CONCURRENT";
   static constexpr LimitFields kFields{.span = true};
 
-  /// The leases that may still last. Default: none, and nothing allocated.
+  /// The leases that may still last, and the longest time for which one was given since there was none: so one that ends
+  /// later is from a clock that was ahead. Default: none, and nothing allocated.
   class State {
    public:
     State() = default;
-    explicit State(LeaseSet leases) : leases_(std::make_unique<LeaseSet>(std::move(leases))) {}
-    State(const State& other) : leases_(other.leases_ ? std::make_unique<LeaseSet>(*other.leases_) : nullptr) {}
+    State(LeaseSet leases, Span longest) : leases_(std::make_unique<LeaseSet>(std::move(leases))), longest_(longest) {}
+    State(const State& other)
+        : leases_(other.leases_ ? std::make_unique<LeaseSet>(*other.leases_) : nullptr), longest_(other.longest_) {}
     State(State&&) noexcept = default;
     State& operator=(const State& other) { return *this = State(other); }
     State& operator=(State&&) noexcept = default;
@@ -44,6 +47,8 @@ class Concurrent {
 
     /// The leases, if there ever was one.
     [[nodiscard]] const LeaseSet* leases() const { return leases_.get(); }
+    /// The longest time for which one of them was given.
+    [[nodiscard]] Span longest() const { return longest_; }
 
     /// Bytes that the state holds beyond itself, and the number of allocations.
     [[nodiscard]] std::size_t heap_bytes() const { return leases_ ? sizeof(LeaseSet) + leases_->heap_bytes() : 0; }
@@ -52,6 +57,7 @@ class Concurrent {
    private:
     friend class Concurrent;
     std::unique_ptr<LeaseSet> leases_;
+    Span longest_{};
   };
 
   /// The change that a grant makes to the state, together with the id of the lease.
@@ -77,6 +83,12 @@ class Concurrent {
   /// How much longer than needed a state may be kept, so that not every call must move the end of its key.
   [[nodiscard]] constexpr Span slack() const { return lease_ / 16; }
 
+  /// The longest time from full use to idle, unless leases were given by other limits.
+  [[nodiscard]] constexpr Span recovery() const { return lease_; }
+
+  /// How long a lease lasts that is taken under this limit.
+  [[nodiscard]] constexpr Span lease() const { return lease_; }
+
   /// Decides a call: it takes a lease, or renews the lease with its id; the units of that lease then count as free.
   /// Pure and total. Scans the leases that have ended since the last grant; for a denial, also those that it must wait
   /// for.
@@ -97,8 +109,8 @@ class Concurrent {
              .granted = ask.cost,
              .size = limit_,
              .remaining = std::max(free - cost, kNoUnits),
-             .wait = until_free(view, cost, now),
-             .reset = lease_},
+             .wait = until_no_debt(view, cost, now),
+             .reset = std::max(until_idle(view, now), lease_)},
             {now, cost}};
   }
 
@@ -114,9 +126,25 @@ class Concurrent {
 
   /// Applies a change whose instant is ahead of now. Leases that end before that instant stay: they still last now.
   void apply_ahead(State& state, const Change& change, std::string_view id) const {
+    put(state, id, change.cost, change.at, change.at + lease_);
+  }
+
+  /// Books a lease that was given under another limit and ends at `end`. There must be room for it.
+  static void put(State& state, std::string_view id, Units cost, Instant at, Instant end) {
     if (!state.leases_) state.leases_ = std::make_unique<LeaseSet>();
-    state.leases_->clamp_ends(change.at + lease_);
-    state.leases_->put(id, {.end = change.at + lease_, .units = change.cost});
+    if (!state.leases_->any_ends_after(at)) state.longest_ = {};
+    state.leases_->clamp_ends(at + state.longest_);
+    const std::optional<LeaseSet::Holder> own = state.leases_->find(id);
+    if (own) end = std::max(end, own->end);
+    state.longest_ = std::max(state.longest_, end - at);
+    state.leases_->put(id, {.end = end, .units = cost});
+  }
+
+  /// Renews a lease, which must be there, until `end`. It keeps its units, and gets `more` as far as there is room.
+  static void extend(State& state, std::string_view id, Units more, Instant at, Instant end) {
+    const Units own = state.leases_->find(id)->units;
+    const Units room = std::max(kMaxUnits - used(state, at), kNoUnits);
+    put(state, id, own + std::min(more, room), at, end);
   }
 
   /// Whether a change from another server can be applied: whether there is room for it.
@@ -140,13 +168,13 @@ class Concurrent {
     return has_lease(state, id, now) && state.leases_->erase(id);
   }
 
-  /// Whether a lease ends later than one that is taken at `now`. It is then from a clock that was ahead, or from a
-  /// limit with longer leases, and counts as one of now. Clamping makes that its value.
+  /// Whether a lease ends later than any that was given at `now`. It is then from a clock that was ahead, and counts as
+  /// one of now. Clamping makes that its value.
   [[nodiscard]] bool is_ahead(const State& state, Instant now) const {
-    return state.leases_ && state.leases_->any_ends_after(now + lease_);
+    return state.leases_ && state.leases_->any_ends_after(now + state.longest_);
   }
   void clamp(State& state, Instant now) const {
-    if (state.leases_) state.leases_->clamp_ends(now + lease_);
+    if (state.leases_) state.leases_->clamp_ends(now + state.longest_);
   }
 
   /// Units that are held at `now`. Units beyond the limit are debt.
@@ -161,9 +189,16 @@ class Concurrent {
     return state;
   }
 
-  /// Whether a state of `other` means the same under this limit. It always does; leases that last longer than new ones
-  /// are ahead.
+  /// Whether a state of another limit means the same under this one. It always does.
   [[nodiscard]] static constexpr bool keeps_state_of(const Concurrent&) { return true; }
+  [[nodiscard]] static State adopted(State state, const Concurrent&, Instant) { return state; }
+
+  /// Lets at most the limit count as used. The leases that end last stay.
+  void cap(State& state, Instant now) const {
+    if (!state.leases_ || used(state, now) <= limit_) return;
+    state.leases_->forget_ended(now, state.leases_->size());
+    state.leases_->cap_units(limit_);
+  }
 
   /// The instant from which on `state` behaves as if never used.
   [[nodiscard]] static Instant idle_at(const State& state) {
@@ -174,13 +209,16 @@ class Concurrent {
   /// codec/bytes.h, which no algorithm includes.
   template <class Out>
   static void write(Out& out, const State& state) {
-    if (!state.leases_) return out.u32(0);
+    if (!state.leases_ || state.leases_->empty()) return out.u32(0);
     state.leases_->write(out, [](const LeaseSet::Holder&) {});
+    out.span(state.longest_);
   }
   template <class In>
   static void read(In& in, State& state) {
-    LeaseSet leases = LeaseSet::read(in, [] { return std::uint64_t{0}; });
-    if (in.ok() && !leases.empty()) state = State(std::move(leases));
+    LeaseSet leases = LeaseSet::read(in, [&in](LeaseSet::Holder& lease) { in.require(in_range(lease.units)); });
+    if (!in.ok() || leases.empty()) return;
+    const Span longest = in.span();
+    if (in.require(Span{} < longest && longest <= kMaxSpan)) state = State(std::move(leases), longest);
   }
   template <class Out>
   static void write(Out& out, const Change& change) {
@@ -205,6 +243,7 @@ class Concurrent {
     Units own;  ///< units of the lease that the call would renew
     Instant own_end{};
     bool has_slot = true;  ///< whether the call renews a lease, or one more can be kept
+    Span longest{};        ///< for which a lease was given
   };
 
   constexpr Concurrent(Units limit, Span lease) : limit_(limit), lease_(lease) {}
@@ -212,7 +251,8 @@ class Concurrent {
   [[nodiscard]] static View view_at(const State& state, std::string_view id, Instant now) {
     if (!state.leases_) return {};
     const LeaseSet& leases = *state.leases_;
-    View view{.leases = &leases, .used_by_others = leases.units_after(now), .own = {}, .own_end = {}, .has_slot = true};
+    View view{.leases = &leases, .used_by_others = leases.units_after(now), .own = {}, .own_end = {}};
+    view.longest = state.longest_;
     const auto own = id.empty() ? std::nullopt : leases.find(id);
     if (own && own->end > now) {
       view.own = own->units;
@@ -224,12 +264,28 @@ class Concurrent {
     return view;
   }
 
-  /// Time until the cost fits; at most a whole lease.
+  /// Time until the cost fits; at most until the last lease ends.
   [[nodiscard]] Span until_free(const View& view, Units cost, Instant now) const {
     const Units missing = view.used_by_others + cost - limit_;
     if (missing <= kNoUnits) return Span{};
     if (missing > view.used_by_others) return lease_;
-    return std::min(end_reaching(view, missing, now), now + lease_) - now;
+    return std::min(end_reaching(view, missing, now), now + view.longest) - now;
+  }
+
+  /// Time until no more than the limit is held, if a lease of `cost` is taken now.
+  [[nodiscard]] Span until_no_debt(const View& view, Units cost, Instant now) const {
+    const Units missing = view.used_by_others + cost - limit_;
+    if (missing <= kNoUnits) return Span{};
+    // A lease of a clock that was ahead counts as one of now.
+    const Instant latest = now + view.longest;
+    const Instant own_end = std::max(std::min(view.own_end, latest), now + lease_);
+    if (missing <= view.used_by_others) {
+      const Instant end = std::min(end_reaching(view, missing, now), latest);
+      if (end <= own_end) return end - now;
+    }
+    const Units without_own = view.used_by_others - limit_;
+    const Instant end = without_own > kNoUnits ? std::min(end_reaching(view, without_own, now), latest) : now;
+    return std::max(end, own_end) - now;
   }
 
   /// The instant when leases of others with `missing` units in all have ended.
@@ -244,12 +300,12 @@ class Concurrent {
     const Units too_many = view.used_by_others - kMaxUnits + Units(1);
     const Instant slot = view.has_slot ? now : view.leases->end_leaving(kMaxHolders - 1, now);
     const Instant units = too_many > kNoUnits ? end_reaching(view, too_many, now) : now;
-    return std::min(std::max(slot, units), now + lease_) - now;
+    return std::min(std::max(slot, units), now + view.longest) - now;
   }
 
   [[nodiscard]] Span until_idle(const View& view, Instant now) const {
     if (view.used_by_others + view.own == kNoUnits) return Span{};
-    return std::min(view.leases->last_end(), now + lease_) - now;
+    return std::min(view.leases->last_end(), now + view.longest) - now;
   }
 
   [[nodiscard]] Decision refusal(Outcome outcome, Units remaining, Span wait, const View& view, Instant now) const {

@@ -20,7 +20,8 @@
 namespace ratelimit {
 
 /// `Calendar` has `Instant end_after(Instant now)`, the end of a window that is entered at `now` (later than `now`, by
-/// kMaxSpan at most), and `Span nominal_length()`. It can be compared.
+/// kMaxSpan at most), `Span nominal_length()` and `Span longest_length()`. `Instant end_of_adopted(other, end, now)` is
+/// the end of the window that takes the place of one of `other` that ends at `end`. It can be compared.
 template <class Calendar>
 class CountedWindow {
  public:
@@ -40,6 +41,9 @@ class CountedWindow {
 
   /// How much longer than needed a state may be kept: no longer, since calls do not move the end of a window.
   [[nodiscard]] static constexpr Span slack() { return {}; }
+
+  /// The longest time from full use to idle.
+  [[nodiscard]] constexpr Span recovery() const { return calendar_.longest_length(); }
 
   /// Decides a call. Pure and total; O(1), beside what the calendar takes.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
@@ -83,7 +87,7 @@ class CountedWindow {
   /// Whether the window of `state` ends later than one that opens at `now`. It is then from a clock that was ahead, and
   /// counts as a window that opens now. Clamping makes that its value.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const {
-    return state.end > calendar_.end_after(now);
+    return state.end > latest_end_after(now);
   }
   constexpr void clamp(State& state, Instant now) const {
     if (is_ahead(state, now)) state = normalised(state, now);
@@ -100,8 +104,19 @@ class CountedWindow {
     return {calendar_.end_after(now), static_cast<std::uint32_t>(used.count())};
   }
 
-  /// Whether a state of `other` means the same under this limit: both have the same windows.
-  [[nodiscard]] constexpr bool keeps_state_of(const CountedWindow& other) const { return calendar_ == other.calendar_; }
+  /// The state of `other` under this limit: the same units are used. The window begins where that of `other` began, if
+  /// both can begin at any time and it is still open; otherwise it is the window that is open at `now`.
+  [[nodiscard]] constexpr State adopted(const State& state, const CountedWindow& other, Instant now) const {
+    const State current = other.normalised(state, now);
+    if (current.used == 0) return {};
+    if (calendar_ == other.calendar_) return current;
+    return {calendar_.end_of_adopted(other.calendar_, current.end, now), current.used};
+  }
+
+  /// Lets at most the limit count as used.
+  constexpr void cap(State& state, Instant) const {
+    state.used = static_cast<std::uint32_t>(std::min(Units(state.used), limit_).count());
+  }
 
   /// The instant from which on `state` behaves as if never used.
   [[nodiscard]] static constexpr Instant idle_at(const State& state) { return state.end; }
@@ -135,7 +150,18 @@ class CountedWindow {
   [[nodiscard]] constexpr State normalised(const State& state, Instant now) const {
     const Instant fresh = calendar_.end_after(now);
     if (state.end <= now) return {fresh, 0};
-    return {std::min(state.end, fresh), state.used};
+    if (state.end <= fresh) return state;
+    return {state.end <= latest_end_after(now) ? state.end : fresh, state.used};
+  }
+
+  /// When a window ends at the latest that is open at `now`: like one that is entered now, unless the calendar says
+  /// otherwise.
+  [[nodiscard]] constexpr Instant latest_end_after(Instant now) const {
+    if constexpr (requires { calendar_.latest_end_after(now); }) {
+      return calendar_.latest_end_after(now);
+    } else {
+      return calendar_.end_after(now);
+    }
   }
 
   [[nodiscard]] constexpr Units left(const State& current) const {

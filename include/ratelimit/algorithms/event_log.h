@@ -110,6 +110,12 @@ class EventLog {
     }
   }
 
+  /// Adds units to the newest entry, which moves to `entry.tick`. The log must not be empty, nor end later.
+  void absorb(const Entry& entry) {
+    assert(!empty() && entry.tick >= newest_.tick);
+    newest_ = {entry.tick, newest_.units + entry.units};
+  }
+
   /// Calls `visit(entry)` for each entry, oldest first.
   template <class Visit>
   void for_each(Visit visit) const {

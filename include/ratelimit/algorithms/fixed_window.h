@@ -34,6 +34,13 @@ struct EqualWindows {
   }
 
   [[nodiscard]] constexpr Span nominal_length() const { return length; }
+  [[nodiscard]] constexpr Span longest_length() const { return length; }
+
+  /// The window begins where the other one began, if that is possible and it is not over.
+  [[nodiscard]] constexpr Instant end_of_adopted(const EqualWindows& other, Instant end, Instant now) const {
+    const Instant kept = end - other.length + length;
+    return start == Start::first_call && kept > now ? kept : end_after(now);
+  }
 
   friend constexpr bool operator==(const EqualWindows&, const EqualWindows&) = default;
 };

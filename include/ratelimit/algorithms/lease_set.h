@@ -38,6 +38,7 @@ class LeaseSet {
     Instant end{};
     Units units;             ///< the sum over all holders must fit into Units
     std::uint64_t mark = 0;  ///< a number of the owner
+    std::uint32_t tag = 0;   ///< and another one
 
     friend constexpr bool operator==(const Holder&, const Holder&) = default;
   };
@@ -48,7 +49,7 @@ class LeaseSet {
       : index_(other.index_), units_(other.units_), id_bytes_(other.id_bytes_), marks_in_order_(other.marks_in_order_) {
     slots_.reserve(index_.size());
     for (auto slot = other.front(); slot != other.slots_.end(); ++slot) {
-      slots_.push_back({slot->end, slot->units, slot->mark, index_.find(slot->name->first)});
+      slots_.push_back({slot->end, slot->units, slot->mark, slot->tag, index_.find(slot->name->first)});
     }
   }
   /// Leaves an empty lease set behind.
@@ -82,7 +83,7 @@ class LeaseSet {
       name = index_.emplace_hint(name, id, holder.end);
       id_bytes_ += heap_bytes_of(name->first);
     }
-    insert_slot({holder.end, holder.units, holder.mark, name});
+    insert_slot({holder.end, holder.units, holder.mark, holder.tag, name});
   }
 
   /// Forgets the holder with that id. False if there is none. O(log n) near both ends of the line; else slots move as
@@ -187,32 +188,47 @@ class LeaseSet {
       visit(std::string_view(slot->name->first), holder_of(*slot));
   }
 
-  /// Writes the holders in the order of (end, id). `write_mark(holder)` writes what is to be kept of the mark; `Out`
-  /// and `In` are the Writer and the Reader of codec/bytes.h.
-  template <class Out, class WriteMark>
-  void write(Out& out, WriteMark write_mark) const {
+  /// Forgets those that end first, so that the others have at most `most` units. The last of these may lose a part.
+  void cap_units(Units most) {
+    while (units_ > most) {
+      const Holder holder = first();
+      const Units too_many = std::min(units_ - most, holder.units);
+      if (too_many == holder.units) {
+        const std::string id(first_id());
+        erase(id);
+      } else {
+        front()->units -= too_many;
+        units_ -= too_many;
+      }
+    }
+  }
+
+  /// Writes the holders in the order of (end, id). `write_numbers(holder)` writes what is to be kept of mark and tag;
+  /// `Out` and `In` are the Writer and the Reader of codec/bytes.h.
+  template <class Out, class WriteNumbers>
+  void write(Out& out, WriteNumbers write_numbers) const {
     out.u32(static_cast<std::uint32_t>(size()));
     for_each([&](std::string_view id, const Holder& holder) {
       out.instant(holder.end);
       out.units(holder.units);
-      write_mark(holder);
+      write_numbers(holder);
       out.text(id);
     });
   }
-  /// Reads what `write` wrote; `read_mark()` reads the mark. Empty if the bytes are anything else: then `in` is not ok.
-  template <class In, class ReadMark>
-  [[nodiscard]] static LeaseSet read(In& in, ReadMark read_mark) {
+  /// Reads what `write` wrote; `read_numbers(holder)` sets mark and tag. Empty if the bytes are anything else: then `in` is not ok.
+  template <class In, class ReadNumbers>
+  [[nodiscard]] static LeaseSet read(In& in, ReadNumbers read_numbers) {
     LeaseSet holders;
     const std::uint32_t count = in.u32();
     in.require(count <= kMostWritten);
     std::pair<Instant, std::string_view> before{Instant::min(), {}};
     for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
       Holder holder{.end = in.instant(), .units = in.units(), .mark = 0};
-      holder.mark = read_mark();
+      read_numbers(holder);
       const std::string_view id = in.text();
       in.require(kEarliest <= holder.end && holder.end <= kLatest + kMaxSpan && id.size() <= kMaxIdBytes);
       in.require(before < std::pair(holder.end, id) && !holders.find(id));
-      if (!in.require(in_range(holder.units))) break;
+      if (!in.require(kNoUnits <= holder.units && holder.units <= kMaxUnits)) break;
       holders.put(id, holder);
       before = {holder.end, id};
     }
@@ -234,6 +250,7 @@ class LeaseSet {
     Instant end{};
     Units units;
     std::uint64_t mark = 0;
+    std::uint32_t tag = 0;
     Index::iterator name{};
   };
   using Slots = std::vector<Slot>;
@@ -253,7 +270,7 @@ class LeaseSet {
     return id.capacity() > std::string().capacity() ? in_steps(id.capacity() + 1) : 0;
   }
 
-  [[nodiscard]] static Holder holder_of(const Slot& slot) { return {slot.end, slot.units, slot.mark}; }
+  [[nodiscard]] static Holder holder_of(const Slot& slot) { return {slot.end, slot.units, slot.mark, slot.tag}; }
 
   [[nodiscard]] static bool precedes(const Slot& a, const Slot& b) {
     return a.end != b.end ? a.end < b.end : a.name->first < b.name->first;

@@ -38,6 +38,7 @@ struct LimitSpec {
   CalendarUnit unit{};          ///< length of a calendar window
   std::string_view zone{};      ///< name of the time zone of a calendar window; empty means UTC
   const Zone* rules = nullptr;  ///< the rules of that zone; they must outlive the limit
+  bool lacks_rules = false;     ///< only in decoded limits: this machine does not know `zone`, so `rules` is null
   std::string_view label{};
 
   friend bool operator==(const LimitSpec&, const LimitSpec&) = default;
@@ -52,12 +53,13 @@ struct LimitFields {
   bool aligned = false;
   bool calendar = false;  ///< `unit`, `zone` and `rules`
 
-  /// Whether `spec` leaves all other fields at their defaults, and has the name and the rules of a zone or neither.
+  /// Whether `spec` leaves all other fields at their defaults, and has the name and the rules of a zone or neither, unless
+  /// this machine lacks the zone.
   [[nodiscard]] constexpr bool cover(const LimitSpec& spec) const {
     if (!refill && spec.refill != kNoUnits) return false;
     if (!span && spec.span != Span{}) return false;
     if (!aligned && spec.aligned) return false;
-    if (calendar) return spec.zone.empty() == (spec.rules == nullptr);
+    if (calendar) return spec.zone.empty() == (spec.rules == nullptr) || spec.lacks_rules;
     return spec.unit == CalendarUnit{} && spec.zone.empty() && spec.rules == nullptr;
   }
 };

@@ -30,7 +30,9 @@ class Quota : public CountedWindow<CalendarWindows> {
     return Quota(limit, CalendarWindows(unit, zone));
   }
   [[nodiscard]] static std::optional<Quota> make(const LimitSpec& spec) {
-    return make(spec.size, spec.unit, spec.rules);
+    std::optional<Quota> quota = make(spec.size, spec.unit, spec.rules);
+    if (quota && spec.lacks_rules) quota = Quota(spec.size, CalendarWindows::stand_in(spec.unit, spec.zone));
+    return quota;
   }
 
  private:

@@ -57,6 +57,9 @@ class SlidingWindowCounter {
   /// How much longer than needed a state may be kept: no longer, since calls do not move the end of a window.
   [[nodiscard]] static constexpr Span slack() { return {}; }
 
+  /// The longest time from full use to idle.
+  [[nodiscard]] constexpr Span recovery() const { return 2 * window_; }
+
   /// Decides a call. Pure and total; O(1): two divisions, and one more for the wait of a denial.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const State seen = seen_at(state, now);
@@ -122,9 +125,24 @@ class SlidingWindowCounter {
     return {start_of(now), 0, static_cast<std::uint32_t>(used.count())};
   }
 
-  /// Whether a state of `other` means the same under this limit: both have the same windows.
-  [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindowCounter& other) const {
-    return window_ == other.window_;
+  /// The state of `other` under this limit. If the windows are not the same, the units that count at `now` count as
+  /// taken now.
+  [[nodiscard]] constexpr State adopted(const State& state, const SlidingWindowCounter& other, Instant now) const {
+    if (window_ == other.window_) return state;
+    return with_used(std::min(other.used(state, now), kMaxUnits), now);
+  }
+
+  /// Lets at most the limit count as used. The newest units stay.
+  constexpr void cap(State& state, Instant now) const {
+    State seen = seen_at(state, now);
+    if (used_of(seen, now) <= limit_) return;
+    seen.current = static_cast<std::uint32_t>(std::min(Units(seen.current), limit_).count());
+    const Units room = limit_ - Units(seen.current);
+    const Span covered = window_ - (now - seen.start);
+    const Wide previous =
+        Wide(window_.count()) * static_cast<std::uint64_t>(room.count()) / static_cast<std::uint64_t>(covered.count());
+    seen.previous = static_cast<std::uint32_t>(std::min(previous, Wide{seen.previous}));
+    state = seen;
   }
 
   /// The instant from which on `state` behaves as if never used.

@@ -94,6 +94,9 @@ class SlidingWindowLog {
   /// How much longer than needed a state may be kept, so that not every call must move the end of its key.
   [[nodiscard]] constexpr Span slack() const { return window_ / 16; }
 
+  /// The longest time from full use to idle.
+  [[nodiscard]] constexpr Span recovery() const { return window_ + grid_; }
+
   /// Decides a call. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of kMaxLogEntries
   /// entries, or of kMaxUnits units, denies every call until its first entry leaves.
   [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
@@ -159,9 +162,36 @@ class SlidingWindowLog {
     return state;
   }
 
-  /// Whether a state of `other` means the same under this limit: both windows have the same length. If the limit is
-  /// lower, nothing is cut: the oldest units leave first anyway.
+  /// Whether a state of `other` means the same under this limit: both windows have the same length.
   [[nodiscard]] constexpr bool keeps_state_of(const SlidingWindowLog& other) const { return window_ == other.window_; }
+
+  /// The state of `other` under this limit: what still counts keeps its time, rounded up to the grid. O(n) unless the
+  /// windows are the same.
+  [[nodiscard]] State adopted(State state, const SlidingWindowLog& other, Instant now) const {
+    if (keeps_state_of(other) || !state.log_) return state;
+    const Tick latest = tick_of(now);
+    const Tick gone = last_tick_gone(now);
+    const Tick gone_before = other.last_tick_gone(now);
+    EventLog log;
+    state.log_->for_each([&](const EventLog::Entry& entry) {
+      const Tick tick = std::min(tick_of(Instant{other.grid_ * entry.tick}), latest);
+      if (entry.tick > gone_before && tick > gone) log.append({tick, entry.units});
+    });
+    return log.empty() ? State() : State(std::move(log));
+  }
+
+  /// Lets at most the limit count as used. The newest units stay.
+  void cap(State& state, Instant now) const {
+    give_back(state, std::max(used(state, now) - limit_, kNoUnits), limit_, now);
+  }
+
+  /// Charges units for which the log has no room: the newest entry takes them and is of now. So its units count longer,
+  /// never shorter.
+  void absorb(State& state, Units cost, Instant now) const {
+    const Units room = kMaxUnits - used(state, now);
+    state.log_->clamp_to(tick_of(now));
+    state.log_->absorb({tick_of(now), std::min(cost, room)});
+  }
 
   /// The instant from which on `state` behaves as if never used.
   [[nodiscard]] Instant idle_at(const State& state) const {

@@ -9,7 +9,12 @@
 //      |--- units in use ----|---- units left ----|---- debt ----          ---> time
 //
 // The emission interval period/refill is kept as a reduced fraction of nanoseconds, and the state keeps the fraction
-// of a nanosecond that is left over. So nothing ever drifts. Depends on limit specs, decisions and units.
+// of a nanosecond that is left over. So nothing ever drifts.
+//
+// A bucket that is made smaller is empty at most. The units that it was emptied of beyond that are its cut-off: they
+// flow back once the bucket is full, and count again if the bucket is made larger before. So a bucket that is made
+// smaller and larger again grants no more than the larger one alone (docs/adr/0025). Depends on limit specs, decisions
+// and units.
 #ifndef RATELIMIT_ALGORITHMS_TOKEN_BUCKET_H
 #define RATELIMIT_ALGORITHMS_TOKEN_BUCKET_H
 
@@ -20,6 +25,7 @@
 #include <optional>
 #include <string_view>
 
+#include "ratelimit/algorithms/bucket_state.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
@@ -32,16 +38,7 @@ class TokenBucket {
   static constexpr std::string_view kKeyword = "TOKENBUCKET";
   static constexpr LimitFields kFields{.refill = true, .span = true};
 
-  /// The bucket is full again at `full_at` plus `fraction / denominator` of a nanosecond. The denominator is that of
-  /// the bucket's emission interval. `debt` is by how many units, rounded up, the last charge went beyond an empty
-  /// bucket: without it, debt would look like a state from a clock that was ahead. Default: full, as if never used.
-  struct State {
-    Instant full_at{};
-    std::uint32_t fraction = 0;
-    std::uint32_t debt = 0;
-
-    friend constexpr bool operator==(const State&, const State&) = default;
-  };
+  using State = BucketState;
   using Change = State;
 
   /// A bucket of `capacity` units that gets `refill` units back per `period`; none if a number is out of its range,
@@ -72,6 +69,9 @@ class TokenBucket {
     return span_of(Units(std::min<std::int64_t>(16, capacity_.count() / 4))).whole;
   }
 
+  /// The longest time from full use to idle, without debt.
+  [[nodiscard]] constexpr Span recovery() const { return rounded_up(full_span_); }
+
   /// The denominator of `State::fraction`, which is always less.
   [[nodiscard]] constexpr std::uint32_t parts_of_a_nanosecond() const { return denominator_; }
 
@@ -79,7 +79,10 @@ class TokenBucket {
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const Level current = level_at(state, now);
     const Level ceiling = later({now, 0}, full_span_);
-    if (ask.force) return {forced(current, ceiling, ask.cost, now), charged(current, ceiling, ask.cost)};
+    if (ask.force) {
+      const State next = charged(current, ceiling, ask.cost, cut_off(state, now));
+      return {forced(next, ceiling, ask.cost, now), next};
+    }
     if (ask.cost > capacity_) return {refusal(Outcome::never, current, ceiling, Span{}, now), state};
 
     const Level next = later(current, span_of(ask.cost));
@@ -92,7 +95,7 @@ class TokenBucket {
              .remaining = whole_units(difference(ceiling, next)),
              .wait = Span{},
              .reset = rounded_up(next) - now},
-            {next.whole, next.fraction, 0}};
+            state.has_cut_off() ? with_cut_off(next, cut_off(state, now)) : State{next.whole, next.fraction}};
   }
 
   static constexpr void apply(State& state, const Change& change, std::string_view = {}) { state = change; }
@@ -101,21 +104,31 @@ class TokenBucket {
   [[nodiscard]] static constexpr bool accepts(const State&, const Change&, std::string_view = {}) { return true; }
 
   /// Gives back up to `units` of the units that count at `now`, but none of the `newer` ones that were charged last.
+  /// What is more than the bucket has lent is given back of what it was cut off.
   constexpr void give_back(State& state, Units units, Units newer, Instant now) const {
     const Level current = level_at(state, now);
     const Level of_others = later({now, 0}, capped_span_of(newer));
-    if (units == kNoUnits || current <= of_others) return;
-    const ExactSpan back = std::min(capped_span_of(units), difference(current, of_others));
-    state = charged(earlier(current, back), later({now, 0}, full_span_), kNoUnits);
+    const bool has_lent = current > of_others;
+    if (units == kNoUnits || (!has_lent && !state.has_cut_off())) return;
+    const ExactSpan most = has_lent ? difference(current, of_others) : ExactSpan{};
+    const Units cut = cut_off(state, now);
+    const Units newer_cut = std::max(newer - units_rounded_up(difference(current, {now, 0})), kNoUnits);
+    const Units rest =
+        std::min(std::max(units - units_rounded_up(most), kNoUnits), std::max(cut - newer_cut, kNoUnits));
+    if (!has_lent && rest == kNoUnits) return;
+    const Level next = earlier(current, std::min(capped_span_of(units), most));
+    state = charged(next, later({now, 0}, full_span_), kNoUnits, cut - rest);
   }
 
   /// Whether `state` counts more than an empty bucket and its debt at `now`. It is then from a clock that was ahead,
-  /// or from a larger bucket, and counts as empty with its debt. Clamping makes that its value.
+  /// and counts as empty with its debt. Clamping makes that its value.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const {
-    return Level{state.full_at, state.fraction} > latest_level(state, now);
+    return level_of(state) > latest_level(state, now);
   }
   constexpr void clamp(State& state, Instant now) const {
-    if (is_ahead(state, now)) state = charged(level_at(state, now), later({now, 0}, full_span_), kNoUnits);
+    if (!is_ahead(state, now)) return;
+    const Units cut = state.has_cut_off() ? Units(state.debt) : kNoUnits;
+    state = charged(level_at(state, now), later({now, 0}, full_span_), kNoUnits, cut);
   }
 
   /// Units that count at `now`, rounded up. Units beyond the capacity are debt.
@@ -135,38 +148,66 @@ class TokenBucket {
     return {level.whole, level.fraction, 0};
   }
 
-  /// Whether a state of `other` means the same under this limit: both refill at the same rate.
-  [[nodiscard]] constexpr bool keeps_state_of(const TokenBucket& other) const {
-    return numerator_ == other.numerator_ && denominator_ == other.denominator_;
+  /// The state of `other` under this limit: the same units are used, to the fraction. The bucket is empty at most; the
+  /// rest is its cut-off. A longer interval rounds up to a whole `1 / parts_of_a_nanosecond()`.
+  [[nodiscard]] constexpr State adopted(const State& state, const TokenBucket& other, Instant now) const {
+    const ExactSpan used = difference(other.level_at(state, now), {now, 0});
+    const Units whole = other.whole_units(used) + other.cut_off(state, now);
+    const Wide rest = other.parts_of(used) % static_cast<std::uint64_t>(other.numerator_);
+    if (whole >= capacity_) {
+      const Units cut = whole - capacity_ + Units(rest > 0 ? 1 : 0);
+      return with_cut_off(later({now, 0}, full_span_), std::min(cut, largest_debt()));
+    }
+    // `rest` parts of the other's nanoseconds are less than one of its intervals: rest / other.numerator_ units.
+    const auto divisor = static_cast<std::uint64_t>(other.numerator_);
+    const Wide parts = (rest * static_cast<std::uint64_t>(numerator_) + divisor - 1) / divisor;
+    const ExactSpan fraction{Span{static_cast<std::int64_t>(parts / denominator_)},
+                             static_cast<std::uint32_t>(parts % denominator_)};
+    const Level level = std::min(later(later({now, 0}, span_of(whole)), fraction), later({now, 0}, full_span_));
+    return level.whole == now && level.fraction == 0 ? State{} : State{level.whole, level.fraction};
   }
 
-  /// The instant from which on `state` behaves as if never used.
-  [[nodiscard]] static constexpr Instant idle_at(const State& state) {
-    return rounded_up(Level{state.full_at, state.fraction});
+  /// Lets at most the capacity count as used, and nothing as cut off.
+  constexpr void cap(State& state, Instant now) const {
+    if (state.debt == 0) return;
+    const Level level = std::min(level_at(state, now), later({now, 0}, full_span_));
+    state = level.whole == now && level.fraction == 0 ? State{} : State{level.whole, level.fraction};
+  }
+
+  /// The instant from which on `state` behaves as if never used, also if the bucket is made larger.
+  [[nodiscard]] constexpr Instant idle_at(const State& state) const {
+    if (!state.has_cut_off()) return rounded_up(level_of(state));
+    return rounded_up(later(level_of(state), span_of(Units(state.debt))));
   }
 
   /// Whether a decoded state could belong to this limit. Any such state is safe to decide on.
   [[nodiscard]] constexpr bool is_valid(const State& state) const {
     const Span furthest = kMaxSpan * (state.debt > 0 ? 2 : 1);
-    return state.fraction < denominator_ && kEarliest <= state.full_at && state.full_at <= kLatest + furthest &&
-           Units(state.debt) <= largest_debt();
+    return state.fraction < denominator_ && kEarliest <= state.full_at() && state.full_at() <= kLatest + furthest &&
+           Units(state.debt) <= largest_debt() && (!state.has_cut_off() || state.debt > 0);
   }
 
   /// The bytes of a state, and of a change, which is one; docs/format.md has the form. `Out` and `In` are the Writer
-  /// and the Reader of codec/bytes.h, which no algorithm includes. Debt follows only if there is some.
+  /// and the Reader of codec/bytes.h, which no algorithm includes. Debt or cut-off follows only if there is some.
   template <class Out>
   static void write(Out& out, const State& state) {
-    out.u64(static_cast<std::uint64_t>(state.full_at.time_since_epoch().count()) | (state.debt > 0 ? kIndebted : 0));
+    const auto full_at = static_cast<std::uint64_t>(state.full_at().time_since_epoch().count());
+    out.u64(full_at | (state.debt > 0 ? kMoreFollows : 0));
     out.u32(state.fraction);
-    if (state.debt > 0) out.u32(state.debt);
+    if (state.debt == 0) return;
+    out.u8(state.has_cut_off() ? 1 : 0);
+    out.u32(state.debt);
   }
   template <class In>
   void read(In& in, State& state) const {
     State read;
     const std::uint64_t full_at = in.u64();
-    read.full_at = Instant{Span{static_cast<std::int64_t>(full_at & ~kIndebted)}};
+    read.nanoseconds = full_at & ~kMoreFollows;
     read.fraction = in.u32();
-    if ((full_at & kIndebted) != 0) {
+    if ((full_at & kMoreFollows) != 0) {
+      const std::uint8_t is_cut_off = in.u8();
+      in.require(is_cut_off <= 1);
+      if (is_cut_off == 1) read.nanoseconds |= State::kCutOff;
       read.debt = in.u32();
       in.require(read.debt > 0);
     }
@@ -174,8 +215,8 @@ class TokenBucket {
   }
 
  private:
-  // No instant is negative, so the sign of `full_at` is free to say that debt follows.
-  static constexpr std::uint64_t kIndebted = std::uint64_t{1} << 63U;
+  // No instant is negative, so the sign of `full_at` is free to say that debt or cut-off follows.
+  static constexpr std::uint64_t kMoreFollows = std::uint64_t{1} << 63U;
 
   __extension__ using Wide = unsigned __int128;
 
@@ -245,23 +286,47 @@ class TokenBucket {
     return {to.whole - from.whole - Span{borrow ? 1 : 0}, static_cast<std::uint32_t>(parts)};
   }
 
+  /// A length of time in parts of a nanosecond.
+  [[nodiscard]] constexpr Wide parts_of(ExactSpan span) const {
+    return Wide(span.whole.count()) * denominator_ + span.fraction;
+  }
+
+  [[nodiscard]] static constexpr Level level_of(const State& state) { return {state.full_at(), state.fraction}; }
+
+  /// The units that the bucket was cut off and that have not flowed back at `now`, rounded up.
+  [[nodiscard]] constexpr Units cut_off(const State& state, Instant now) const {
+    if (!state.has_cut_off()) [[likely]]
+      return kNoUnits;
+    const Level full = level_of(state);
+    if (full >= Level{now, 0}) return Units(state.debt);
+    const Level flowed_back = later(full, span_of(Units(state.debt)));
+    return flowed_back > Level{now, 0} ? units_rounded_up(difference(flowed_back, {now, 0})) : kNoUnits;
+  }
+  [[nodiscard]] static constexpr State with_cut_off(const Level& level, Units cut) {
+    State state{level.whole, level.fraction, static_cast<std::uint32_t>(cut.count())};
+    if (cut > kNoUnits) [[unlikely]]
+      state.nanoseconds |= State::kCutOff;
+    return state;
+  }
+
   /// The latest level that a state with this debt can have at `now`.
   [[nodiscard]] constexpr Level latest_level(const State& state, Instant now) const {
     const Level ceiling = later({now, 0}, full_span_);
-    return state.debt == 0 ? ceiling : later(ceiling, span_of(Units(state.debt)));
+    return state.debt == 0 || state.has_cut_off() ? ceiling : later(ceiling, span_of(Units(state.debt)));
   }
 
   /// One rule for every stored state: a level in the past is a full bucket (long idle); a level too far ahead is an
-  /// empty bucket with its debt (from a clock that was ahead, or a larger bucket).
+  /// empty bucket with its debt (from a clock that was ahead).
   [[nodiscard]] constexpr Level level_at(const State& state, Instant now) const {
-    return std::clamp(Level{state.full_at, state.fraction}, Level{now, 0}, latest_level(state, now));
+    return std::clamp(level_of(state), Level{now, 0}, latest_level(state, now));
   }
 
-  /// The state after a charge of any cost. Units beyond the largest debt are not charged.
-  [[nodiscard]] constexpr State charged(const Level& current, const Level& ceiling, Units cost) const {
+  /// The state after a charge of any cost. Units beyond the largest debt are not charged. In debt, what was cut off is
+  /// debt as well: a state has room for one of both.
+  [[nodiscard]] constexpr State charged(const Level& current, const Level& ceiling, Units cost, Units cut) const {
     Level next = later(current, capped_span_of(cost));
-    if (next <= ceiling) return {next.whole, next.fraction, 0};
-    next = std::min(next, later(ceiling, span_of(largest_debt())));
+    if (next <= ceiling) return with_cut_off(next, cut);
+    next = std::min(later(next, span_of(cut)), later(ceiling, span_of(largest_debt())));
     const Units debt = units_rounded_up(difference(next, ceiling));
     return {next.whole, next.fraction, static_cast<std::uint32_t>(debt.count())};
   }
@@ -293,14 +358,14 @@ class TokenBucket {
     return level < ceiling ? whole_units(difference(ceiling, level)) : kNoUnits;
   }
 
-  [[nodiscard]] constexpr Decision forced(const Level& current, const Level& ceiling, Units cost, Instant now) const {
-    const State next = charged(current, ceiling, cost);
-    const Level level{next.full_at, next.fraction};
+  [[nodiscard]] constexpr Decision forced(const State& next, const Level& ceiling, Units cost, Instant now) const {
+    const Level level = level_of(next);
+    const bool is_in_debt = next.debt > 0 && !next.has_cut_off();
     return {.outcome = Outcome::granted,
             .granted = cost,
             .size = capacity_,
             .remaining = left_below(ceiling, level),
-            .wait = next.debt > 0 ? rounded_up(difference(level, ceiling)) : Span{},
+            .wait = is_in_debt ? rounded_up(difference(level, ceiling)) : Span{},
             .reset = rounded_up(level) - now};
   }
 

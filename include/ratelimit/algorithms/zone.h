@@ -6,7 +6,9 @@
 #ifndef RATELIMIT_ALGORITHMS_ZONE_H
 #define RATELIMIT_ALGORITHMS_ZONE_H
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <string_view>
 
 #include "ratelimit/units.h"
@@ -28,6 +30,20 @@ class Zone {
   /// in. An earlier day never begins later.
   [[nodiscard]] virtual Instant begin_of(std::chrono::local_days day) const = 0;
 };
+
+/// Whether a zone could have that name. All names of IANA begin with a capital letter. UTC needs no zone: its names are
+/// none of these.
+[[nodiscard]] constexpr bool is_zone_name(std::string_view name) {
+  constexpr std::size_t kMaxBytes = 64;
+  const auto is_upper = [](char c) { return 'A' <= c && c <= 'Z'; };
+  const auto is_in_names = [&](char c) {
+    return is_upper(c) || ('a' <= c && c <= 'z') || ('0' <= c && c <= '9') || c == '_' || c == '+' || c == '-' ||
+           c == '/';
+  };
+  if (name.empty() || name.size() > kMaxBytes || !is_upper(name.front()) || name.back() == '/') return false;
+  if (name == "UTC" || name == "Etc/UTC") return false;
+  return std::all_of(name.begin(), name.end(), is_in_names) && name.find("//") == std::string_view::npos;
+}
 
 /// Finds a zone by its name; null if it is unknown. A zone that was found is never destroyed.
 using FindZone = const Zone* (*)(std::string_view name);

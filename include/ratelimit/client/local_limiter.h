@@ -18,7 +18,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "ratelimit/account.h"
+#include "ratelimit/booking.h"
 #include "ratelimit/client/answer.h"
 #include "ratelimit/client/call.h"
 #include "ratelimit/client/policy.h"
@@ -58,35 +58,39 @@ class LocalLimiter {
     return answer_of(*state->limits, verdict);
   }
 
-  /// What a check would answer.
+  /// Whether a check would be granted, and what is left now, as RL.PEEK answers.
   [[nodiscard]] std::optional<Answer> peek(const std::string& name, const Policy& policy, const Request& request,
                                            Instant now) {
     State* state = find_or_add(name, policy, now);
     if (state == nullptr) return std::nullopt;
-    return answer_of(*state->limits, state->decide(request, now));
+    state->collect(now);
+    return answer_of(*state->limits, look(*state->limits, state->cells, state->reservations.turn, request, now));
   }
 
-  /// Charges an estimate for at most `ttl`, under the request's id.
+  /// Charges an estimate for at most `ttl`, under the request's id. The answer is also none if that id is settled.
   [[nodiscard]] std::optional<Answer> reserve(const std::string& name, const Policy& policy, const Request& request,
                                               Span ttl, Instant now) {
     State* state = find_or_add(name, policy, now);
     if (state == nullptr) return std::nullopt;
     state->perform({.kind = Operation::Kind::collect, .at = now});
-    const Verdict verdict = decide_reservation(*state->limits, state->cells, state->reservations, request, now);
+    const Reservations& reservations = state->reservations;
+    const auto hold = find_hold(&reservations, request.id, now);
+    if (hold && Hold::is_settled(*hold)) return std::nullopt;
+    const Verdict verdict = decide_reservation(
+        *state->limits, state->cells, reservations, request, now,
+        [&](std::size_t i) { return hold ? reservations.charged_by(request.id, *hold, i) : kNoUnits; });
     if (verdict.decision.outcome == Outcome::granted) {
-      state->perform({.kind = Operation::Kind::reserve,
-                      .at = now,
-                      .units = verdict.decision.granted,
-                      .span = ttl,
-                      .id = request.id});
+      state->perform(
+          {.kind = Operation::Kind::reserve, .at = now, .units = request.cost, .span = ttl, .id = request.id});
     }
     return answer_of(*state->limits, verdict);
   }
 
-  /// Ends a hold that was made here, and charges `actual` instead. False if there is no such hold.
+  /// Ends a hold that was made here, and charges `actual` instead. If it is settled already, nothing changes. False if
+  /// there is no such hold.
   bool settle(const std::string& name, const Policy& policy, std::string_view id, Units actual, Instant now) {
     const auto found = states_.find(name + policy.name());
-    if (found == states_.end() || !has_hold(&found->second->reservations, id, now)) return false;
+    if (found == states_.end() || !find_hold(&found->second->reservations, id, now)) return false;
     found->second->perform({.kind = Operation::Kind::settle, .at = now, .units = actual, .id = id});
     return true;
   }
@@ -103,11 +107,14 @@ class LocalLimiter {
     State& operator=(const State&) = delete;
     ~State() { destroy(*limits, cells); }
 
-    [[nodiscard]] Verdict decide(const Request& request, Instant now) {
+    void collect(Instant now) {
       if (!reservations.empty()) perform({.kind = Operation::Kind::collect, .at = now});
+    }
+    [[nodiscard]] Verdict decide(const Request& request, Instant now) {
+      collect(now);
       return ratelimit::decide(*limits, cells, reservations.turn, request, now);
     }
-    bool perform(const Operation& operation) { return Account(*limits, cells, reservations).perform(operation); }
+    bool perform(const Operation& operation) { return Booking(*limits, cells, reservations).perform(operation); }
     [[nodiscard]] bool is_idle(Instant now) const {
       return reservations.idle_at() <= now && idle_at(*limits, cells) <= now;
     }

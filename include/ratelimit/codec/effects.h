@@ -11,6 +11,7 @@
 #include <span>
 #include <string_view>
 
+#include "ratelimit/algorithms/calendar.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/codec/bytes.h"
@@ -19,6 +20,7 @@
 #include "ratelimit/operation.h"
 #include "ratelimit/states.h"
 #include "ratelimit/units.h"
+#include "ratelimit/zoned_ends.h"
 
 namespace ratelimit {
 
@@ -26,23 +28,33 @@ namespace ratelimit {
 struct Definition {
   SubjectTableHead head;
   Instant at{};
+  ZonedEnds ends{};  ///< those of the limits at `at`; older versions of the module do not tell them
 };
 
 inline void encode_definition(Writer& out, const Limits& limits, const Definition& definition) {
   out.u8(kFormatVersion);
-  format::write_head(out, &limits, false, true);
+  format::write_head(out, &limits, format::kHasSubjectTable);
   format::write(out, definition.head);
   out.instant(definition.at);
+  for (const Instant end : definition.ends) out.instant(end);
 }
 
 /// Reads a definition. Labels and zones are borrowed from the bytes. False if the bytes are anything else.
 [[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
   SubjectHead head;
-  if (!decode_head(in, find_zone, head) || head.has_reservations || !head.has_subject_table) return false;
+  if (!decode_head(in, find_zone, head) || head.has_last_grants || head.has_reservations) return false;
+  if (!head.has_subject_table) return false;
   for (const LimitSpec& spec : head.specs.span()) specs.push_back(spec);
   format::read(in, definition.head);
   definition.at = in.instant();
   in.require(definition.head.is_stored && in_range(definition.at));
+  if (in.done()) return true;
+  for (const LimitSpec& spec : specs.span()) {
+    if (spec.zone.empty() || !in.ok()) continue;
+    const Instant end = in.instant();
+    in.require(definition.at < end && end <= kLatest + kMaxSpan && end - definition.at <= kLongestCalendarWindow);
+    definition.ends.push_back(end);
+  }
   return in.done();
 }
 
@@ -104,6 +116,7 @@ inline void encode_operation(Writer& out, const Operation& operation) {
   out.units(operation.units);
   out.span(operation.span);
   out.text(operation.id);
+  out.u8(operation.named);
 }
 
 /// Reads an operation. Its id is borrowed from the bytes. False if the bytes are anything else.
@@ -117,6 +130,7 @@ inline void encode_operation(Writer& out, const Operation& operation) {
   operation.units = in.units();
   operation.span = in.span();
   operation.id = in.text();
+  operation.named = in.u8();
   in.require(in_range(operation.at) && Span{} <= operation.span && operation.span <= kMaxSpan);
   in.require(operation.id.size() <= kMaxIdBytes);
   const bool takes = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::reserve;

@@ -8,12 +8,14 @@
 #ifndef RATELIMIT_CODEC_FORMAT_H
 #define RATELIMIT_CODEC_FORMAT_H
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "ratelimit/algorithms/calendar.h"
 #include "ratelimit/algorithms/lease_set.h"
@@ -39,9 +41,12 @@ inline constexpr unsigned kLabelled = 1U << 2U;
 inline constexpr unsigned kZoned = 1U << 3U;
 inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned;
 
-/// Flags beside the number of limits: reservations follow the states; the head of a subject table follows these.
+/// Flags beside the number of limits: the last grants of accounts follow the states; reservations follow these; the head
+/// of a subject table comes last.
+inline constexpr unsigned kHasLastGrants = 1U << 5U;
 inline constexpr unsigned kHasReservations = 1U << 7U;
 inline constexpr unsigned kHasSubjectTable = 1U << 6U;
+inline constexpr unsigned kAllHeadFlags = kHasLastGrants | kHasReservations | kHasSubjectTable;
 
 /// Flags of the head of a subject table.
 inline constexpr unsigned kStored = 1U << 0U;
@@ -61,7 +66,7 @@ inline void write(Writer& out, const LimitSpec& spec) {
 }
 
 /// Reads a limit. Only its form is checked: its numbers may be out of their ranges. A zone that `find_zone` does not
-/// know is a fault.
+/// know is no fault, so that a machine can keep what another has written.
 [[nodiscard]] inline LimitSpec read_spec(Reader& in, FindZone find_zone) {
   LimitSpec spec;
   spec.algorithm = static_cast<Algorithm>(in.u8());
@@ -81,7 +86,8 @@ inline void write(Writer& out, const LimitSpec& spec) {
   if ((flags & kZoned) != 0) {
     spec.zone = in.text();
     spec.rules = in.ok() ? find_zone(spec.zone) : nullptr;
-    in.require(spec.rules != nullptr);
+    spec.lacks_rules = spec.rules == nullptr;
+    in.require(spec.rules != nullptr || is_zone_name(spec.zone));
   }
   if ((flags & kLabelled) != 0) {
     spec.label = in.text();
@@ -90,19 +96,62 @@ inline void write(Writer& out, const LimitSpec& spec) {
   return spec;
 }
 
+/// Flags of a hold, beside the accounts that it names.
+inline constexpr unsigned kSettled = 1U << 0U;
+inline constexpr unsigned kUneven = 1U << 1U;
+
+/// Only differences of the counter have a meaning: what was charged after each hold is written.
 inline void write(Writer& out, const Reservations& reservations) {
   out.instant(reservations.turn.at);
   out.span(reservations.turn.wait);
   out.instant(reservations.as_of);
-  // Only differences of the counter have a meaning: what was charged after each hold is written.
-  reservations.holds.write(out, [&](const LeaseSet::Holder& hold) { out.variable(reservations.charged - hold.mark); });
+  reservations.holds.write(out, [&](const LeaseSet::Holder& hold) {
+    out.variable(reservations.charged - hold.mark);
+    out.u8(Hold::named(hold));
+    out.u8(
+        static_cast<std::uint8_t>((Hold::is_settled(hold) ? kSettled : 0U) | (Hold::is_uneven(hold) ? kUneven : 0U)));
+  });
+  for (const auto& [id, charges] : reservations.uneven) {
+    for (const Units units : charges) out.units(units);
+  }
 }
+
+/// Reads what the uneven holds have charged each account, in the order of their ids.
+inline void read_uneven(Reader& in, Reservations& read) {
+  std::vector<std::string_view> ids;
+  read.holds.for_each([&ids](std::string_view id, const LeaseSet::Holder& hold) {
+    if (Hold::is_uneven(hold)) ids.push_back(id);
+  });
+  std::sort(ids.begin(), ids.end());
+  for (const std::string_view id : ids) {
+    Charges charges;
+    Units most;
+    for (Units& units : charges) {
+      units = in.units();
+      in.require(kNoUnits <= units && units <= kMaxUnits);
+      most = std::max(most, units);
+    }
+    if (!in.require(most <= read.holds.find(id)->units)) return;
+    read.uneven.emplace(id, charges);
+  }
+}
+
 inline void read(Reader& in, Reservations& reservations) {
   Reservations read;
   read.turn.at = in.instant();
   read.turn.wait = in.span();
   read.as_of = in.instant();
-  read.holds = LeaseSet::read(in, [&in] { return std::uint64_t{0} - in.variable(); });
+  read.holds = LeaseSet::read(in, [&in](LeaseSet::Holder& hold) {
+    hold.mark = std::uint64_t{0} - in.variable();
+    hold.tag = in.u8();
+    const std::uint8_t flags = in.u8();
+    in.require((flags & ~(kSettled | kUneven)) == 0 && flags != (kSettled | kUneven));
+    if ((flags & kSettled) != 0) hold.tag |= Hold::kSettled;
+    if ((flags & kUneven) != 0) hold.tag |= Hold::kUneven;
+    // Only what a call did cost can be nothing.
+    in.require(in_range(hold.units) || ((flags & kSettled) != 0 && hold.units == kNoUnits));
+  });
+  if (in.ok()) read_uneven(in, read);
   const bool has_turn = in_range(read.turn.at) && Span{} < read.turn.wait && read.turn.wait <= kMaxSpan;
   in.require(has_turn || read.turn == Turn{});
   in.require(in_range(read.as_of) && (!read.holds.empty() || read.as_of == Instant{}));
@@ -137,10 +186,9 @@ inline void read(Reader& in, SubjectTableHead& head) {
 
 /// Writes the number of limits, the flags of what follows the states, and the limits. `limits` is null if the reader
 /// knows them.
-inline void write_head(Writer& out, const Limits* limits, bool has_reservations, bool has_subject_table) {
+inline void write_head(Writer& out, const Limits* limits, unsigned flags) {
   const std::size_t count = limits != nullptr ? limits->size() : 0;
-  out.u8(static_cast<std::uint8_t>(count | (has_reservations ? kHasReservations : 0U) |
-                                   (has_subject_table ? kHasSubjectTable : 0U)));
+  out.u8(static_cast<std::uint8_t>(count | flags));
   for (std::size_t i = 0; i < count; ++i) write(out, (*limits)[i].spec());
 }
 
@@ -157,13 +205,19 @@ void encode_states(Writer& out, const Limits& limits, const Cells& cells) {
 /// Whether limits are written, or the reader knows them.
 enum class LimitsForm : bool { known, written };
 
-/// Writes a subject without the version: limits, states and, if there are any, reservations.
+/// Writes a subject without the version: limits, states, the last grants of accounts if there are any, and reservations
+/// likewise.
 template <class Cells>
 void encode_body(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
-                 LimitsForm form, const SubjectTableHead* subject_table = nullptr) {
+                 LimitsForm form, const SubjectTableHead* subject_table = nullptr,
+                 std::span<const Instant> last_grants = {}) {
   const bool has_reservations = reservations != nullptr && !reservations->empty();
-  format::write_head(out, form == LimitsForm::written ? &limits : nullptr, has_reservations, subject_table != nullptr);
+  format::write_head(out, form == LimitsForm::written ? &limits : nullptr,
+                     (last_grants.empty() ? 0U : format::kHasLastGrants) |
+                         (has_reservations ? format::kHasReservations : 0U) |
+                         (subject_table != nullptr ? format::kHasSubjectTable : 0U));
   encode_states(out, limits, cells);
+  for (const Instant last : last_grants) out.instant(last);
   if (has_reservations) format::write(out, *reservations);
   if (subject_table != nullptr) format::write(out, *subject_table);
 }
@@ -171,14 +225,16 @@ void encode_body(Writer& out, const Limits& limits, const Cells& cells, const Re
 /// Writes a subject behind the version; and the head of the subject table, if its key has one.
 template <class Cells>
 void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const Reservations* reservations,
-                    LimitsForm form = LimitsForm::written, const SubjectTableHead* subject_table = nullptr) {
+                    LimitsForm form = LimitsForm::written, const SubjectTableHead* subject_table = nullptr,
+                    std::span<const Instant> last_grants = {}) {
   out.u8(kFormatVersion);
-  encode_body(out, limits, cells, reservations, form, subject_table);
+  encode_body(out, limits, cells, reservations, form, subject_table, last_grants);
 }
 
 /// The part of a subject before its states.
 struct SubjectHead {
   LimitSpecs specs;  ///< `Limits::make` says whether they are valid; empty if the reader knows them
+  bool has_last_grants = false;
   bool has_reservations = false;
   bool has_subject_table = false;
 };
@@ -187,7 +243,8 @@ struct SubjectHead {
 /// valid.
 [[nodiscard]] inline bool decode_body_head(Reader& in, FindZone find_zone, SubjectHead& head) {
   const unsigned count = in.u8();
-  const unsigned size = count & ~(format::kHasReservations | format::kHasSubjectTable);
+  const unsigned size = count & ~format::kAllHeadFlags;
+  head.has_last_grants = (count & format::kHasLastGrants) != 0;
   head.has_reservations = (count & format::kHasReservations) != 0;
   head.has_subject_table = (count & format::kHasSubjectTable) != 0;
   in.require(size <= kMaxLimits);
@@ -196,9 +253,7 @@ struct SubjectHead {
 }
 
 /// Whether the body that comes next has its limits written.
-[[nodiscard]] inline bool has_written_limits(Reader in) {
-  return (in.u8() & ~(format::kHasReservations | format::kHasSubjectTable)) != 0;
-}
+[[nodiscard]] inline bool has_written_limits(Reader in) { return (in.u8() & ~format::kAllHeadFlags) != 0; }
 
 /// Reads the version and the part before the states.
 [[nodiscard]] inline bool decode_head(Reader& in, FindZone find_zone, SubjectHead& head) {
@@ -206,12 +261,17 @@ struct SubjectHead {
   return in.ok() && decode_body_head(in, find_zone, head);
 }
 
-/// Reads the states of `limits` into `cells`, which must be idle, and the reservations, if `reservations` is not null.
-/// False at the first byte that is not valid; then `cells` still hold valid states.
+/// Reads the states of `limits` into `cells`, which must be idle, the last grants of accounts, unless `last_grants` is
+/// empty, and the reservations, if `reservations` is not null. False at the first byte that is not valid; then `cells`
+/// still hold valid states.
 [[nodiscard]] inline bool decode_states(Reader& in, const Limits& limits, std::span<Cell> cells,
-                                        Reservations* reservations) {
+                                        std::span<Instant> last_grants, Reservations* reservations) {
   for (std::size_t i = 0; i < limits.size() && in.ok(); ++i) {
     limits[i].visit([&](const auto& algorithm) { algorithm.read(in, state_in(cells[i], algorithm)); });
+  }
+  for (Instant& last : last_grants) {
+    last = in.instant();
+    in.require(in_range(last));
   }
   if (reservations != nullptr && in.ok()) format::read(in, *reservations);
   return in.ok();

@@ -29,7 +29,7 @@ namespace ratelimit {
   const auto [rest, error] = std::from_chars(text.data(), end, nanoseconds);
   if (error != std::errc{} || rest != end) return std::nullopt;
   // A time before the clock's range is idle; one beyond it is taken for one from a clock that was ahead.
-  return TokenBucket::State{.full_at = std::clamp(Instant{Span{nanoseconds}}, kEarliest, kLatest + kMaxSpan)};
+  return TokenBucket::State{std::clamp(Instant{Span{nanoseconds}}, kEarliest, kLatest + kMaxSpan), 0};
 }
 
 /// Whole seconds, rounded up: a client that waits that long waits long enough.

@@ -18,7 +18,8 @@
 //     Version 11 calls t the time within which no more than r can be used, which is the same span.
 //   - A limit that denies a call of several units may have one more unit soon, which does not help that call: its t is
 //     when it would let the call pass. So Retry-After is never earlier than the t of a limit that denies (6: it SHOULD
-//     NOT). It may be earlier than the t of another limit, which has units left, as in the draft's example B.3.
+//     NOT). It may be earlier than the t of another limit, which has units left, as in the draft's example B.3. If one
+//     limit never lets the call pass, there is no Retry-After, and the t of the others that deny it is the same.
 //   - There is no pk (4.1.3): it would tell the client under which name it is known here.
 //
 // All seconds are rounded up: a client that comes back when a field says so never comes too early. Depends on the
@@ -51,7 +52,7 @@ struct LimitStatus {
   std::optional<Span> window{};
   Units remaining;
   Span more{};  ///< time until more than `remaining` could be taken, if nothing else happens; 0 if all is there
-  std::optional<Span> wait{};  ///< only if this limit denies the call: time until it would grant it
+  std::optional<Span> wait{};  ///< only if this limit keeps the call back: time until it would let it go
 };
 
 struct HttpField {

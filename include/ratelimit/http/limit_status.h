@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "ratelimit/decision.h"
@@ -24,47 +25,75 @@ namespace detail {
 
 /// Time until one unit more than `remaining` could be taken.
 template <class A>
-[[nodiscard]] Span until_more(const A& algorithm, const typename A::State& state, Units remaining, Instant at) {
+[[nodiscard]] Span until_more(const A& algorithm, const typename A::State& state, Units remaining, std::string_view id,
+                              Instant at) {
   if (remaining >= algorithm.size()) return Span{};
-  const Decision decision = algorithm.decide(state, Ask{remaining + kMinUnits}, at).decision;
+  const Decision decision = algorithm.decide(state, Ask{remaining + kMinUnits, id}, at).decision;
   return decision.outcome == Outcome::denied ? decision.wait : Span{};
 }
 
-/// Time until this limit alone would grant the request; none if it never would. `at` is the instant of the decision.
+/// Time until this limit alone would let the request go; none if it never would. `at` is the instant of the decision.
 template <class A>
 [[nodiscard]] std::optional<Span> until_granted(const A& algorithm, const typename A::State& state,
                                                 const Request& request, Units cost, Instant at) {
   const Units needed = request.mode == Mode::partial ? kMinUnits : cost;
-  const Decision decision = algorithm.decide(state, Ask{needed, request.id}, at).decision;
+  const Ask ask{needed, request.id, request.mode == Mode::force};
+  const Decision decision = algorithm.decide(state, ask, at).decision;
   if (decision.outcome == Outcome::never) return std::nullopt;
+  if (request.mode == Mode::may_wait) return wait_under(algorithm, state, ask, at);
   return decision.outcome == Outcome::denied ? decision.wait : Span{};
+}
+
+/// How long this limit alone keeps back a request that was not granted; none if it does not, or always does. `ahead` is
+/// the time until `at`, the turn of who waits: nothing but a forced call is granted before.
+template <class A>
+[[nodiscard]] std::optional<Span> kept_back_for(const A& algorithm, const typename A::State& state,
+                                                const Request& request, Units cost, Instant at, Span ahead) {
+  const std::optional<Span> own = until_granted(algorithm, state, request, cost, at);
+  if (!own || (request.mode == Mode::force && *own == Span{})) return std::nullopt;
+  // A call with MAXWAIT is not denied for what it may wait.
+  const Span wait = *own + ahead - request.longest_wait;
+  return wait > Span{} ? std::optional(wait) : std::nullopt;
 }
 
 }  // namespace detail
 
-/// The status of limit `i` after a request was decided with that outcome. The label is borrowed from the limits.
+/// The status of limit `i` after a request was decided with that outcome, in the same terms as the verdict. What a
+/// granted call leaves is as of its turn, if it waits for one. To a call that is not granted, nothing is left before the
+/// turn of who waits; a lease of its own, which it asked to renew, counts as left. The label is borrowed from the
+/// limits.
 template <class Cells>
 [[nodiscard]] LimitStatus status_after(const Limits& limits, std::size_t i, const Cells& cells, const Turn& turn,
                                        const Request& request, Outcome outcome, Instant now) {
   const Limit& limit = limits[i];
   const Instant at = turn.or_later(now);
+  const Span ahead = at - now;
+  const bool is_granted = outcome == Outcome::granted;
+  const bool must_wait = !is_granted && ahead > Span{};
+  const std::string_view id = is_granted ? std::string_view{} : request.id;
   LimitStatus status{.label = limits.label(i), .quota = limit.size(), .window = limit.window(), .remaining = {}};
   limit.visit([&](const auto& algorithm) {
     const auto& state = state_in(cells[i], algorithm);
-    status.remaining = algorithm.decide(state, Ask{kNoUnits, {}, true}, at).decision.remaining;
-    status.more = detail::until_more(algorithm, state, status.remaining, at);
-    if (outcome != Outcome::denied) return;
-    const auto own = detail::until_granted(algorithm, state, request, limit.cost_of(request.cost), at);
-    // Nothing is granted before the turn of a call that waits. And a call with MAXWAIT is not denied for what it may
-    // wait.
-    const Span denies_for = own.value_or(Span{}) + (at - now) - request.longest_wait;
-    if (own && denies_for > Span{}) status.wait = denies_for;
+    if (!must_wait) status.remaining = algorithm.decide(state, Ask{kNoUnits, id, true}, at).decision.remaining;
+    if (status.remaining < limit.size()) {
+      status.more = ahead + detail::until_more(algorithm, state, status.remaining, id, at);
+    }
+    if (is_granted) return;
+    status.wait = detail::kept_back_for(algorithm, state, request, limit.cost_of(request.cost), at, ahead);
   });
-  if (at > now) {
-    status.remaining = kNoUnits;
-    status.more += at - now;
-  }
   return status;
+}
+
+/// The statuses of limits that nobody has used: what limits on trial show.
+[[nodiscard]] inline std::vector<LimitStatus> statuses_of_unused(const Limits& limits) {
+  std::vector<LimitStatus> statuses;
+  statuses.reserve(limits.size());
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    const Limit& limit = limits[i];
+    statuses.push_back(
+        {.label = limits.label(i), .quota = limit.size(), .window = limit.window(), .remaining = limit.size()});
+  }
+  return statuses;
 }
 
 /// The statuses of all limits of a call. If the call was denied, the wait of the binding limit is that of the verdict.

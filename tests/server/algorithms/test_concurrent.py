@@ -203,7 +203,7 @@ def test_an_id_where_there_are_no_leases_has_no_meaning(db, clock):
 
 def test_a_peek_takes_no_lease_and_tells_no_id(db, clock):
     take(db, ID="a")
-    assert db.ask("RL.PEEK k") == (1, 3, 1, 0, 60000, "concurrent")
+    assert db.ask("RL.PEEK k") == (1, 3, 2, 0, 60000, "concurrent")
     assert db.ask("RL.PEEK k CONCURRENT 1 60s") == (0, 1, 0, 60000, 60000, "concurrent")
     assert used(db) == 1
 
@@ -241,18 +241,35 @@ def test_another_limit_keeps_the_holders(db, clock, new):
     assert db.do("RL.RELEASE k a") == 1
 
 
-def test_a_shorter_lease_counts_for_those_who_hold_already(db, clock):
+def test_a_lease_keeps_the_end_that_it_was_given_whoever_calls_with_another(db, clock):
     db.ask("RL.CONCURRENT k 1 1h ID a")
-    assert db.ask("RL.PEEK k CONCURRENT 1 60s").wait_ms == 60_000
-    assert db.ask("RL.CONCURRENT k 1 60s ID b").wait_ms == 60_000
-    clock.advance(MINUTE)
+    assert db.ask("RL.PEEK k CONCURRENT 1 60s").wait_ms == 3_600_000
+    assert db.ask("RL.CONCURRENT k 1 60s ID b").wait_ms == 3_600_000
+    clock.advance(HOUR - 1)
+    assert db.ask("RL.CONCURRENT k 1 60s ID b").granted == 0
+    clock.advance(1)
     assert db.ask("RL.CONCURRENT k 1 60s ID b").granted == 1
 
 
+def test_a_renewal_under_a_longer_lease_prolongs_the_lease_for_all(db, clock):
+    db.ask("RL.CONCURRENT k 1 60s ID a")
+    assert db.ask("RL.CONCURRENT k 1 1h ID a") == (1, 1, 0, 0, 3_600_000, "a")
+    clock.advance(MINUTE)
+    assert db.ask("RL.CONCURRENT k 1 60s ID b").wait_ms == 59 * 60_000
+
+
 @pytest.mark.parametrize("old", ["TOKENBUCKET 10 1 1h", "FIXED 10 60s", "SLIDING 10 60s", "QUOTA 10 DAY"])
-def test_what_another_algorithm_has_used_is_one_lease_without_a_name(db, clock, old):
+def test_what_another_algorithm_has_used_holds_no_lease(db, clock, old):
     db.ask(f"RL.CHECK k {old} COST 4")
-    assert db.ask("RL.CHECK k CONCURRENT 10 60s ID a")[:3] == (1, 10, 5)
+    assert db.ask("RL.CHECK k CONCURRENT 10 60s ID a")[:3] == (1, 10, 9)
+
+
+@pytest.mark.parametrize("old", ["TOKENBUCKET 10 1 1h", "FIXED 10 60s", "SLIDING 10 60s", "QUOTA 10 DAY"])
+def test_under_stored_limits_what_another_algorithm_has_used_is_one_lease_without_a_name(db, clock, old):
+    db.do(f"RL.DEFINE k {old}")
+    db.ask("RL.CHECK k COST 4")
+    db.do("RL.DEFINE k CONCURRENT 10 60s")
+    assert db.ask("RL.CHECK k ID a")[:3] == (1, 10, 5)
     clock.advance(MINUTE)
     assert used(db) == 0
 

@@ -92,17 +92,17 @@ def test_it_admits_whom_a_token_bucket_admits(db, clock, costs):
 
 
 @pytest.mark.parametrize("pair", [("TOKENBUCKET", "LEAKYBUCKET"), ("LEAKYBUCKET", "TOKENBUCKET")])
-def test_from_one_bucket_to_the_other_used_units_are_carried_and_their_parts_are_not(db, clock, pair):
+def test_an_account_of_the_one_bucket_starts_from_the_other_with_parts_of_units_too(db, clock, pair):
     old, new = pair
     db.ask(f"RL.{old} k 10 1 1s COST 5")
     clock.advance(1500 * MS)
-    assert db.ask(f"RL.PEEK k {new} 10 1 1s")[:3] == (1, 10, 5)
-    assert db.ask(f"RL.PEEK k {new} 10 1 1s").reset_ms == 5000
+    assert db.ask(f"RL.PEEK k {new} 10 1 1s")[:3] == (1, 10, 6)
+    assert db.ask(f"RL.PEEK k {new} 10 1 1s").reset_ms == 3500
 
 
 def test_a_peek_tells_the_turn_and_takes_no_place(db, clock):
     db.ask("RL.LEAKYBUCKET k 10 10 1s COST 4")
-    assert db.ask("RL.PEEK k") == db.ask("RL.PEEK k") == (1, 10, 5, 400, 500, "leakybucket")
+    assert db.ask("RL.PEEK k") == db.ask("RL.PEEK k") == (1, 10, 6, 400, 400, "leakybucket")
 
 
 def test_a_leak_that_is_too_slow_is_refused(db, clock):

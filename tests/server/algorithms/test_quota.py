@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND, Client
-from oracle_limits import UNITS, Quota, ceil_ms, unix_ns
+from oracle_calendar import UNITS, unix_ns
+from oracle_limits import Quota, ceil_ms
+from vocabulary import TOO_SHORT
 
 BERLIN = "Europe/Berlin"
 
@@ -26,6 +28,12 @@ def at(local: str, zone: str = "UTC", second_time: bool = False) -> int:
 
 def quota(unit: str, zone: str = "UTC", limit: int = 10) -> str:
     return f"QUOTA {limit} {unit}" + ("" if zone == "UTC" else f" TZ {zone}")
+
+
+def left_of_window(db: Client, limit: str) -> int:
+    """How many milliseconds the window still lasts that is open now: the reset of a first call."""
+    db.delete("k")
+    return db.ask(f"RL.CHECK k {limit}").reset_ms
 
 
 def test_the_quota_counts_until_its_window_ends(db, clock):
@@ -75,9 +83,9 @@ def test_windows_are_those_of_the_calendar(db, clock, unit, now, end):
 def test_months_have_28_to_31_days_and_years_366_if_they_leap(db, clock, year, lengths, zone):
     for month, days in enumerate(lengths, start=1):
         clock.set(at(f"{year}-{month:02}-01 00:00", zone))
-        assert db.ask(f"RL.PEEK k {quota('MONTH', zone)}").reset_ms == days * DAY // MS
+        assert left_of_window(db, quota("MONTH", zone)) == days * DAY // MS
     clock.set(at(f"{year}-01-01 00:00", zone))
-    assert db.ask(f"RL.PEEK k {quota('YEAR', zone)}").reset_ms == sum(lengths) * DAY // MS
+    assert left_of_window(db, quota("YEAR", zone)) == sum(lengths) * DAY // MS
 
 
 @pytest.mark.parametrize(
@@ -100,7 +108,7 @@ def test_days_on_which_clocks_change_are_shorter_or_longer(db, clock, zone, begi
     assert last - first == hours * HOUR
     for now in (first, first + 1, (first + last) // 2, last - 1):
         clock.set(now)
-        assert db.ask(f"RL.PEEK k {quota('DAY', zone)}").reset_ms == ceil_ms(last - now)
+        assert left_of_window(db, quota("DAY", zone)) == ceil_ms(last - now)
 
 
 @pytest.mark.parametrize(
@@ -119,14 +127,14 @@ def test_a_midnight_that_is_left_out_or_comes_twice_begins_one_day(db, clock, zo
     lengths = []
     for now in (noon - DAY, noon):
         clock.set(now)
-        end = now + db.ask(f"RL.PEEK k {quota('DAY', zone)}").reset_ms * MS
+        end = now + left_of_window(db, quota("DAY", zone)) * MS
         clock.set(end)
-        lengths.append((end, db.ask(f"RL.PEEK k {quota('DAY', zone)}").reset_ms))
+        lengths.append((end, left_of_window(db, quota("DAY", zone))))
     begin, length = lengths[0]
     assert length == hours * HOUR // MS
     assert datetime.fromtimestamp(begin // SECOND, ZoneInfo(zone)).date().isoformat() == day
     clock.set(begin - hours_before * HOUR)
-    assert db.ask(f"RL.PEEK k {quota('DAY', zone)}").reset_ms == hours_before * HOUR // MS
+    assert left_of_window(db, quota("DAY", zone)) == hours_before * HOUR // MS
     assert lengths[1][0] == begin + hours * HOUR
 
 
@@ -153,7 +161,7 @@ def test_a_day_whose_midnight_comes_twice_is_not_a_new_one_the_second_time(db, c
 )
 def test_an_hour_ends_when_the_local_clock_shows_a_full_one(db, clock, zone, now, minutes):
     clock.set(at(now, zone))
-    assert db.ask(f"RL.PEEK k {quota('HOUR', zone)}").reset_ms == minutes * 60_000
+    assert left_of_window(db, quota("HOUR", zone)) == minutes * 60_000
 
 
 @pytest.mark.parametrize("zone", [BERLIN, "America/New_York", "Asia/Beirut", "Pacific/Chatham"])
@@ -162,21 +170,22 @@ def test_a_week_with_a_change_of_clocks_still_ends_on_monday_at_midnight(db, clo
     for monday, next_monday in mondays:
         now, end = at(f"{monday} 00:00", zone), at(f"{next_monday} 00:00", zone)
         clock.set(now)
-        assert db.ask(f"RL.PEEK k {quota('WEEK', zone)}").reset_ms == ceil_ms(end - now)
+        assert left_of_window(db, quota("WEEK", zone)) == ceil_ms(end - now)
 
 
 def test_zones_far_apart_are_in_different_days(db, clock):
     clock.set(at("2100-01-07 11:00"))
-    resets = {zone: db.ask(f"RL.PEEK k {quota('DAY', zone)}").reset_ms for zone in ("Pacific/Kiritimati", "Etc/GMT+12")}
+    resets = {zone: left_of_window(db, quota("DAY", zone)) for zone in ("Pacific/Kiritimati", "Etc/GMT+12")}
     assert resets == {"Pacific/Kiritimati": 23 * 3_600_000, "Etc/GMT+12": 3_600_000}
 
 
-def peeked_resets(db: Client, questions: list[tuple[int, Quota]]) -> list[int]:
+def resets_of_first_calls(db: Client, questions: list[tuple[int, Quota]]) -> list[int]:
     pipe = db.pipeline(transaction=False)
     for now, limit in questions:
         pipe.execute_command("RL.DEBUG", "CLOCK", "SET", now)
-        pipe.execute_command("RL.PEEK", "k", *str(limit).split())
-    return [reply[4] for reply in pipe.execute()[1::2]]
+        pipe.execute_command("DEL", "k")
+        pipe.execute_command("RL.CHECK", "k", *str(limit).split())
+    return [reply[4] for reply in pipe.execute()[2::3]]
 
 
 def test_in_every_zone_windows_end_when_zoneinfo_says(db, clock):
@@ -190,7 +199,7 @@ def test_in_every_zone_windows_end_when_zoneinfo_says(db, clock):
             limit, now = Quota(10, unit, zone), rng.randrange(earliest, latest)
             end = limit.end(now)
             questions += [(moment, limit) for moment in (now, end - 1, end, end + rng.randrange(2 * DAY))]
-    told = peeked_resets(db, questions)
+    told = resets_of_first_calls(db, questions)
     wrong = [
         (now, str(limit), reset)
         for (now, limit), reset in zip(questions, told, strict=True)
@@ -213,7 +222,7 @@ def test_around_every_change_of_clocks_windows_end_when_zoneinfo_says(db, clock)
                     around = range(now - 2 * HOUR, now + 10 * HOUR, 10 * MINUTE)
                     questions += [(moment, Quota(10, unit, zone)) for moment in around for unit in ("HOUR", "DAY")]
     assert len(questions) > 5000
-    told = peeked_resets(db, questions)
+    told = resets_of_first_calls(db, questions)
     assert told == [ceil_ms(limit.end(now) - now) for now, limit in questions]
 
 
@@ -241,7 +250,7 @@ def test_an_unknown_zone_is_an_error_that_changes_nothing(db, clock, zone):
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("RL.QUOTA k 10", "unit is missing"),
+        ("RL.QUOTA k 10", TOO_SHORT),
         ("RL.QUOTA k 10 MINUTE", "unit must be HOUR, DAY, WEEK, MONTH or YEAR"),
         ("RL.QUOTA k 10 1d", "unit must be HOUR, DAY, WEEK, MONTH or YEAR"),
         ("RL.QUOTA k 10 DAYS", "unit must be HOUR, DAY, WEEK, MONTH or YEAR"),
@@ -278,7 +287,7 @@ def test_the_servers_own_zone_never_matters(start_server, own):
     moments = [at("2100-03-28 00:30"), at("2100-07-01 21:00"), at("2100-12-31 23:30")]
     questions = [(now, limit) for now in moments for limit in limits]
     with server.client() as db:
-        assert peeked_resets(db, questions) == [ceil_ms(limit.end(now) - now) for now, limit in questions]
+        assert resets_of_first_calls(db, questions) == [ceil_ms(limit.end(now) - now) for now, limit in questions]
 
 
 def test_another_limit_of_the_same_unit_and_zone_keeps_the_window(db, clock):

@@ -14,12 +14,12 @@ import pytest
 import redis
 
 from cluster import COMMON, SLOTS
-from harness import MINUTE, SECOND, Client, Server, eventually
+from harness import MINUTE, SECOND, Client, Server, eventually, pairs
 from resp import Connection
 from seed import SEED
 from steps import hear, said
 from traffic import Talk
-from vocabulary import ALGORITHMS, BAD_COUNTS, BAD_DURATIONS, refused
+from vocabulary import ALGORITHMS, BAD_COUNTS, BAD_DURATIONS, TOO_SHORT, refused
 
 MOST_KEYS = 64
 
@@ -161,8 +161,26 @@ def test_all_labels_of_a_call_are_different_however_many_limits_the_keys_store(d
     db.do("RL.DEFINE a FIXED 9 1s FIXED 8 1s")
     db.do("RL.DEFINE b FIXED 7 1s AS fixed-2 SLIDING 9 1s")
     db.do("RL.DEFINE c FIXED 5 1s FIXED 6 1s")
-    policy = ask(db, "RL.CHECKALL 4 a b c a HEADERS")[-1][1]
-    assert len({item.split(";")[0] for item in policy.split(", ")}) == 8
+    policy = ask(db, 'RL.CHECKALL 4 a b c a FOR "" "" "" x HEADERS')[-1][1]
+    labels = [item.split(";")[0].strip('"') for item in policy.split(", ")]
+    expected = ["fixed", "fixed-2", "fixed-2-2", "sliding", "fixed-3", "fixed-4", "fixed-5", "fixed-6"]
+    assert labels == expected
+
+
+def test_the_labels_of_512_limits_take_no_time_to_speak_of(db, clock):
+    """What 64 keys cost that store eight limits each, to 64 keys that store one: not the cube of the number."""
+    for number in range(MOST_KEYS):
+        db.do(f"RL.DEFINE one:{number} FIXED 1000 1h")
+        db.do(f"RL.DEFINE eight:{number} " + " ".join(f"FIXED {1000 + i} 1h" for i in range(8)))
+
+    def microseconds(kind: str) -> float:
+        db.do("CONFIG RESETSTAT")
+        for _ in range(10):
+            ask(db, f"RL.CHECKALL {MOST_KEYS} {' '.join(f'{kind}:{number}' for number in range(MOST_KEYS))}")
+        return db.info("commandstats")["cmdstat_RL.CHECKALL"]["usec_per_call"]
+
+    one, eight = microseconds("one"), microseconds("eight")
+    assert eight < 5_000 + 20 * one, f"{eight} us, where one limit takes {one} us"
 
 
 # --- subjects
@@ -184,32 +202,48 @@ def test_without_for_the_keys_themselves_are_meant(db, clock):
     assert [used(db, "a"), used(db, "a", "x"), used(db, "b"), used(db, "b", "y")] == [5, 1, 5, 1]
 
 
-@pytest.mark.parametrize("limit", [limit for limit in ALGORITHMS if "CONCURRENT" not in limit])
-@pytest.mark.parametrize("who", ["", " FOR me me"])
+TWICE = "the same key and subject is given twice: give all its limits to one call of RL.CHECK instead"
+
+
+@pytest.mark.parametrize("name", [None, "me", '""'])
 @pytest.mark.parametrize("form", ["stored", "unstored"])
-def test_who_is_named_twice_is_asked_twice_and_charged_twice(db, clock, limit, who, form):
-    named = f"{limit} {limit}" if form == "unstored" else ""
+@pytest.mark.parametrize("keys", ["2 k k", "3 k other k"])
+def test_the_same_subject_of_the_same_key_may_not_be_named_twice(db, clock, name, form, keys):
+    count = int(keys[0])
+    db.do("RL.DEFINE other FIXED 10 60s")
     if form == "stored":
-        db.do(f"RL.DEFINE k {limit}")
-    subject = "me" if who else ""
-    assert ask(db, f"RL.CHECKALL 2 k k {named} COST 6{who}")[:3] == [0, 10, 4], "the second finds what the first leaves"
-    assert used(db, "k", subject) == 0
-    assert not db.exists("k") or counts(db, "k") == [(0, 1)], "only the second refuses"
-    assert ask(db, f"RL.CHECKALL 2 k k {named} COST 5{who}")[:3] == [5, 10, 0]
-    assert used(db, "k", subject) == 10
-    assert counts(db, "k")[0][0] == 2
+        db.do("RL.DEFINE k FIXED 10 60s")
+    before = db.do("DEBUG DIGEST"), db.changes()
+    named = "" if form == "stored" else " FIXED 10 60s" * count
+    who = f" FOR{f' {name}' * count}" if name else ""
+    assert db.error(*said(f"RL.CHECKALL {keys}{named}{who}")) == TWICE
+    assert (db.do("DEBUG DIGEST"), db.changes()) == before
 
 
 def test_one_key_may_stand_for_many_subjects(db, clock):
     db.do("RL.DEFINE k FIXED 10 60s")
-    assert ask(db, 'RL.CHECKALL 4 k k k k FOR a b "" a COST 5')[:3] == [5, 10, 0]
-    assert [used(db, "k", subject) for subject in ("a", "b", "")] == [10, 5, 5]
+    assert ask(db, 'RL.CHECKALL 3 k k k FOR a b "" COST 5')[:3] == [5, 10, 5]
+    assert [used(db, "k", subject) for subject in ("a", "b", "")] == [5, 5, 5]
+    assert db.error(*said('RL.CHECKALL 4 k k k k FOR a b "" a')) == TWICE
 
 
-def test_other_limits_for_one_key_in_one_call_are_followed_in_their_order(db, clock):
-    assert ask(db, "RL.CHECKALL 2 k k FIXED 10 60s SLIDING 20 60s COST 4")[0] == 4
-    assert db.rl_info("k")["limits"][0]["label"] == "sliding"
-    assert used(db, "k") == 8
+def test_holds_that_have_ended_are_given_back_before_the_limits_are_asked(db, clock):
+    for who in ("", " FOR s"):
+        db.do(f"RL.RESERVE k 10s FIXED 10 1h COST 10 ID gone{who}")
+        db.do(f"RL.RESERVE l 1m FIXED 10 1h COST 4 ID stays{who}")
+    clock.advance(11 * SECOND)
+    before = db.do("DEBUG DIGEST"), db.changes()
+    assert db.error(*said("RL.CHECKALL 3 k l m FIXED 10 1h FIXED 10 1h")).startswith("limits must be given once")
+    assert db.error(*said("RL.CHECKALL 3 k l m")).startswith("NOLIMITS ")
+    db.do("SET string v")
+    limits = " FIXED 10 1h" * 3
+    assert db.error(*said(f"RL.CHECKALL 3 k l string{limits}")).startswith("WRONGTYPE ")
+    db.delete("string")
+    assert db.do("DEBUG DIGEST") == before[0], "an error changes nothing"
+    for who in ("", " FOR s s s"):
+        assert ask(db, f"RL.CHECKALL 3 k l m{limits} COST 7{who}") == [0, 10, 6, 3_589_000, 3_589_000, "fixed-2"]
+        assert ask(db, f"RL.CHECKALL 3 k l m{limits} COST 6{who}")[:3] == [6, 10, 0]
+        assert [used(db, key, who[-1:]) for key in "klm"] == [6, 10, 6]
 
 
 # --- leases
@@ -260,8 +294,8 @@ def test_each_key_counts_the_call_that_is_granted_and_only_who_refuses_counts_th
 def test_limits_on_trial_deny_nothing_but_are_counted(db, clock):
     db.do("RL.DEFINE real FIXED 10 60s")
     db.do("RL.DEFINE trial FIXED 5 1h AS new SHADOW")
-    assert ask(db, "RL.CHECKALL 2 real trial FOR a a COST 4") == [4, 5, 1, 0, 3_600_000, "new"]
-    assert ask(db, "RL.CHECKALL 2 real trial FOR a a COST 4") == [4, 5, 1, 0, 3_600_000, "new"]
+    assert ask(db, "RL.CHECKALL 2 real trial FOR a a COST 4") == [4, 10, 6, 0, 60_000, "fixed"]
+    assert ask(db, "RL.CHECKALL 2 real trial FOR a a COST 4") == [4, 10, 2, 0, 60_000, "fixed"]
     assert (used(db, "real", "a"), used(db, "trial", "a")) == (8, 4)
     assert counts(db, "real", "trial") == [(2, 0), (1, 1)]
     assert db.do("RL.TOP trial") == [["a", 1, 0]]
@@ -280,17 +314,46 @@ def test_queues_and_leases_on_trial_neither_wait_nor_fail(db, clock):
     db.do("RL.DEFINE queue LEAKYBUCKET 10 1 1s SHADOW")
     db.do("RL.DEFINE leases CONCURRENT 1 60s SHADOW")
     first, second = (ask(db, "RL.CHECKALL 2 queue leases") for _ in range(2))
-    assert (first[:4], second[:4]) == ([1, 1, 0, 0], [1, 1, 0, 0])
+    assert first[:6] == second[:6] == [1, 10, 10, 0, 0, "leakybucket"], "as if the first key stood alone"
     assert len(first[6]) == len(second[6]) == 32
     assert (used(db, "queue"), used(db, "leases")) == (2, 1)
+
+
+def test_limits_on_trial_are_not_seen_beside_those_in_force(db, clock):
+    """The reply and its fields are those of a call without the keys on trial, also the numbers of the labels."""
+    for key in ("a", "b"):
+        db.do(f"RL.DEFINE {key} FIXED 100 60s")
+        db.do(f"RL.DEFINE alone:{key} FIXED 100 60s")
+    db.do("RL.DEFINE trial FIXED 2 1h LEAKYBUCKET 50 1 1s SHADOW")
+    for cost in (3, 3, 90, 5, 101):
+        told = ask(db, f"RL.CHECKALL 3 trial a b FOR x x x COST {cost} HEADERS")
+        assert told == ask(db, f"RL.CHECKALL 2 alone:a alone:b FOR x x COST {cost} HEADERS")
+    assert counts(db, "trial") == [(0, 5)]
+
+
+@pytest.mark.parametrize("line", ["RL.CHECKALL 2 first second", "RL.CHECKALL 1 first", "RL.CHECK first"])
+def test_if_all_are_on_trial_the_first_answers_as_if_it_had_never_been_used(db, clock, line):
+    db.do("RL.DEFINE first FIXED 7 1h AS hour TOKENBUCKET 5 1 1s AS burst SLIDING 5 1d SHADOW")
+    db.do("RL.DEFINE second FIXED 2 1h SHADOW")
+    for cost in (4, 4, 9):
+        told = ask(db, f"{line} COST {cost} HEADERS")
+        assert told[:6] == [cost, 5, 5, 0, 0, "burst"]
+        assert pairs(told[6]) == {
+            "RateLimit-Policy": '"hour";q=7;w=3600, "burst";q=5;w=5, "sliding";q=5;w=86400',
+            "RateLimit": '"hour";r=7;t=0, "burst";r=5;t=0, "sliding";r=5;t=0',
+            "RateLimit-Limit": "5",
+            "RateLimit-Remaining": "5",
+            "RateLimit-Reset": "0",
+        }
+    assert counts(db, "first") == [(1, 2)]
 
 
 # --- what it refuses
 
 GOOD = "FIXED 10 60s FIXED 10 60s"
 BAD = [
-    ("RL.CHECKALL", "numkeys is missing: it must be an integer from 1 to 64"),
-    ("RL.CHECKALL 1", "key is missing"),
+    ("RL.CHECKALL", TOO_SHORT),
+    ("RL.CHECKALL 1", TOO_SHORT),
     ("RL.CHECKALL 3 k l", "key is missing"),
     ("RL.CHECKALL 1 k FIXED 10", "window is missing"),
     ("RL.CHECKALL 2 k l FIXED 10 60s", "limits must be given once for each key, or not at all"),
@@ -468,8 +531,7 @@ def any_call(rng: random.Random) -> tuple[list[str], list[str]]:
         who = rng.choice(["", "s"])
         limits = ["FIXED", "9000", "1d", "AS", "one", "SLIDING", "5000", "1h", "AS", "two"]
         return ["RL.CHECK", "two", *limits, "COST", str(cost), *(["FOR", who] if who else [])], [f"two/{who}"]
-    keys = rng.choices(SHARED, k=rng.randint(1, 4))
-    subjects = [rng.choice(["", "s", "t"]) for _ in keys]
+    keys, subjects = zip(*rng.sample([*product(SHARED, ["", "s", "t"])], k=rng.randint(1, 4)))
     line = ["RL.CHECKALL", str(len(keys)), *keys, "FOR", *subjects, "COST", str(cost)]
     return line, [f"{key}/{subject}" for key, subject in zip(keys, subjects)]
 

@@ -17,10 +17,19 @@ DENIED = {
     "RL.CHECK k FIXED 100 60s SLIDING 10 60s": "RL.CHECK k FIXED 100 60s SLIDING 10 60s COST 7",
 }
 GRANTED = list(DENIED)
+
+
+def limits_of(line: str) -> str:
+    """As a command names them that may have several."""
+    name, limit = line.removeprefix("RL.").split(" k ")
+    return limit if name == "CHECK" else f"{name} {limit}"
+
+
 QUIET = [*DENIED.items(), *((granted, "RL.PEEK k") for granted in GRANTED)]
 QUIET += [(granted, f"{denied} MAXWAIT 1ms") for granted, denied in DENIED.items()]
 QUIET += [("RL.FIXED k 6 60s", "RL.FIXED k 6 60s COST 7 PARTIAL"), ("RL.FIXED k 6 60s", "RL.FIXED k 6 60s COST 7")]
-QUIET += [(granted, line) for granted in GRANTED for line in ("RL.RESERVE k 1m COST 10", "RL.RELEASE k nobody")]
+QUIET += [(granted, f"RL.RESERVE k 1m {limits_of(granted)} COST 10") for granted in GRANTED]
+QUIET += [(granted, "RL.RELEASE k nobody") for granted in GRANTED]
 QUIET += [("RL.CONCURRENT k 10 60s", "RL.REFUND k 3"), ("RL.FIXED k 10 60s PER REQUEST", "RL.REFUND k 3")]
 
 
@@ -72,7 +81,7 @@ def test_a_granted_call_breaks_a_watch(db, clock, server, granted):
 DONE = [
     ("RL.FIXED k 10 60s COST 4", "RL.REFUND k 3"),
     ("RL.FIXED k 10 60s COST 4", "RL.REFUND k 4"),
-    ("RL.FIXED k 10 60s COST 4", "RL.RESERVE k 1m ID a"),
+    ("RL.FIXED k 10 60s COST 4", "RL.RESERVE k 1m FIXED 10 60s ID a"),
     ("RL.FIXED k 10 60s COST 4", "RL.SETTLE k nobody 3"),
     ("RL.FIXED k 10 60s COST 4", "RL.FIXED k 10 60s COST 9 FORCE"),
     ("RL.FIXED k 10 60s COST 4", "RL.FIXED k 10 60s COST 9 PARTIAL"),
@@ -81,7 +90,10 @@ DONE = [
     ("RL.CONCURRENT k 10 60s ID a", "RL.CONCURRENT k 10 60s ID a"),
     ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.SETTLE k a 3"),
     ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.SETTLE k a 0"),
-    ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.RESERVE k 2h ID a"),
+    ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.RESERVE k 1h FIXED 10 60s COST 5 ID a"),
+    ("RL.FIXED k 10 60s COST 4", "RL.FIXED k 20 60s COST 4"),
+    ("RL.FIXED k 10 60s COST 10", "RL.FIXED k 9 60s"),
+    ("RL.RESERVE k 1h FIXED 10 60s COST 4 ID a", "RL.RESERVE k 2h FIXED 10 60s ID a"),
 ]
 
 

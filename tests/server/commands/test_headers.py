@@ -227,6 +227,34 @@ def test_t_is_when_there_is_more_and_zero_if_there_is_all(db, clock, limit, firs
     assert list(fields.standings.values()) == [standing]
 
 
+def test_a_call_that_is_granted_a_turn_is_told_what_is_left_at_that_turn(db, clock):
+    db.ask("RL.FIXED j 5 1m COST 5")
+    reply = db.ask("RL.FIXED j 5 1m COST 2 MAXWAIT 2m HEADERS")
+    assert reply[:5] == (2, 5, 3, 60_000, 120_000)
+    assert Fields.of(reply).standings == {"fixed": {"r": 3, "t": 120}}
+    forced = db.ask("RL.CHECK j FIXED 5 1m COST 1 FORCE HEADERS")
+    assert (forced.remaining, Fields.of(forced).standings) == (2, {"fixed": {"r": 2, "t": 120}})
+
+
+def test_who_is_denied_the_renewal_of_a_lease_has_what_the_lease_holds(db, clock):
+    db.ask("RL.CONCURRENT k 2 10s ID a")
+    reply = db.ask("RL.CONCURRENT k 2 10s ID a COST 3 HEADERS")
+    assert reply[:5] == (0, 2, 2, -1, 10_000)
+    assert Fields.of(reply).standings == {"concurrent": {"r": 2, "t": 0}}
+    db.ask("RL.CONCURRENT k 2 10s ID b")
+    reply = db.ask("RL.CONCURRENT k 2 10s ID a COST 2 HEADERS")
+    assert reply[:4] == (0, 2, 1, 10_000)
+    assert Fields.of(reply).standings == {"concurrent": {"r": 1, "t": 10}}
+
+
+def test_t_of_a_limit_that_denies_is_the_same_beside_one_that_never_grants(db, clock):
+    db.ask("RL.CHECK m FIXED 3 1m TOKENBUCKET 10 1 10s COST 3")
+    reply = db.ask("RL.CHECK m FIXED 3 1m TOKENBUCKET 10 1 10s COST 10 HEADERS")
+    fields = Fields.of(reply)
+    assert (reply.wait_ms, fields.retry_after) == (-1, None)
+    assert fields.standings == {"fixed": {"r": 0, "t": 60}, "tokenbucket": {"r": 7, "t": 30}}
+
+
 def test_t_of_a_limit_that_denies_is_when_it_would_grant_this_call(db, clock):
     limits = "TOKENBUCKET 10 1 1s AS burst FIXED 100 1d AS daily"
     db.ask(f"RL.CHECK k {limits} COST 8")
@@ -258,7 +286,10 @@ def test_on_trial_nobody_is_told_to_come_again(db, clock, call):
     db.do("RL.DEFINE k FIXED 10 60s SHADOW")
     for cost in (10, 1, 11):
         reply = db.ask(f"{call} COST {cost} JITTER 1h HEADERS")
-        assert (reply.granted, reply.wait_ms, Fields.of(reply).retry_after) == (cost, 0, None)
+        fields = Fields.of(reply)
+        assert (reply[:5], fields.retry_after) == ((cost, 10, 10, 0, 0), None)
+        assert (fields.limit, fields.remaining, fields.reset) == (10, 10, 0)
+        assert fields.standings == {"fixed": {"r": 10, "t": 0}}
 
 
 @pytest.mark.parametrize(("wait_ms", "seconds"), [(1, 1), (999, 1), (1000, 1), (1001, 2), (59_999, 60), (60_000, 60)])

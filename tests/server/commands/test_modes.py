@@ -225,10 +225,19 @@ def test_a_debt_survives_a_step_back_of_the_clock_and_does_not_grow(db, clock, l
 
 
 @every_limit
-def test_a_change_to_another_limit_carries_no_debt(db, clock, limit):
+def test_a_debt_is_of_its_limit_alone_and_the_account_of_another_one_starts_without(db, clock, limit):
     db.ask(f"RL.CHECK k {limit} COST 25 FORCE")
     db.ask("RL.CHECK k FIXED 12 3h")
-    assert used(db) == [12]
+    assert used(db) == [25, 12]
+
+
+@every_limit
+def test_what_is_forced_is_booked_on_every_account(db, clock, limit):
+    if "CONCURRENT" in limit:
+        return  # nothing but leases is booked there
+    db.ask(f"RL.CHECK k {limit} COST 4")
+    assert db.ask("RL.CHECK k FIXED 12 3h COST 25 FORCE").granted == 25
+    assert used(db) == [29, 29]
 
 
 # --- MAXWAIT

@@ -5,6 +5,7 @@ import pytest
 
 from harness import BASE, HOUR, MINUTE, SECOND, lives_until
 from oracle_limits import MOST
+from vocabulary import TOO_SHORT
 
 LIMITS = [
     *("TOKENBUCKET 10 1 6s", "LEAKYBUCKET 10 1 6s", "FIXED 10 60s", "FIXED 10 60s ALIGNED", "SLIDING 10 60s"),
@@ -67,7 +68,7 @@ def test_a_bucket_is_full_so_much_earlier(db, clock):
     db.ask("RL.TOKENBUCKET k 10 1 6s COST 8")
     clock.advance(9 * SECOND)
     assert db.do("RL.REFUND k 3") == 3
-    assert db.ask("RL.PEEK k").reset_ms == 48_000 - 9_000 - 18_000 + 6_000
+    assert db.ask("RL.PEEK k").reset_ms == 48_000 - 9_000 - 18_000
     assert db.do("RL.REFUND k 9") == 4, "of three and a half, four count"
     assert db.exists("k") == 0
 
@@ -140,7 +141,7 @@ def test_requests_and_leases_do_not_come_back(db, clock):
 def test_a_refund_lessens_a_debt_first(db, clock):
     db.ask("RL.FIXED k 10 60s COST 15 FORCE")
     assert db.do("RL.REFUND k 7") == 7
-    assert db.ask("RL.PEEK k")[:3] == (1, 10, 1)
+    assert db.ask("RL.PEEK k")[:3] == (1, 10, 2)
 
 
 @every_limit
@@ -161,11 +162,21 @@ def test_after_a_step_back_of_the_clock_it_gives_back_of_what_counts_now(db, clo
     assert db.ask(f"RL.CHECK k {limit} COST 3").granted == 3
 
 
-def test_a_refund_is_of_the_limits_that_the_key_has(db, clock):
+def test_a_refund_goes_to_all_accounts(db, clock):
     db.ask("RL.FIXED k 10 60s COST 8")
     db.ask("RL.SLIDING k 20 60s")
+    db.ask("RL.CHECK k FIXED 10 60s PER REQUEST CONCURRENT 5 60s")
+    assert used(db) == [10, 10, 1, 1]
     assert db.do("RL.REFUND k 3") == 3
-    assert db.ask("RL.PEEK k")[:3] == (1, 20, 13)
+    assert used(db) == [7, 7, 1, 1]
+
+
+def test_a_refund_tells_the_most_that_any_account_got_back(db, clock):
+    db.ask("RL.FIXED k 10 30s COST 8")
+    db.ask("RL.SLIDING k 20 60s")
+    clock.advance(30 * SECOND)
+    assert db.do("RL.REFUND k 3") == 3
+    assert used(db) == [0, 6]
 
 
 def test_the_end_of_the_key_follows(db):
@@ -183,7 +194,7 @@ def test_a_bad_number_of_units_is_refused(db, clock, units):
 
 
 @pytest.mark.parametrize(
-    ("words", "text"), [("", "key is missing"), ("k", "n is missing"), ("k 3 4", "syntax error at argument 3")]
+    ("words", "text"), [("", TOO_SHORT), ("k", TOO_SHORT), ("k 3 4", "syntax error at argument 3")]
 )
 def test_a_refund_is_a_key_and_a_number_and_perhaps_a_subject(db, clock, words, text):
     assert db.error("RL.REFUND", *words.split()).startswith(text)

@@ -101,6 +101,14 @@ def test_the_key_is_the_first_argument(db, name):
     assert info[3:6] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("name", LINES)
+def test_the_arity_is_that_of_the_shortest_call(db, name):
+    [info] = db.execute_command("COMMAND INFO", name)
+    assert info[1] == table()[name]["arity"] < 0
+    too_few = LINES[name].split()[: -info[1] - 1]
+    assert "number of arguments" in db.error("COMMAND GETKEYS", *too_few)
+
+
 def test_the_module_is_called_ratelimit(db):
     paths = {module["name"]: module["path"] for module in db.module_list()}  # newer servers list parts of their own
     assert paths["ratelimit"] == str(MODULE)

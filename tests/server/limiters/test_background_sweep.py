@@ -81,13 +81,18 @@ def test_a_subject_with_something_pending_stays(db, clock):
 @pytest.mark.parametrize("line", ["RL.REFUND k 1 FOR {}", "RL.SETTLE k a 0 FOR {}", "RL.RELEASE k b FOR {}"])
 def test_a_subject_that_gave_everything_back_is_forgotten(db, clock, line):
     limits = "CONCURRENT 10 1h" if "RELEASE" in line else LIMITS
-    begin = f"RL.RESERVE k 1h {limits} ID a FOR {{}}" if "SETTLE" in line else f"RL.CHECK k {limits} ID b FOR {{}}"
-    for name in ("first", "second"):
-        db.do(begin.format(name))
+    for ttl, name in (("1m", "first"), ("30m", "second")):
+        db.do(
+            f"RL.RESERVE k {ttl} {limits} ID a FOR {name}"
+            if "SETTLE" in line
+            else f"RL.CHECK k {limits} ID b FOR {name}"
+        )
     db.do(line.format("first"))
+    clock.advance(MINUTE)  # so long a settled id is remembered
     eventually(lambda: subjects(db, "k") == 1, "it to be forgotten")
     assert standing(db, "k", "second")
     db.do(line.format("second"))
+    clock.advance(29 * MINUTE)
     gone(db, "k")
 
 
@@ -129,7 +134,7 @@ def test_a_full_server_gets_its_memory_back(db, clock, configure):
     configure("maxmemory-policy", "noeviction")
     configure("maxmemory", str(empty + (full - empty) // 2))
     assert "OOM" in db.error("RL.CHECK", "k", "FOR", "another")
-    assert db.do("RL.PEEK k FOR s1")[2] == 8
+    assert db.do("RL.PEEK k FOR s1")[2] == 9
     clock.advance(HOUR)
     eventually(lambda: subjects(db, "k") == 0, "them to be forgotten")
     # What clients and the server's own tables have taken meanwhile stays.

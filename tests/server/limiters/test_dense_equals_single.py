@@ -117,11 +117,14 @@ class Traffic:
         self._ask(name, *self._rng.choice([("RL.REFUND", self._cost()), ("RL.RELEASE", self._rng.choice(IDS))]))
 
     def _promise(self, name: str) -> None:
-        """Once something is reserved, or denied, the subject is in use: then limits need not be named."""
+        """Also under other limits than before, and with an id that is settled, held or new."""
         named, chosen = self._named(), self._rng.choice(IDS)
         self._ask(name, "RL.RESERVE", self._rng.choice(SPANS), *named, "COST", self._cost(), "ID", chosen)
         if self._rng.random() < 0.3:
-            self._ask(name, "RL.RESERVE", self._rng.choice(SPANS), "COST", self._cost(), "ID", self._rng.choice(IDS))
+            other = self._named() if self._rng.random() < 0.5 else named
+            self._ask(
+                name, "RL.RESERVE", self._rng.choice(SPANS), *other, "COST", self._cost(), "ID", self._rng.choice(IDS)
+            )
         if self._rng.random() < 0.3:
             self._ask(name, "RL.CHECK", *named, "COST", self._cost())
         if self._rng.random() < 0.7:

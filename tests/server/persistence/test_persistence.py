@@ -19,9 +19,13 @@ def test_the_states_that_are_kept_are_what_they_are_meant_to_be(db, clock):
     keys = fill(db)
     clock.set(BASE)
     infos = {key: info(db, key) for key in keys}
-    assert {key: holds for key, (holds, _) in infos.items() if holds} == {"holds": 3, "everything": 1}
+    assert {key: holds for key, (holds, _) in infos.items() if holds} == {
+        **{"holds": 3, "everything": 2, "settled": 2, "crossed": 2}
+    }
     in_debt = {key for key, (_, limits) in infos.items() if any(limit["used"] > limit["size"] for limit in limits)}
-    assert in_debt == {"debt", "deepest", "overdrawn", "everything"}
+    assert in_debt == {"debt", "deepest", "overdrawn", "everything", "settled", "accounts", "met", "crossed", "crowd"}
+    several = {key: len(infos[key][1]) for key in ("accounts", "met", "crossed", "crowd")}
+    assert several == {"accounts": 4, "met": 4, "crossed": 5, "crowd": 3}
     assert db.ask("RL.PEEK turn COST 5")[:4] == (0, 10, 0, 60_000)
     assert (infos["approx"][1][0]["used"], infos["collected"][1][0]["used"], infos["ended"][1][0]["used"]) == (8, 5, 0)
 
@@ -152,7 +156,8 @@ def use(raw: redis.Redis, rng: random.Random) -> None:
     assert info is not None
     longest_ms = 4 * 3650 * 86_400_000  # a turn, a debt, and until the bucket is full again; rounded generously
     for granted, limit, remaining, wait_ms, reset_ms in (peeked[:5], taken):
-        assert 0 <= granted <= limit < 2**32
+        assert 0 <= granted < 2**32 > limit
+        assert granted <= limit or "PER REQUEST" in repr(info), "where requests are counted, any cost may be"
         assert 0 <= remaining <= limit
         assert -1 <= wait_ms <= longest_ms
         assert 0 <= reset_ms <= longest_ms
@@ -170,7 +175,7 @@ def operate(raw: redis.Redis, rng: random.Random) -> None:
         [
             f"RL.CHECK k {limit} COST {rng.choice([1, 4294967295])} FORCE",
             f"RL.CHECK k {limit} COST 9 MAXWAIT {rng.choice(['1ms', '3650d'])}",
-            f"RL.RESERVE k {rng.choice(['1ms', '3650d'])} COST 2 ID a",
+            f"RL.RESERVE k {rng.choice(['1ms', '3650d'])} {limit} COST 2 ID a",
             f"RL.SETTLE k {rng.choice('ab')} {rng.choice([0, 1, 4294967295])}",
             f"RL.REFUND k {rng.choice([1, 4294967295])}",
             f"RL.RELEASE k {rng.choice(['a', 'b', 'worker-1'])}",
@@ -183,7 +188,7 @@ def test_a_reload_right_after_hostile_payloads_survives(server, db, clock):
     rng = random.Random(0)
     fill(db)
     with server.client(decode_responses=False) as raw:
-        payloads = [raw.dump(key) for key in ("several", "everything")]
+        payloads = [raw.dump(key) for key in ("several", "everything", "crossed", "met")]
         for number in range(1000):
             with suppress(redis.ResponseError):
                 raw.restore(f"k{number}", 0, hostile(rng, rng.choice(payloads)))

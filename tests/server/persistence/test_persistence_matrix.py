@@ -86,7 +86,7 @@ AN_HOUR_LATER = [
         (5, 10, 0, 0, 1_800_000),
     ),
     (  # a hold that has ended, and another that lasts
-        ["RL.RESERVE {} 30m SLIDING 10 90m COST 4 ID a", "RL.RESERVE {} 2h COST 5 ID b"],
+        ["RL.RESERVE {} 30m SLIDING 10 90m COST 4 ID a", "RL.RESERVE {} 2h SLIDING 10 90m COST 5 ID b"],
         "RL.SLIDING {} 10 90m COST 6",
         (0, 10, 5, 1_800_000, 1_800_000),
     ),
@@ -95,6 +95,26 @@ AN_HOUR_LATER = [
         ["RL.RESERVE {} 30m FIXED 10 90m COST 4 ID a"],
         "RL.SETTLE {} a 1 FIXED 10 90m",
         (1, 10, 9, 0, 5_400_000, "fixed", "unknown"),
+    ),
+    (  # a settled id
+        ["RL.RESERVE {} 2h FIXED 10 90m COST 4 ID a", "RL.SETTLE {} a 3"],
+        "RL.SETTLE {} a 9",
+        (3, 10, 7, 0, 1_800_000, "fixed", "settled"),
+    ),
+    (  # two lists: the window has 6 and 4
+        ["RL.FIXED {} 10 90m COST 6", "RL.TOKENBUCKET {} 20 1 1h COST 4"],
+        "RL.FIXED {} 10 90m",
+        (0, 10, 0, 1_800_000, 1_800_000),
+    ),
+    (  # and the bucket began with 6, of which one has flowed back
+        ["RL.FIXED {} 10 90m COST 6", "RL.TOKENBUCKET {} 20 1 1h COST 4"],
+        "RL.TOKENBUCKET {} 20 1 1h COST 12",
+        (0, 20, 11, 3_600_000, 32_400_000),
+    ),
+    (  # two kinds of leases: one has ended
+        ["RL.CONCURRENT {} 2 30m ID a", "RL.CONCURRENT {} 2 90m ID b"],
+        "RL.CONCURRENT {} 2 30m ID c",
+        (1, 2, 0, 0, 1_800_000, "c"),
     ),
 ]
 

@@ -92,7 +92,8 @@ def test_a_call_with_limits_of_its_own_sends_them_with_its_cell(heard_by):
     assert db.ask("RL.FIXED k 11 1h COST 2 FOR s7").granted == 2
     ((name, _, kind, _, payload, subject),) = effects(ear.heard())
     assert (name, kind, len(subject)) == (b"RL._EFFECT", b"STORE", HASH)
-    assert len(payload) <= LARGEST_CELL
+    # Two accounts: each has its limit of 18 bytes, a window of 12, and its last grant of 8.
+    assert len(payload) == 2 + 2 * (18 + 12 + 8)
 
 
 def test_the_first_subject_of_a_key_is_preceded_by_the_table(heard_by):
@@ -308,7 +309,7 @@ def test_a_replica_peeks_at_subjects_but_does_not_take(pair):
             with nothing_forgotten(db):
                 for question in ("RL.PEEK {} FOR a", f"RL.PEEK {{}} {LIMITS} COST 7 FOR a", "RL.INFO {} FOR a"):
                     assert copy.do(question.format(key)) == db.do(question.format(key))
-        assert copy.do("RL.PEEK stored FOR nobody") == [1, 10, 9, 0, 3600000, "fixed"]
+        assert copy.do("RL.PEEK stored FOR nobody") == [1, 10, 10, 0, 0, "fixed"]
         assert copy.do("RL.PEEK unstored FOR nobody") is copy.do("RL.INFO unstored FOR nobody") is None
     for line in (
         *("RL.CHECK stored FOR a", "RL.REFUND stored 1 FOR a", "RL.RESERVE stored 1s FOR a"),

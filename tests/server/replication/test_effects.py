@@ -23,8 +23,10 @@ from seed import SEED
 
 TOKENBUCKET, FIXED, SLIDING, LEAKYBUCKET, APPROX, QUOTA, CONCURRENT = range(1, 8)
 ALIGNED, PER_REQUEST, LABEL, ZONE = 1, 2, 4, 8
-RESERVED = 1 << 7  # in the number of limits
+SEVERAL_LISTS, RESERVED = 1 << 5, 1 << 7  # in the number of limits
 INDEBTED = 1 << 63  # in the instant of a bucket
+SETTLED, UNEVEN = 1, 2  # flags of a hold
+ALL = 0xFF  # accounts: those that a call names, which is all that there are
 UNITS_OF_QUOTAS = {"HOUR": 1, "DAY": 2, "WEEK": 3, "MONTH": 4, "YEAR": 5}
 COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
 LATEST = 84_006 * DAY  # 2200-01-01
@@ -44,7 +46,7 @@ def text(chars: bytes) -> bytes:
 
 def bucket(full_at: int, fraction: int = 0, debt: int = 0) -> bytes:
     if debt:
-        return struct.pack("<QII", full_at | INDEBTED, fraction, debt)
+        return struct.pack("<QIBI", full_at | INDEBTED, fraction, 0, debt)
     return struct.pack("<qI", full_at, fraction)
 
 
@@ -61,10 +63,10 @@ def log(*entries: tuple[int, int]) -> bytes:
     return struct.pack("<I", len(entries)) + b"".join(var(step) + var(units) for step, units in entries)
 
 
-def leases(*members: tuple[int, int, bytes]) -> bytes:
-    """Leases as (end, units, id)."""
+def leases(*members: tuple[int, int, bytes], longest: int = 0) -> bytes:
+    """Leases as (end, units, id), and the longest for which one of them was given."""
     rows = [struct.pack("<qI", end, units) + text(name) for end, units, name in members]
-    return struct.pack("<I", len(members)) + b"".join(rows)
+    return struct.pack("<I", len(members)) + b"".join(rows) + (struct.pack("<q", longest) if members else b"")
 
 
 def var(number: int) -> bytes:
@@ -72,14 +74,33 @@ def var(number: int) -> bytes:
     return bytes([*(digit | 0x80 for digit in digits[:-1]), digits[-1]])
 
 
-def value(limits: list[bytes], states: list[bytes], reserved: bytes = b"") -> bytes:
-    return bytes([1, len(limits) | (RESERVED if reserved else 0)]) + b"".join(limits + states) + reserved
+def value(limits: list[bytes], states: list[bytes], reserved: bytes = b"", last_grants: tuple[int, ...] = ()) -> bytes:
+    flags = (SEVERAL_LISTS if last_grants else 0) | (RESERVED if reserved else 0)
+    grants = b"".join(struct.pack("<q", last) for last in last_grants)
+    return bytes([1, len(limits) | flags]) + b"".join(limits + states) + grants + reserved
 
 
-def reservations(*holds: tuple[int, int, int, bytes], turn: int = 0, wait: int = 0, as_of: int = 0) -> bytes:
-    """Holds as (end, units, newer, id)."""
-    rows = [struct.pack("<qI", end, units) + var(newer) + text(name) for end, units, newer, name in holds]
-    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + b"".join(rows)
+class Hold(NamedTuple):
+    end: int
+    units: int
+    name: bytes
+    newer: int = 0
+    named: int = 1  # the first account
+    flags: int = 0
+    charges: tuple[int, ...] = ()  # of an uneven one, by the places of the accounts
+
+
+def reservations(*holds: Hold, turn: int = 0, wait: int = 0, as_of: int = 0) -> bytes:
+    rows = [
+        struct.pack("<qI", hold.end, hold.units) + var(hold.newer) + bytes([hold.named, hold.flags]) + text(hold.name)
+        for hold in holds
+    ]
+    uneven = [
+        struct.pack("<8I", *hold.charges, *[hold.units] * (8 - len(hold.charges)))
+        for hold in sorted(holds, key=lambda hold: hold.name)
+        if hold.flags & UNEVEN
+    ]
+    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + b"".join(rows + uneven)
 
 
 def grant(at: int, cost: int) -> bytes:
@@ -91,8 +112,8 @@ def change(*changes: bytes) -> bytes:
     return b"\x01" + b"".join(changes)
 
 
-def operation(kind: int, at: int, units: int = 0, span: int = 0, name: bytes = b"") -> bytes:
-    return struct.pack("<BBqIq", 1, kind, at, units, span) + text(name)
+def operation(kind: int, at: int, units: int = 0, span: int = 0, name: bytes = b"", named: int = ALL) -> bytes:
+    return struct.pack("<BBqIq", 1, kind, at, units, span) + text(name) + bytes([named])
 
 
 class Effect(NamedTuple):
@@ -173,7 +194,7 @@ STORED = [
             [
                 bucket(BASE + 200 * MS),
                 weights(BASE, 0, 2),
-                leases((BASE + 30 * SECOND, 1, b"a")),
+                leases((BASE + 30 * SECOND, 1, b"a"), longest=30 * SECOND),
                 window(BASE + DAY, 2),
             ],
         ),
@@ -186,7 +207,9 @@ STORED_ALWAYS = [
     Effect(
         "RL.CONCURRENT k 10 30s COST 3 ID job:1",
         ends=30 * SECOND,
-        payload=value([limit(CONCURRENT, 10, 30 * SECOND)], [leases((BASE + 30 * SECOND, 3, b"job:1"))]),
+        payload=value(
+            [limit(CONCURRENT, 10, 30 * SECOND)], [leases((BASE + 30 * SECOND, 3, b"job:1"), longest=30 * SECOND)]
+        ),
     ),
     Effect(
         "RL.TOKENBUCKET k 20 10 1s COST 25 FORCE",
@@ -204,7 +227,7 @@ STORED_ALWAYS = [
         payload=value(
             [limit(FIXED, 1000, MINUTE)],
             [window(BASE + MINUTE, 100)],
-            reservations((BASE + 10 * SECOND, 100, 0, b"req-7"), as_of=BASE),
+            reservations(Hold(BASE + 10 * SECOND, 100, b"req-7"), as_of=BASE),
         ),
     ),
     Effect(  # an estimate that is cut to what there is; a hold that lasts longer than the states
@@ -212,8 +235,20 @@ STORED_ALWAYS = [
         ends=HOUR,
         payload=value(
             [limit(TOKENBUCKET, 20, SECOND, 10), limit(CONCURRENT, 5, 30 * SECOND, flags=PER_REQUEST)],
-            [bucket(BASE + 2 * SECOND), leases((BASE + 30 * SECOND, 1, b"req-7"))],
-            reservations((BASE + HOUR, 20, 0, b"req-7"), as_of=BASE),
+            [bucket(BASE + 2 * SECOND), leases((BASE + 30 * SECOND, 1, b"req-7"), longest=30 * SECOND)],
+            reservations(Hold(BASE + HOUR, 20, b"req-7", named=0b11), as_of=BASE),
+        ),
+    ),
+    Effect(  # an estimate that is cut for one limit alone
+        "RL.RESERVE k 1h FIXED 1000 60s FIXED 40 60s AS b COST 100 ID req-7",
+        ends=HOUR,
+        payload=value(
+            [limit(FIXED, 1000, MINUTE), limit(FIXED, 40, MINUTE, flags=LABEL, label=b"b")],
+            [window(BASE + MINUTE, 100), window(BASE + MINUTE, 40)],
+            reservations(
+                Hold(BASE + HOUR, 100, b"req-7", named=0b11, flags=UNEVEN, charges=(100, 40)),
+                as_of=BASE,
+            ),
         ),
     ),
     Effect(
@@ -260,23 +295,44 @@ STORED_LATER = [
         ),
     ),
     Effect(
-        "RL.RESERVE k 10s COST 2 ID a",
+        "RL.RESERVE k 10s SLIDING 10 60s COST 2 ID a",
         before=("RL.SLIDING k 10 60s COST 3",),
         ends=MINUTE + SECOND,
         payload=value(
             [limit(SLIDING, 10, MINUTE)],
             [log((BASE // GRID_OF_MINUTE, 3), (SECOND // GRID_OF_MINUTE, 2))],
-            reservations((BASE + 11 * SECOND, 2, 0, b"a"), as_of=BASE + SECOND),
+            reservations(Hold(BASE + 11 * SECOND, 2, b"a"), as_of=BASE + SECOND),
         ),
     ),
-    Effect(  # limits that change, and keep the hold
+    Effect(  # a second list: its account starts with the four, and both have what is granted
         "RL.FIXED k 20 60s COST 3",
         before=("RL.RESERVE k 10s SLIDING 10 60s COST 4 ID a",),
         ends=MINUTE + SECOND,
         payload=value(
-            [limit(FIXED, 20, MINUTE)],
-            [window(BASE + MINUTE + SECOND, 7)],
-            reservations((BASE + 10 * SECOND, 4, 3, b"a"), as_of=BASE + SECOND),
+            [limit(SLIDING, 10, MINUTE), limit(FIXED, 20, MINUTE)],
+            [log((BASE // GRID_OF_MINUTE, 4), (SECOND // GRID_OF_MINUTE, 3)), window(BASE + MINUTE + SECOND, 7)],
+            reservations(Hold(BASE + 10 * SECOND, 4, b"a", newer=3), as_of=BASE + SECOND),
+            last_grants=(BASE + SECOND, BASE + SECOND),
+        ),
+    ),
+    Effect(  # a denial that opens an account
+        "RL.FIXED k 3 60s",
+        before=("RL.FIXED k 10 60s COST 4",),
+        ends=MINUTE,
+        payload=value(
+            [limit(FIXED, 10, MINUTE), limit(FIXED, 3, MINUTE)],
+            [window(BASE + MINUTE, 4), window(BASE + MINUTE, 3)],
+            last_grants=(BASE + SECOND, BASE + SECOND),
+        ),
+    ),
+    Effect(  # small accounts travel whole also later
+        "RL.FIXED k 10 60s",
+        before=("RL.FIXED k 10 60s COST 4", "RL.TOKENBUCKET k 20 10 1s"),
+        ends=MINUTE,
+        payload=value(
+            [limit(FIXED, 10, MINUTE), limit(TOKENBUCKET, 20, SECOND, 10)],
+            [window(BASE + MINUTE, 6), bucket(BASE + SECOND + 100 * MS)],
+            last_grants=(BASE + SECOND, BASE),
         ),
     ),
 ]
@@ -359,22 +415,52 @@ PERFORMED = [
     Effect("RL.REFUND k 5", before=(HOLD,), ends=MINUTE, payload=operation(REFUND, BASE + SECOND, units=5)),
     Effect("RL.REFUND k 5", before=TURN, ends=3500 * MS, payload=operation(REFUND, BASE + SECOND, units=5)),
     Effect(
-        "RL.RESERVE k 20s COST 50 ID req-8",
+        "RL.RESERVE k 20s FIXED 1000 60s COST 50 ID req-8",
         before=(HOLD,),
         ends=MINUTE,
-        payload=operation(RESERVE, BASE + SECOND, units=50, span=20 * SECOND, name=b"req-8"),
+        payload=operation(RESERVE, BASE + SECOND, units=50, span=20 * SECOND, name=b"req-8", named=1),
     ),
     Effect(  # the same hold, prolonged: it has what it has
-        "RL.RESERVE k 1h COST 50 ID req-7",
+        "RL.RESERVE k 1h FIXED 1000 60s COST 50 ID req-7",
         before=(HOLD,),
         ends=HOUR + SECOND,
-        payload=operation(RESERVE, BASE + SECOND, units=100, span=HOUR, name=b"req-7"),
+        payload=operation(RESERVE, BASE + SECOND, units=50, span=HOUR, name=b"req-7", named=1),
+    ),
+    Effect(  # and if it is charged more
+        "RL.RESERVE k 1h FIXED 1000 60s COST 150 ID req-7",
+        before=(HOLD,),
+        ends=HOUR + SECOND,
+        payload=operation(RESERVE, BASE + SECOND, units=150, span=HOUR, name=b"req-7", named=1),
+    ),
+    Effect(  # of several accounts the call names some
+        "RL.FIXED k 1000 60s COST 3",
+        before=(HOLD, "RL.FIXED k 500 60s"),
+        ends=MINUTE,
+        payload=operation(CHARGE, BASE + SECOND, units=3, named=0b01),
+    ),
+    Effect(
+        "RL.SLIDING k 20 60s COST 3",
+        before=(LOG, "RL.SLIDING k 20 60s"),
+        ends=MINUTE + SECOND,
+        payload=operation(CHARGE, BASE + SECOND, units=3, named=0b10),
+    ),
+    Effect(
+        "RL.CONCURRENT k 20 30s ID job:2",
+        before=(LEASES, "RL.CONCURRENT k 20 30s ID job:2"),
+        ends=31 * SECOND,
+        payload=operation(CHARGE, BASE + SECOND, units=1, name=b"job:2", named=0b10),
     ),
     Effect(
         "RL.SETTLE k req-7 42",
         before=(HOLD,),
         ends=MINUTE,
         payload=operation(SETTLE, BASE + SECOND, units=42, name=b"req-7"),
+    ),
+    Effect(  # nothing is left but the id
+        "RL.SETTLE k req-7 0",
+        before=(HOLD,),
+        ends=10 * SECOND,
+        payload=operation(SETTLE, BASE + SECOND, name=b"req-7"),
     ),
     Effect(
         "RL.SETTLE k req-7 2000",
@@ -407,7 +493,12 @@ REMOVED = [
     Effect("RL.REFUND k 3", before=("RL.FIXED k 10 60s COST 3",), ends=0, payload=b""),
     Effect("RL.REFUND k 7", before=(LOG,), ends=0, payload=b""),
     Effect("RL.RELEASE k job:1", before=(LEASES,), ends=0, payload=b""),
-    Effect("RL.SETTLE k req-7 0", before=(HOLD,), ends=0, payload=b""),
+    Effect(
+        "RL.SETTLE k nobody 0",
+        before=("RL.RESERVE k 500ms FIXED 1000 60s COST 100 ID req-7", "RL.SETTLE k req-7 0"),
+        ends=0,
+        payload=b"",
+    ),
 ]
 
 
@@ -538,15 +629,16 @@ def test_an_id_that_the_server_makes_travels_as_if_the_call_had_named_it(ear, db
 
 
 def test_so_does_the_id_of_a_hold(ear, db):
-    first, second = db.do("RL.RESERVE k 10s FIXED 10 60s")[-1], db.do("RL.RESERVE k 10s")[-1]
+    first, second = (db.do("RL.RESERVE k 10s FIXED 10 60s")[-1] for _ in range(2))
     [[_, *_, whole], [_, *_, added]] = ear.heard()
     assert whole.endswith(text(first.encode()))
-    assert added == operation(RESERVE, BASE, units=1, span=10 * SECOND, name=second.encode())
+    assert added == operation(RESERVE, BASE, units=1, span=10 * SECOND, name=second.encode(), named=1)
 
 
 SHORT_HOLD = "RL.RESERVE k 500ms SLIDING 10 60s COST 4 ID req-7"  # it has ended a second later
 COLLECTION = [b"RL._EFFECT", b"k", b"PERFORM", ends_at(MINUTE, SHORT_HOLD), operation(COLLECT, BASE + SECOND)]
-DENIED_BY_FIVE_USED = ["RL.SLIDING k 10 60s COST 6", "RL.SLIDING k 10 60s COST 11", "RL.RESERVE k 1s COST 6"]
+DENIED_BY_FIVE_USED = ["RL.SLIDING k 10 60s COST 6", "RL.SLIDING k 10 60s COST 11"]
+DENIED_BY_FIVE_USED += ["RL.RESERVE k 1s SLIDING 10 60s COST 6"]
 
 
 @pytest.mark.parametrize("denied", [*DENIED_BY_FIVE_USED, "RL.RELEASE k nobody"])
@@ -572,7 +664,10 @@ def test_a_denied_call_that_finds_a_hold_that_has_ended_gives_back_what_it_took_
         ("RL.SLIDING k 10 60s COST 2", operation(CHARGE, BASE + SECOND, units=2)),
         ("RL.REFUND k 3", operation(REFUND, BASE + SECOND, units=3)),
         ("RL.SETTLE k req-7 6", operation(SETTLE, BASE + SECOND, units=6, name=b"req-7")),
-        ("RL.RESERVE k 1s ID b", operation(RESERVE, BASE + SECOND, units=1, span=SECOND, name=b"b")),
+        (
+            "RL.RESERVE k 1s SLIDING 10 60s ID b",
+            operation(RESERVE, BASE + SECOND, units=1, span=SECOND, name=b"b", named=1),
+        ),
     ],
 )
 def test_before_anything_else_travels_what_ended_before_it(ear, db, line, done):
@@ -621,8 +716,11 @@ NOTHING_DONE = [
     ("RL.SLIDING k 10 60s COST 3 PARTIAL", (FULL,)),
     ("RL.SLIDING k 10 60s COST 3 MAXWAIT 59s", (FULL,)),
     ("RL.SLIDING k 10 60s COST 11 MAXWAIT 1h", (FULL,)),
-    ("RL.RESERVE k 10s COST 3", (FULL,)),
-    ("RL.RESERVE k 10s COST 3 ID a", (FULL,)),
+    ("RL.RESERVE k 10s SLIDING 10 60s COST 3", (FULL,)),
+    ("RL.RESERVE k 10s SLIDING 10 60s COST 3 ID a", (FULL,)),
+    ("RL.SETTLE k req-7 7", (HOLD, "RL.SETTLE k req-7 42")),
+    ("RL.FIXED k 9 60s", ("RL.FIXED k 10 60s COST 10", "RL.FIXED k 9 60s")),
+    ("RL.FIXED k 9 60s COST 10", ("RL.FIXED k 10 60s",)),
     ("RL.RELEASE k a", (FULL,)),
     ("RL.RELEASE k a", (LEASES,)),
     ("RL.REFUND k 5", (LEASES,)),
@@ -651,7 +749,7 @@ def test_an_operation_that_does_nothing_does_not_travel(ear, db, line, before):
 def test_a_wrong_type_does_not_travel(ear, db):
     db.set("k", "v")
     ear.heard()
-    operations = ["RL.REFUND k 1", "RL.RESERVE k 1s", "RL.SETTLE k a 1", "RL.RELEASE k a"]
+    operations = ["RL.REFUND k 1", "RL.RESERVE k 1s FIXED 10 60s", "RL.SETTLE k a 1", "RL.RELEASE k a"]
     for line in [*LINES, *(effect.line for effect in STORED_ALWAYS), *operations]:
         assert db.error(*line.split()).startswith("WRONGTYPE")
     assert ear.heard() == []
@@ -698,12 +796,19 @@ def test_a_name_travels_as_it_is(ear, primary, key):
     assert [words[:3] for words in ear.heard()] == [[b"RL._EFFECT", key, kind] for kind in kinds]
 
 
-def test_a_change_of_limits_travels_as_the_new_state(ear, db):
+def test_when_an_account_is_dropped_the_whole_subject_travels(ear, db):
+    """The window of a second is not named any more; a minute later nobody needs it."""
     db.ask("RL.SLIDING k 10 60s COST 3")
+    db.ask("RL.FIXED k 20 1s")
+    Clock(db).advance(MINUTE - SECOND)
+    db.ask("RL.SLIDING k 10 60s")
+    Clock(db).advance(2 * SECOND)
     ear.heard()
-    db.ask("RL.FIXED k 20 60s")
-    payload = value([limit(FIXED, 20, MINUTE)], [window(BASE + MINUTE, 4)])
-    assert ear.heard() == [[b"RL._EFFECT", b"k", b"STORE", ends_at(MINUTE), payload]]
+    db.ask("RL.SLIDING k 10 60s COST 2")
+    at = (BASE // GRID_OF_MINUTE, 3), ((MINUTE - SECOND) // GRID_OF_MINUTE, 1), (2 * SECOND // GRID_OF_MINUTE, 2)
+    payload = value([limit(SLIDING, 10, MINUTE)], [log((at[0][0] + at[1][0], 1), at[2])])
+    ends = ends_at(2 * MINUTE + SECOND, "RL.SLIDING k 10 60s")
+    assert ear.heard() == [[b"RL._EFFECT", b"k", b"STORE", ends, payload]]
 
 
 def test_of_many_calls_each_grant_and_nothing_else_travels(ear, db):
@@ -750,7 +855,7 @@ def test_operations_in_a_transaction_travel_held_together(ear, db):
         for line in (HOLD, "RL.FIXED k 1000 60s COST 3", "RL.REFUND k 1", "RL.SETTLE k req-7 0", "RL.REFUND k 1000"):
             pipe.execute_command(*line.split())
         pipe.execute()
-    heard = ["MULTI", "RL._EFFECT STORE", *["RL._EFFECT PERFORM"] * 3, "DEL", "EXEC"]
+    heard = ["MULTI", "RL._EFFECT STORE", *["RL._EFFECT PERFORM"] * 4, "EXEC"]
     assert names(ear.heard()) == heard
 
 
@@ -783,7 +888,7 @@ def library(db: Client) -> Iterator[None]:
 def test_a_script_travels_as_its_grants_held_together(db, library, ear, take):
     assert take(db, "k", 3) == 8
     assert names(ear.heard()) == ["MULTI", "RL._EFFECT STORE", "RL._EFFECT APPLY", "EXEC"]
-    assert db.ask("RL.PEEK k")[:3] == (1, 10, 1)
+    assert db.ask("RL.PEEK k")[:3] == (1, 10, 2)
 
 
 @pytest.mark.parametrize("take", [by_script, by_function])
@@ -840,13 +945,17 @@ def unix_ms(db: Client) -> int:
     return seconds * 1000 + microseconds // 1000
 
 
-def test_a_persisted_key_has_an_end_again_after_the_next_grant(ear, db):
+def test_a_persisted_key_has_an_end_again_when_a_grant_moves_it(ear, db):
     db.ask("RL.FIXED k 10 60s")
     db.persist("k")
     ear.heard()
     db.ask("RL.FIXED k 10 60s")
     [[_, _, _, ends, _]] = ear.heard()
-    assert ends == ends_at(MINUTE)
+    assert (ends, db.do("PEXPIRETIME k")) == (b"0", -1)
+    Clock(db).advance(MINUTE)
+    db.ask("RL.FIXED k 10 60s")
+    [[_, _, _, ends, _]] = ear.heard()
+    assert ends == ends_at(2 * MINUTE)
     assert str(db.do("PEXPIRETIME k")).encode() == ends
 
 
@@ -958,6 +1067,22 @@ MALFORMED = [
     *(("STORE", payload) for payload in (A_HOLD[:-1], A_HOLD[:1] + b"\1" + A_HOLD[2:])),
     ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations())),
     ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(turn=BASE))),
+    *(
+        ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(hold, as_of=BASE)))
+        for hold in (
+            Hold(BASE, 1, b"a", flags=4),
+            Hold(BASE, 1, b"a", flags=SETTLED | UNEVEN, charges=(1,)),
+            Hold(BASE, 0, b"a"),
+            Hold(BASE, 1, b"a", flags=UNEVEN, charges=(2,)),
+        )
+    ),
+    *(
+        ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], last_grants=(last,)))
+        for last in (-1, LATEST + 1)
+    ),
+    ("STORE", value([limit(CONCURRENT, 10, MINUTE)], [leases((BASE, 1, b"a"), longest=0)])),
+    ("STORE", value([limit(CONCURRENT, 10, MINUTE)], [leases((BASE, 1, b"a"), longest=3650 * DAY + 1)])),
+    ("STORE", value([limit(TOKENBUCKET, 10, MINUTE, 1)], [struct.pack("<QIBI", BASE | INDEBTED, 0, 2, 1)])),
     *(("APPLY", payload) for payload in (b"\x02" + APPLY[1:], APPLY[:-1], APPLY + b"\0", APPLY[:-6], b"")),
     ("APPLY", change(grant(BASE, 0), text(b"a"))),
     ("APPLY", change(grant(-1, 1), text(b"a"))),
@@ -1009,7 +1134,11 @@ EVERYTHING = value(
         limit(FIXED, 20, 3650 * DAY, flags=PER_REQUEST | LABEL, label=b"requests"),
     ],
     [bucket(0), window(0, 0), log(), bucket(0), weights(0, 0, 0), window(0, 0), leases(), window(0, 0)],
-    reservations((BASE + SECOND, 5, 0, b"a"), (LATEST + 3650 * DAY, 2**32 - 1, 2**64 - 1, b"b"), as_of=BASE),
+    reservations(
+        Hold(BASE + SECOND, 5, b"a", flags=UNEVEN, charges=(5, 4, 3, 2, 1, 0)),
+        Hold(LATEST + 3650 * DAY, 2**32 - 1, b"b", newer=2**64 - 1, named=ALL),
+        as_of=BASE,
+    ),
 )
 
 
@@ -1022,7 +1151,8 @@ def any_operation(rng: random.Random) -> bytes:
     if kind in (CHARGE, RESERVE):
         units = max(units, 1)
     span = max(span, MS) if kind == RESERVE else min(span, LATEST - at) if kind == CHARGE else span
-    return operation(kind, at, units, span, rng.choice([b"", b"a", b"b", b"c", b"\0" * 64]))
+    named = rng.choice([ALL, 0, 1, 64, 128, rng.randrange(256)])
+    return operation(kind, at, units, span, rng.choice([b"", b"a", b"b", b"c", b"\0" * 64]), named)
 
 
 def test_any_operations_do_the_same_wherever_they_are_carried_out_and_leave_a_key_that_is_sound(start_server):
@@ -1043,8 +1173,10 @@ def test_any_operations_do_the_same_wherever_they_are_carried_out_and_leave_a_ke
             Clock(db).set(now)
             for key in db.keys():
                 assert db.ask(f"RL.PEEK {key}") and db.rl_info(key)
-                settled = db.do(f"RL.SETTLE {key} b 5")
+                settled = db.do(f"RL.SETTLE {key} nobody 5")
                 assert settled is None or settled[0] == 5, "it is null if nothing but ended holds was left"
+                settled = db.do(f"RL.SETTLE {key} b 5")
+                assert settled is None or settled[6] == "unknown" or db.do(f"RL.SETTLE {key} b 6") == settled
     assert "payload must be" not in server.log()
 
 
@@ -1067,13 +1199,13 @@ OPERATIONS = [[*effect.before, effect.line] for effect in (*STORED_LATER, *APPLI
 
 
 def ask_everything(db: Client) -> None:
-    for _ in range(3):
+    for turn in range(3):
         Clock(db).advance(1_234_567_891)
         for number, line in enumerate(GRANTS):
             assert db.ask(line.replace(" k ", f" k{number} ", 1)).granted
         for number, lines in enumerate(OPERATIONS):
-            for line in lines:
-                db.do(line.replace(" k ", f" o{number} ", 1))
+            for line in lines:  # a settled id cannot be reserved again
+                db.do(line.replace(" k ", f" o{number} ", 1).replace("req-7", f"req-7{turn}"))
 
 
 def test_a_replica_writes_the_effects_into_its_own_file(pair):

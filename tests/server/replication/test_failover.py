@@ -173,10 +173,9 @@ def under_load(group: Group, change: Callable[[], object]) -> Account:
 
 
 def all_that_is_left(primary: Node) -> Counter[str]:
-    """PEEK says what a call of one unit would leave."""
     with primary.client() as db:
         peeked = {key: db.ask(f"RL.PEEK {key}") for key in LINES}
-        left = {key: max(reply.granted + reply.remaining, 1) for key, reply in peeked.items()}
+        left = {key: max(reply.remaining, 1) for key, reply in peeked.items()}
         return Counter({key: db.ask(f"{line} COST {left[key]}").granted for key, line in LINES.items()})
 
 

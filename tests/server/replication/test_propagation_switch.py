@@ -6,11 +6,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 
 from harness import Client, Server, eventually
 
+HELD = "SLIDING", 4294967295, "1d", "FIXED", 4294967295, "1d"
 CALLS = [
     ("RL.TOKENBUCKET", "bucket", 4294967295, 1000, "1s"),
     ("RL.FIXED", "window", 4294967295, "1d"),
@@ -20,11 +22,21 @@ CALLS = [
     ("RL.SLIDING", "approx", 4294967295, "1h", "APPROX"),
     ("RL.CONCURRENT", "leases", 10, "1h", "ID", "a", "COST", 2),
     ("RL.RELEASE", "leases", "a"),
-    ("RL.RESERVE", "held", "1h", "SLIDING", 4294967295, "1d", "FIXED", 4294967295, "1d", "COST", 5, "ID", "a"),
-    ("RL.RESERVE", "held", "1ms", "COST", 7, "ID", "b"),
-    ("RL.SETTLE", "held", "a", 3),
+    ("RL.RESERVE", "held", "100ms", *HELD, "COST", 5, "ID", "{id}"),
+    ("RL.RESERVE", "held", "1ms", *HELD, "COST", 7),
+    ("RL.SETTLE", "held", "{id}", 3),
     ("RL.REFUND", "held", 1),
+    ("RL.TOKENBUCKET", "held", 4294967295, 1000, "1s"),
 ]
+
+
+IDS = count()
+
+
+def calls() -> Iterator[tuple]:
+    """The calls above. A settled id cannot be reserved at once again: each time there is a new one."""
+    new = f"id{next(IDS)}"
+    return (tuple(new if word == "{id}" else word for word in call) for call in CALLS)
 
 
 def effects_are_written(client: Client) -> bool:
@@ -59,7 +71,7 @@ def traffic(server: Server) -> Iterator[None]:
             with server.client() as client:
                 while not over.is_set():
                     pipe = client.pipeline(transaction=False)
-                    for call in CALLS:
+                    for call in calls():
                         pipe.execute_command(*call)
                     pipe.execute()
         except BaseException as fault:  # noqa: BLE001 - whatever it is, the test shall tell
@@ -151,7 +163,7 @@ def test_effects_are_written_for_as_long_as_there_is_a_backlog_to_catch_up_with(
     eventually(lambda: replica.info("replication")["master_link_status"] == "up", "the replica to be in sync")
     client.config_set("repl-backlog-ttl", "3600")
     replica.replicaof("NO", "ONE")
-    for call in CALLS:
+    for call in calls():
         client.execute_command(*call)
     assert effects_are_written(client)
     client.config_set("repl-backlog-ttl", "1")
@@ -172,12 +184,12 @@ def test_a_server_that_was_alone_and_became_a_replica_writes_effects_when_it_is_
             lambda replica=replica: replica.info("replication")["master_link_status"] == "up",
             "the replica to be in sync",
         )
-    for call in CALLS:
+    for call in calls():
         primary.client().execute_command(*call)
     wait_until_caught_up(primary.client(), sister, promoted)
 
     promoted.replicaof("NO", "ONE")
-    for call in CALLS * 3:
+    for call in (*calls(), *calls(), *calls()):
         promoted.execute_command(*call)
     sister.replicaof("127.0.0.1", alone.port)
     eventually(lambda: sister.info("replication")["master_link_status"] == "up", "the sister to be in sync")
@@ -189,7 +201,7 @@ def test_a_server_that_was_alone_and_became_a_replica_writes_effects_when_it_is_
 def test_a_server_with_an_append_only_file_always_writes_effects(start_server: Callable[..., Server]):
     server = start_server("--appendonly", "yes")
     client = server.client()
-    for call in CALLS:
+    for call in calls():
         client.execute_command(*call)
     lasting = ("DEBUG", "DIGEST-VALUE", "window", "log", "list", "quota", "approx", "held")
     before = client.execute_command(*lasting)

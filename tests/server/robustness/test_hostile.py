@@ -63,8 +63,18 @@ def fill(db: Client) -> dict[str, int]:
         "RL.FIXED turn 10 60s COST 10",
         "RL.FIXED turn 10 60s COST 5 MAXWAIT 2m",
         "RL.RESERVE holds 90s SLIDING 50 1h TOKENBUCKET 100 1 1s AS b COST 7 ID a",
-        "RL.RESERVE holds 2h COST 4 ID b",
+        "RL.RESERVE holds 2h SLIDING 50 1h TOKENBUCKET 100 1 1s AS b COST 4 ID b",
         "RL.SLIDING holds 50 1h COST 3",
+        "RL.RESERVE uneven 90s SLIDING 50 1h TOKENBUCKET 9 1 1s FIXED 7 1h PER REQUEST COST 40 ID a",
+        "RL.RESERVE uneven 2h SLIDING 50 1h COST 4 ID settled",
+        "RL.SETTLE uneven settled 3",
+        "RL.FIXED accounts 10 60s COST 9",
+        "RL.TOKENBUCKET accounts 20 1 1s COST 9",
+        "RL.CHECK accounts SLIDING 30 1h CONCURRENT 5 1h COST 3 ID a",
+        "RL.CONCURRENT accounts 9 2h COST 2 ID b",
+        "RL.RESERVE everything 1h SLIDING 30 1h CONCURRENT 5 1h COST 40 ID a",
+        "RL.TOKENBUCKET everything 20 1 1s FORCE",
+        "RL.FIXED everything 10 60s COST 9 MAXWAIT 2m",
         "RL.RESERVE llm 2m TOKENBUCKET 900 9 1s SLIDING 6 1m PER REQUEST CONCURRENT 5 2m PER REQUEST COST 600 ID a",
         "RL.CHECK llm TOKENBUCKET 900 9 1s SLIDING 6 1m PER REQUEST CONCURRENT 5 2m PER REQUEST COST 400 MAXWAIT 1h",
     ):
@@ -153,6 +163,8 @@ def longest_ms_of(limit: dict) -> int:
             return (UNIT_OF_QUOTA_MS[unit] + 2) * UNIT_MS["h"]
         case ["SLIDING", _, window, "APPROX", *_]:
             return 2 * milliseconds(window) + 1
+        case ["CONCURRENT", *_]:
+            return LONGEST_TURN_MS  # a lease keeps the end that any call gave
         case [_, _, span, *_]:
             return milliseconds(span) + (milliseconds(span) >> 26) + 1
     raise AssertionError(f"not a limit: {limit}")
@@ -171,7 +183,7 @@ def assert_sane_answer(answer: list, key: Found) -> None:
 def assert_sane_info(key: Found) -> None:
     info = key.info
     assert info["form"] == "single"
-    assert 0 < info["memory"] < 20_000_000
+    assert 0 < info["memory"] < 25_000_000
     assert 0 <= info["holds"] < MOST_MEMBERS
     assert (info["holds"] == 0) or key.is_reserved
     assert 1 <= len(info["limits"]) <= 8
@@ -213,14 +225,24 @@ class Found:
         return [
             ("RL.CHECK", self.name, *self.limits, "COST", 3, "MAXWAIT", "1h", "ID", "c"),
             ("RL.CHECK", self.name, *self.limits, "COST", 4294967295, "PARTIAL"),
-            ("RL.RESERVE", self.name, "1s", "COST", 2, "ID", "c"),
-            ("RL.RESERVE", self.name, "1h", "COST", 2),
+            ("RL.RESERVE", self.name, "1s", *self.limits, "COST", 2, "ID", "c"),
+            ("RL.RESERVE", self.name, "1h", *self.limits, "COST", 2),
+            ("RL.FIXED", self.name, 3, "10s", "COST", 3),
             ("RL.CHECK", self.name, *self.limits, "COST", 4294967295, "FORCE"),
             ("RL.SETTLE", self.name, "a", 2),
             ("RL.SETTLE", self.name, "c", 4294967295),
             ("RL.REFUND", self.name, 5),
             ("RL.RELEASE", self.name, "b"),
         ]
+
+
+# A key may have limits that no call can name together: of a zone that this server lacks, or accounts of one label. A
+# hold may be settled already.
+REFUSALS = ("TZ must be", "label must be different", "id is that of a settled reservation")
+
+
+def is_refusal(reply: object) -> bool:
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith(REFUSALS)
 
 
 def infos(db: Client, raw: Client, names: list[str]) -> list[Found]:
@@ -248,6 +270,8 @@ def assert_sane(db: Client, raw: Client, names: list[str]) -> None:
         assert_sane_answer(answer, key)
     again = []
     for key, answer in zip(keys, in_one_go(db, [key.check() for key in keys]), strict=True):
+        if is_refusal(answer):
+            continue
         assert_sane_answer(answer, key)
         if answer[0] == 0:
             again += [("RL.DEBUG", "CLOCK", "SET", BASE + answer[3] * MS), key.check()]
@@ -256,7 +280,7 @@ def assert_sane(db: Client, raw: Client, names: list[str]) -> None:
     Clock(db).set(BASE)
     operations = [operation for key in keys for operation in key.operations()]
     for command, reply in zip(operations, in_one_go(db, operations), strict=True):
-        assert not isinstance(reply, redis.ResponseError) or str(reply).startswith("NOLIMITS"), (command, reply)
+        assert not isinstance(reply, redis.ResponseError) or is_refusal(reply), (command, reply)
     for key in infos(db, raw, [key.name for key in keys]):
         assert_sane_info(key)
 
@@ -344,21 +368,24 @@ def test_the_largest_log_is_taken_and_one_entry_more_is_not(server, db, clock, c
     assert_survives_a_reload(db)
 
 
-def members(count: int, first_end: int, newer: bytes) -> bytes:
+NUMBERS = b"\0\1\0"  # of a hold: no newer units, it names the first account, and no flags
+
+
+def members(count: int, first_end: int, numbers: bytes) -> bytes:
     """So many leases or holds of one unit, one a millisecond."""
     ends = range(first_end, first_end + count * MS, MS)
-    rows = (struct.pack("<qI", end, 1) + newer + b"\4" + struct.pack(">I", number) for number, end in enumerate(ends))
+    rows = (struct.pack("<qI", end, 1) + numbers + b"\4" + struct.pack(">I", number) for number, end in enumerate(ends))
     return struct.pack("<I", count) + b"".join(rows)
 
 
 def many_leases(count: int, first_end: int) -> bytes:
     limit = struct.pack("<BBIIq", 7, 0, 2**32 - 1, 0, 10 * MINUTE)
-    return b"\1\1" + limit + members(count, first_end, b"")
+    return b"\1\1" + limit + members(count, first_end, b"") + struct.pack("<q", 10 * MINUTE)
 
 
 def many_holds(count: int, first_end: int) -> bytes:
     limit, window = struct.pack("<BBIIq", 2, 0, 2**32 - 1, 0, MINUTE), struct.pack("<qI", BASE + MINUTE, count)
-    return b"\1\x81" + limit + window + struct.pack("<qqq", 0, 0, BASE) + members(count, first_end, b"\0")
+    return b"\1\x81" + limit + window + struct.pack("<qqq", 0, 0, BASE) + members(count, first_end, NUMBERS)
 
 
 @pytest.mark.parametrize("form", [many_leases, many_holds])

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+// A subject: its accounts, and what it has reserved.
+#ifndef RATELIMIT_TESTS_SUPPORT_ORACLE_SUBJECT_H
+#define RATELIMIT_TESTS_SUPPORT_ORACLE_SUBJECT_H
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "accounts.h"
+#include "hold.h"
+#include "list.h"
+#include "model.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/decision.h"
+#include "ratelimit/operation.h"
+#include "ratelimit/request.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit::oracle {
+
+class Subject {
+ public:
+  using Answer = oracle::Answer;
+  using Holds = std::map<std::string, Hold, std::less<>>;
+
+  explicit Subject(std::span<const LimitSpec> specs) : accounts_(specs) {}
+
+  [[nodiscard]] const Model& operator[](std::size_t i) const { return *accounts_[i].model; }
+  [[nodiscard]] const Accounts& accounts() const { return accounts_; }
+  [[nodiscard]] const Holds& holds() const { return holds_; }
+  [[nodiscard]] Instant turn_after(Instant now) const { return waiting_.after(now); }
+
+  // --- under the limits of all accounts, in their order ---
+
+  [[nodiscard]] Answer ask(const Request& request, Instant now) const { return all().ask(request, waiting_, now); }
+  /// How the limits stand.
+  [[nodiscard]] Answer status(Instant now) const { return all().status(waiting_, now); }
+  /// A reservation of as much of an estimate as each limit can ever hold.
+  [[nodiscard]] Answer ask_to_reserve(const Request& request, Instant now) const {
+    std::vector<Units> charged;
+    const Hold* const hold = live_hold(request.id, now);
+    for (const Account& account : accounts_) charged.push_back(hold != nullptr ? hold->charged_by(account) : kNoUnits);
+    return reserved(all(), request, charged, now);
+  }
+
+  // --- under the limits that a call names ---
+
+  [[nodiscard]] Answer ask(std::span<const LimitSpec> specs, const Request& request, Instant now) const {
+    const Accounts::View view = find(specs, now);
+    return named_by(specs, view).ask(request, waiting_, now);
+  }
+  [[nodiscard]] Answer ask_to_reserve(std::span<const LimitSpec> specs, const Request& request, Instant now) const {
+    const Accounts::View view = find(specs, now);
+    std::vector<Units> charged;
+    const Hold* const hold = live_hold(request.id, now);
+    for (const Accounts::Found& found : view.of) {
+      const Units before = hold == nullptr ? kNoUnits : hold->units;
+      charged.push_back(hold != nullptr && found.place ? hold->charged_by(accounts_[*found.place]) : before);
+    }
+    return reserved(named_by(specs, view), request, charged, now);
+  }
+  /// Whether a denied call with these limits opens an account.
+  [[nodiscard]] bool opens(std::span<const LimitSpec> specs, Instant now) const { return find(specs, now).opens(); }
+  /// Opens and drops accounts as such a call does. Returns those that it names.
+  AccountSet open(std::span<const LimitSpec> specs, Instant now, bool is_denied = false) {
+    return accounts_.take(find(specs, now), now, may_drop(), is_denied);
+  }
+  /// Whether the subject is as good as absent for such a call: accounts that are to be dropped do not count.
+  [[nodiscard]] bool is_absent(std::span<const LimitSpec> specs, Instant now) const {
+    const bool is_reserved = !holds_.empty() || waiting_.at != Instant{};
+    return idle_at() <= now || (!is_reserved && accounts_.are_idle(find(specs, now), now));
+  }
+
+  // --- what is done ---
+
+  [[nodiscard]] bool any_hold_ended(Instant now) const {
+    return std::any_of(holds_.begin(), holds_.end(), [now](const auto& hold) { return hold.second.end <= now; });
+  }
+
+  bool perform(const Operation& operation) {
+    collect(operation.at);
+    bool found = false;
+    switch (operation.kind) {
+      case Operation::Kind::collect: break;
+      case Operation::Kind::charge: charge_at_turn(operation); break;
+      case Operation::Kind::refund: refund(operation); break;
+      case Operation::Kind::reserve: found = reserve(operation); break;
+      case Operation::Kind::settle: found = settle(operation); break;
+      case Operation::Kind::release: found = release(operation.id, operation.at); break;
+    }
+    last_done_ = holds_.empty() ? Instant{} : operation.at;
+    return found;
+  }
+
+  [[nodiscard]] Instant idle_at() const {
+    Instant last{};
+    for (const Account& account : accounts_) last = std::max(last, account.model->idle_at());
+    for (const auto& [id, hold] : holds_) last = std::max(last, hold.end);
+    return std::max(last, waiting_.at);
+  }
+
+  [[nodiscard]] bool is_ahead(Instant now) const {
+    const Instant at = turn_after(now);
+    return waiting_.at > now + waiting_.wait ||
+           std::any_of(accounts_.begin(), accounts_.end(),
+                       [at](const Account& account) { return account.model->is_ahead(at); });
+  }
+  void clamp(Instant now) {
+    waiting_.at = std::min(waiting_.at, now + waiting_.wait);
+    for (Account& account : accounts_) account.model->clamp(turn_after(now));
+  }
+
+  /// Goes on under other limits.
+  void change(std::span<const LimitSpec> specs, Instant now) { accounts_.redefine(specs, turn_after(now)); }
+
+ private:
+  [[nodiscard]] bool may_drop() const { return holds_.empty(); }
+  [[nodiscard]] Accounts::View find(std::span<const LimitSpec> specs, Instant now) const {
+    return accounts_.find(specs, now, turn_after(now), may_drop());
+  }
+  [[nodiscard]] List all() const {
+    List list;
+    for (const Account& account : accounts_) list.add(account.spec, *account.model);
+    return list;
+  }
+  [[nodiscard]] List named_by(std::span<const LimitSpec> specs, const Accounts::View& view) const {
+    List list;
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      const Accounts::Found& found = view.of[i];
+      list.add(specs[i], found.place ? *accounts_[*found.place].model : *found.opened->model);
+    }
+    return list;
+  }
+
+  /// A hold that has enough is only renewed.
+  [[nodiscard]] Answer reserved(const List& list, const Request& request, const std::vector<Units>& charged,
+                                Instant now) const {
+    const Units most = list.most_of(request.cost);
+    if (const Hold* const hold = live_hold(request.id, now)) {
+      const std::vector<Units> more = list.lacking(request.cost, charged);
+      if (more != std::vector<Units>(more.size())) {
+        return list.ask_for_more(request, hold->units, more, waiting_, now);
+      }
+      Answer answer = list.status(waiting_, now);
+      answer.decision.granted = hold->units;
+      answer.decision.wait = Span{};
+      return answer;
+    }
+    Request estimate = request;
+    estimate.mode = Mode::estimate;
+    Answer answer = list.ask(estimate, waiting_, now);
+    if (answer.decision.outcome == Outcome::granted) answer.decision.granted = most;
+    return answer;
+  }
+
+  // --- charging ---
+
+  /// Charges one account, if there is room for it at all.
+  static void charge_one(Account& account, const Ask& ask, Instant at, bool is_turn = false) {
+    const Units cost = account.spec.per_request ? std::min(ask.cost, Units(1)) : ask.cost;
+    if (cost == kNoUnits) return;
+    const Ask own{cost, ask.id, true};
+    if (account.model->ask(own, at).outcome != Outcome::granted) return account.model->absorb(at);
+    if (is_turn) {
+      account.model->charge_ahead(own, at);
+    } else {
+      account.model->charge(own, at);
+    }
+  }
+
+  /// Charges all accounts, each as `cost_of(account)` says: leases where there are leases, the rest elsewhere.
+  template <class CostOf>
+  void charge_all(CostOf cost_of, const Operation& operation, Instant at, bool is_turn) {
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+      const bool has_leases = accounts_[i].model->lease() > Span{};
+      if (has_leases && !contains(operation.named, i)) continue;
+      charge_one(accounts_[i], {cost_of(i), operation.id}, at, is_turn);
+    }
+    const Instant end = lease_end(operation);
+    for (std::size_t i = 0; i < accounts_.size() && end > at; ++i) {
+      Model& model = *accounts_[i].model;
+      const Units cost = accounts_[i].spec.per_request ? std::min(cost_of(i), Units(1)) : cost_of(i);
+      if (contains(operation.named, i) || model.lease() == Span{} || cost == kNoUnits) continue;
+      model.forget_some(operation.at);
+      model.put_lease(operation.id, cost, at, end);
+    }
+    note_grant(operation);
+  }
+
+  /// When the lease of a call ends, under the limits that it names.
+  [[nodiscard]] Instant lease_end(const Operation& operation) const {
+    Instant end{};
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+      if (contains(operation.named, i)) end = std::max(end, accounts_[i].model->lease_end(operation.id));
+    }
+    return end;
+  }
+
+  void note_grant(const Operation& operation) {
+    if (accounts_.are_one_list()) return;
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+      if (contains(operation.named, i)) accounts_[i].last = operation.at;
+    }
+  }
+
+  void count(Units units) {
+    for (auto& [id, hold] : holds_) hold.newer += units;
+  }
+
+  /// A hold that is gone took so many units too many: those that are older know it now.
+  void forget_of(const Hold& gone, Units units) {
+    for (auto& [id, hold] : holds_) {
+      if (hold.newer > gone.newer) hold.newer = std::max(hold.newer - units, gone.newer);
+    }
+  }
+
+  void charge_at_turn(const Operation& operation) {
+    const Instant at = operation.at + operation.span;
+    const bool is_turn = operation.span > Span{};
+    if (is_turn) {
+      for (Account& account : accounts_) account.model->forget_some(operation.at);
+    }
+    charge_all([&](std::size_t) { return operation.units; }, operation, at, is_turn);
+    count(operation.units);
+    if (is_turn) waiting_ = {at, operation.span};
+  }
+
+  // --- holds ---
+
+  /// What each account is charged for an estimate: those that are named up to their sizes, the others as the most of
+  /// these.
+  [[nodiscard]] std::vector<Units> charges_of(Units estimate, AccountSet named) const {
+    List list;
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+      if (contains(named, i)) list.add(accounts_[i].spec, *accounts_[i].model);
+    }
+    const Units most = list.most_of(estimate);
+    std::vector<Units> charges;
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+      const bool is_cut = contains(named, i) && !accounts_[i].spec.per_request;
+      charges.push_back(is_cut ? std::min(estimate, accounts_[i].spec.size) : most);
+    }
+    return charges;
+  }
+
+  bool reserve(const Operation& operation) {
+    const std::vector<Units> charges = charges_of(operation.units, operation.named);
+    const Units most = *std::max_element(charges.begin(), charges.end());
+    const Instant end = operation.at + operation.span;
+    if (Hold* const hold = live_hold(operation.id, operation.at)) {
+      if (!hold->is_settled) renew(*hold, operation, charges, most, end);
+      return true;
+    }
+    charge_all([&](std::size_t i) { return charges[i]; }, operation, operation.at, false);
+    count(most);
+    Hold hold{end, most, kNoUnits, {}};
+    for (std::size_t i = 0; i < accounts_.size(); ++i) hold.charged[accounts_[i].identity] = charges[i];
+    holds_[std::string(operation.id)] = hold;
+    return false;
+  }
+
+  void renew(Hold& hold, const Operation& operation, const std::vector<Units>& charges, Units most, Instant end) {
+    const Instant at = turn_after(operation.at);
+    std::vector<Units> more(accounts_.size());
+    if (lacks_some(hold, operation, charges)) {
+      const Units units = std::max(most, hold.units);
+      for (std::size_t i = 0; i < accounts_.size(); ++i) {
+        Account& account = accounts_[i];
+        const Units before = hold.charged_by(account);
+        const Units then = std::max(before, contains(operation.named, i) ? charges[i] : units);
+        hold.charged[account.identity] = then;
+        if (account.spec.per_request) continue;
+        more[i] = then - before;
+        if (account.model->lease() == Span{}) charge_one(account, {more[i], {}}, at);
+      }
+      const Units newer = hold.newer;
+      count(units - hold.units);
+      hold.newer = newer;
+      hold.units = units;
+    }
+    hold.end = end;
+    note_grant(operation);
+    renew_leases(operation, more, at);
+  }
+
+  /// Whether the estimate is more than what a limit of the call was charged.
+  [[nodiscard]] bool lacks_some(const Hold& hold, const Operation& operation, const std::vector<Units>& charges) const {
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+      const bool counts = contains(operation.named, i) && !accounts_[i].spec.per_request;
+      if (counts && charges[i] > hold.charged_by(accounts_[i])) return true;
+    }
+    return false;
+  }
+
+  /// Leases of the same id last longer; one that has ended is taken anew for what is more. Under limits that the call
+  /// does not name they end as under those that it does.
+  void renew_leases(const Operation& operation, const std::vector<Units>& more, Instant at) {
+    for (const bool of_named : {true, false}) {
+      const Instant named_end = lease_end(operation);
+      if (!of_named && named_end <= at) return;
+      for (std::size_t i = 0; i < accounts_.size(); ++i) {
+        Model& model = *accounts_[i].model;
+        if (contains(operation.named, i) != of_named || model.lease() == Span{}) continue;
+        const Units cost = accounts_[i].spec.per_request ? std::min(more[i], Units(1)) : more[i];
+        const Instant end = of_named ? at + model.lease() : named_end;
+        if (model.has_lease(operation.id, at)) {
+          model.renew_lease(operation.id, cost, at, end);
+        } else if (cost > kNoUnits) {
+          model.put_lease(operation.id, cost, at, end);
+        }
+      }
+    }
+  }
+
+  bool settle(const Operation& operation) {
+    Hold* const hold = live_hold(operation.id, operation.at);
+    if (hold != nullptr && hold->is_settled) return true;
+    release(operation.id, operation.at);
+    const Instant at = turn_after(operation.at);
+    for (Account& account : accounts_) {
+      if (account.spec.per_request || account.model->lease() > Span{}) continue;
+      const Units before = hold != nullptr ? hold->charged_by(account) : kNoUnits;
+      if (operation.units > before) charge_one(account, {operation.units - before, {}}, at);
+      if (hold != nullptr) account.model->give_back(std::max(before - operation.units, kNoUnits), hold->newer, at);
+    }
+    if (hold == nullptr) {
+      count(operation.units);
+      return false;
+    }
+    if (operation.units > hold->units) {
+      count(operation.units - hold->units);
+    } else {
+      forget_of(*hold, hold->units - operation.units);
+    }
+    hold->units = operation.units;
+    hold->charged.clear();
+    hold->is_settled = true;
+    return true;
+  }
+
+  bool release(std::string_view id, Instant now) {
+    bool found = false;
+    for (Account& account : accounts_) found = account.model->release(id, now) || found;
+    return found;
+  }
+
+  [[nodiscard]] const Hold* live_hold(std::string_view id, Instant now) const {
+    const auto hold = holds_.find(id);
+    return hold != holds_.end() && hold->second.end > now ? &hold->second : nullptr;
+  }
+  [[nodiscard]] Hold* live_hold(std::string_view id, Instant now) {
+    return const_cast<Hold*>(std::as_const(*this).live_hold(id, now));
+  }
+
+  // --- giving back ---
+
+  void refund(const Operation& operation) {
+    for (Account& account : accounts_) {
+      if (!account.spec.per_request) account.model->give_back(operation.units, kNoUnits, turn_after(operation.at));
+    }
+    for (auto& [id, hold] : holds_) hold.newer = std::max(hold.newer - operation.units, kNoUnits);
+  }
+
+  /// The holds that have ended give back as of their ends, the first first; but not before what was done since. A turn
+  /// that is over is forgotten.
+  void collect(Instant now) {
+    while (any_hold_ended(now)) {
+      auto first = holds_.begin();
+      for (auto hold = holds_.begin(); hold != holds_.end(); ++hold) {
+        if (hold->second.end < first->second.end) first = hold;
+      }
+      const Hold hold = first->second;
+      holds_.erase(first);
+      if (hold.is_settled) continue;
+      for (Account& account : accounts_) {
+        const Instant at = turn_after(std::max(hold.end, std::min(last_done_, now)));
+        if (!account.spec.per_request) account.model->give_back(hold.charged_by(account), hold.newer, at);
+      }
+      forget_of(hold, hold.units);
+    }
+    if (waiting_.at <= now) waiting_ = {};
+  }
+
+  Accounts accounts_;
+  Holds holds_;
+  Waiting waiting_;
+  Instant last_done_{};  ///< as long as there are holds
+};
+
+}  // namespace ratelimit::oracle
+
+#endif  // RATELIMIT_TESTS_SUPPORT_ORACLE_SUBJECT_H
