@@ -46,7 +46,8 @@ class Command {
   }
   void add_mode(const Call& call) {
     switch (call.mode) {
-      case Mode::whole: return;
+      case Mode::whole:
+      case Mode::estimate: return;  // the name of the command says it
       case Mode::partial: return add("PARTIAL");
       case Mode::force: return add("FORCE");
       case Mode::may_wait: return add({"MAXWAIT", text_of(call.longest_wait).value_or("")});
