@@ -58,19 +58,22 @@ class Booking {
     return false;
   }
 
-  /// Each hold that has ended gives its units back as of its end. If it was left over by an earlier operation, it does
-  /// so as of that operation.
+  /// Each hold that has ended gives its units back.
   void collect(Instant now) {
     const Instant last = std::min(reservations_.as_of, now);
     for (int i = 0; i < kCollectedAtOnce && reservations_.any_hold_ended(now); ++i) {
-      const LeaseSet::Holder hold = reservations_.holds.first();
-      const std::string_view id = reservations_.holds.first_id();
-      if (!Hold::is_settled(hold)) give_back_hold(id, hold, kNoUnits, std::max(hold.end, last));
-      reservations_.forget_charges(id, hold);
-      reservations_.holds.forget_ended(hold.end, 1);
-      if (!Hold::is_settled(hold)) reservations_.forget_charged(hold, hold.units);
+      end_hold(reservations_.holds.first_id(), reservations_.holds.first(), last);
     }
     if (reservations_.turn.at <= now) reservations_.turn = {};
+  }
+
+  /// A hold gives its units back as of its end. If it was left over by an earlier operation, that of the instant `last`,
+  /// it does so as of that operation.
+  void end_hold(std::string_view id, const LeaseSet::Holder& hold, Instant last) {
+    if (!Hold::is_settled(hold)) give_back_hold(id, hold, kNoUnits, std::max(hold.end, last));
+    reservations_.forget_charges(id, hold);
+    reservations_.holds.erase(id);
+    if (!Hold::is_settled(hold)) reservations_.forget_charged(hold, hold.units);
   }
 
   // ---- Charging
@@ -90,9 +93,11 @@ class Booking {
   }
 
   /// If there is such a hold, it is charged what it lacks and lasts longer, and so does the lease of its call if that
-  /// has not ended.
+  /// has not ended. A hold of that id that has ended, and was left over because too many had, ends first.
   bool reserve(const Operation& operation) {
-    const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
+    const std::optional<LeaseSet::Holder> any = reservations_.holds.find(operation.id);
+    if (any && any->end <= operation.at) end_hold(operation.id, *any, std::min(reservations_.as_of, operation.at));
+    const std::optional<LeaseSet::Holder> hold = reservations_.live_hold(operation.id, operation.at);
     if (hold && Hold::is_settled(*hold)) return true;
     const Charges charges = charges_of(operation.units, operation.named);
     LeaseSet::Holder holder{.end = operation.at + operation.span,
@@ -151,21 +156,20 @@ class Booking {
   /// What each account is charged for an estimate: the limits that the call names no more than their size, and the
   /// others as much as the most that one of these is charged.
   [[nodiscard]] Charges charges_of(Units estimate, AccountSet named) const {
-    Charges charges{};
+    const auto cut = [&](std::size_t i) { return std::min(estimate, limits_[i].size()); };
+    const auto is_cut = [&](std::size_t i) { return contains(named, i) && !limits_[i].is_per_request(); };
     Units most;
-    bool is_any_cut = false;
     for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (!contains(named, i) || limits_[i].is_per_request()) continue;
-      charges[i] = std::min(estimate, limits_[i].size());
-      most = std::max(most, charges[i]);
-      is_any_cut = true;
+      if (is_cut(i)) most = std::max(most, cut(i));
     }
-    if (!is_any_cut) most = estimate;
-    for (std::size_t i = 0; i < kMaxLimits; ++i) {
-      if (i >= limits_.size() || !contains(named, i) || limits_[i].is_per_request()) charges[i] = most;
+    Charges charges;
+    charges.fill(most > kNoUnits ? most : estimate);
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      if (is_cut(i)) charges[i] = cut(i);
     }
     return charges;
   }
+
   /// Keeps the charges of a hold if they differ.
   void remember(std::string_view id, LeaseSet::Holder& holder, const Charges& charges) {
     const bool is_even =
@@ -263,8 +267,8 @@ class Booking {
         [now](const auto& algorithm, auto& state, std::size_t) { algorithm.forget_ended(state, now); });
   }
 
-  /// Renews the leases of a hold, with `more` units. One that has ended is not renewed: what is more is a lease of its own.
-  /// `at` is the turn of a call that waits, if there is one: a lease that ends before that turn counts as ended.
+  /// Renews the leases of a hold, with `more` units. If a lease has ended, the `more` units are a new one. `at` is the
+  /// turn of a call that waits, if there is one: a lease that ends before that turn counts as ended.
   void extend_leases(const Operation& operation, const Charges& more, Instant at) {
     for (const bool of_named : {true, false}) {
       const Instant end = of_named ? Instant{} : lease_end(operation);
@@ -292,7 +296,7 @@ class Booking {
   /// Limits that count requests were charged when the hold was taken, and are not charged again. The lease of the call
   /// ends. The id stays, settled, until its time is over.
   bool settle(const Operation& operation) {
-    const std::optional<LeaseSet::Holder> hold = live_hold(operation.id, operation.at);
+    const std::optional<LeaseSet::Holder> hold = reservations_.live_hold(operation.id, operation.at);
     if (hold && Hold::is_settled(*hold)) return true;
     release(operation.id, operation.at);
     const Instant at = reservations_.turn.or_later(operation.at);
@@ -345,11 +349,6 @@ class Booking {
     const Instant at = reservations_.turn.or_later(now);
     limits_[i].visit(
         [&](const auto& algorithm) { algorithm.give_back(state_in(cells_[i], algorithm), units, newer, at); });
-  }
-
-  [[nodiscard]] std::optional<LeaseSet::Holder> live_hold(std::string_view id, Instant now) const {
-    const std::optional<LeaseSet::Holder> hold = reservations_.holds.find(id);
-    return hold && hold->end > now ? hold : std::nullopt;
   }
 
   static bool counts_units(const Limit& limit, std::size_t) { return !limit.has_leases() && !limit.is_per_request(); }

@@ -49,9 +49,7 @@ template <class Cells>
 /// The hold with that id, settled or not, that has not ended. `reservations` may be null.
 [[nodiscard]] inline std::optional<LeaseSet::Holder> find_hold(const Reservations* reservations, std::string_view id,
                                                                Instant now) {
-  if (reservations == nullptr || id.empty()) return std::nullopt;
-  const auto hold = reservations->holds.find(id);
-  return hold && hold->end > now ? hold : std::nullopt;
+  return reservations == nullptr || id.empty() ? std::nullopt : reservations->live_hold(id, now);
 }
 
 /// Whether a settlement changes anything: there is a hold or a lease to end, or something to charge.
@@ -84,8 +82,7 @@ template <class Cells>
       if (more > kNoUnits) more += lease_units(algorithm, state_in(cells[i], algorithm), request.id, at);
     }
   });
-  if (more == kNoUnits) return {kNoUnits, {}, true};  // only how it stands
-  return {more, request.id};
+  return {more, request.id, more == kNoUnits};  // for nothing: only how it stands
 }
 
 }  // namespace detail
@@ -111,9 +108,10 @@ template <class Cells, class Charged>
       return verdict;
     }
     most = std::max(most, hold->units);
-    verdict = decide_each(limits, cells, at, [&](std::size_t i) {
-      return detail::ask_for_more(limits[i], cells, i, more[i], request, at);
-    });
+    verdict = decide_each(
+        limits, cells, at,
+        [&](std::size_t i) { return detail::ask_for_more(limits[i], cells, i, more[i], request, at); },
+        [&](std::size_t i) { return more[i] > kNoUnits; });
     if (verdict.decision.outcome == Outcome::granted && at > now) {
       verdict = detail::held_back(limits, cells, at, Span{}, request.id);
     }

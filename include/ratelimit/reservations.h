@@ -46,12 +46,20 @@ using Charges = std::array<Units, kMaxLimits>;
 /// its own charge.
 struct Reservations {
   Turn turn;
-  LeaseSet holds;                                      ///< by their ids, with the units that each was charged
-  std::map<std::string, Charges, std::less<>> uneven;  ///< by the ids of the holds that are
-  std::uint64_t charged = 0;  ///< units charged since there are holds. Wraps around: only differences have a meaning
-  Instant as_of{};            ///< the last operation, since there are holds
+  LeaseSet holds;  ///< by their ids, with the units that each was charged
+  /// By the ids of the holds that are uneven.
+  std::map<std::string, Charges, std::less<>> uneven;
+  /// Units charged since there are holds. Wraps around: only differences have a meaning.
+  std::uint64_t charged = 0;
+  Instant as_of{};  ///< the last operation, since there are holds
 
   [[nodiscard]] bool empty() const { return holds.empty() && turn == Turn{}; }
+
+  /// The hold with that id, settled or not, that has not ended. O(log n).
+  [[nodiscard]] std::optional<LeaseSet::Holder> live_hold(std::string_view id, Instant now) const {
+    const std::optional<LeaseSet::Holder> hold = holds.find(id);
+    return hold && hold->end > now ? hold : std::nullopt;
+  }
 
   /// What a hold has charged the account in that place.
   [[nodiscard]] Units charged_by(std::string_view id, const LeaseSet::Holder& hold, std::size_t place) const {

@@ -36,10 +36,14 @@ struct Verdict {
 }
 static_assert(Outcome::granted < Outcome::denied && Outcome::denied < Outcome::never);
 
-/// Decides a call under all limits: all are charged, or none is. `cells[i]` is the state of limit i, and `ask_of(i)` is
-/// what it is asked. Pure; O(limits * log n).
-template <class Cells, class AskOf>
-[[nodiscard]] Verdict decide_each(const Limits& limits, const Cells& cells, Instant now, AskOf ask_of) {
+/// The call waits for every limit.
+inline constexpr auto kWaitsForAll = [](std::size_t) { return true; };
+
+/// Decides a call under all limits: all are charged, or none is. `cells[i]` is the state of limit i, `ask_of(i)` is what
+/// it is asked, and `waits_for(i)` whether a granted call waits for it. Pure; O(limits * log n).
+template <class Cells, class AskOf, class WaitsFor = decltype(kWaitsForAll)>
+[[nodiscard]] Verdict decide_each(const Limits& limits, const Cells& cells, Instant now, AskOf ask_of,
+                                  WaitsFor waits_for = kWaitsForAll) {
   Verdict verdict;
   Span longest_wait{};
   for (std::size_t i = 0; i < limits.size(); ++i) {
@@ -49,7 +53,7 @@ template <class Cells, class AskOf>
       return step.decision;
     });
     verdict.idle_in = std::max(verdict.idle_in, decision.reset);
-    longest_wait = std::max(longest_wait, decision.wait);
+    if (waits_for(i)) longest_wait = std::max(longest_wait, decision.wait);
     if (i == 0 || binds_before(decision, verdict.decision)) {
       verdict.decision = decision;
       verdict.binding = i;

@@ -5,28 +5,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
+#include <string>
 #include <vector>
 
+#include "accounts.h"
 #include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
-#include "ratelimit/request.h"
 #include "subject.h"
 
 namespace ratelimit::tests {
 namespace {
-
-using List = std::vector<LimitSpec>;
-
-Request lease(std::string_view id, std::int64_t units = 1) { return {.cost = Units(units), .id = id}; }
-
-/// What is used under each account, in their order.
-std::vector<std::int64_t> used(const Subject& subject, Instant now) {
-  std::vector<std::int64_t> used;
-  for (std::size_t i = 0; i < subject.limits().size(); ++i) used.push_back(subject.used(i, now).count());
-  return used;
-}
-using Used = std::vector<std::int64_t>;
 
 TEST(HoldsOfAccounts, AreEachChargedAnEstimateUpToTheirOwnSize) {
   Subject subject(fixed(9, 1h));
@@ -73,6 +61,32 @@ TEST(HoldsOfAccounts, WithLeasesThatAHoldDoesNotNameKeepThemAsLongAsThoseThatItN
   subject.reserve({concurrent(9, 10s)}, "a", 3, 1min, kToday + 5s);
   EXPECT_EQ(used(subject, kToday + 5s), (Used{4, 4}));
   EXPECT_EQ(used(subject, kToday + 15s), (Used{1, 1})) << "the shorter lease was renewed, and it alone";
+}
+
+TEST(HoldsOfAccounts, ThatGrowAreNotToldOfADebtOfLimitsThatLackNothing) {
+  const List list = {fixed(100, 1h, "big"), concurrent(2, 1h, "calls")};
+  Subject subject(list);
+  subject.reserve(list, "a", 2, 1min, kToday);
+  subject.check({concurrent(9, 1h)}, lease("b", 3), kToday);
+  ASSERT_EQ(subject.used(1, kToday), Units(5)) << "more than its size";
+  const Decision larger = subject.reserve(list, "a", 8, 1min, kToday);
+  EXPECT_EQ(larger.granted, Units(8));
+  EXPECT_EQ(larger.wait, Span{});
+}
+
+TEST(HoldsOfAccounts, ThatHaveEndedAndWereLeftOverEndBeforeTheirIdIsReservedAgain) {
+  const List both = {fixed(1000, 1h, "big"), fixed(5, 1h, "small")};
+  const List big = {both[0]};
+  Subject subject(both);
+  subject.reserve(both, "x", 20, 3min, kToday);
+  ASSERT_EQ(subject.reservations().uneven.size(), 1U);
+  for (int i = 0; i < 70; ++i) subject.reserve(big, "short-" + std::to_string(i), 1, 1min, kToday);
+  subject.perform(
+      {.kind = Operation::Kind::reserve, .at = kToday + 4min, .units = Units(3), .span = 1min, .id = "x", .named = 1});
+  EXPECT_EQ(subject.reservations().uneven.size(), 0U);
+  EXPECT_EQ(subject.used(0, kToday + 4min), Units(6 + 3)) << "six of the 70 are left over still, and the new hold";
+  subject.collect(kToday + 6min);
+  EXPECT_EQ(used(subject, kToday + 6min), (Used{0, 0}));
 }
 
 }  // namespace

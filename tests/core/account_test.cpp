@@ -7,29 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "accounts.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/operation.h"
-#include "ratelimit/request.h"
 #include "subject.h"
 
 namespace ratelimit::tests {
 namespace {
-
-using List = std::vector<LimitSpec>;
-
-Request lease(std::string_view id, std::int64_t units = 1) { return {.cost = Units(units), .id = id}; }
-
-/// What is used under each account, in their order.
-std::vector<std::int64_t> used(const Subject& subject, Instant now) {
-  std::vector<std::int64_t> used;
-  for (std::size_t i = 0; i < subject.limits().size(); ++i) used.push_back(subject.used(i, now).count());
-  return used;
-}
-using Used = std::vector<std::int64_t>;
 
 /// What is used under an account that a call opens for `next`, after `units` were used under `first`.
 std::int64_t opened_with(const LimitSpec& first, std::int64_t units, const LimitSpec& next, Span later = {}) {

@@ -209,7 +209,11 @@ class Key(Subject):
         for index, account in enumerate(named):
             costs[index] += self._own(account, held, hold_id, at) if more[index] else 0
         limits, states = [account.limit for account in named], states_of(named)
-        return self._behind(decide_each(limits, states, costs, at, hold_id), limits, states, hold_id, now)
+        verdict = decide_each(limits, states, costs, at, hold_id)
+        if held and verdict.states is not None:  # a hold that grows waits only for the limits that it asks for more
+            waits = [each.go_at for each, units in zip(verdict.decisions, more) if units]
+            verdict = verdict._replace(go_at=max(waits))
+        return self._behind(verdict, limits, states, hold_id, now)
 
     def _reply(self, verdict: Verdict, now: int) -> tuple[int, ...]:
         """Who is denied while somebody waits finds nothing left."""

@@ -180,6 +180,14 @@ def test_a_larger_estimate_grows_the_lease_of_the_hold(db, clock):
     assert used(db) == [5, 5]
 
 
+def test_a_larger_estimate_is_not_told_of_a_debt_of_limits_that_lack_nothing(db, clock):
+    limits = "FIXED 100 1d CONCURRENT 2 1h"
+    db.do(f"RL.RESERVE k 1m {limits} COST 2 ID a")
+    db.do("RL.CONCURRENT k 9 1h COST 3 ID b")
+    assert used(db)[:2] == [5, 5]
+    assert db.do(f"RL.RESERVE k 1m {limits} COST 8 ID a")[:4] == [8, 2, 0, 0]
+
+
 def test_the_same_id_again_begins_its_ttl_anew(db, clock):
     db.do("RL.RESERVE k 1m FIXED 100 1d COST 60 ID a")
     clock.advance(50 * SECOND)

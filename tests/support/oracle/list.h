@@ -165,6 +165,7 @@ class List {
       const Model& model = models_[i];
       const Units cost = more[i] > kNoUnits ? more[i] + model.lease_units(request.id, at) : kNoUnits;
       answers.push_back(model.ask({cost, request.id, cost == kNoUnits}, at));
+      if (cost == kNoUnits) answers.back().wait = Span{};
     }
     Answer answer = of_all(answers);
     if (answer.decision.outcome == Outcome::granted) answer.decision.granted = std::max(held, most_of(request.cost));
