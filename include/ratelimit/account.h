@@ -6,7 +6,8 @@
 //
 // While a subject is asked under one list of limits, its accounts are this list, and nothing is remembered beside the
 // states. Once it is asked under another list, each account has a `last grant`: the instant of the last grant under a
-// call that named it, or when it was opened. An account that nobody uses any more is dropped. docs/adr/0026 has the reasons. Depends on limits, their states and conversions.
+// call that named it, or when it was opened. An account that nobody uses any more is dropped. docs/adr/0026 has the
+// reasons. Depends on limits, their states and conversions.
 #ifndef RATELIMIT_ACCOUNT_H
 #define RATELIMIT_ACCOUNT_H
 
@@ -64,8 +65,8 @@ struct Accounts {
 /// that the wait of a denial comes true.
 ///
 /// An account that is not there is opened. It starts from another account of the same family of algorithms, else from
-/// the one that counts most; at most its size counts as used. A limit of requests starts only from one of requests, and one with
-/// leases only from one with leases; otherwise it starts empty. Nothing changes until `move_into` is called.
+/// the one that counts most; at most its size counts as used. A limit of requests starts only from one of requests, and
+/// one with leases only from one with leases; otherwise it starts empty. Nothing changes until `move_into` is called.
 class NamedAccounts {
  public:
   using Place = std::optional<std::size_t>;

@@ -34,8 +34,8 @@ concept SameFamily = requires(const New& algorithm, const Old& other, const type
   });
 }
 
-/// Makes `made`, an idle state of `to`, the state in which as much is used at `now` as in `state`, a state of `from`. It
-/// may exceed the size of `to` if both are of one family.
+/// Makes `made`, an idle state of `to`, the state in which as much is used at `now` as in `state`, a state of `from`.
+/// It may exceed the size of `to` if both are of one family.
 inline void convert(const Limit& from, const Cell& state, const Limit& to, Cell& made, Instant now) {
   from.visit([&]<class Old>(const Old& old_algorithm) {
     to.visit([&]<class New>(const New& algorithm) {

@@ -12,8 +12,8 @@ namespace ratelimit {
 /// The labels that were added so far, no two of them alike.
 class DistinctLabels {
  public:
-  /// The label itself, if it was not there before; else with the first of the endings `-2`, `-3` and so on that makes it
-  /// another one. A number that was tried for a label is not tried again, so that n labels take O(n) in all.
+  /// The label itself, if it was not there before; else with the first of the endings `-2`, `-3` and so on that makes
+  /// it another one. A number that was tried for a label is not tried again, so that n labels take O(n) in all.
   [[nodiscard]] std::string add(std::string_view label) {
     const auto [first, is_new] = last_numbers_.try_emplace(std::string(label), 1);
     if (is_new) return first->first;

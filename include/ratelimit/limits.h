@@ -105,10 +105,7 @@ class Limits {
   }
 
   /// Whether both lists were written alike.
-  friend bool operator==(const Limits& a, const Limits& b) {
-    return &a == &b || std::equal(a.limits_.begin(), a.limits_.end(), b.limits_.begin(), b.limits_.end(),
-                                  [](const Limit& x, const Limit& y) { return x.matches(y.spec()); });
-  }
+  friend bool operator==(const Limits& a, const Limits& b) { return &a == &b || a.limits_ == b.limits_; }
 
   /// Whether the limits were written like `specs`.
   [[nodiscard]] bool matches(std::span<const LimitSpec> specs) const {

@@ -31,8 +31,8 @@ struct Operation {
   Units units{};
   Span span{};
   std::string_view id{};
-  AccountSet named =
-      kAllAccounts;  ///< the accounts that the call names: charge and reserve book on all others by force
+  /// The accounts that the call names. Charge and reserve book on all others by force.
+  AccountSet named = kAllAccounts;
 };
 
 }  // namespace ratelimit

@@ -26,8 +26,7 @@ enum class Mode : std::uint8_t {
   partial,   ///< the call gets what is left
   force,     ///< the call is charged all the same: into debt
   may_wait,  ///< the call is granted, and waits until its cost is there; denied if that takes too long
-  estimate,  ///< the call is denied, but each limit is asked for no more than its size: nobody is refused only because
-             ///< he guessed too high
+  estimate,  ///< as `whole`, but each limit is asked for its size at most (RL.RESERVE)
 };
 
 struct Request {

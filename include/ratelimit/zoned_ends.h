@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // When the windows end that are open at an instant, of those limits that name a time zone.
 //
-// A machine that lacks the zone cannot know. So who changes the limits of many subjects at once says it, once for all of
-// them. Depends on limits and their states.
+// A machine that lacks the zone cannot know. So who changes the limits of many subjects at once says it, once for all
+// of them. Depends on limits and their states.
 #ifndef RATELIMIT_ZONED_ENDS_H
 #define RATELIMIT_ZONED_ENDS_H
 
@@ -39,8 +39,8 @@ void for_each_zoned(const Limits& limits, Visit visit) {
   return ends;
 }
 
-/// Corrects the states of limits whose zone this machine lacks, after the subject went over to these limits at `at`: windows
-/// that were opened then end when `ends` says. There may be no `ends`; else they are those of `limits`.
+/// Corrects the states of limits whose zone this machine lacks, after the subject went over to these limits at `at`:
+/// windows that were opened then end when `ends` says. There may be no `ends`; else they are those of `limits`.
 inline void tell_ends(const Limits& limits, std::span<Cell> cells, Instant at, const ZonedEnds& ends) {
   if (ends.empty()) return;
   std::size_t next = 0;

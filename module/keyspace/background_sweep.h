@@ -5,8 +5,8 @@
 // key that nobody needs (keyspace/sweep_step.h). This file knows only which keys have tables and when the next step is due:
 // whoever makes, loads or renames a table notes the name of its key here. A name that leads to no table is dropped.
 //
-// A walk goes through all tables. Where limits have changed, more is to be done: as long as changes are pending, there is a
-// step each millisecond, and every second step is one through a table where they are.
+// A walk goes through all tables. Where limits have changed, more is to be done: as long as changes are pending, there
+// is a step each millisecond, and every second step is one through a table where they are.
 #ifndef RATELIMIT_MODULE_KEYSPACE_BACKGROUND_SWEEP_H
 #define RATELIMIT_MODULE_KEYSPACE_BACKGROUND_SWEEP_H
 
@@ -27,8 +27,8 @@ class BackgroundSweep {
  public:
   /// Subjects that one step looks at: some ten microseconds of work.
   static constexpr std::size_t kSubjectsAStep = 1000;
-  /// What one step may do beside that where limits have changed, in the measure of HashTable::work_of: some ten microseconds
-  /// as well.
+  /// What one step may do beside that where limits have changed, in the measure of HashTable::work_of: some ten
+  /// microseconds as well.
   static constexpr std::size_t kWorkAStep = 4000;
 
   /// What one step found in the table of a key.

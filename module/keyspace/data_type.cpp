@@ -42,14 +42,6 @@ void* refuse(RedisModuleIO* io, const std::string& reason) {
   return nullptr;
 }
 
-void warn_of_missing_zone(RedisModuleIO* io) {
-  const std::string zone = module().limits.take_missing_zone();
-  if (zone.empty()) return;
-  const std::string text =
-      module().missing_zones.note(zone, server::name_of(io).name, std::chrono::steady_clock::now());
-  if (!text.empty()) server::log_warning(io, text);
-}
-
 void* load(RedisModuleIO* io, int encoding_version) {
   if (encoding_version != kFormatVersion) {
     return refuse(io, "a key was written by a newer version of the ratelimit module: encoding version " +
@@ -67,7 +59,8 @@ void* load(RedisModuleIO* io, int encoding_version) {
     if (!load_subjects(io, *table, value.stored_limits())) return refuse(io, kInvalid);
     module().background_sweep.note(server::context_of(io), server::name_of(io));
   }
-  warn_of_missing_zone(io);
+  const std::string warning = module().take_zone_warning(server::name_of(io).name);
+  if (!warning.empty()) server::log_warning(io, warning);
   return key.release();
 }
 

@@ -30,7 +30,7 @@ std::optional<KeyFault> KeySession::find_limits(std::span<const LimitSpec> specs
   if (subject()->any_hold_ended(now())) {
     give_back_ended_holds();
     // What was held may be all that there was. Then the limits of the call apply, and of an absent subject none.
-    if (!subject() && specs.empty()) limits_ = {};
+    if (!subject() && specs.empty()) go_by({});
   }
   if (specs.empty() && subject() && subject()->has_several_lists() && key_.access() == Access::read)
     leave_out_dropped();
@@ -41,12 +41,12 @@ std::optional<KeyFault> KeySession::choose_limits(std::span<const LimitSpec> spe
   if (key_.stored().is_stored()) {
     const SharedLimits& stored = key_.stored().own_limits();
     if (!specs.empty() && !stored->matches(specs)) return KeyFault::other_limits;
-    if (!subject()) limits_ = stored;
+    if (!subject()) go_by(stored);
     return std::nullopt;
   }
   if (specs.empty()) return otherwise == Otherwise::fault ? std::optional(KeyFault::no_limits) : std::nullopt;
   if (subject() && !subject()->has_several_lists() && subject()->limits().matches(specs)) return std::nullopt;
-  limits_ = key_.call().module.limits.get(specs);
+  go_by(key_.call().module.limits.get(specs));
   return limits_ ? std::nullopt : std::optional(KeyFault::repeated_label);
 }
 
@@ -57,7 +57,12 @@ void KeySession::leave_out_dropped() {
 }
 
 void KeySession::look_under(const SharedLimits& limits) {
-  if (!subject() || subject()->has_several_lists() || !(subject()->limits() == *limits)) limits_ = limits;
+  if (!subject() || subject()->has_several_lists() || !(subject()->limits() == *limits)) go_by(limits);
+}
+
+void KeySession::go_by(SharedLimits limits) {
+  named_accounts_.reset();
+  limits_ = std::move(limits);
 }
 
 // On a key that is only read, in a copy that stands for the subject from then on.
@@ -66,7 +71,7 @@ void KeySession::give_back_ended_holds() {
   if (key_.access() != Access::read) {
     perform(collect);
   } else {
-    key_.prepare(Value::copy(*subject()));
+    prepare(Value::copy(*subject()));
     subject()->perform(collect);
   }
 }
@@ -78,7 +83,7 @@ std::optional<KeyFault> KeySession::find_limits_or_adopt(std::span<const LimitSp
   if (!limits) return KeyFault::repeated_label;
   Value::Pointer adopted = Value::create(std::move(limits));
   adopted->cells()[0].as<TokenBucket::State>() = *left_behind;
-  key_.prepare(std::move(adopted));
+  prepare(std::move(adopted));
   return std::nullopt;
 }
 
@@ -88,24 +93,36 @@ bool KeySession::is_idle() const {
   return subject()->has_several_lists() && !subject()->is_reserved() && named_accounts().are_idle();
 }
 
+NamedAccounts& KeySession::named_accounts() const {
+  if (!named_accounts_) {
+    named_accounts_.emplace(subject()->accounts(), *limits_, now(), subject()->turn().or_later(now()));
+  }
+  return *named_accounts_;
+}
+
+void KeySession::prepare(Value::Pointer value) {
+  named_accounts_.reset();
+  key_.prepare(std::move(value));
+}
+
 AccountSet KeySession::open_accounts(For purpose) {
   if (!limits_) return kAllAccounts;
   if (is_absent()) {
     if (subject()) {
-      key_.prepare(Value::create(limits_));
+      prepare(Value::create(limits_));
     } else {
       key_.prepare_idle(limits_);
     }
-    limits_ = {};
+    go_by({});
     return kAllAccounts;
   }
-  NamedAccounts named = named_accounts();
+  NamedAccounts& named = named_accounts();
   if (purpose == For::denial) named.note_denial();
   if (!named.changes()) return named.named();
   const AccountSet set = named.named_afterwards();
   const bool is_one_list = named.is_one_list();
-  key_.prepare(with_accounts(*subject(), named, key_.call().module.limits));
-  if (is_one_list) limits_ = {};
+  prepare(with_accounts(*subject(), named, key_.call().module.limits));
+  if (is_one_list) go_by({});
   return set;
 }
 
@@ -172,6 +189,7 @@ void KeySession::commit(const Verdict& verdict) {
 }
 
 bool KeySession::perform(const Operation& operation) {
+  named_accounts_.reset();
   key_.store_subject();
   const bool found = key_.perform(operation);
   publish(subject()->idle_at(), {.operation = &operation});
@@ -185,6 +203,7 @@ void KeySession::deny() {
   const bool opens = limits_ && named_accounts().opens();
   if (!opens && !subject()->is_ahead(now(), named())) return;
   const AccountSet of = opens ? open_accounts(For::denial) : named();
+  named_accounts_.reset();
   key_.store_subject();
   subject()->clamp(now(), of);
   key_.write_back();
@@ -203,7 +222,7 @@ Verdict KeySession::decide_reservation(const Request& request) const {
     return ratelimit::decide_reservation(subject()->limits(), subject()->cells(), reservations, request, now(),
                                          charged);
   }
-  const NamedAccounts named = named_accounts();
+  const NamedAccounts& named = named_accounts();
   return ratelimit::decide_reservation(*limits_, named, reservations, request, now(),
                                        [&](std::size_t i) { return charged(named.place(i)); });
 }
@@ -246,7 +265,7 @@ void KeySession::go_by_accounts(AccountSet set) {
     if (contains(set, i)) specs.push_back(all[i].spec());
   }
   const bool are_all = specs.empty() || specs.size() == all.size();
-  limits_ = are_all ? SharedLimits{} : key_.call().module.limits.get(specs.span(), Limits::Of::accounts);
+  go_by(are_all ? SharedLimits{} : key_.call().module.limits.get(specs.span(), Limits::Of::accounts));
 }
 
 std::optional<KeyFault> KeySession::define(const SharedLimits& limits, bool is_shadow) {
@@ -306,8 +325,8 @@ KeyEnd KeySession::move_end(Instant idle_at, const std::optional<Instant>& idle_
   return end;
 }
 
-// A small state travels whole. A log may be large: once the other side has it, the change says all, unless the other side
-// might lack a time zone.
+// A small state travels whole. A log may be large: once the other side has it, the change says all, unless the other
+// side might lack a time zone.
 void KeySession::queue_effect(KeyEnd end, const Change& change) const {
   const Subject& subject = *key_.subject();
   const Propagation& propagation = key_.propagation();
@@ -334,6 +353,7 @@ void KeySession::queue_effect(KeyEnd end, const Change& change) const {
 
 // What is idle is as good as absent.
 void KeySession::remove() {
+  named_accounts_.reset();
   if (subject() && !limits_) limits_ = subject()->shared_limits();  // the rest of the call goes by them
   key_.remove();
   if (key_.propagation().is_on()) {

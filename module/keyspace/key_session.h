@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // One call's work on one key: which limits apply, what they say, and carrying it out.
 //
-// A session finds the limits first (`find_limits`), which also gives back what ended holds took. Then it decides, by the
-// accounts of these limits. Whatever changes the subject is stored in the key, propagated as an effect, and signalled, in
-// that order.
+// A session finds the limits first (`find_limits`), which also gives back what ended holds took. Then it decides, by
+// the accounts of these limits. Whatever changes the subject is stored in the key, propagated as an effect, and
+// signalled, in that order.
 #ifndef RATELIMIT_MODULE_KEYSPACE_KEY_SESSION_H
 #define RATELIMIT_MODULE_KEYSPACE_KEY_SESSION_H
 
@@ -96,8 +96,8 @@ class KeySession {
   Verdict decide(const Request& request);
   /// The same without counting, and for a request that the limits may grant.
   Verdict charge(const Request& request);
-  /// What a denial does to a subject that exists: opens the accounts that the call names, and brings to now what is of a
-  /// clock that ran ahead. Without that, the wait that the denial tells would not come true.
+  /// What a denial does to a subject that exists: opens the accounts that the call names, and brings to now what is of
+  /// a clock that ran ahead. Without that, the wait that the denial tells would not come true.
   void deny();
   /// Decides the reservation of an estimate, which becomes a hold for `ttl`, and counts the call. The verdict has the id of
   /// the hold.
@@ -106,8 +106,8 @@ class KeySession {
   [[nodiscard]] std::optional<LeaseSet::Holder> hold(std::string_view id) const;
   /// From now on the limits of these accounts apply.
   void go_by_accounts(AccountSet set);
-  /// Does an operation on the subject. A key that is one subject, and idle then, is removed. Returns what Booking::perform
-  /// does.
+  /// Does an operation on the subject. A key that is one subject, and idle then, is removed. Returns what
+  /// Booking::perform does.
   bool perform(const Operation& operation);
   /// Lets the subject have the accounts that the call names. The key stays as it is until something is granted or done.
   /// Returns the accounts that the call names.
@@ -134,9 +134,10 @@ class KeySession {
   /// The accounts that the call names, of those that the subject has.
   [[nodiscard]] AccountSet named() const;
   void leave_out_dropped();
-  [[nodiscard]] NamedAccounts named_accounts() const {
-    return {subject()->accounts(), *limits_, now(), subject()->turn().or_later(now())};
-  }
+  /// The accounts that the call names, with `limits_`. They are found once, and again after the subject has changed.
+  [[nodiscard]] NamedAccounts& named_accounts() const;
+  void prepare(Value::Pointer value);
+  void go_by(SharedLimits limits);
   [[nodiscard]] Verdict decide_reservation(const Request& request) const;
   void commit(const Verdict& verdict);
   /// How a change is propagated: by the whole subject, by what a grant changed, or by what was done. And when the subject was
@@ -153,8 +154,9 @@ class KeySession {
   [[nodiscard]] Instant now() const { return key_.call().now; }
 
   OpenKey key_;
-  SharedLimits limits_;  ///< null: those that the subject has apply, all of them
-  std::string id_;       ///< of a lease or a hold that was granted without one
+  SharedLimits limits_;                                  ///< null: those that the subject has apply, all of them
+  mutable std::optional<NamedAccounts> named_accounts_;  ///< none if they are to be found
+  std::string id_;                                       ///< of a lease or a hold that was granted without one
 };
 
 }  // namespace ratelimit

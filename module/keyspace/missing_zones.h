@@ -20,8 +20,8 @@ class MissingZones {
   // A payload can name zones that nobody has, and very many keys may name one.
   static constexpr std::size_t kMost = 32;
 
-  /// A key names a zone that is missing. Returns what the log should say: nothing if it did not long ago, for that zone and
-  /// key or for many others.
+  /// A key names a zone that is missing. Returns what the log should say: nothing if it did not long ago, for that zone
+  /// and key or for many others.
   [[nodiscard]] std::string note(std::string_view zone, std::string_view key, Time now);
 
  private:

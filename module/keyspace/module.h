@@ -22,12 +22,16 @@ struct Module {
   Module(FindZone find_zone, BackgroundSweep::Step step) : limits(find_zone), background_sweep(step) {}
 
   Clock clock;
-  LimitsPool limits{find_zone};
+  LimitsPool limits;
   MissingZones missing_zones;
   PrematureExpiries premature_expiries;
   PropagationSwitch propagation_switch;
   BackgroundSweep background_sweep;
   server::DataType data_type = nullptr;
+
+  /// What the log should say of a zone that `limits` was asked for since this was called last, for that key, and that
+  /// this machine lacks: nothing if there is none, or if it was said not long ago.
+  [[nodiscard]] std::string take_zone_warning(std::string_view key);
 };
 
 /// The module, once it is loaded.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "keyspace/replay.h"
 
-#include <chrono>
 #include <string>
 #include <utility>
 
@@ -96,13 +95,6 @@ bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
   return false;
 }
 
-void warn_of_missing_zone(const CallContext& call, server::Text key) {
-  const std::string zone = call.module.limits.take_missing_zone();
-  if (zone.empty()) return;
-  const std::string text = call.module.missing_zones.note(zone, key.view(), std::chrono::steady_clock::now());
-  if (!text.empty()) call.server.log_warning(text.c_str());
-}
-
 }  // namespace
 
 Replayed replay(const CallContext& call, server::Text name, const Effect& effect) {
@@ -112,7 +104,8 @@ Replayed replay(const CallContext& call, server::Text name, const Effect& effect
   const bool takes_over = effect.kind == EffectKind::store && !effect.subject && key.state_of_redis_cell();
   if (key.is_of_other_type() && !takes_over) return Replayed::wrong_type;
   if (!dispatch(key, effect.kind, effect.payload)) return Replayed::malformed;
-  warn_of_missing_zone(call, name);
+  const std::string warning = call.module.take_zone_warning(name.view());
+  if (!warning.empty()) call.server.log_warning(warning.c_str());
   key.end_as_told(effect.end);
   return Replayed::done;
 }

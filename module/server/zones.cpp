@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Abseil remembers every name that it was asked for, valid or not, and accepts paths as names. So it is only asked for names
-// of files in the zoneinfo folder that are like those of zones: clients cannot make it remember anything else. Other files of
-// the folder begin with a small letter: lists, the zone of this machine, and the copies of all zones that count leap seconds.
+// Abseil remembers every name that it was asked for, valid or not, and accepts paths as names. So it is only asked for
+// names of files in the zoneinfo folder that are like those of zones: clients cannot make it remember anything else.
+// Other files of the folder begin with a small letter: lists, the zone of this machine, and the copies of all zones
+// that count leap seconds.
 #include "server/zones.h"
 
 #include <absl/time/civil_time.h>

@@ -18,9 +18,14 @@ constexpr std::uint64_t kMost = (std::uint64_t{1} << Bits) - 1;
 }  // namespace
 
 CompactValue* CompactValue::make(const Value& value) {
+  return value.reservations() == nullptr ? make_without_room(value) : nullptr;
+}
+
+CompactValue* CompactValue::make_without_room(const Value& value) {
   const std::optional<LimitsNumber> number = value.shared_limits().number();
   if (!number || value.limits().size() != 1) return nullptr;
-  if (value.reservations() != nullptr || value.has_several_lists()) return nullptr;
+  const bool is_reserved = value.reservations() != nullptr && !value.reservations()->empty();
+  if (is_reserved || value.has_several_lists()) return nullptr;
   return value.limits()[0].visit([&]<class A>(const A& algorithm) -> CompactValue* {
     if constexpr (std::is_same_v<A, TokenBucket>) {
       const TokenBucket::State& state = state_in(value.cells()[0], algorithm);

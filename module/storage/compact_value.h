@@ -20,8 +20,10 @@ class CompactValue {
   /// Whether `stored`, which the server holds for a key, is a compact value.
   [[nodiscard]] static bool is(const void* stored) { return (*static_cast<const unsigned char*>(stored) & 1U) != 0; }
 
-  /// A compact value with the content of `value`, which stays as it is; null if that does not fit.
+  /// A compact value with the content of `value`, which stays as it is; null if that does not fit, or may reserve.
   [[nodiscard]] static CompactValue* make(const Value& value);
+  /// The same of a value that may reserve; null if something is reserved.
+  [[nodiscard]] static CompactValue* make_without_room(const Value& value);
   /// A copy with counters at zero.
   [[nodiscard]] CompactValue* copy(const LimitsPool& pool) const;
   /// Frees a compact value. Callable from any thread.

@@ -288,8 +288,8 @@ bool HashTable::needs_compaction(const Segment& segment) const {
   return count_with({&segment, 1}, limits) > segment.size() - segment.out_of_line();
 }
 
-/// Merges two segments that a split made, unless the result would soon be split again, or the first has not seen all changes.
-/// `hash` must be in the second of the two: a sweep has seen the first by then.
+/// Merges two segments that a split made, unless the result would soon be split again, or the first has not seen all
+/// changes. `hash` must be in the second of the two: a sweep has seen the first by then.
 bool HashTable::merge(SubjectHash hash) {
   constexpr std::size_t kLargestBytes = Segment::kLargestBytes / 8 * 5;
   const unsigned depth = directory_.at(hash).depth();

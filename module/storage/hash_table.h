@@ -64,9 +64,9 @@ class HashTable {
   /// If memory would have to grow for a new subject: the range of hashes in which to look for idle subjects first.
   [[nodiscard]] std::optional<HashRange> crowded(SubjectHash hash) const;
 
-  /// At `at` all subjects go over to these limits. They keep what is used at that instant, and what is reserved. O(1), unless
-  /// too many changes are pending: the primary has made this one all the same, so some segments must catch up first. The
-  /// primary may tell the ends of windows.
+  /// At `at` all subjects go over to these limits. They keep what is used at that instant, and what is reserved. O(1),
+  /// unless too many changes are pending: the primary has made this one all the same, so some segments must catch up
+  /// first. The primary may tell the ends of windows.
   void redefine(SharedLimits limits, Instant at, ZonedEnds ends = {});
   /// Changes that some segment has not seen. Sweeps let it catch up.
   [[nodiscard]] std::size_t pending_changes() const { return redefinitions_.size(); }
@@ -74,13 +74,14 @@ class HashTable {
   /// Whether so many changes are pending that limits should not change again before some segments have caught up.
   [[nodiscard]] bool has_too_many_changes() const { return redefinitions_.size() >= Redefinitions::kMost; }
 
-  /// The work of one change for so many subjects; `catch_up` is given an amount of such work. Grows with the time that it takes.
+  /// The work of one change for so many subjects; `catch_up` is given an amount of such work. Grows with the time that
+  /// it takes.
   [[nodiscard]] static constexpr std::size_t work_of(std::size_t subjects, std::size_t limits) {
     return subjects * (1 + limits);
   }
-  /// Lets the segments of a range catch up with pending changes, in the order of their hashes, as far as the work goes. A
-  /// segment may then have seen some of the changes only. Returns the part of the range that has seen all; none if already its
-  /// first segment has not. Does one change of one segment at least. O(work).
+  /// Lets the segments of a range catch up with pending changes, in the order of their hashes, as far as the work goes.
+  /// A segment may then have seen some of the changes only. Returns the part of the range that has seen all; none if
+  /// already its first segment has not. Does one change of one segment at least. O(work).
   std::optional<HashRange> catch_up(const HashRange& range, std::size_t work);
 
   /// The range from `first` to the end of some segment that has about so many subjects, or to the largest hash if there are
@@ -107,9 +108,9 @@ class HashTable {
 
   /// Bytes of segments and directory.
   [[nodiscard]] std::size_t bytes() const { return directory_.bytes() + redefinitions_.bytes(); }
-  /// How many bytes states, subjects out of line and limits that are not in the pool have elsewhere; `allocated` says what a
-  /// piece of memory takes. Exact unless there are very many subjects that have something elsewhere: then from a sample of
-  /// some thousands. Takes some milliseconds at most.
+  /// How many bytes states, subjects out of line and limits that are not in the pool have elsewhere; `allocated` says
+  /// what a piece of memory takes. Exact unless there are very many subjects that have something elsewhere: then from a
+  /// sample of some thousands. Takes some milliseconds at most.
   [[nodiscard]] std::size_t bytes_outside(std::size_t (*allocated)(const void*)) const;
   /// About how many allocations there are. O(1).
   [[nodiscard]] std::size_t pieces() const;
@@ -144,8 +145,8 @@ class HashTable {
   [[nodiscard]] SharedLimits limits_for(std::span<const Segment> segments) const;
   static void move_into(SortedRun& run, const Segment& segment, std::span<const Redefinition> missed);
   void discard(const Segment& segment);
-  /// Where a part of a run belongs: its subjects share the first `depth` bits of `hash`, and have seen the changes up to
-  /// `version`.
+  /// Where a part of a run belongs: its subjects share the first `depth` bits of `hash`, and have seen the changes up
+  /// to `version`.
   struct Place {
     SubjectHash hash;
     unsigned depth;

@@ -25,9 +25,9 @@ void HashTable::redefine(SharedLimits limits, Instant at, ZonedEnds ends) {
   if (directory_.segments() == 1 && work <= kFew) up_to_date(SubjectHash::smallest());
 }
 
-/// Lets a part of the segments catch up with all changes. When this was done kMost times, all have seen what was pending when
-/// it was done first: so never more than twice kMost changes are pending. A primary whose sweep keeps up makes few of these
-/// necessary.
+/// Lets a part of the segments catch up with all changes. When this was done kMost times, all have seen what was
+/// pending when it was done first: so never more than twice kMost changes are pending. A primary whose sweep keeps up
+/// makes few of these necessary.
 void HashTable::catch_up_for_one_more() {
   const std::size_t count = directory_.segments() / Redefinitions::kMost + 1;
   for (std::size_t i = 0; i < count && !redefinitions_.empty(); ++i) {

@@ -58,8 +58,8 @@ class SharedLimits {
   [[nodiscard]] std::optional<LimitsNumber> number() const {
     return counted_->number != kNoNumber ? std::optional(counted_->number) : std::nullopt;
   }
-  /// Bytes that are counted for one reference: its part of what the limits take, or none if they are in the pool. `allocated`
-  /// says what a piece of memory takes.
+  /// Bytes that are counted for one reference: its part of what the limits take, or none if they are in the pool.
+  /// `allocated` says what a piece of memory takes.
   [[nodiscard]] std::size_t bytes(std::size_t (*allocated)(const void*)) const;
 
   /// Counts a reference that somebody keeps as a number.
@@ -99,7 +99,8 @@ class LimitsPool {
   /// The limits of these specifications; null if they are not valid.
   [[nodiscard]] SharedLimits get(std::span<const LimitSpec> specs, Limits::Of of = Limits::Of::call);
 
-  /// The name of a zone that this machine lacks and that was asked for since this was called last; empty if there is none.
+  /// The name of a zone that this machine lacks and that was asked for since this was called last; empty if there is
+  /// none.
   [[nodiscard]] std::string take_missing_zone() { return std::exchange(missing_zone_, {}); }
 
   /// The limits with a number that somebody keeps. The reference stays valid for as long as somebody keeps the number.

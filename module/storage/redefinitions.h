@@ -2,9 +2,9 @@
 // Changes of a table's limits that some of its segments have not seen yet.
 //
 // All subjects of a table go over to new limits at one instant, but the work is done later, a segment at a time. Before
-// anything looks at a segment, it catches up with all changes; the background sweep may let it catch up with some of them.
-// Each change has a version. A segment knows the version that it is at, and this list keeps the changes after that of the
-// segment which is furthest behind. What a subject has in the end does not depend on when the work is done.
+// anything looks at a segment, it catches up with all changes; the background sweep may let it catch up with some of
+// them. Each change has a version. A segment knows the version that it is at, and this list keeps the changes after
+// that of the segment which is furthest behind. What a subject has in the end does not depend on when the work is done.
 #ifndef RATELIMIT_MODULE_STORAGE_REDEFINITIONS_H
 #define RATELIMIT_MODULE_STORAGE_REDEFINITIONS_H
 

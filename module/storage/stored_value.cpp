@@ -11,8 +11,6 @@ std::optional<KeyContent> decode_key(std::string_view bytes, LimitsPool& pool) {
   KeyContent content;
   content.own = Value::decode(bytes, pool, {}, &content.table);
   if (!content.own) return std::nullopt;
-  // Stored limits are the one list of all subjects.
-  if (content.table && content.table->is_stored && content.own->has_several_lists()) return std::nullopt;
   return content;
 }
 
@@ -58,7 +56,9 @@ void StoredValue::note_end() const {
 // ---- Changes that may need other memory
 
 StoredValue::Pointer StoredValue::write_back(const Cell& loose) const {
-  if (form() != Form::compact) return form() == Form::value ? made_smaller() : in_place();
+  if (form() == Form::table) return in_place();
+  // A value may be compact again once it has no debt and nothing reserved any more.
+  if (form() == Form::value) return owned(CompactValue::make_without_room(value()));
   const auto& state = loose.as<TokenBucket::State>();
   if (CompactValue::fits(state)) {
     compact().set_state(state);
@@ -67,16 +67,6 @@ StoredValue::Pointer StoredValue::write_back(const Cell& loose) const {
   Value::Pointer value = compact().promoted(*pool_);
   value->cells()[0] = loose;
   return owned(value.release());
-}
-
-/// A value that would be compact but for what it does not have any more: debt, or something reserved.
-StoredValue::Pointer StoredValue::made_smaller() const {
-  if (value().limits()[0].algorithm() != Algorithm::token_bucket || value().limits().size() > 1) return in_place();
-  if (value().subject().is_reserved()) return in_place();
-  if (value().reservations() == nullptr) return owned(CompactValue::make(value()));
-  const Value::Pointer without_room = Value::copy(value().subject());
-  without_room->set_counters(value().granted_calls(), value().denied_calls());
-  return owned(CompactValue::make(*without_room));
 }
 
 StoredValue::Pointer StoredValue::put_own(Value::Pointer own) const {

@@ -101,8 +101,8 @@ class StoredValue {
   [[nodiscard]] Pointer write_back(const Cell& loose) const;
   /// Puts `own` in place of the key's own subject. The table stays. The key need not exist.
   [[nodiscard]] Pointer put_own(Value::Pointer own) const;
-  /// Whether `replace` may put this content in place of this. It may not if the table stays, and stores other limits: its
-  /// subjects would be under limits that are not those of the key, and nobody could read them back.
+  /// Whether `replace` may put this content in place of this. It may not if the table stays, and stores other limits:
+  /// its subjects would be under limits that are not those of the key, and nobody could read them back.
   [[nodiscard]] bool may_be_replaced_by(const KeyContent& content) const;
   /// Puts all of a key, as another server sent it, in place of this one. The table stays if `content` has one with the same
   /// head. Another secret means that the key was deleted and created again: then the table is a new one. The key need not
@@ -122,8 +122,8 @@ class StoredValue {
   /// Frees it. Callable from any thread.
   void destroy() const;
 
-  /// Bytes of everything but the limits in the pool, which keys share. `allocated` says what a piece of memory really takes. Of
-  /// large tables, some numbers are estimated from a sample.
+  /// Bytes of everything but the limits in the pool, which keys share. `allocated` says what a piece of memory really
+  /// takes. Of large tables, some numbers are estimated from a sample.
   [[nodiscard]] std::size_t memory(std::size_t (*allocated)(const void*)) const;
   /// Allocations: how much work it is to free this.
   [[nodiscard]] std::size_t pieces() const;
@@ -171,7 +171,6 @@ class StoredValue {
   [[nodiscard]] Pointer owned(void* stored) const { return Pointer(stored, Deleter{pool_}); }
   [[nodiscard]] Pointer in_place() const { return owned(nullptr); }
   [[nodiscard]] Value::Pointer own_with_reservations() const;
-  [[nodiscard]] Pointer made_smaller() const;
   [[nodiscard]] bool keeps_table(const KeyContent& content) const;
 
   void* stored_;

@@ -36,8 +36,8 @@ namespace ratelimit {
 
 class Subject {
  public:
-  /// `reservations` is null if the subject is kept where there is no room for any.
-  /// `last_grants` is null while the subject is asked under one list of limits; otherwise there is one for each account.
+  /// `reservations` is null if the subject is kept where there is no room for any. `last_grants` is null while the
+  /// subject is asked under one list of limits; otherwise there is one for each account.
   Subject(const SharedLimits& limits, std::span<Cell> cells, Reservations* reservations, Instant* last_grants = nullptr)
       : limits_(&limits), cells_(cells), reservations_(reservations), last_grants_(last_grants) {}
 

@@ -63,8 +63,8 @@ class SubjectTable {
   /// A number that differs if any subject differs. O(n).
   [[nodiscard]] std::uint64_t digest();
 
-  /// Bytes of everything but the limits in the pool. What subjects own outside of their segments is estimated from a sample if
-  /// they are many. `allocated` says what a piece of memory really takes.
+  /// Bytes of everything but the limits in the pool. What subjects own outside of their segments is estimated from a
+  /// sample if they are many. `allocated` says what a piece of memory really takes.
   [[nodiscard]] std::size_t memory(std::size_t (*allocated)(const void*)) const;
   /// Allocations, estimated.
   [[nodiscard]] std::size_t pieces() const { return 1 + hash_table_.pieces(); }

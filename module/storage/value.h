@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // One subject on its own: its limits, a state for each of them, and what it has reserved, if it ever did.
 //
-// One allocation: a header of 16 bytes and the cells behind it. A value with one small limit thus takes 32 bytes. A value with
-// room for reservations has a pointer to them, before the cells. A subject that is asked under several lists of limits has
-// the last grants of its accounts behind the cells (account.h).
+// One allocation: a header of 16 bytes and the cells behind it. A value with one small limit thus takes 32 bytes. A
+// value with room for reservations has a pointer to them, before the cells. A subject that is asked under several lists
+// of limits has the last grants of its accounts behind the cells (account.h).
 #ifndef RATELIMIT_MODULE_STORAGE_VALUE_H
 #define RATELIMIT_MODULE_STORAGE_VALUE_H
 
@@ -119,8 +119,8 @@ class Value {
   std::uint32_t has_several_lists_ : 1 = 0;
 };
 
-/// A subject when the limits change that its key stores, as of `now`: what is used stays used, and what is reserved stays
-/// reserved. `subject` is left as good as idle. Holds that have ended should have been collected before.
+/// A subject when the limits change that its key stores, as of `now`: what is used stays used, and what is reserved
+/// stays reserved. `subject` is left as good as idle. Holds that have ended should have been collected before.
 [[nodiscard]] Value::Pointer carry_over(const Subject& subject, const SharedLimits& limits, Instant now);
 
 /// A subject whose accounts are as a call finds and opens them. `subject` is left as good as idle.

@@ -211,7 +211,8 @@ class Together {
                .id = id,
                .named = named});
     } else if (last_.outcome == Outcome::denied) {
-      // An account that is opened is the one that was used last: another one, which nobody uses any more, may be dropped.
+      // An account that is opened is the one that was used last: another one, which nobody uses any more, may be
+      // dropped.
       const bool may_come_true_earlier = deny(list);
       under(list, [&](const Limits& limits, const NamedAccounts& accounts) {
         require_wait_comes_true(limits, accounts, request, may_come_true_earlier);

@@ -72,8 +72,8 @@ class CalendarWindows {
   /// `unit` is one of the enumerators. A null zone is UTC; others must outlive this object.
   constexpr CalendarWindows(CalendarUnit unit, const Zone* zone) : unit_(unit), zone_(zone) {}
 
-  /// Windows of UTC that stand in for those of a zone which this machine does not know. A window that the zone's calendar
-  /// has made ends when that said.
+  /// Windows of UTC that stand in for those of a zone which this machine does not know. A window that the zone's
+  /// calendar has made ends when that said.
   [[nodiscard]] static constexpr CalendarWindows stand_in(CalendarUnit unit, std::string_view zone) {
     CalendarWindows windows(unit, nullptr);
     windows.stands_in_for_ = hash_of(zone);

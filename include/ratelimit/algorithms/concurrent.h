@@ -32,8 +32,8 @@ class Concurrent {
   static constexpr std::string_view kKeyword = "CONCURRENT";
   static constexpr LimitFields kFields{.span = true};
 
-  /// The leases that may still last, and the longest time for which one was given since there was none: so one that ends
-  /// later is from a clock that was ahead. Default: none, and nothing allocated.
+  /// The leases that may still last, and the longest time for which one was given since there was none: so one that
+  /// ends later is from a clock that was ahead. Default: none, and nothing allocated.
   class State {
    public:
     State() = default;

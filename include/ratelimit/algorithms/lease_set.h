@@ -215,7 +215,8 @@ class LeaseSet {
       out.text(id);
     });
   }
-  /// Reads what `write` wrote; `read_numbers(holder)` sets mark and tag. Empty if the bytes are anything else: then `in` is not ok.
+  /// Reads what `write` wrote; `read_numbers(holder)` sets mark and tag. Empty if the bytes are anything else: then
+  /// `in` is not ok.
   template <class In, class ReadNumbers>
   [[nodiscard]] static LeaseSet read(In& in, ReadNumbers read_numbers) {
     LeaseSet holders;

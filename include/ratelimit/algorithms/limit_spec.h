@@ -53,8 +53,8 @@ struct LimitFields {
   bool aligned = false;
   bool calendar = false;  ///< `unit`, `zone` and `rules`
 
-  /// Whether `spec` leaves all other fields at their defaults, and has the name and the rules of a zone or neither, unless
-  /// this machine lacks the zone.
+  /// Whether `spec` leaves all other fields at their defaults, and has the name and the rules of a zone or neither,
+  /// unless this machine lacks the zone.
   [[nodiscard]] constexpr bool cover(const LimitSpec& spec) const {
     if (!refill && spec.refill != kNoUnits) return false;
     if (!span && spec.span != Span{}) return false;

@@ -41,8 +41,8 @@ inline constexpr unsigned kLabelled = 1U << 2U;
 inline constexpr unsigned kZoned = 1U << 3U;
 inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned;
 
-/// Flags beside the number of limits: the last grants of accounts follow the states; reservations follow these; the head
-/// of a subject table comes last.
+/// Flags beside the number of limits: the last grants of accounts follow the states; reservations follow these; the
+/// head of a subject table comes last.
 inline constexpr unsigned kHasLastGrants = 1U << 5U;
 inline constexpr unsigned kHasReservations = 1U << 7U;
 inline constexpr unsigned kHasSubjectTable = 1U << 6U;

@@ -59,8 +59,8 @@ template <class A>
 }  // namespace detail
 
 /// The status of limit `i` after a request was decided with that outcome, in the same terms as the verdict. What a
-/// granted call leaves is as of its turn, if it waits for one. To a call that is not granted, nothing is left before the
-/// turn of who waits; a lease of its own, which it asked to renew, counts as left. The label is borrowed from the
+/// granted call leaves is as of its turn, if it waits for one. To a call that is not granted, nothing is left before
+/// the turn of who waits; a lease of its own, which it asked to renew, counts as left. The label is borrowed from the
 /// limits.
 template <class Cells>
 [[nodiscard]] LimitStatus status_after(const Limits& limits, std::size_t i, const Cells& cells, const Turn& turn,
