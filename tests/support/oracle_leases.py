@@ -62,9 +62,9 @@ class Concurrent(Limit):
         return next(instant for instant in instants if self.used(alive, instant) < MOST)
 
     def given(self, leases: list[Lease] | None, units: int, now: int, lease_id, end: int, given: int) -> list[Lease]:
-        """One that is renewed ends no earlier than before."""
+        """One that is renewed ends no earlier than before, and has room for what it had."""
         old, others = self.lease(leases, lease_id, now), self.without(self.clamped(leases, now), lease_id)
-        units = min(units, MOST - self.used(others, now))
+        units = min(units, max(MOST - self.used(others, now), old.units if old else 0))
         longest = self.latest(leases, now) - now
         return [*others, Lease(max(end, old.end if old else end), units, lease_id, max(given, longest))]
 

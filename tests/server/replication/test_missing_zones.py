@@ -115,12 +115,21 @@ def test_limits_that_change_are_the_same_where_the_zone_is_lacking(pair):
 def test_the_log_names_zone_and_key_and_not_often(pair):
     for number in range(50):
         pair.db.do(f"RL.QUOTA key:{number} 100 DAY TZ {ZONE}")
-    pair.db.do("RL.QUOTA paris 100 DAY TZ Europe/Paris")
     assert_same(pair.db, pair.copy)
     told = [line for line in pair.lacking.log().splitlines() if "no time zone" in line]
-    assert len([line for line in told if ZONE in line]) == 1
-    assert '"key:0"' in told[0]
-    assert len([line for line in told if "Europe/Paris" in line and '"paris"' in line]) == 1
+    assert len(told) == len(set(told)) == 32
+    assert all(ZONE in line and f'"key:{number}"' in line for number, line in enumerate(told))
+
+
+def test_the_log_names_each_zone_and_key_once(pair):
+    for _ in range(3):
+        pair.db.do(f"RL.QUOTA tokyo 100 DAY TZ {ZONE}")
+        pair.db.do("RL.QUOTA paris 100 DAY TZ Europe/Paris")
+    assert_same(pair.db, pair.copy)
+    told = [line for line in pair.lacking.log().splitlines() if "no time zone" in line]
+    assert len(told) == 2
+    assert ZONE in told[0] and '"tokyo"' in told[0]
+    assert "Europe/Paris" in told[1] and '"paris"' in told[1]
 
 
 def test_the_window_that_is_open_ends_when_the_primary_said_and_the_next_is_one_of_utc(pair):
