@@ -69,6 +69,13 @@ void answer_check(const Call& call, const KeySession& session, const Request& re
   }
 }
 
+void answer_in_brief(const Call& call, const KeySession& session, Units cost, Verdict& verdict, Span jitter) {
+  Decision& decision = verdict.decision;
+  if (session.is_shadow()) grant_on_trial(session.limits(), verdict, cost);
+  if (decision.outcome == Outcome::denied && jitter > Span{}) decision.wait += server::random_span(jitter);
+  reply_brief(call.server(), decision);
+}
+
 void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
             std::optional<std::string_view> note) {
   if (session.is_shadow()) grant_on_trial(session.limits(), verdict, granted);

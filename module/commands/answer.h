@@ -36,6 +36,9 @@ struct AnswerForm {
 void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
                   const AnswerForm& form);
 
+/// The same with one integer. Who asks so needs to know of no lease.
+void answer_in_brief(const Call& call, const KeySession& session, Units cost, Verdict& verdict, Span jitter = {});
+
 /// Answers with a verdict that granted `granted`, or would have if the limits are on trial. `note` comes after the label.
 void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
             std::optional<std::string_view> note = {});

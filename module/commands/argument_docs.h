@@ -164,12 +164,18 @@ inline constexpr auto kPartsOfLimit = [] {
 /// The arguments of the commands of one form.
 template <const Form& kForm>
 class OfForm {
+  static constexpr ArgumentDoc option_of_form(Option one) {
+    ArgumentDoc doc = option(one);
+    doc.repeats = row_of(one).is_for_each_key && kForm.has_many_keys();
+    return doc;
+  }
+
   /// The options of a form of which a call has one, for each first one of them.
   static constexpr auto kAlternatives = [] {
     std::array<List<4>, kOptionCount> all;
     for (const Option first : kForm.options) {
       for (const Option other : kForm.options) {
-        if (excluded_by(first).has(other)) all[static_cast<std::size_t>(first)].add(option(other));
+        if (excluded_by(first).has(other)) all[static_cast<std::size_t>(first)].add(option_of_form(other));
       }
     }
     return all;
@@ -185,9 +191,7 @@ class OfForm {
                 .repeats = true,
                 .parts = kPartsOfLimit.span()});
     } else if (alternatives.size == 1) {
-      ArgumentDoc doc = optional(option(one));
-      doc.repeats = row.is_for_each_key && kForm.has_many_keys();
-      list.add(doc);
+      list.add(optional(option_of_form(one)));
     } else if (alternatives.docs[0].token == option(one).token) {  // the first of them stands for all
       list.add({.name = row_of(row.one_of).name,
                 .type = ArgumentDoc::Type::one_of,

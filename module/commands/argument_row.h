@@ -37,11 +37,14 @@ enum class Argument : std::uint8_t {
   lease,
   label,
   cost,
+  costs,
   longest_wait,
   id,
   subject,
   jitter,
+  each,
   headers,
+  brief,
   shadow,
   number_of_keys,
   count,
@@ -55,7 +58,9 @@ enum class Argument : std::uint8_t {
   aligned,
   approximate,
   per_request,
+  any_cost,
   mode,
+  reply_form,
   limits,
   debug_subject,
   clock_action,
@@ -130,6 +135,9 @@ constexpr ArgumentRow choice(Argument argument, const char* name, std::span<cons
 constexpr ArgumentRow text(Argument argument, const char* name, const char* requirement) {
   return {.argument = argument, .kind = ArgumentKind::text, .name = name, .requirement = requirement};
 }
+constexpr ArgumentRow alternatives(Argument argument, const char* name) {
+  return {.argument = argument, .kind = ArgumentKind::alternatives, .name = name};
+}
 constexpr ArgumentRow flag(Argument argument) { return {.argument = argument, .kind = ArgumentKind::flag}; }
 
 inline constexpr std::int64_t kMostSeconds = std::chrono::floor<std::chrono::seconds>(kMaxSpan).count();
@@ -151,11 +159,14 @@ inline constexpr std::array kArguments{
     detail::duration(Argument::lease, "lease"),
     ArgumentRow{.argument = Argument::label, .kind = ArgumentKind::label, .name = "label"},
     detail::count(Argument::cost, "n"),
+    detail::integer(Argument::costs, "n", 0, kMaxUnits.count(), "one integer for each key,"),
     detail::duration(Argument::longest_wait, "d"),
     detail::bytes(Argument::id, "id", kMaxIdBytes),
     detail::bytes(Argument::subject, "subject", kMaxSubjectBytes, "the name of a subject"),
     detail::duration(Argument::jitter, "d"),
+    detail::flag(Argument::each),
     detail::flag(Argument::headers),
+    detail::flag(Argument::brief),
     detail::flag(Argument::shadow),
     detail::integer(Argument::number_of_keys, "numkeys", 1, kMostKeys),
     detail::integer(Argument::count, "count", 1, kMostNamed),
@@ -169,7 +180,9 @@ inline constexpr std::array kArguments{
     detail::flag(Argument::aligned),
     detail::flag(Argument::approximate),
     detail::flag(Argument::per_request),
-    ArgumentRow{.argument = Argument::mode, .kind = ArgumentKind::alternatives, .name = "mode"},
+    detail::alternatives(Argument::any_cost, "cost"),
+    detail::alternatives(Argument::mode, "mode"),
+    detail::alternatives(Argument::reply_form, "form"),
     detail::text(Argument::limits, "limits", "one to eight limits, such as TOKENBUCKET 20 10 1s"),
     detail::text(Argument::debug_subject, "subject", "CLOCK"),
     detail::text(Argument::clock_action, "clock action", "SET unix-ns, ADVANCE ns or RESUME"),

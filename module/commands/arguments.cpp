@@ -79,6 +79,8 @@ const OptionRow* Arguments::take(OptionSet options) {
   return nullptr;
 }
 
+bool Arguments::is_at_integer() const { return !at_end() && parse_integer(words_[next_]).has_value(); }
+
 std::optional<std::string_view> Arguments::next(Argument argument) {
   if (fault_) return std::nullopt;
   if (next_ == words_.size()) {

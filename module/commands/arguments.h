@@ -32,6 +32,9 @@ class Arguments {
   /// Takes the keyword of one of these options, if one stands here. Its value, if it has one, comes next.
   const OptionRow* take(OptionSet options);
 
+  /// Whether the next word is an integer, of any size that integers of calls may have.
+  [[nodiscard]] bool is_at_integer() const;
+
   /// Takes a word of any content.
   std::string_view text(Argument argument);
   /// Takes an integer, within the bounds of `argument`.

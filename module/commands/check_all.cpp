@@ -5,7 +5,8 @@
 // charged, at the same instant: so each says once more what it has said. No subject is named twice (requests.h), so no
 // charge changes what another key has said.
 //
-// Limiters on trial decide and are counted like the others. But the caller is told of those in force only.
+// A key that costs 0 is only looked at: nothing is charged there. Limiters on trial decide and are counted like the others.
+// But the caller is told of those in force only, unless he asks what each key says.
 #include <algorithm>
 #include <cstddef>
 #include <optional>
@@ -25,33 +26,65 @@
 #include "ratelimit/http/limit_status.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/request.h"
+#include "ratelimit/states.h"
+#include "ratelimit/turn.h"
 #include "ratelimit/units.h"
 #include "ratelimit/verdict.h"
 
 namespace ratelimit::commands {
 namespace {
 
+/// What a key says that is only looked at: it denies the call if it waits for the turn of somebody, or is in debt. Then the
+/// limit with the longest debt binds. Nothing is taken.
+Verdict look_at(const KeySession& session, std::string_view id, Instant now) {
+  return session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
+    const Instant at = turn.or_later(now);
+    Verdict verdict = status(limits, cells, at, id);
+    const Span debt = verdict.decision.wait;
+    for (std::size_t i = 0; i < limits.size() && debt > Span{}; ++i) {
+      const Decision decision = limits[i].visit([&](const auto& algorithm) {
+        return algorithm.decide(state_in(cells[i], algorithm), Ask{kNoUnits, id, true}, at).decision;
+      });
+      if (decision.wait != debt) continue;
+      verdict.decision = decision;
+      verdict.binding = i;
+      break;
+    }
+    if (debt > Span{} || at > now) verdict.decision.outcome = Outcome::denied;
+    if (at > now) detail::move_back(verdict, at - now);
+    return verdict;
+  });
+}
+
 /// One key of the call, and what its limits say.
 struct Entry {
   server::Text key;
   std::string_view subject;
   std::span<const LimitSpec> specs;  ///< one or none
+  Request asked;
   SharedLimits limits{};
   Verdict verdict{};
   bool is_shadow = false;
   bool has_ended_holds = false;  ///< which are to be given back before the limits are asked
 
   [[nodiscard]] bool refuses() const { return verdict.decision.outcome != Outcome::granted; }
+  [[nodiscard]] bool is_only_looked_at() const { return asked.cost == kNoUnits; }
+  void ask(const KeySession& session, Instant now) {
+    const bool may_deny = is_only_looked_at() && asked.mode == Mode::whole;
+    verdict = may_deny ? look_at(session, asked.id, now) : session.peek(asked);
+  }
 };
 
 class CheckAll {
  public:
-  CheckAll(const Call& call, const CheckAllRequest& request) : call_(call), request_(request), asked_(request.call) {
+  CheckAll(const Call& call, const CheckAllRequest& request) : call_(call), request_(request) {
     for (std::size_t i = 0; i < request.keys; ++i) {
       const bool has_limit = !request.limits.empty();
       entries_.push_back({.key = call.word(2 + i),
                           .subject = request.subjects.empty() ? std::string_view{} : request.subjects.span()[i],
-                          .specs = request.limits.span().subspan(has_limit ? i : 0, has_limit ? 1 : 0)});
+                          .specs = request.limits.span().subspan(has_limit ? i : 0, has_limit ? 1 : 0),
+                          .asked = request.call});
+      if (!request.costs.empty()) entries_.back().asked.cost = request.costs.span()[i];
     }
   }
 
@@ -70,7 +103,7 @@ class CheckAll {
     for (const Entry& entry : entries_) {
       if (is_granted || entry.refuses()) {
         carry_out(entry);
-      } else if (!is_never) {
+      } else if (!is_never && !entry.is_only_looked_at()) {
         open_accounts(entry);
       }
     }
@@ -86,32 +119,36 @@ class CheckAll {
     if (const auto fault = session.look_for_limits(entry.specs, KeySession::Otherwise::fault)) return fault_of(*fault);
     entry.is_shadow = session.is_shadow();
     entry.limits = session.shared_limits();
-    give_id(*entry.limits);
+    give_id(entry);
     entry.has_ended_holds = session.subject() && session.subject()->any_hold_ended(call_.now());
-    if (!entry.has_ended_holds) entry.verdict = session.peek(asked_);
+    if (!entry.has_ended_holds) entry.ask(session, call_.now());
     return std::nullopt;
   }
 
   void decide_after_giving_back(Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
     if (session.find_limits(entry.specs, KeySession::Otherwise::fault)) return;  // there was no fault before
-    entry.verdict = session.peek(asked_);
+    entry.ask(session, call_.now());
   }
 
-  /// A call takes one lease in all keys.
-  void give_id(const Limits& limits) {
-    if (!limits.have_leases() || !id_.empty()) return;
-    id_ = server::random_id();
-    asked_.id = id_;
+  /// A call takes one lease in all keys, and none in keys that it only looks at.
+  void give_id(Entry& entry) {
+    if (entry.limits->have_leases()) {
+      have_leases_ = true;
+      if (id_.empty() && !entry.is_only_looked_at()) id_ = server::random_id();
+    }
+    entry.asked.id = id_;
   }
 
   /// Charges a key that grants the call, or does to one that refuses it what a denial does.
   void carry_out(const Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
     const Outcome outcome = entry.verdict.decision.outcome;
-    if (outcome != Outcome::never && !session.find_limits(entry.specs, KeySession::Otherwise::fault)) {
+    const bool has_nothing_to_do =
+        outcome == Outcome::never || (outcome == Outcome::granted && entry.is_only_looked_at());
+    if (!has_nothing_to_do && !session.find_limits(entry.specs, KeySession::Otherwise::fault)) {
       if (outcome == Outcome::granted) {
-        session.charge(asked_);
+        session.charge(entry.asked);
       } else {
         session.deny();
       }
@@ -133,7 +170,7 @@ class CheckAll {
     }
     if (!told.empty()) return told;
     Entry& first = entries_.front();
-    grant_on_trial(*first.limits, first.verdict, asked_.cost);
+    grant_on_trial(*first.limits, first.verdict, first.asked.cost);
     return {&first};
   }
 
@@ -141,25 +178,51 @@ class CheckAll {
   void reply(bool is_granted) {
     const std::vector<Entry*> told = entries_told();
     const std::size_t binding = binding_among(told);
-    Decision decision = told[binding]->verdict.decision;
-    if (is_granted) {
-      for (const Entry* entry : told) decision.wait = std::max(decision.wait, entry->verdict.decision.wait);
-    }
     const std::vector<std::string> labels = labels_of(told);
     const std::size_t position = position_of(binding, told);
     CheckReply form{.label = labels[position]};
-    if (!id_.empty()) form.note = is_granted ? id_ : std::string_view{};
+    if (have_leases_) form.note = is_granted ? std::string_view(id_) : std::string_view{};
     std::vector<LimitStatus> statuses;
     if (request_.headers) statuses = statuses_of(told, labels);
-    if (decision.outcome == Outcome::denied && request_.jitter > Span{}) {
-      decision.wait += server::random_span(request_.jitter);
-    }
+    if (request_.jitter > Span{}) delay_denials();
+    const Decision decision = decision_of_all(told, binding);
     std::vector<HttpField> fields;
     if (request_.headers) {
       fields = http_fields(statuses, position, decision.outcome, decision.wait);
       form.fields = &fields;
     }
+    if (request_.each) return reply_check(call_.server(), decision, form, replies_of_each());
     reply_check(call_.server(), decision, form);
+  }
+
+  /// Makes the waits of all denials longer, by the same random time.
+  void delay_denials() {
+    const Span jitter = server::random_span(request_.jitter);
+    for (Entry& entry : entries_) {
+      if (entry.verdict.decision.outcome == Outcome::denied) entry.verdict.decision.wait += jitter;
+    }
+  }
+
+  /// The decision of the entry that binds. If the call is granted, it waits for all, and gets the most that a key is
+  /// charged.
+  [[nodiscard]] static Decision decision_of_all(const std::vector<Entry*>& told, std::size_t binding) {
+    Decision decision = told[binding]->verdict.decision;
+    if (decision.outcome != Outcome::granted) return decision;
+    for (const Entry* entry : told) {
+      decision.wait = std::max(decision.wait, entry->verdict.decision.wait);
+      decision.granted = std::max(decision.granted, entry->verdict.decision.granted);
+    }
+    return decision;
+  }
+
+  /// What each key alone would answer.
+  [[nodiscard]] std::vector<KeyReply> replies_of_each() {
+    std::vector<KeyReply> replies;
+    for (Entry& entry : entries_) {
+      if (entry.is_shadow) grant_on_trial(*entry.limits, entry.verdict, entry.asked.cost);
+      replies.push_back({entry.verdict.decision, entry.limits->label(entry.verdict.binding)});
+    }
+    return replies;
   }
 
   [[nodiscard]] static std::size_t binding_among(const std::vector<Entry*>& told) {
@@ -195,7 +258,7 @@ class CheckAll {
     for (const Entry* entry : told) {
       KeySession session(call_.context(), entry->key, KeySession::Access::read, entry->subject);
       session.look_under(entry->limits);
-      for (const LimitStatus& status : statuses_after(session, asked_, entry->verdict, call_.now())) {
+      for (const LimitStatus& status : statuses_after(session, entry->asked, entry->verdict, call_.now())) {
         all.push_back(status);
         all.back().label = labels[all.size() - 1];
       }
@@ -205,8 +268,8 @@ class CheckAll {
 
   const Call& call_;
   const CheckAllRequest& request_;
-  Request asked_;
-  std::string id_;
+  bool have_leases_ = false;
+  std::string id_;  ///< of the lease; none if no key is to give one
   std::vector<Entry> entries_;
 };
 

@@ -102,6 +102,16 @@ std::string expected(OptionSet options) {
   return listed(texts, ", ") + "; after a limit: " + listed(of_limits, ", ");
 }
 
+/// What a call must know that one integer does not say, after what asks for it.
+std::string reason_against_brief(Argument argument) {
+  switch (argument) {
+    case Argument::mode: return "PARTIAL: the reply must say how many units were granted";
+    case Argument::longest_wait: return "MAXWAIT: the reply must say how long a granted call waits";
+    case Argument::leak: return "LEAKYBUCKET: the reply must say how long a granted call waits";
+    default: return "CONCURRENT without ID: the reply must have the id of the lease";
+  }
+}
+
 }  // namespace
 
 std::string message(const Fault& fault) {
@@ -109,7 +119,8 @@ std::string message(const Fault& fault) {
   switch (fault.kind) {
     case Fault::Kind::missing: return "ERR " + name + " is missing: it must be " + requirement_of(fault.argument);
     case Fault::Kind::malformed: return "ERR " + name + " must be " + requirement_of(fault.argument);
-    case Fault::Kind::repeated: return "ERR " + name + " is given twice";
+    case Fault::Kind::repeated:
+      return "ERR " + (fault.options == OptionSet{} ? name : text_of(*fault.options.begin())) + " is given twice";
     case Fault::Kind::refills_too_slowly:
       return "ERR " + name + " must be large enough for the bucket to " +
              (fault.argument == Argument::leak ? "run empty" : "refill from empty") + " within 3650d";
@@ -121,6 +132,7 @@ std::string message(const Fault& fault) {
       return "ERR syntax error at argument " + std::to_string(fault.position) + ": expected " + expected(fault.options);
     case Fault::Kind::not_together:
       return "ERR only one of " + listed(keywords_of(fault.argument), " and ") + " can be given";
+    case Fault::Kind::not_with_brief: return "ERR BRIEF cannot be given with " + reason_against_brief(fault.argument);
     case Fault::Kind::incomplete_per_request: return "ERR PER must be followed by REQUEST";
     case Fault::Kind::no_limits:
       return "NOLIMITS this call names no limits and the key stores none: name one, such as TOKENBUCKET 20 10 1s, or "

@@ -17,7 +17,7 @@ struct Fault {
   enum class Kind : std::uint8_t {
     missing,             ///< the call ends where `argument` should be
     malformed,           ///< `argument` is not what it must be
-    repeated,            ///< `argument` is given twice
+    repeated,            ///< `argument` is given twice: if it is one of alternatives, the one in `options`
     refills_too_slowly,  ///< a bucket that takes too long to refill
     repeated_label,      ///< two limits of one call have the same label
     too_many_limits,
@@ -25,6 +25,7 @@ struct Fault {
     nothing_more,             ///< something follows the last argument, `argument`
     unknown_option,           ///< the argument at `position` is none of `options`
     not_together,             ///< two options of which a call has one; `argument` is their OptionRow::one_of
+    not_with_brief,           ///< an answer in brief cannot say what a call with `argument` needs to know
     incomplete_per_request,   ///< PER without REQUEST
     no_limits,                ///< no limits in the call and none stored in the key
     settled,                  ///< the id of a reservation whose cost is settled already
@@ -40,7 +41,7 @@ struct Fault {
   Kind kind;
   Argument argument = Argument::none;
   std::uint16_t position = 0;  ///< of the argument in the call; 1 is the first after the command's name
-  OptionSet options{};         ///< what could have stood there: the options of the command
+  OptionSet options{};         ///< what could have stood there: the options of the command. Or see `kind`
 
   friend bool operator==(const Fault&, const Fault&) = default;
 };

@@ -44,15 +44,16 @@ namespace forms {
 
 inline constexpr OptionSet kSubject{Option::subject};
 /// What a call of RL.CHECK may have besides limits.
-inline constexpr OptionSet kCallOptions{Option::subject,  Option::cost, Option::partial, Option::force,
-                                        Option::max_wait, Option::id,   Option::jitter,  Option::headers};
+inline constexpr OptionSet kCallOptions{Option::subject, Option::cost,     Option::partial,
+                                        Option::force,   Option::max_wait, Option::id,
+                                        Option::jitter,  Option::headers,  Option::brief};
 
 inline constexpr Form kCheck{.words = {Argument::key}, .options = kCallOptions | OptionSet{Option::limit}};
 inline constexpr Form kPeek{.words = {Argument::key},
-                            .options = {Option::limit, Option::subject, Option::cost, Option::headers}};
-inline constexpr Form kCheckAll{
-    .words = {Argument::number_of_keys, Argument::key},
-    .options = {Option::limit, Option::subject, Option::cost, Option::jitter, Option::headers}};
+                            .options = {Option::limit, Option::subject, Option::cost, Option::headers, Option::brief}};
+inline constexpr Form kCheckAll{.words = {Argument::number_of_keys, Argument::key},
+                                .options = {Option::limit, Option::subject, Option::cost, Option::costs, Option::force,
+                                            Option::each, Option::jitter, Option::headers}};
 inline constexpr Form kDefine{
     .words = {Argument::key}, .options = {Option::limit, Option::shadow}, .needs_limits = true};
 inline constexpr Form kReserve{.words = {Argument::key, Argument::ttl},
@@ -69,8 +70,12 @@ inline constexpr Form kThrottle{
 inline constexpr Form kEffect{.words = {Argument::key, Argument::effect_kind, Argument::expiry, Argument::payload},
                               .last = Argument::subject_hash};
 
-/// The options of the command that is named after an algorithm: those of its limit are options of the call.
-constexpr OptionSet shorthand_options(const AlgorithmRow& row) { return row.options | kAnyLimitOptions | kCallOptions; }
+/// The options of the command that is named after an algorithm: those of its limit are options of the call. A brief
+/// answer could not say how long a queue lets a call wait.
+constexpr OptionSet shorthand_options(const AlgorithmRow& row) {
+  const OptionSet options = row.options | kAnyLimitOptions | kCallOptions;
+  return row.algorithm == Algorithm::leaky_bucket ? options.without({Option::brief}) : options;
+}
 /// The form of that command: the numbers of its limit are words of the command.
 constexpr Form shorthand(const AlgorithmRow& row) {
   Form form{.words = {Argument::key, row.size}, .options = shorthand_options(row)};

@@ -46,12 +46,15 @@ void LimitReader::read(const OptionRow& row) {
     case Option::limit:
     case Option::subject:
     case Option::cost:
+    case Option::costs:
     case Option::partial:
     case Option::force:
     case Option::max_wait:
     case Option::id:
+    case Option::each:
     case Option::jitter:
     case Option::headers:
+    case Option::brief:
     case Option::shadow: return;  // not among kLimitOptions
   }
 }

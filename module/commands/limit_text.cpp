@@ -37,12 +37,15 @@ std::optional<std::string_view> value_of(const LimitSpec& spec, Option option) {
     case Option::limit:
     case Option::subject:
     case Option::cost:
+    case Option::costs:
     case Option::partial:
     case Option::force:
     case Option::max_wait:
     case Option::id:
+    case Option::each:
     case Option::jitter:
     case Option::headers:
+    case Option::brief:
     case Option::shadow: return std::nullopt;  // not among kLimitOptions
   }
   return std::nullopt;

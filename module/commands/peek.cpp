@@ -24,10 +24,18 @@ std::optional<Fault> peek(const Call& call) {
     call.server().reply_null();
     return std::nullopt;
   }
+  if (request.is_brief && request.limits.empty()) {
+    const auto too_brief = fault_of_brief(session.limits(), request.call.id, Purpose::look);
+    if (too_brief) return too_brief;
+  }
   Verdict verdict = session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
     return look(limits, cells, turn, request.call, call.now());
   });
-  answer_check(call, session, request.call, verdict, {.has_id = false, .has_headers = request.headers});
+  if (request.is_brief) {
+    answer_in_brief(call, session, request.call.cost, verdict);
+  } else {
+    answer_check(call, session, request.call, verdict, {.has_id = false, .has_headers = request.headers});
+  }
   return std::nullopt;
 }
 

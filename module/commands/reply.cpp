@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/reply.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "ratelimit/codec/redis_cell.h"
@@ -14,12 +15,38 @@ constexpr std::int64_t kWireNever = -1;
 // What redis-cell says of such a call, and of one that need not wait.
 constexpr std::int64_t kNoRetry = -1;
 
-void reply_five(const server::Context& context, const Decision& decision) {
+void reply_each(const server::Context& context, const std::vector<KeyReply>& each) {
+  context.reply_list(each.size());
+  for (const KeyReply& one : each) reply_check(context, one.decision, {.label = one.label});
+}
+
+void reply_fields(const server::Context& context, const std::vector<HttpField>& fields) {
+  context.reply_list(2 * fields.size());
+  for (const HttpField& field : fields) {
+    context.reply(field.name);
+    context.reply(field.value);
+  }
+}
+
+/// Replies to a check. `reply_more` adds `more` elements before the fields.
+template <class ReplyMore>
+void reply_with(const server::Context& context, const Decision& decision, const CheckReply& form, std::size_t more,
+                ReplyMore reply_more) {
+  const bool has_label = !form.label.empty();
+  context.reply_list(5U + (has_label ? 1U : 0U) + (form.note ? 1U : 0U) + more + (form.fields != nullptr ? 1U : 0U));
   context.reply(decision.granted.count());
   context.reply(decision.size.count());
   context.reply(decision.remaining.count());
   context.reply(decision.outcome == Outcome::never ? kWireNever : milliseconds(decision.wait));
   context.reply(milliseconds(decision.reset));
+  if (has_label) context.reply(form.label);
+  if (form.note && form.note->empty()) {
+    context.reply_null();
+  } else if (form.note) {
+    context.reply(*form.note);
+  }
+  reply_more();
+  if (form.fields != nullptr) reply_fields(context, *form.fields);
 }
 
 }  // namespace
@@ -27,20 +54,19 @@ void reply_five(const server::Context& context, const Decision& decision) {
 std::int64_t milliseconds(Span span) { return std::chrono::ceil<std::chrono::milliseconds>(span).count(); }
 
 void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form) {
-  const bool has_label = !form.label.empty();
-  context.reply_list(5U + (has_label ? 1U : 0U) + (form.note ? 1U : 0U) + (form.fields != nullptr ? 1U : 0U));
-  reply_five(context, decision);
-  if (has_label) context.reply(form.label);
-  if (form.note && form.note->empty()) {
-    context.reply_null();
-  } else if (form.note) {
-    context.reply(*form.note);
-  }
-  if (form.fields == nullptr) return;
-  context.reply_list(2 * form.fields->size());
-  for (const HttpField& field : *form.fields) {
-    context.reply(field.name);
-    context.reply(field.value);
+  reply_with(context, decision, form, 0, [] {});
+}
+
+void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form,
+                 const std::vector<KeyReply>& each) {
+  reply_with(context, decision, form, 1, [&] { reply_each(context, each); });
+}
+
+void reply_brief(const server::Context& context, const Decision& decision) {
+  switch (decision.outcome) {
+    case Outcome::granted: return context.reply(decision.remaining.count());
+    case Outcome::denied: return context.reply(-std::max<std::int64_t>(milliseconds(decision.wait), 1));
+    case Outcome::never: return context.reply_null();
   }
 }
 

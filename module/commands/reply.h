@@ -19,6 +19,12 @@ namespace ratelimit {
 /// Whole milliseconds, rounded up: whoever waits that long has waited long enough.
 [[nodiscard]] std::int64_t milliseconds(Span span);
 
+/// What one key of several says.
+struct KeyReply {
+  Decision decision;
+  std::string_view label;  ///< of the limit that binds in this key
+};
+
 /// What a check replies besides the five integers.
 struct CheckReply {
   std::string_view label{};                ///< that of the binding limit; left out if it is empty
@@ -26,6 +32,13 @@ struct CheckReply {
   const std::vector<HttpField>* fields{};  ///< what comes last, if it is not null
 };
 void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form);
+/// The same with what each key says before the fields.
+void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form,
+                 const std::vector<KeyReply>& each);
+
+/// Replies with one integer: units remaining if the call is granted, minus the milliseconds to wait if it is denied, which
+/// are 1 at least, and null if it is never granted.
+void reply_brief(const server::Context& context, const Decision& decision);
 
 /// Replies as redis-cell does: 1 for refused, in seconds, and without a wait for who is granted.
 void reply_throttle(const server::Context& context, const Decision& decision);

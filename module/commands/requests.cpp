@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/requests.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <type_traits>
@@ -64,6 +65,22 @@ struct Definition {
   bool& is_shadow;
 };
 
+void read_costs(Arguments&, CheckRequest&) {}  // of RL.CHECKALL only
+void read_costs(Arguments& arguments, CheckAllRequest& request) {
+  for (std::size_t i = 0; i < request.keys; ++i) {
+    const Units cost = arguments.count(Argument::costs);
+    if (!request.costs.full()) request.costs.push_back(cost);
+  }
+  if (arguments.is_at_integer()) arguments.fail({Fault::Kind::malformed, Argument::costs});
+}
+
+void note_form(Option option, CheckRequest& request) {
+  (option == Option::brief ? request.is_brief : request.headers) = true;
+}
+void note_form(Option option, CheckAllRequest& request) {
+  (option == Option::each ? request.each : request.headers) = true;
+}
+
 void read_subjects(Arguments& arguments, CheckRequest& request) {
   request.subject = arguments.bytes(Argument::subject);
 }
@@ -81,6 +98,7 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
   switch (option) {
     case Option::subject: return read_subjects(arguments, request);
     case Option::cost: request.call.cost = arguments.count(Argument::cost); return;
+    case Option::costs: return read_costs(arguments, request);
     case Option::partial: request.call.mode = Mode::partial; return;
     case Option::force: request.call.mode = Mode::force; return;
     case Option::max_wait:
@@ -89,7 +107,9 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
       return;
     case Option::id: request.call.id = arguments.bytes(Argument::id); return;
     case Option::jitter: request.jitter = arguments.duration(Argument::jitter); return;
-    case Option::headers: request.headers = true; return;
+    case Option::each:
+    case Option::headers:
+    case Option::brief: return note_form(option, request);
     case Option::limit:
     case Option::aligned:
     case Option::approximate:
@@ -108,19 +128,25 @@ Fault too_many(const BoundedList<LimitSpec, kMostKeys>&) {
   return {Fault::Kind::not_one_for_each_key, Argument::limits};
 }
 
+/// The fault of an option that was given before, or that excludes one that was.
+Fault second(const OptionRow& row, OptionSet given) {
+  if (!given.has(row.option)) return {Fault::Kind::not_together, row.one_of};
+  const bool is_word = row_of(row.argument).kind == ArgumentKind::alternatives;
+  return {Fault::Kind::repeated, row.argument, 0, is_word ? OptionSet{row.option} : OptionSet{}};
+}
+
 /// Notes that an option is given, and a fault if it was given before, or one that excludes it.
 void note(Arguments& arguments, const OptionRow& row, OptionSet& given) {
-  if (given.has_any_of(excluded_by(row.option))) {
-    const auto kind = given.has(row.option) ? Fault::Kind::repeated : Fault::Kind::not_together;
-    arguments.fail({kind, row.one_of != Argument::none ? row.one_of : row.argument});
-  }
+  if (given.has_any_of(excluded_by(row.option))) arguments.fail(second(row, given));
   given.add(row.option);
 }
 
-/// Reads what may follow the words of fixed order: limits, each with its options, and `options` of the call.
+/// Reads what may follow the words of fixed order: limits, each with its options, and `options` of the call. Of `refused`
+/// somebody else says why the call cannot have them.
 template <class AnyRequest>
-void read_options(Arguments& arguments, LimitReader& limits, OptionSet options, AnyRequest& request) {
-  const OptionSet of_call = options.without(kLimitOptions | OptionSet{Option::limit});
+void read_options(Arguments& arguments, LimitReader& limits, OptionSet options, AnyRequest& request,
+                  OptionSet refused = {}) {
+  const OptionSet of_call = options.without(kLimitOptions | OptionSet{Option::limit}) | refused;
   OptionSet given;
   while (!arguments.at_end()) {
     if (limits.take_option()) continue;
@@ -138,6 +164,28 @@ template <class AnyRequest>
 void read_options(Arguments& arguments, OptionSet options, AnyRequest& request) {
   LimitReader limits(arguments, kZonesOfSystem);
   read_options(arguments, limits, options, request);
+}
+
+/// Why one integer is not enough for a call under limits of these algorithms: a queue lets it wait, or it takes a lease
+/// without an id.
+std::optional<Fault> fault_of_brief(bool has_queue, bool has_leases, std::string_view id, Purpose purpose) {
+  if (has_queue) return Fault{Fault::Kind::not_with_brief, Argument::leak};
+  if (has_leases && id.empty() && purpose == Purpose::take) return Fault{Fault::Kind::not_with_brief, Argument::id};
+  return std::nullopt;
+}
+
+/// Fails if a call that wants a brief answer needs more, by what it names itself.
+void check_brief(Arguments& arguments, const CheckRequest& request, Purpose purpose) {
+  const auto names = [&](Algorithm algorithm) {
+    const std::span<const LimitSpec> specs = request.limits.span();
+    return std::any_of(specs.begin(), specs.end(), [&](const LimitSpec& spec) { return spec.algorithm == algorithm; });
+  };
+  const Mode mode = request.call.mode;
+  if (mode == Mode::partial) arguments.fail({Fault::Kind::not_with_brief, Argument::mode});
+  if (mode == Mode::may_wait) arguments.fail({Fault::Kind::not_with_brief, Argument::longest_wait});
+  const auto fault =
+      fault_of_brief(names(Algorithm::leaky_bucket), names(Algorithm::concurrent), request.call.id, purpose);
+  if (fault) arguments.fail(*fault);
 }
 
 /// Whether one subject of one key is named twice. There are at most 64 keys, so that all pairs are compared.
@@ -166,7 +214,14 @@ std::optional<Fault> parse_check(std::span<const std::string_view> words, Option
   Arguments arguments(words);
   arguments.text(Argument::key);
   read_options(arguments, options, request);
+  if (request.is_brief) check_brief(arguments, request, options.has(Option::id) ? Purpose::take : Purpose::look);
   return arguments.fault();
+}
+
+std::optional<Fault> fault_of_brief(const Limits& limits, std::string_view id, Purpose purpose) {
+  bool has_queue = false;
+  for (std::size_t i = 0; i < limits.size(); ++i) has_queue |= limits[i].algorithm() == Algorithm::leaky_bucket;
+  return fault_of_brief(has_queue, limits.have_leases(), id, purpose);
 }
 
 std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,
@@ -176,7 +231,8 @@ std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Al
   LimitReader limits(arguments, kZonesOfSystem);
   arguments.text(Argument::key);
   limits.read_numbers(row, request.limits.push_back({}));
-  read_options(arguments, limits, forms::shorthand_options(row), request);
+  read_options(arguments, limits, forms::shorthand_options(row), request, {Option::brief});
+  if (request.is_brief) check_brief(arguments, request, Purpose::take);
   return arguments.fault();
 }
 

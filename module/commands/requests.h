@@ -14,6 +14,7 @@
 #include "commands/grammar.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/bounded_list.h"
+#include "ratelimit/limits.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
@@ -26,6 +27,7 @@ struct CheckRequest {
   std::string_view subject{};  ///< empty: the key itself
   Span jitter{};               ///< by how much a wait may be made longer at random
   bool headers = false;        ///< whether the reply has the fields of an HTTP response
+  bool is_brief = false;       ///< whether the reply is one integer
 };
 
 /// What a call asks of several keys.
@@ -35,14 +37,21 @@ struct CheckAllRequest {
   std::size_t keys = 0;                               ///< the words from the second on
   BoundedList<LimitSpec, kMostKeys> limits;           ///< one for each key, or none
   BoundedList<std::string_view, kMostKeys> subjects;  ///< likewise; an empty one is the key itself
+  BoundedList<Units, kMostKeys> costs;  ///< likewise, of which 0 only looks; if none, all cost `call.cost`
   Request call;
   Span jitter{};
+  bool each = false;  ///< whether the reply has what each key says
   bool headers = false;
 };
 
 /// Reads a call whose only word before its options is the key: RL.CHECK, RL.PEEK.
 [[nodiscard]] std::optional<Fault> parse_check(std::span<const std::string_view> words, OptionSet options,
                                                CheckRequest& request);
+
+/// Why a call that names no limits, and goes by these, cannot be answered in brief. A look takes no lease, and so needs
+/// to know of none.
+enum class Purpose : bool { look, take };
+[[nodiscard]] std::optional<Fault> fault_of_brief(const Limits& limits, std::string_view id, Purpose purpose);
 
 /// Reads a call of the command that is named after `algorithm`.
 [[nodiscard]] std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,

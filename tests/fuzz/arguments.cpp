@@ -107,6 +107,18 @@ constexpr Grammar kCommands[] = {
     shorthand<Algorithm::concurrent>("RL.CONCURRENT"),
 };
 
+/// Whether one integer says all that the caller must know.
+bool is_enough_in_brief(const Grammar& command, const CheckRequest& request) {
+  if (!command.options.has(Option::brief) || request.headers) return false;
+  if (request.call.mode != Mode::whole && request.call.mode != Mode::force) return false;
+  const bool takes_lease = command.options.has(Option::id) && request.call.id.empty();
+  const auto is_enough = [&](const LimitSpec& spec) {
+    return spec.algorithm != Algorithm::leaky_bucket && !(takes_lease && spec.algorithm == Algorithm::concurrent);
+  };
+  const std::span<const LimitSpec> specs = request.limits.span();
+  return std::all_of(specs.begin(), specs.end(), is_enough);
+}
+
 void require_valid_call(const Grammar& command, const Asked& asked) {
   const Request& call = asked.check.call;
   const bool is_settlement = command.name == "RL.SETTLE";
@@ -116,6 +128,7 @@ void require_valid_call(const Grammar& command, const Asked& asked) {
   require(call.id.size() <= kMaxIdBytes && asked.id.size() <= kMaxIdBytes, "an id is not too long");
   require(call.id.empty() || is_settlement || command.options.has(Option::id), "there may be an id");
   require(call.mode == Mode::whole || is_settlement || command.options.has(Option::partial), "there may be a mode");
+  require(!asked.check.is_brief || is_enough_in_brief(command, asked.check), "one integer is enough");
   require(call.mode == Mode::may_wait ? in_range(call.longest_wait) : call.longest_wait == Span{},
           "a wait is in range");
   require(command.name != "RL.RESERVE" || in_range(asked.ttl), "a time to live is in its range");
@@ -155,7 +168,11 @@ void require_valid_keys(const Asked& asked, std::span<const std::string_view> wo
     require_same_when_read_again(*limit);
   }
   require(in_range(request.call.cost), "a cost is in its range");
-  require(request.call.mode == Mode::whole && request.call.id.empty(), "there is no mode and no id");
+  require(request.costs.empty() || request.costs.size() == request.keys, "each has a cost, or none has");
+  require(request.costs.empty() || request.call.cost == kMinUnits, "and then there is no cost of all");
+  for (const Units cost : request.costs.span()) require(cost == kNoUnits || in_range(cost), "a cost is in its range");
+  const bool may_be = request.call.mode == Mode::whole || request.call.mode == Mode::force;
+  require(may_be && request.call.id.empty(), "there is no other mode than FORCE, and no id");
 }
 
 void require_valid_count(const Grammar& command, const Asked& asked) {

@@ -331,13 +331,16 @@ TEST(Arguments, RefuseAMaxwaitThatIsNoDuration) {
 
 TEST(Arguments, RefuseASecondMode) {
   const Words modes[] = {{"PARTIAL"}, {"FORCE"}, {"MAXWAIT", "1s"}};
-  for (const Words& first : modes) {
-    for (const Words& second : modes) {
+  const Fault repeated[] = {{Fault::Kind::repeated, Argument::mode, 0, {Option::partial}},
+                            {Fault::Kind::repeated, Argument::mode, 0, {Option::force}},
+                            {Fault::Kind::repeated, Argument::longest_wait}};
+  for (std::size_t first = 0; first < 3; ++first) {
+    for (std::size_t second = 0; second < 3; ++second) {
       Words words{"k", "FIXED", "1", "1"};
-      words.insert(words.end(), first.begin(), first.end());
-      words.insert(words.end(), second.begin(), second.end());
-      const auto kind = first == second ? Fault::Kind::repeated : Fault::Kind::not_together;
-      EXPECT_EQ(fault_of_check(words), (Fault{kind, Argument::mode})) << first[0] << ' ' << second[0];
+      words.insert(words.end(), modes[first].begin(), modes[first].end());
+      words.insert(words.end(), modes[second].begin(), modes[second].end());
+      const Fault expected = first == second ? repeated[first] : Fault{Fault::Kind::not_together, Argument::mode};
+      EXPECT_EQ(fault_of_check(words), expected) << modes[first][0] << ' ' << modes[second][0];
     }
   }
 }
@@ -685,8 +688,41 @@ TEST(Arguments, RefuseTheSameSubjectOfTheSameKey) {
   EXPECT_EQ(fault_of_check_all({"2", "k", "k", "xyzzy"}), unknown_at(4, kOfCheckAll)) << "what comes first is told";
 }
 
-TEST(Arguments, KnowNoModesAndNoIdsOfSeveralKeys) {
-  for (const std::string_view option : {"PARTIAL", "FORCE", "MAXWAIT", "ID", "SHADOW"}) {
+TEST(Arguments, ReadACostForEachKey) {
+  CheckAllRequest request;
+  const Words words{"RL.CHECKALL", "2", "COSTS", "EACH", "costs", "0", "4294967295", "each", "FORCE"};
+  EXPECT_EQ(parse_check_all(words, request), std::nullopt);
+  EXPECT_EQ(request.keys, 2U) << "named like options";
+  ASSERT_EQ(request.costs.size(), 2U);
+  EXPECT_EQ(request.costs.span()[0], kNoUnits);
+  EXPECT_EQ(request.costs.span()[1], Units(4294967295));
+  EXPECT_TRUE(request.each);
+  EXPECT_FALSE(request.headers);
+  EXPECT_EQ(request.call.mode, Mode::force);
+
+  CheckAllRequest plain;
+  EXPECT_EQ(parse_check_all(Words{"RL.CHECKALL", "1", "a", "HEADERS"}, plain), std::nullopt);
+  EXPECT_TRUE(plain.costs.empty());
+  EXPECT_FALSE(plain.each);
+  EXPECT_TRUE(plain.headers);
+}
+
+TEST(Arguments, ReadThatAnAnswerIsToBeBrief) {
+  CheckRequest brief;
+  EXPECT_EQ(parse_check(Words{"RL.CHECK", "BRIEF", "brief", "FOR", "BRIEF"}, forms::kCheck.options, brief),
+            std::nullopt);
+  EXPECT_TRUE(brief.is_brief);
+  EXPECT_FALSE(brief.headers);
+  EXPECT_EQ(brief.subject, "BRIEF");
+  CheckRequest plain;
+  EXPECT_EQ(parse_check(Words{"RL.CHECK", "BRIEF", "FOR", "BRIEF", "HEADERS"}, forms::kCheck.options, plain),
+            std::nullopt);
+  EXPECT_FALSE(plain.is_brief);
+  EXPECT_TRUE(plain.headers);
+}
+
+TEST(Arguments, KnowOneModeAndNoIdsOfSeveralKeys) {
+  for (const std::string_view option : {"PARTIAL", "BRIEF", "MAXWAIT", "ID", "SHADOW"}) {
     EXPECT_EQ(fault_of_check_all({"1", "k", option, "1"}), unknown_at(3, kOfCheckAll)) << option;
   }
   EXPECT_EQ(fault_of_check_all({"1", "k", "COST", "1", "COST", "1"}), (Fault{Fault::Kind::repeated, Argument::cost}));

@@ -34,7 +34,8 @@ TEST(Errors, CallTheLaterArgumentsAsTheDocumentationDoes) {
     EXPECT_NE(message({Kind::malformed, argument}).find(" must be a duration from 1ms to 3650d, "), std::string::npos);
   }
   EXPECT_EQ(message({Kind::repeated, Argument::approximate}), "ERR APPROX is given twice");
-  EXPECT_EQ(message({Kind::repeated, Argument::mode}), "ERR PARTIAL, FORCE or MAXWAIT is given twice");
+  EXPECT_EQ(message({Kind::repeated, Argument::mode, 0, {Option::force}}), "ERR FORCE is given twice");
+  EXPECT_EQ(message({Kind::repeated, Argument::longest_wait}), "ERR MAXWAIT is given twice");
   EXPECT_EQ(message({Kind::not_together, Argument::mode}), "ERR only one of PARTIAL, FORCE and MAXWAIT can be given");
   EXPECT_EQ(message({Kind::nothing_more, Argument::key}), "ERR key must be the last argument");
 }
@@ -55,6 +56,29 @@ TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
             "ERR the same key and subject is given twice: give all its limits to one call of RL.CHECK instead");
   EXPECT_EQ(message({Kind::other_limits, Argument::limits}),
             "ERR the key stores other limits: name none, or change them with RL.DEFINE");
+}
+
+TEST(Errors, SayThatThereIsACostForEachKey) {
+  EXPECT_EQ(message({Kind::malformed, Argument::costs}),
+            "ERR COSTS must be one integer for each key, from 0 to 4294967295");
+  EXPECT_EQ(message({Kind::missing, Argument::costs}),
+            "ERR COSTS is missing: it must be one integer for each key, from 0 to 4294967295");
+  EXPECT_EQ(message({Kind::repeated, Argument::costs}), "ERR COSTS is given twice");
+  EXPECT_EQ(message({Kind::repeated, Argument::each}), "ERR EACH is given twice");
+  EXPECT_EQ(message({Kind::not_together, Argument::any_cost}), "ERR only one of COST and COSTS can be given");
+}
+
+TEST(Errors, SayWhyACallCannotBeAnsweredInBrief) {
+  EXPECT_EQ(message({Kind::repeated, Argument::brief}), "ERR BRIEF is given twice");
+  EXPECT_EQ(message({Kind::not_together, Argument::reply_form}), "ERR only one of HEADERS and BRIEF can be given");
+  EXPECT_EQ(message({Kind::not_with_brief, Argument::mode}),
+            "ERR BRIEF cannot be given with PARTIAL: the reply must say how many units were granted");
+  EXPECT_EQ(message({Kind::not_with_brief, Argument::longest_wait}),
+            "ERR BRIEF cannot be given with MAXWAIT: the reply must say how long a granted call waits");
+  EXPECT_EQ(message({Kind::not_with_brief, Argument::leak}),
+            "ERR BRIEF cannot be given with LEAKYBUCKET: the reply must say how long a granted call waits");
+  EXPECT_EQ(message({Kind::not_with_brief, Argument::id}),
+            "ERR BRIEF cannot be given with CONCURRENT without ID: the reply must have the id of the lease");
 }
 
 TEST(Errors, CallWhatThrottleHasAsRedisCellDoes) {

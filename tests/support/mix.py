@@ -15,6 +15,7 @@ KEYS = [f"k{number}" for number in range(16)]
 SPANS = ["500ms", "1s", "7s", "60s", "1h", "1d", "365d"]
 STEPS_OF_TIME = [0, 1, 999, MS, 17 * MS, SECOND, 7 * SECOND, MINUTE, HOUR]
 IDS = ["a", "b", "c"]
+ALGORITHMS = {"TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"}
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]
 
 Line = str
@@ -78,8 +79,8 @@ class Mix:
 
     def _one(self) -> list[Line]:
         kinds: list[Callable[[], Line]] = [self._check, self._script, self._question, self._server, self._mistake]
-        kinds += [self._time, self._operation]
-        return [self._rng.choices(kinds, [55, 3, 5, 12, 3, 7, 15])[0]()]
+        kinds += [self._time, self._operation, self._check_all]
+        return [self._rng.choices(kinds, [55, 3, 5, 12, 3, 7, 15, 5])[0]()]
 
     def _transaction(self) -> list[Line]:
         """Which can hold anything but another one."""
@@ -103,7 +104,17 @@ class Mix:
         if self._rng.random() < 0.05:
             self._limits[key] = any_limits(self._rng)
         modes = ["", "", "", " PARTIAL", " FORCE", f" MAXWAIT {self._rng.choice(SPANS[:5])}"]
-        return f"RL.CHECK {key} {self._limits[key]} COST {self._cost()}{self._rng.choice(modes)}{self._id()}"
+        brief = " BRIEF" if self._rng.random() < 0.1 else ""
+        return f"RL.CHECK {key} {self._limits[key]} COST {self._cost()}{self._rng.choice(modes)}{self._id()}{brief}"
+
+    def _check_all(self) -> Line:
+        """Of keys that have one limit each, some of which are only looked at."""
+        some = [key for key in KEYS if sum(word in ALGORITHMS for word in self._limits[key].split()) == 1]
+        keys = self._rng.sample(some, min(len(some), self._rng.randint(1, 4))) or KEYS[:1]
+        costs = " ".join(str(self._rng.choice([0, self._cost()])) for _ in keys)
+        limits = " ".join(self._limits[key] for key in keys)
+        options = self._rng.choice(["", " FORCE", " EACH", " EACH FORCE", " HEADERS"])
+        return f"RL.CHECKALL {len(keys)} {' '.join(keys)} {limits} COSTS {costs}{options}"
 
     def _operation(self) -> Line:
         """Under limits that are named, or those of the key; on ids that are there, or not."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
+from math import ceil
 from typing import NamedTuple
 
-from oracle import Key
-from oracle_decide import AnyId, Decision, Request, Verdict, labels, longest
+from oracle import Key, states_of
+from oracle_decide import AnyId, Decision, Request, Verdict, fewest, labels, longest
 from oracle_leases import Concurrent
-from oracle_limits import Limit
+from oracle_limits import LeakyBucket, Limit
 
 
 @dataclass
@@ -89,51 +90,116 @@ def unused(limits: list[Limit]) -> tuple:
     return limits[smallest].size, limits[smallest].size, 0, 0, labels(limits)[smallest]
 
 
+def in_brief(reply: tuple | None) -> int | None:
+    """What BRIEF makes of a reply to a call that asks for something."""
+    granted, _, remaining, wait_ms, *_ = reply or (0, 0, 0, -1)
+    if granted:
+        return remaining
+    return None if wait_ms == -1 else -wait_ms
+
+
+def needs_more_than_brief(limits: list[Limit], request: Request | None) -> bool:
+    """Whether the reply must say what one integer does not: to a call, or to a look, which takes no lease."""
+    if any(isinstance(limit, LeakyBucket) for limit in limits):
+        return True
+    takes_lease = request and not request.call_id and any(isinstance(limit, Concurrent) for limit in limits)
+    return bool(request and request.mode in ("PARTIAL", "MAXWAIT")) or bool(takes_lease)
+
+
 class Entry(NamedTuple):
-    """One key of RL.CHECKALL: the limits of the call for it, if any, and the subject."""
+    """One key of RL.CHECKALL: the limits of the call for it, if any, the subject, and what it costs there."""
 
     key: Many
     limits: list[Limit]
-    subject: str = ""
+    subject: str
+    request: Request
+
+    @property
+    def cost(self) -> int:
+        return self.request.cost
 
     @property
     def limits_in_force(self) -> list[Limit]:
         return self.key.stored or self.limits
 
-    def tried(self, request: Request, now: int) -> Verdict:
-        return deepcopy(self.key[self.subject]).take(self.limits_in_force, request, now)
+    @property
+    def has_leases(self) -> bool:
+        return any(isinstance(limit, Concurrent) for limit in self.limits_in_force)
+
+    def tried(self, now: int) -> Verdict:
+        copy = deepcopy(self.key[self.subject])
+        return copy.take(self.limits_in_force, self.request, now) if self.cost else self._looked_at(copy, now)
+
+    def _looked_at(self, key: Key, now: int) -> Verdict:
+        """Nothing is asked for: there must be no debt, and nobody who waits, unless the call is forced."""
+        limits, there = self.limits_in_force, key.for_call(self.limits_in_force, now)
+        states, at = states_of(there.open(limits, now)), there.turn.or_later(now)
+        debts_end = [max(at, ceil(limit.free_at(state, 0, at))) for limit, state in zip(limits, states)]
+        decisions = [
+            Decision(limit.size, limit.remaining(state, at), end, limit.idle_at(state, at))
+            for limit, state, end in zip(limits, states, debts_end)
+        ]
+        in_debt = [i for i, decision in enumerate(decisions) if decision.go_at > at]
+        go_at = max(decision.go_at for decision in decisions)
+        if go_at == now or self.request.mode == "FORCE":
+            return Verdict(0, decisions, fewest(decisions), go_at, states)
+        return Verdict(0, decisions, longest(decisions, in_debt) if in_debt else fewest(decisions), go_at)
+
+    def carry_out(self, verdict: Verdict, is_denied: bool, is_never: bool, now: int) -> None:
+        """A key that is only looked at stays as it is, unless it denies the call."""
+        key, limits = self.key[self.subject], self.limits_in_force
+        if self.cost:
+            key.take(limits, self.request, now, is_denied, is_never)
+            return
+        there = key.for_call(limits, now)
+        is_new, named = not there.accounts, there.open(limits, now)
+        key._deny(there, named, is_new or is_granted(verdict), now)
 
     def binding(self, verdict: Verdict, now: int) -> Decision:
         """What the limit says that binds in this key."""
         decision = verdict.decisions[verdict.bound]._replace(go_at=verdict.go_at)
-        has_none = not verdict.granted and self.key[self.subject].turn.or_later(now) > now
+        has_none = not is_granted(verdict) and self.key[self.subject].turn.or_later(now) > now
         return decision._replace(remaining=0) if has_none else decision
 
+    def alone(self, verdict: Verdict, decision: Decision, now: int) -> list:
+        """What this key alone would answer."""
+        if self.key.is_shadow:
+            return [self.cost, *unused(self.limits_in_force)]
+        label = labels(self.limits_in_force)[verdict.bound]
+        return [*Verdict(verdict.granted, [decision], 0, decision.go_at).reply(now), label]
 
-def check_all(entries: list[Entry], cost: int, now: int) -> tuple:
+
+def is_granted(verdict: Verdict) -> bool:
+    return verdict.states is not None
+
+
+def check_all(entries: list[Entry], now: int, *, each: bool = False) -> tuple:
     """All are charged, or none is. Of limiters on trial, each is charged or not by itself. The lease is one, whatever
     its id. No two entries are of one key and subject: that is an error."""
-    request = Request(cost, call_id=object())
-    decided = [entry.tried(request, now) for entry in entries]
+    verdicts = [entry.tried(now) for entry in entries]
+    decisions = [entry.binding(verdict, now) for entry, verdict in zip(entries, verdicts)]
+    alone = [entry.alone(*said, now) for entry, *said in zip(entries, verdicts, decisions)]
     in_force = [i for i, entry in enumerate(entries) if not entry.key.is_shadow]
-    denying = [i for i in in_force if not decided[i].granted]
-    is_never = any(decided[i].go_at is None for i in denying)
-    for entry in entries:
-        entry.key[entry.subject].take(entry.limits_in_force, request, now, bool(denying), is_never)
-    return tell(entries, decided, denying, cost, now)
+    denying = [i for i in in_force if not is_granted(verdicts[i])]
+    is_never = any(verdicts[i].go_at is None for i in denying)
+    for entry, verdict in zip(entries, verdicts):
+        entry.carry_out(verdict, bool(denying), is_never, now)
+    return *tell(entries, verdicts, decisions, denying, now), *([alone] if each else [])
 
 
-def tell(entries: list[Entry], verdicts: list[Verdict], denying: list[int], cost: int, now: int) -> tuple:
+def tell(
+    entries: list[Entry], verdicts: list[Verdict], decisions: list[Decision], denying: list[int], now: int
+) -> tuple:
     """What binds is never on trial, unless all is."""
     in_force = [i for i, entry in enumerate(entries) if not entry.key.is_shadow]
-    decisions = [entry.binding(verdict, now) for entry, verdict in zip(entries, verdicts)]
-    leases = any(isinstance(limit, Concurrent) for entry in entries for limit in entry.limits_in_force)
-    note = [None if denying else AnyId()] if leases else []
+    is_leased = not denying and any(entry.has_leases and entry.cost for entry in entries)
+    note = [AnyId() if is_leased else None] if any(entry.has_leases for entry in entries) else []
     if not in_force:
-        return cost, *unused(entries[0].limits_in_force), *note
+        return entries[0].cost, *unused(entries[0].limits_in_force), *note
     bound = longest(decisions, denying) if denying else min(in_force, key=lambda i: decisions[i].remaining)
     go_at = decisions[bound].go_at if denying else max([now, *(decisions[i].go_at for i in in_force)])
-    verdict = Verdict(0 if denying else cost, decisions, bound, go_at)
+    granted = 0 if denying else max(entries[i].cost for i in in_force)
+    verdict = Verdict(granted, decisions, bound, go_at)
     limits = [entries[i].limits_in_force for i in in_force]
     before = sum(len(entries[i].limits_in_force) for i in in_force if i < bound)
     return *verdict.reply(now), labels(sum(limits, []))[before + verdicts[bound].bound], *note

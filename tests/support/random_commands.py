@@ -105,7 +105,7 @@ class Grammar:
         limits = [self._limit() for _ in range(self._rng.choice([0, 0, 1, 1, 1, 1, 2, 3, 8, 9]))]
         name = self._rng.choice(CHECKS)
         asks_only = name != "RL.CHECK" and self._rng.random() < 0.9
-        options = [*limits, *([self._subject(), *self._cost()] if asks_only else self._options())]
+        options = [*limits, *([self._subject(), *self._cost(), *self._brief()] if asks_only else self._options())]
         if self._rng.random() < 0.1:
             self._rng.shuffle(options)
         return (self._case(name), self._key(), *[word for option in options for word in option])
@@ -144,7 +144,11 @@ class Grammar:
         keys = [self._key() for _ in range(self._rng.choice([1, 2, 2, 3, 64]))]
         limits = [self._limit() for _ in keys] if self._rng.random() < 0.5 else []
         subjects = ("FOR", *(self._rng.choice([*SUBJECTS[:41], ""]) for _ in keys)) if self._rng.random() < 0.7 else ()
-        rest = [*limits, subjects, *self._cost(), *self._headers()]
+        costs = [("COSTS", *(self._rng.choice([0, 1, self._number()]) for _ in keys))]
+        rest = [*limits, subjects, *(costs if self._rng.random() < 0.4 else self._cost()), *self._headers()]
+        rest += [(word,) for word in ("FORCE", "EACH") if self._rng.random() < 0.3]
+        if self._rng.random() < 0.3:
+            self._rng.shuffle(rest)
         count = len(keys) if self._rng.random() < 0.95 else self._number()
         return (self._case("RL.CHECKALL"), count, *keys, *[word for option in rest for word in option])
 
@@ -169,7 +173,8 @@ class Grammar:
         """Those of a check."""
         modes = [("PARTIAL",), ("FORCE",), ("MAXWAIT", self._span())]
         mode = [self._rng.choice(modes)] if self._rng.random() < 0.4 else []
-        options = [self._subject(), *self._cost(), *mode, *self._id(), *self._headers()]
+        form = self._brief() if self._rng.random() < 0.3 else self._headers()
+        options = [self._subject(), *self._cost(), *mode, *self._id(), *form]
         if self._rng.random() < 0.3:
             self._rng.shuffle(options)
         return options
@@ -179,6 +184,9 @@ class Grammar:
 
     def _headers(self) -> list[Command]:
         return [option for option in (("HEADERS",), ("JITTER", self._span())) if self._rng.random() < 0.1]
+
+    def _brief(self) -> list[Command]:
+        return [(self._case("BRIEF"),)] if self._rng.random() < 0.5 else []
 
     def _cost(self) -> list[Command]:
         return [(self._case("COST"), self._number())] if self._rng.random() < 0.5 else []
@@ -256,6 +264,7 @@ class Grammar:
     def _garbage(self) -> Command:
         words = [*CHECKS, *SHORTHANDS, *ALGORITHMS, "AS", "COST", "PER", *NUMBERS, *SPANS, *BLOBS, *KEYS]
         words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
+        words += ["COSTS", "EACH", "BRIEF"]
         words += [*UNITS, *ZONES, *IDS]
         more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.TOP", "RL.DEBUG", "CL.THROTTLE"]
         name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, "RL._EFFECT"])

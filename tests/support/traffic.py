@@ -11,7 +11,7 @@ from harness import BASE, DAY
 from oracle_decide import Request
 from oracle_leases import Concurrent
 from oracle_limits import MOST, Limit, duration
-from oracle_many import Entry, Many, check_all
+from oracle_many import Entry, Many, check_all, in_brief, needs_more_than_brief
 from random_limits import IDS, LATEST, any_cost, any_gap, any_limits, any_span, changed, words
 from steps import Step
 
@@ -87,18 +87,31 @@ class Talk:
             request = request._replace(mode=mode, longest_wait=any_span(rng, rng.choice(limits)))
         if any(isinstance(limit, Concurrent) for limit in limits) and rng.random() < 0.7:
             request = request._replace(call_id=rng.choice(IDS))
+        is_brief = rng.random() < 0.2
+        if is_brief and needs_more_than_brief(self.keys[name].stored or limits, request):
+            named = [] if self.keys[name].stored and rng.random() < 0.5 else limits
+            return self._say(f"RL.CHECK {name} {words(named)} {request} BRIEF", subject, "BRIEF")
         reply = self.keys[name].check(limits, request, self.now, subject)
         _, _, self.remaining, self.wait_ms, *_ = reply
         if len(limits) == 1 and rng.random() < 0.5:
             algorithm, numbers = words(limits).split(" ", 1)
-            return self._say(f"RL.{algorithm} {name} {numbers} {request}", subject, reply[:5] + reply[6:])
+            return self._say(
+                f"RL.{algorithm} {name} {numbers} {request}{' BRIEF' * is_brief}",
+                subject,
+                in_brief(reply) if is_brief else reply[:5] + reply[6:],
+            )
         named = [] if self.keys[name].stored and rng.random() < 0.5 else limits
-        return self._say(f"RL.CHECK {name} {words(named)} {request}", subject, reply)
+        line = f"RL.CHECK {name} {words(named)} {request}{' BRIEF' * is_brief}"
+        return self._say(line, subject, in_brief(reply) if is_brief else reply)
 
     def _peek(self, name: str, subject: str) -> Step:
         named, cost = self._named(name, subject), self._cost(name)
         reply = self.keys[name].peek(named, cost, self.now, subject)
-        return self._say(f"RL.PEEK {name} {words(named)} COST {cost}", subject, reply)
+        line = f"RL.PEEK {name} {words(named)} COST {cost}"
+        if self.rng.random() < 0.7:
+            return self._say(line, subject, reply)
+        too_brief = reply and needs_more_than_brief(self.keys[name].stored or self.limits[name], None)
+        return self._say(f"{line} BRIEF", subject, "BRIEF" if too_brief else in_brief(reply))
 
     def _info(self, name: str, subject: str) -> Step:
         """A key that is itself idle may be there for its subjects."""
@@ -140,13 +153,23 @@ class Talk:
         names, subjects = [name for name, _ in chosen], [subject for _, subject in chosen]
         subjects = subjects if any(subjects) else []
         named = [self.limits[name] if names_limits else [] for name in names]
+        costs, said_costs = self._costs(names)
+        mode, call_id, is_each = rng.choice(["", "", "", "FORCE"]), object(), rng.random() < 0.5
         entries = [
-            Entry(self.keys[name], limits, subject)
-            for name, limits, subject in zip(names, named, subjects or [""] * len(names))
+            Entry(self.keys[name], limits, subject, Request(cost, mode, call_id=call_id))
+            for name, limits, subject, cost in zip(names, named, subjects or [""] * len(names), costs)
         ]
-        cost = self._cost(rng.choice(names))
-        line = f"RL.CHECKALL {len(names)} {' '.join(names)} {words(sum(named, []))} COST {cost}"
+        line = f"RL.CHECKALL {len(names)} {' '.join(names)} {words(sum(named, []))} {said_costs} {mode}"
         line += " FOR " + " ".join(subject or '""' for subject in subjects) if subjects else ""
-        reply = check_all(entries, cost, self.now)
+        line += " EACH" * is_each
+        reply = check_all(entries, self.now, each=is_each)
         _, _, self.remaining, self.wait_ms, *_ = reply
         return Step(self.now, line, reply)
+
+    def _costs(self, names: list[str]) -> tuple[list[int], str]:
+        """One for all keys, or one for each, some of which are only looked at."""
+        if self.rng.random() < 0.5:
+            cost = self._cost(self.rng.choice(names))
+            return [cost] * len(names), f"COST {cost}"
+        costs = [self.rng.choice([0, self._cost(name), self._cost(name)]) for name in names]
+        return costs, f"COSTS {' '.join(map(str, costs))}"

@@ -232,7 +232,7 @@ def test_top_takes_nothing_but_a_key_and_a_count(db, clock):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ("PARTIAL PARTIAL", "PARTIAL, FORCE or MAXWAIT is given twice"),
+        ("PARTIAL PARTIAL", "PARTIAL is given twice"),
         ("FORCE PARTIAL", "only one of PARTIAL, FORCE and MAXWAIT"),
         ("MAXWAIT 1s FORCE", "only one of PARTIAL, FORCE and MAXWAIT"),
         ("ID a ID b", "id is given twice"),

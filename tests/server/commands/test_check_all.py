@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from cluster import COMMON, SLOTS
-from harness import MINUTE, SECOND, Client, Server, eventually, pairs
+from harness import MINUTE, MS, SECOND, Client, Server, eventually, pairs
 from resp import Connection
 from seed import SEED
 from steps import hear, said
@@ -101,12 +101,13 @@ def test_64_keys_are_decided_together(db, clock):
 
 def test_the_options_may_stand_in_any_order(db, clock):
     for line in (
+        "COSTS 2 2 EACH FIXED 10 60s FOR x y FIXED 20 60s FORCE",
         "COST 2 FIXED 10 60s FOR x y FIXED 20 60s",
         "FOR x y FIXED 10 60s FIXED 20 60s COST 2",
         "fixed 10 60s jitter 1s FIXED 20 60s headers cost 2 for x y",
     ):
         assert ask(db, f"RL.CHECKALL 2 a b {line}")[0] == 2
-    assert (used(db, "a", "x"), used(db, "b", "y")) == (6, 6)
+    assert (used(db, "a", "x"), used(db, "b", "y")) == (8, 8)
 
 
 def test_each_limit_counts_the_cost_and_per_request_limits_count_one(db, clock):
@@ -348,6 +349,256 @@ def test_if_all_are_on_trial_the_first_answers_as_if_it_had_never_been_used(db, 
     assert counts(db, "first") == [(1, 2)]
 
 
+# --- a cost for each key
+
+
+def test_each_key_is_charged_its_own_cost(db, clock):
+    limits = "FIXED 10 60s FIXED 1000 60s FIXED 5 60s PER REQUEST"
+    assert ask(db, f"RL.CHECKALL 3 a b c {limits} COSTS 3 700 9") == [700, 5, 4, 0, 60_000, "fixed-3"]
+    assert [used(db, key) for key in "abc"] == [3, 700, 1]
+    assert ask(db, f"RL.CHECKALL 3 a b c {limits} COSTS 1 301 1") == [0, 1000, 300, 60_000, 60_000, "fixed-2"]
+    assert ask(db, f"RL.CHECKALL 3 a b c {limits} COSTS 11 301 1")[:4] == [0, 10, 7, -1]
+    assert [used(db, key) for key in "abc"] == [3, 700, 1]
+
+
+def test_costs_that_are_all_the_same_are_one_cost(db, clock):
+    named = "TOKENBUCKET 10 10 60s SLIDING 9 1h"
+    for cost in (3, 11, 5, 4, 1):
+        for who in ("", " FOR s t"):
+            one = ask(db, f"RL.CHECKALL 2 a b {named} COST {cost}{who} HEADERS EACH")
+            assert ask(db, f"RL.CHECKALL 2 x y {named} COSTS {cost} {cost}{who} EACH HEADERS") == one
+    for key, other in zip("ab", "xy"):
+        for who in ("", "st"["ab".index(key)]):
+            assert db.rl_info(key, who)["limits"] == db.rl_info(other, who)["limits"]
+
+
+@pytest.mark.parametrize("limit", ALGORITHMS)
+@pytest.mark.parametrize("form", ["stored", "unstored", "subjects"])
+def test_a_key_that_costs_0_is_only_looked_at(db, clock, limit, form):
+    named, who = f"{limit} FIXED 100 60s", " FOR me me" if form == "subjects" else ""
+    if form == "stored":
+        db.do(f"RL.DEFINE a {limit}")
+        db.do("RL.DEFINE b FIXED 100 60s")
+        named = ""
+    before, changes = db.exists("a") and db.digest("a"), db.changes()
+    reply = ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 5{who} EACH")
+    assert reply[:5] == [5, 10, 10, 0, 0], "the one with the fewest remaining binds"
+    assert reply[-1] == [[0, 10, 10, 0, 0, reply[5]], [5, 100, 95, 0, 60_000, "fixed"]]
+    assert ((db.exists("a") and db.digest("a")), db.changes()) == (before, changes + 1)
+    who_of_one = " FOR me" if who else ""
+    db.do(f"RL.CHECK a {'' if form == 'stored' else limit} COST 10{who_of_one}")
+    before = db.digest("a")
+    full = ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 5{who} EACH")
+    assert full[:4] == [5, 10, 0, 0], "nothing is left, but nothing is wanted"
+    db.do(f"RL.CHECK a {'' if form == 'stored' else limit} COST 7 FORCE{who_of_one}")
+    before, changes = db.digest("a"), db.changes()
+    denied = ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 5{who} EACH")
+    assert denied[:3] == [0, 10, 0] and denied[3] > 0 and denied[5] == reply[5], "a debt denies"
+    assert denied[-1] == [[0, *denied[1:6]], [5, 100, 85, 0, 60_000, "fixed"]]
+    assert (db.digest("a"), db.changes(), used(db, "b", who[-2:])) == (before, changes, 10)
+    clock.advance(denied[3] * MS - MS)
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 5{who}")[:4] == [0, 10, 0, 1]
+    clock.advance(MS)
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 5{who}")[0] == 5
+
+
+def test_of_several_debts_the_longest_binds(db, clock):
+    db.do("RL.DEFINE k FIXED 1 60s AS minute FIXED 2 1h AS hour FIXED 99 1d AS day")
+    db.do("RL.CHECK k COST 3 FORCE")
+    assert ask(db, "RL.CHECKALL 1 k COSTS 0") == [0, 2, 0, 3_600_000, 3_600_000, "hour"]
+
+
+def test_a_look_waits_for_who_waits_and_for_the_debt_after_that(db, clock):
+    bucket = "TOKENBUCKET 10 1 1s"
+    db.do(f"RL.CHECK k {bucket} COST 10")
+    db.do(f"RL.CHECK k {bucket} COST 4 MAXWAIT 10s")
+    assert ask(db, f"RL.CHECKALL 1 k {bucket} COSTS 0")[:4] == [0, 10, 0, 4000]
+    db.do(f"RL.CHECK k {bucket} COST 3 FORCE")
+    assert ask(db, f"RL.CHECKALL 1 k {bucket} COSTS 0")[:4] == [0, 10, 0, 7000]
+    clock.advance(7 * SECOND - 1)
+    assert ask(db, f"RL.CHECKALL 1 k {bucket} COSTS 0")[:4] == [0, 10, 0, 1]
+    clock.advance(1)
+    assert ask(db, f"RL.CHECKALL 1 k {bucket} COSTS 0")[:4] == [0, 10, 0, 0]
+
+
+def test_a_call_that_only_looks_is_granted_if_and_only_if_it_need_not_wait(db, clock):
+    named = "FIXED 10 60s FIXED 10 60s"
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 0") == [0, 10, 10, 0, 0, "fixed"]
+    assert db.dbsize() == 0
+    db.do("RL.CHECK b FIXED 10 60s COST 11 FORCE")
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 0") == [0, 10, 0, 60_000, 60_000, "fixed-2"]
+
+
+def test_a_look_opens_no_account_and_one_that_denies_does(db, clock):
+    for key in ("a", "b"):
+        db.do(f"RL.CHECK {key} FIXED 20 60s COST 15")
+    before = db.digest("a")
+    ask(db, "RL.CHECKALL 2 a b FIXED 10 1h FIXED 10 60s COSTS 0 3")
+    assert db.digest("a") == before and len(db.rl_info("a")["limits"]) == 1
+    assert ask(db, "RL.CHECKALL 2 a b FIXED 10 1h FIXED 10 60s COSTS 0 8")[0] == 0
+    assert db.digest("a") == before, "also when another key denies"
+    db.do("RL.CHECK a FIXED 20 60s COST 99 FORCE")
+    assert ask(db, "RL.CHECKALL 1 a FIXED 20 60s COSTS 0")[0] == 0
+
+
+def test_holds_that_have_ended_are_given_back_where_a_call_looks(db, clock):
+    for who in ("", " FOR s"):
+        db.do(f"RL.RESERVE k 10s FIXED 10 1h COST 10{who}")
+        db.do(f"RL.CHECK k FIXED 10 1h COST 3 FORCE{who}")
+        assert ask(db, f"RL.CHECKALL 1 k FIXED 10 1h COSTS 0{who}")[:4] == [0, 10, 0, 3_600_000]
+    clock.advance(10 * SECOND)
+    for who in ("", " FOR s"):
+        assert ask(db, f"RL.CHECKALL 1 k FIXED 10 1h COSTS 0{who}")[:4] == [0, 10, 7, 0]
+        assert db.rl_info("k", who[-1:])["holds"] == 0
+
+
+def test_a_look_takes_no_lease(db, clock):
+    named = "CONCURRENT 5 60s CONCURRENT 2 60s"
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 0")[6:] == [None]
+    assert db.dbsize() == 0
+    lease = ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 1")[6]
+    assert len(lease) == 32 and not db.exists("a")
+    assert db.do(f"RL.RELEASE b {lease}") == 1
+    assert ask(db, "RL.CHECKALL 2 c b FIXED 5 60s CONCURRENT 2 60s COSTS 1 0")[6:] == [None]
+
+
+def test_each_key_counts_the_look_and_only_who_refuses_counts_the_denial(db, clock):
+    db.do("RL.DEFINE a FIXED 1 60s")
+    db.do("RL.DEFINE b FIXED 10 60s")
+    ask(db, "RL.CHECKALL 2 a b FOR x y COSTS 0 1")
+    db.do("RL.CHECK a FOR x COST 2 FORCE")
+    ask(db, "RL.CHECKALL 2 a b FOR x y COSTS 0 1")
+    assert counts(db, "a", "b") == [(2, 1), (1, 0)]
+    assert db.do("RL.TOP a") == [["x", 1, 0]]
+
+
+# --- what each key says
+
+
+@pytest.mark.parametrize("limit", ALGORITHMS)
+@pytest.mark.parametrize("who", ["", " FOR s t"])
+def test_each_says_what_that_key_alone_would_answer(db, clock, limit, who):
+    wide = limit.replace(" 10 ", " 20 ", 1)
+    for cost in (4, 7, 6, 1, 11, 21):
+        alone = [
+            db.ask(f"RL.CHECK lone:{key} {named} COST {cost}{who and ' FOR ' + key}")[:6]
+            for key, named in (("a", limit), ("b", wide))
+        ]
+        reply = ask(db, f"RL.CHECKALL 2 a b {limit} {wide} COST {cost}{who} EACH HEADERS")
+        assert [tuple(one) for one in reply[-2]] == alone
+        assert isinstance(reply[-1][0], str), "the fields are the last"
+        for key, named in (("a", limit), ("b", wide)):  # a denied call takes nothing anywhere
+            db.delete(f"lone:{key}", key)
+            db.do(f"RL.CHECK {key} {named} COST 8{who and ' FOR ' + 'st'['ab'.index(key)]}")
+            db.do(f"RL.CHECK lone:{key} {named} COST 8{who and ' FOR ' + key}")
+        clock.advance(7 * SECOND)
+
+
+def test_a_key_that_would_grant_says_so_though_nothing_was_taken(db, clock):
+    named = "FIXED 10 60s FIXED 3 1h"
+    reply = ask(db, f"RL.CHECKALL 2 a b {named} COST 4 EACH")
+    assert reply == [0, 3, 3, -1, 0, "fixed-2", [[4, 10, 6, 0, 60_000, "fixed"], [0, 3, 3, -1, 0, "fixed"]]]
+    assert db.dbsize() == 0
+
+
+def test_each_comes_behind_the_lease_and_before_the_fields_in_every_protocol(server, db, clock):
+    line = "RL.CHECKALL 2 {0}a {0}b CONCURRENT 5 60s FIXED 9 60s COSTS 1 2 EACH HEADERS"
+    for version in ("2", "3"):
+        with Connection(server.socket) as raw:
+            raw.do("HELLO", version)
+            reply = raw.do(*line.format(version).split())
+        assert len(reply) == 9 and reply[:6] == [2, 5, 4, 0, 60_000, "concurrent"]
+        assert len(reply[6]) == 32
+        assert reply[7] == [[1, 5, 4, 0, 60_000, "concurrent"], [2, 9, 7, 0, 60_000, "fixed"]]
+        assert reply[8][0] == "RateLimit-Policy" and len(reply[8]) == 10
+
+
+def test_64_keys_say_what_each_says(db, clock):
+    keys, costs = [f"k{number}" for number in range(MOST_KEYS)], [number % 3 for number in range(MOST_KEYS)]
+    limits = " ".join(f"FIXED {100 + number} 60s" for number in range(MOST_KEYS))
+    reply = ask(db, f"RL.CHECKALL {MOST_KEYS} {' '.join(keys)} {limits} COSTS {' '.join(map(str, costs))} EACH")
+    assert reply[6] == [
+        [cost, 100 + number, 100 + number - cost, 0, 60_000 if cost else 0, "fixed"]
+        for number, cost in enumerate(costs)
+    ]
+    assert db.dbsize() == sum(cost > 0 for cost in costs)
+
+
+def test_limits_on_trial_say_what_they_say_alone(db, clock):
+    db.do("RL.DEFINE real FIXED 10 60s")
+    db.do("RL.DEFINE trial FIXED 5 1h AS new LEAKYBUCKET 3 1 1s AS queue SHADOW")
+    for cost in (4, 4):
+        reply = ask(db, f"RL.CHECKALL 2 trial real COSTS {cost} 4 EACH")
+        assert reply[:6] == [4, 10, reply[2], 0, 60_000, "fixed"]
+        assert reply[6][0] == [cost, 3, 3, 0, 0, "queue"]
+    assert ask(db, "RL.CHECKALL 2 trial real COSTS 9 0")[:4] == [0, 10, 2, 0], "what is on trial is not told"
+    assert ask(db, "RL.CHECKALL 1 trial COSTS 7 EACH") == [7, 3, 3, 0, 0, "queue", [[7, 3, 3, 0, 0, "queue"]]]
+
+
+def test_jitter_makes_all_denials_longer_by_the_same_time(db, clock):
+    named = "FIXED 1 10s FIXED 2 20s FIXED 9 60s"
+    ask(db, f"RL.CHECKALL 3 a b c {named} COSTS 1 2 1")
+    for _ in range(20):
+        reply = ask(db, f"RL.CHECKALL 3 a b c {named} JITTER 5s EACH")
+        waits = [one[3] for one in reply[-1]]
+        assert waits[2] == 0 and waits[1] - waits[0] == 10_000 and 10_000 <= waits[0] <= 15_000
+        assert reply[3] == waits[1]
+
+
+def test_the_fields_are_those_of_what_each_key_is_charged(db, clock):
+    named = "FIXED 10 60s AS tokens FIXED 5 1h AS requests"
+    granted = pairs(ask(db, f"RL.CHECKALL 2 a b {named} COSTS 7 0 EACH HEADERS")[-1])
+    assert granted["RateLimit"] == '"tokens";r=3;t=60, "requests";r=5;t=0'
+    assert (granted["RateLimit-Limit"], granted["RateLimit-Remaining"]) == ("10", "3")
+    db.do("RL.CHECK b FIXED 5 1h AS requests COST 6 FORCE")
+    reply = ask(db, f"RL.CHECKALL 2 a b {named} COSTS 2 0 EACH HEADERS")
+    denied = pairs(reply[-1])
+    assert reply[:6] == [0, 5, 0, 3_600_000, 3_600_000, "requests"]
+    assert denied["RateLimit"] == '"tokens";r=3;t=60, "requests";r=0;t=3600', "nothing was taken"
+    assert (denied["RateLimit-Limit"], denied["RateLimit-Remaining"], denied["Retry-After"]) == ("5", "0", "3600")
+    forced = pairs(ask(db, f"RL.CHECKALL 2 a b {named} COSTS 9 0 FORCE HEADERS")[-1])
+    assert forced["RateLimit"] == '"tokens";r=0;t=60, "requests";r=0;t=3600' and "Retry-After" not in forced
+
+
+# --- charged after the fact
+
+
+def test_force_charges_all_keys_into_debt(db, clock):
+    named = "FIXED 10 60s TOKENBUCKET 5 1 1s FIXED 100 60s"
+    reply = ask(db, f"RL.CHECKALL 3 a b c {named} COSTS 12 8 8 FORCE EACH")
+    assert reply == [
+        *(12, 10, 0, 60_000, 60_000, "fixed"),
+        [[12, 10, 0, 60_000, 60_000, "fixed"], [8, 5, 0, 3000, 8000, "tokenbucket"], [8, 100, 92, 0, 60_000, "fixed"]],
+    ]
+    assert [used(db, key) for key in "abc"] == [12, 8, 8]
+    assert ask(db, f"RL.CHECKALL 3 a b c {named}")[:4] == [0, 10, 0, 60_000]
+
+
+def test_force_charges_all_keys_or_none_where_one_has_no_room(db, clock):
+    """A subject has 65,536 leases at most: no more fits in, not even as a debt."""
+    with db.pipeline(transaction=False) as pipe:
+        for _ in range(2**16):
+            pipe.execute_command("RL.CONCURRENT", "full", 2**20, "1h")
+        pipe.execute()
+    named = f"FIXED 10 60s CONCURRENT {2**20} 1h"
+    before = db.digest("full"), db.changes()
+    reply = ask(db, f"RL.CHECKALL 2 a full {named} COST 12 FORCE EACH")
+    assert reply[:4] == [0, 2**20, 0, 3_600_000] and reply[6] is None
+    assert reply[7][0] == [12, 10, 0, 60_000, 60_000, "fixed"]
+    assert (db.digest("full"), db.changes(), db.exists("a")) == (*before, 0)
+
+
+def test_force_does_not_deny_a_look_at_a_debt(db, clock):
+    named = "FIXED 10 60s FIXED 10 60s"
+    db.do("RL.CHECK a FIXED 10 60s COST 11 FORCE")
+    before = db.digest("a")
+    assert ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 3 FORCE EACH") == [
+        *(3, 10, 0, 60_000, 60_000, "fixed"),
+        [[0, 10, 0, 60_000, 60_000, "fixed"], [3, 10, 7, 0, 60_000, "fixed"]],
+    ]
+    assert (db.digest("a"), used(db, "b")) == (before, 3)
+
+
 # --- what it refuses
 
 GOOD = "FIXED 10 60s FIXED 10 60s"
@@ -367,13 +618,26 @@ BAD = [
     (f"RL.CHECKALL 2 k l {GOOD} JITTER 1s JITTER 1s", "JITTER is given twice"),
     (f"RL.CHECKALL 2 k l {GOOD} HEADERS HEADERS", "HEADERS is given twice"),
     (f"RL.CHECKALL 2 k l {GOOD} COST", "COST is missing"),
+    (f"RL.CHECKALL 2 k l {GOOD} FORCE FORCE", "FORCE is given twice"),
+    (f"RL.CHECKALL 2 k l {GOOD} EACH EACH", "EACH is given twice"),
+    (f"RL.CHECKALL 2 k l {GOOD} COSTS 1 1 COSTS 1 1", "COSTS is given twice"),
+    (f"RL.CHECKALL 2 k l {GOOD} COSTS 1 1 COST 1", "only one of COST and COSTS can be given"),
+    (f"RL.CHECKALL 2 k l {GOOD} COST 1 COSTS 1 1", "only one of COST and COSTS can be given"),
+    *(
+        (f"RL.CHECKALL 2 k l {GOOD} COSTS{costs}", f"COSTS {text}one integer for each key, from 0 to 4294967295")
+        for costs, text in [
+            *(("", "is missing: it must be "), (" 1", "is missing: it must be ")),
+            *((" 1 2 3", "must be "), (" 1 FOR a b", "must be "), (" FOR a b", "must be "), (" EACH", "must be ")),
+            *((" 1 HEADERS", "must be "), (" 1 2 3 FOR a b", "must be ")),
+        ]
+    ),
     (f"RL.CHECKALL 2 k l {GOOD} JITTER", "JITTER is missing"),
     ("RL.CHECKALL 2 k l FIXED 10 60s FIXED 0 60s", "limit must be an integer"),
     ("RL.CHECKALL 2 k l FIXED 10 60s TOKENBUCKET 2 1 3650d", "refill must be large enough"),
     ("RL.CHECKALL 2 k l AS mine FIXED 10 60s FIXED 10 60s", "syntax error at argument 4: expected a limit"),
     *(
         (f"RL.CHECKALL 2 k l {GOOD} {option}", "syntax error at argument 10: expected ")
-        for option in ("xyzzy", "PARTIAL", "FORCE", "MAXWAIT 1s", "ID a", "SHADOW", "ALIGN", "APPROX", '""')
+        for option in ("xyzzy", "PARTIAL", "MAXWAIT 1s", "BRIEF", "ID a", "SHADOW", "ALIGN", "APPROX", '""')
     ),
 ]
 
@@ -391,7 +655,11 @@ def test_a_bad_number_of_keys_is_refused(db, clock, bad):
 
 @pytest.mark.parametrize(
     ("option", "bad"),
-    [*product(["COST"], BAD_COUNTS), *product(["JITTER"], BAD_DURATIONS)],
+    [
+        *product(["COST"], BAD_COUNTS),
+        *product(["COSTS"], [bad for bad in BAD_COUNTS if bad != "0"]),
+        *product(["JITTER"], BAD_DURATIONS),
+    ],
     ids=lambda word: ascii(word[:10]),
 )
 def test_a_bad_option_is_refused(db, clock, option, bad):

@@ -711,6 +711,43 @@ def test_what_takes_nothing_does_not_travel(ear, db, line):
     assert ear.heard() == []
 
 
+@pytest.mark.parametrize("form", ["stored", "unstored", "subjects"])
+def test_of_a_call_of_many_keys_only_what_is_charged_travels(ear, db, form):
+    named, who = "TOKENBUCKET 10 10 60s FIXED 10 60s SLIDING 10 60s", " FOR a b c" if form == "subjects" else ""
+    keys = ["x", "y", "z"]
+    for key, limit in zip(keys, ("TOKENBUCKET 10 10 60s", "FIXED 10 60s", "SLIDING 10 60s")):
+        db.do(f"RL.DEFINE {key} {limit}" if form == "stored" else "PING")
+    named = "" if form == "stored" else named
+    ear.heard()
+
+    def heard_keys(options: str) -> list[bytes]:
+        assert len(db.do(f"RL.CHECKALL 3 x y z {named}{who} {options}")) >= 6
+        return [*dict.fromkeys(words[1] for words in ear.heard() if words[0] == b"RL._EFFECT")]
+
+    assert heard_keys("COSTS 0 0 0") == []
+    assert heard_keys("COSTS 0 3 0 EACH") == [b"y"]
+    assert heard_keys("COSTS 4 0 1 HEADERS") == [b"x", b"z"]
+    assert heard_keys("COSTS 4 8 1 EACH") == [], "denied by one"
+    assert heard_keys("COSTS 4 8 0 FORCE") == [b"x", b"y"]
+    assert heard_keys("COSTS 1 0 1") == [], "denied by a debt that is only looked at"
+    assert heard_keys("COSTS 0 0 0") == heard_keys("COSTS 0 0 0 FORCE") == heard_keys("COSTS 11 0 0") == []
+
+
+@pytest.mark.parametrize("line", ["RL.CHECK k FIXED 10 60s COST 4", "RL.TOKENBUCKET k 10 10 60s COST 4"])
+def test_a_call_in_brief_travels_as_any_other(ear, db, line):
+    db.do(f"{line} BRIEF")
+    [brief] = ear.heard()
+    db.delete("k")
+    ear.heard()
+    db.do(line)
+    assert ear.heard() == [brief]
+    db.do(f"{line} BRIEF")
+    assert ear.heard() != []
+    db.do(f"{line} BRIEF")
+    assert db.error(*f"{line} BRIEF PARTIAL".split())
+    assert ear.heard() == []
+
+
 FULL = "RL.SLIDING k 10 60s COST 10"
 NOTHING_DONE = [
     ("RL.SLIDING k 10 60s COST 3 PARTIAL", (FULL,)),
