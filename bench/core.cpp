@@ -156,8 +156,8 @@ BENCHMARK(sliding_window_denied);
 class Lagos final : public ratelimit::Zone {
  public:
   [[nodiscard]] Span offset_at(Instant) const override { return 1h; }
-  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
-    return Instant{day.time_since_epoch() - 1h};
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day, Span time) const override {
+    return Instant{day.time_since_epoch() + time - 1h};
   }
 };
 

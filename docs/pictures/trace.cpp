@@ -65,8 +65,8 @@ class Berlin final : public ratelimit::Zone {
   static constexpr Instant kForward{sys_days{year{2024} / 3 / 31} + 1h};
 
   [[nodiscard]] Span offset_at(Instant instant) const override { return instant < kForward ? 1h : 2h; }
-  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
-    const Instant winter{day.time_since_epoch() - 1h};
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day, Span time) const override {
+    const Instant winter{day.time_since_epoch() + time - 1h};
     return winter < kForward ? winter : winter - 1h;
   }
 };

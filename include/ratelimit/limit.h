@@ -45,8 +45,8 @@ class Limit {
   [[nodiscard]] bool matches(const LimitSpec& spec) const {
     return spec_.size == spec.size && spec_.span == spec.span && spec_.refill == spec.refill &&
            spec_.algorithm == spec.algorithm && spec_.aligned == spec.aligned &&
-           spec_.per_request == spec.per_request && spec_.unit == spec.unit && spec_.rules == spec.rules &&
-           label_ == spec.label && zone_ == spec.zone;
+           spec_.per_request == spec.per_request && spec_.unit == spec.unit && spec_.anchor == spec.anchor &&
+           spec_.rules == spec.rules && label_ == spec.label && zone_ == spec.zone;
   }
 
   /// Whether both were written alike.

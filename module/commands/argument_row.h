@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "keyspace/effect.h"
-#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/calendar_unit.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
@@ -33,6 +33,7 @@ enum class Argument : std::uint8_t {
   limit,
   window,
   unit,
+  anchor,
   zone,
   lease,
   label,
@@ -95,8 +96,8 @@ struct ArgumentRow {
   const char* requirement = nullptr;  ///< follows "must be". Of an integer, and of bytes, only what they are
 };
 
-inline constexpr std::array<CalendarUnit, 5> kCalendarUnits{CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week,
-                                                            CalendarUnit::month, CalendarUnit::year};
+inline constexpr std::array kCalendarUnits{CalendarUnit::hour,  CalendarUnit::day,     CalendarUnit::week,
+                                           CalendarUnit::month, CalendarUnit::quarter, CalendarUnit::year};
 inline constexpr auto kCalendarWords = [] {
   std::array<std::string_view, kCalendarUnits.size()> words;
   std::transform(kCalendarUnits.begin(), kCalendarUnits.end(), words.begin(),
@@ -154,6 +155,9 @@ inline constexpr std::array kArguments{
     detail::count(Argument::limit, "limit"),
     detail::duration(Argument::window, "window"),
     detail::choice(Argument::unit, "unit", kCalendarWords),
+    detail::text(Argument::anchor, "date",
+                 "a date from 1970-01-01 to 2199-12-31, such as 2026-01-31, or one with a time of day, such as "
+                 "2026-01-31T06:00"),
     detail::text(Argument::zone, "zone",
                  "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC"),
     detail::duration(Argument::lease, "lease"),

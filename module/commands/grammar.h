@@ -32,6 +32,7 @@ enum class Option : std::uint8_t {
   limit,  ///< an algorithm with its numbers
   aligned,
   approximate,
+  anchor,
   zone,
   label,
   per_request,
@@ -104,6 +105,7 @@ inline constexpr std::array<OptionRow, kOptionCount> kOptions{{
     {.option = Option::limit, .argument = Argument::limits, .errors_name_value = true},
     {.option = Option::aligned, .keyword = "ALIGNED", .argument = Argument::aligned},
     {.option = Option::approximate, .keyword = "APPROX", .argument = Argument::approximate},
+    {.option = Option::anchor, .keyword = "ANCHOR", .argument = Argument::anchor},
     {.option = Option::zone, .keyword = "TZ", .argument = Argument::zone},
     {.option = Option::label, .keyword = "AS", .argument = Argument::label, .errors_name_value = true},
     {.option = Option::per_request, .keyword = "PER", .second_word = "REQUEST", .argument = Argument::per_request},
@@ -189,8 +191,8 @@ inline constexpr std::array kAlgorithms{
     AlgorithmRow{.algorithm = Algorithm::quota,
                  .size = Argument::limit,
                  .span = Argument::unit,
-                 .options = {Option::zone},
-                 .summary = "Decides a call under a limit per hour, day, week, month or year of the calendar"},
+                 .options = {Option::anchor, Option::zone},
+                 .summary = "Decides a call under a limit per hour, day, week, month, quarter or year of the calendar"},
     AlgorithmRow{
         .algorithm = Algorithm::concurrent,
         .size = Argument::limit,

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "commands/limit_reader.h"
 
+#include <optional>
+
+#include "ratelimit/algorithms/anchor.h"
+
 namespace ratelimit {
 
 void LimitReader::read_numbers(const AlgorithmRow& row, LimitSpec& spec) {
@@ -40,6 +44,7 @@ void LimitReader::read(const OptionRow& row) {
   switch (row.option) {
     case Option::aligned: spec_->aligned = true; return;
     case Option::approximate: spec_->algorithm = Algorithm::sliding_window_counter; return;
+    case Option::anchor: return read_anchor();
     case Option::zone: return read_zone();
     case Option::label: spec_->label = arguments_.label(); return;
     case Option::per_request: spec_->per_request = true; return;
@@ -57,6 +62,14 @@ void LimitReader::read(const OptionRow& row) {
     case Option::brief:
     case Option::shadow: return;  // not among kLimitOptions
   }
+}
+
+void LimitReader::read_anchor() {
+  const std::string_view date = arguments_.text(Argument::anchor);
+  if (arguments_.fault()) return;
+  const std::optional<Anchor> anchor = parse_anchor(date);
+  if (!anchor) return arguments_.fail({Fault::Kind::malformed, Argument::anchor});
+  spec_->anchor = *anchor;
 }
 
 /// UTC is what a quota has that names no zone.

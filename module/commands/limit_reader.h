@@ -49,6 +49,7 @@ class LimitReader {
   bool take_option_of_limit();
   const AlgorithmRow* take_algorithm();
   void read(const OptionRow& row);
+  void read_anchor();
   void read_zone();
 
   Arguments& arguments_;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "commands/grammar.h"
+#include "ratelimit/algorithms/anchor.h"
 
 namespace ratelimit {
 namespace {
@@ -24,13 +25,14 @@ std::string text_of(Span span) {
 }
 
 /// The value of an option of a limit, empty if it has none. No value at all if the limit was not given the option.
-std::optional<std::string_view> value_of(const LimitSpec& spec, Option option) {
+std::optional<std::string> value_of(const LimitSpec& spec, Option option) {
   const auto given_if = [](bool is_given, std::string_view value = {}) {
-    return is_given ? std::optional(value) : std::nullopt;
+    return is_given ? std::optional<std::string>(value) : std::nullopt;
   };
   switch (option) {
     case Option::aligned: return given_if(spec.aligned);
     case Option::approximate: return given_if(spec.algorithm == Algorithm::sliding_window_counter);
+    case Option::anchor: return spec.anchor.is_given() ? std::optional(text_of(spec.anchor)) : std::nullopt;
     case Option::zone: return given_if(!spec.zone.empty(), spec.zone);
     case Option::label: return given_if(!spec.label.empty(), spec.label);
     case Option::per_request: return given_if(spec.per_request);
@@ -64,7 +66,7 @@ std::string text_of(const Limit& limit) {
   if (row.rate != Argument::none) add(std::to_string(spec.refill.count()));
   add(row.span == Argument::unit ? std::string(keyword(spec.unit)) : text_of(spec.span));
   for (const Option option : row.options | kAnyLimitOptions) {
-    const std::optional<std::string_view> value = value_of(spec, option);
+    const std::optional<std::string> value = value_of(spec, option);
     if (!value) continue;
     add(row_of(option).keyword);
     add(row_of(option).second_word);

@@ -113,6 +113,7 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
     case Option::limit:
     case Option::aligned:
     case Option::approximate:
+    case Option::anchor:
     case Option::zone:
     case Option::label:
     case Option::per_request: return;  // those of limits are read by LimitReader

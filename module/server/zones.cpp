@@ -30,11 +30,12 @@ class SystemZone final : public Zone {
     return seconds{rules_.At(absl::FromUnixSeconds(since_epoch.count())).offset};
   }
 
-  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
-    const absl::CivilDay civil_day = absl::CivilDay(1970, 1, 1) + day.time_since_epoch().count();
-    const absl::TimeZone::TimeInfo midnight = rules_.At(absl::CivilSecond(civil_day));
-    const bool skipped = midnight.kind == absl::TimeZone::TimeInfo::SKIPPED;
-    return Instant{seconds{absl::ToUnixSeconds(skipped ? midnight.trans : midnight.pre)}};
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day, Span time) const override {
+    absl::CivilSecond civil(absl::CivilDay(1970, 1, 1) + day.time_since_epoch().count());
+    if (time != Span{}) civil += std::chrono::floor<seconds>(time).count();
+    const absl::TimeZone::TimeInfo begin = rules_.At(civil);
+    const bool skipped = begin.kind == absl::TimeZone::TimeInfo::SKIPPED;
+    return Instant{seconds{absl::ToUnixSeconds(skipped ? begin.trans : begin.pre)}};
   }
 
  private:

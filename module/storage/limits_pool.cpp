@@ -25,6 +25,7 @@ std::size_t hash_of(std::span<const LimitSpec> specs) {
     hash = mix(hash,
                static_cast<std::uint64_t>(spec.size.count()) << 32U | static_cast<std::uint64_t>(spec.refill.count()));
     hash = mix(hash, static_cast<std::uint64_t>(spec.span.count()));
+    if (spec.anchor.is_given()) hash = mix(hash, std::uint64_t{spec.anchor.number()});
     if (!spec.zone.empty()) hash = mix(hash, std::hash<std::string_view>{}(spec.zone));
     if (!spec.label.empty()) hash = mix(hash, std::hash<std::string_view>{}(spec.label));
   }

@@ -123,6 +123,10 @@ const std::vector<Golden> kGolden = {
      {per_request(quota(100, CalendarUnit::day))},
      {{5h, 40}},
      "0101 0602 64000000 00000000 0200000000000000 0000e90fe97ab817 01000000"},
+    {"QuotaWithAnAnchor",
+     {anchored(quota(100, CalendarUnit::month), "2026-01-31T06:00")},
+     {{0s, 40}},
+     "0101 0610 64000000 00000000 0400000000000000 e817c201 00c0eda2f93fb817 28000000"},
     {"QuotaInAZone",
      {monthly_in_berlin()},
      {{0s, 7}},
@@ -311,7 +315,8 @@ TEST(Format, ReadsStatesAtTheBoundsOfTheClock) {
   for (const LimitSpec& spec :
        {bucket(3650, 1, 24h), bucket(4'294'967'291, 4'294'967'291, kMaxSpan), leaky(1, 1, kMaxSpan), fixed(1, kMaxSpan),
         aligned(1, kMaxSpan), sliding(1, kMaxSpan), sliding(1, 1ms), approx(1, kMaxSpan), approx(1, 1ms),
-        quota(1, CalendarUnit::year), in_zone(quota(1, CalendarUnit::year), kNewfoundland), concurrent(1, kMaxSpan)}) {
+        quota(1, CalendarUnit::year), in_zone(quota(1, CalendarUnit::year), kNewfoundland),
+        anchored(quota(1, CalendarUnit::year), "2199-12-31T23:59"), concurrent(1, kMaxSpan)}) {
     for (const Instant now : {kEarliest, kLatest}) {
       for (const Units cost : {spec.size, kMaxUnits}) {
         Stored stored(spec);
@@ -509,9 +514,9 @@ TEST(Format, RefusesQuotasThatNobodyWrites) {
   const auto quota = [](const std::string& flags, const std::string& rest) {
     return is_readable("0101 06" + flags + "05000000 00000000" + rest + "0000000000000000 00000000");
   };
-  for (const char* unit : {"01", "02", "03", "04", "05"})
+  for (const char* unit : {"01", "02", "03", "04", "05", "06"})
     EXPECT_TRUE(quota("00", std::string(unit) + "00000000000000"));
-  for (const char* unit : {"0000000000000000", "0600000000000000", "0101000000000000", "0100000000000080"}) {
+  for (const char* unit : {"0000000000000000", "0700000000000000", "0101000000000000", "0100000000000080"}) {
     EXPECT_FALSE(quota("00", unit)) << unit;
   }
   EXPECT_FALSE(quota("01", "0100000000000000")) << "aligned";
@@ -522,6 +527,13 @@ TEST(Format, RefusesQuotasThatNobodyWrites) {
   EXPECT_FALSE(quota("08", "0100000000000000 05 7061726973")) << "no name of a zone";
   EXPECT_FALSE(quota("08", "0100000000000000 00")) << "one without a name";
   EXPECT_FALSE(quota("08", "0100000000000000 09 4b617468")) << "one that is cut off";
+  EXPECT_TRUE(quota("10", "0100000000000000 00000000")) << "from 1970-01-01 on";
+  EXPECT_TRUE(quota("10", "0100000000000000 bfd53507")) << "2199-12-31T23:59";
+  EXPECT_FALSE(quota("10", "0100000000000000 c0d53507")) << "a minute later";
+  EXPECT_FALSE(quota("10", "0100000000000000 ffffffff"));
+  EXPECT_FALSE(quota("10", "0100000000000000 feffffff"));
+  EXPECT_FALSE(is_readable("0101 0210 05000000 00000000 005847f80d000000 00000000 0058e176622cb817 03000000"))
+      << "an anchor of another algorithm";
   EXPECT_FALSE(
       is_readable("0101 0208 05000000 00000000 005847f80d000000 09 4b6174686d616e6475"
                   "0058e176622cb817 03000000"))
@@ -531,7 +543,8 @@ TEST(Format, RefusesQuotasThatNobodyWrites) {
 TEST(Format, ReadsAllLimitsThatCanBeMade) {
   // What could be written but not read would be lost at the next restart.
   for (LimitSpec spec : {bucket(5, 5, 1s), leaky(5, 5, 1s), fixed(5, 1s), aligned(5, 1s), sliding(5, 1s), approx(5, 1s),
-                         quota(5, CalendarUnit::week), concurrent(5, 1s), monthly_in_berlin()}) {
+                         quota(5, CalendarUnit::week), concurrent(5, 1s), monthly_in_berlin(),
+                         anchored(monthly_in_berlin(), "2026-01-31")}) {
     for (const std::int64_t refill : {0, 5}) {
       for (const bool is_aligned : {false, true}) {
         for (const CalendarUnit unit : {CalendarUnit{}, CalendarUnit::year}) {

@@ -73,6 +73,8 @@ TEST(WindowOf, IsTheLengthThatACalendarWindowHasAsARule) {
   EXPECT_EQ(window_of(quota(5, CalendarUnit::day)), Span{24h});
   EXPECT_EQ(window_of(quota(5, CalendarUnit::week)), Span{7 * 24h});
   EXPECT_EQ(window_of(quota(5, CalendarUnit::month)), Span{30 * 24h});
+  EXPECT_EQ(window_of(quota(5, CalendarUnit::quarter)), Span{91 * 24h});
+  EXPECT_EQ(window_of(anchored(quota(5, CalendarUnit::month), "2026-01-31")), Span{30 * 24h});
   EXPECT_EQ(window_of(in_zone(quota(5, CalendarUnit::year), kKathmandu)), Span{365 * 24h});
 }
 

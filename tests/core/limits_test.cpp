@@ -83,7 +83,7 @@ TEST(Limits, AreRefusedIfOneOfThemIsNotValid) {
   EXPECT_FALSE(Limits::make(std::vector{approx(0, 1s)}));
   EXPECT_FALSE(Limits::make(std::vector{concurrent(1, kMaxSpan + 1ns)}));
   EXPECT_FALSE(Limits::make(std::vector{quota(1, CalendarUnit{})}));
-  EXPECT_FALSE(Limits::make(std::vector{quota(1, static_cast<CalendarUnit>(6))}));
+  EXPECT_FALSE(Limits::make(std::vector{quota(1, static_cast<CalendarUnit>(7))}));
   LimitSpec unknown = fixed(1, 1s);
   unknown.algorithm = static_cast<Algorithm>(0);
   EXPECT_FALSE(Limits::make(std::vector{unknown}));
@@ -108,6 +108,7 @@ TEST(Limits, AreRefusedIfTheyHaveWhatTheirAlgorithmHasNot) {
     with_unit.unit = CalendarUnit::day;
     EXPECT_EQ(Limit::make(with_unit).has_value(), is_quota);
     EXPECT_EQ(Limit::make(in_zone(spec, kKathmandu)).has_value(), is_quota);
+    EXPECT_EQ(Limit::make(anchored(spec, "2026-01-31")).has_value(), is_quota);
     LimitSpec with_span = spec;
     with_span.span = 1s;
     EXPECT_EQ(Limit::make(with_span).has_value(), !is_quota);

@@ -35,6 +35,7 @@ TEST(Quota, LetsItsLimitThroughUntilTheWindowOfTheCalendarEnds) {
   EXPECT_EQ(wait(day), 90min);
   EXPECT_EQ(now + wait(week), at(2024y / March / 4)) << "a Monday";
   EXPECT_EQ(now + wait(month), at(2024y / March / 1));
+  EXPECT_EQ(now + wait(quarter), at(2024y / April / 1));
   EXPECT_EQ(now + wait(year), at(2025y / January / 1));
 }
 
@@ -89,10 +90,12 @@ TEST(Quota, IsNotMadeOfAZoneWithoutRulesUnlessTheyAreLacking) {
 
 TEST(Quota, HasNoWindowThatIsLongerThanTheLongest) {
   using namespace std::chrono;
-  for (const CalendarUnit unit : {hour, day, week, month, year}) {
-    const CalendarWindows windows(unit, &kKathmandu);
-    for (Instant now = at(2024y / January / 1); now < at(2026y / January / 1); now += 5h + 7min) {
-      EXPECT_LE(windows.end_after(now), now + longest_length(unit));
+  for (const CalendarUnit unit : {hour, day, week, month, quarter, year}) {
+    for (const Anchor anchor : {Anchor(), parse_anchor("2024-08-31T17:00").value()}) {
+      const CalendarWindows windows(unit, &kKathmandu, anchor);
+      for (Instant now = at(2024y / January / 1); now < at(2026y / January / 1); now += 5h + 7min) {
+        EXPECT_LE(windows.end_after(now), now + longest_length(unit));
+      }
     }
     EXPECT_LE(longest_length(unit), kLongestCalendarWindow);
   }
@@ -118,6 +121,37 @@ TEST(Quota, CountsWhatIsUsedInAFreshWindowWhenItsUnitOrItsZoneChanges) {
   EXPECT_EQ(caller.used(0, kToday + 90min), Units(4));
 }
 
+TEST(Quota, BeginsAtItsAnchorByTheClockOfItsZone) {
+  using namespace std::chrono;
+  const LimitSpec monthly = anchored(quota(5, month), "2024-01-31T06:00");
+  Subject caller(in_zone(monthly, kKathmandu));
+  const Instant begin = at(2024y / February / 29, 15min);  // six o'clock in Kathmandu
+  EXPECT_EQ(caller.check(5, begin - 1h).reset, 1h);
+  EXPECT_EQ(caller.check(1, begin - 1ns).wait, 1ns);
+  EXPECT_EQ(caller.check(5, begin).reset, days{31});
+  EXPECT_EQ(Subject(monthly).check(5, begin).reset, 5h + 45min);
+}
+
+TEST(Quota, CountsWhatIsUsedInAFreshWindowWhenItsAnchorChangesIt) {
+  Subject caller(quota(5, day));
+  caller.check(4, kToday + 1h);
+  caller.change({anchored(quota(5, day), "2024-01-31T06:00")}, kToday + 2h);
+  EXPECT_EQ(caller.peek(Units(2), kToday + 2h).wait, 4h);
+  caller.change({anchored(quota(5, day), "2025-05-05T06:00")}, kToday + 3h);
+  EXPECT_EQ(caller.peek(Units(2), kToday + 3h).wait, 3h) << "another date, the same windows";
+  EXPECT_EQ(caller.used(0, kToday + 3h), Units(4));
+}
+
+TEST(Quota, OfAZoneThatIsLackingKeepsItsAnchorByUtc) {
+  const LimitSpec spec = anchored(tests::quota(5, day), "2024-01-31T06:00");
+  const Quota quota = Quota::make(in_missing_zone(spec, "Kathmandu")).value();
+  EXPECT_EQ(quota.with_used(Units(1), kToday).end, kToday + 6h);
+  const Quota::State state{kToday + 15min, 3};  // six o'clock in Kathmandu
+  EXPECT_EQ(quota.decide(state, Ask{Units(3)}, kToday).decision.wait, 15min);
+  EXPECT_NE(quota.adopted(state, Quota::make(in_missing_zone(tests::quota(5, day), "Kathmandu")).value(), kToday),
+            state);
+}
+
 TEST(Quota, EndsItsDebtWithTheWindow) {
   Subject caller(quota(5, day));
   EXPECT_EQ(caller.check({.cost = Units(50), .mode = Mode::force}, kToday + 1h).wait, 23h);
@@ -139,7 +173,10 @@ TEST(Quota, RefusesNumbersOutOfRange) {
   EXPECT_FALSE(Quota::make(Units(0), day, nullptr));
   EXPECT_FALSE(Quota::make(kMaxUnits + Units(1), day, nullptr));
   EXPECT_FALSE(Quota::make(Units(1), CalendarUnit{}, nullptr));
-  EXPECT_FALSE(Quota::make(Units(1), static_cast<CalendarUnit>(6), nullptr));
+  EXPECT_FALSE(Quota::make(Units(1), static_cast<CalendarUnit>(7), nullptr));
+  EXPECT_TRUE(Quota::make(Units(1), day, nullptr, Anchor(Anchor::kLatest)));
+  EXPECT_FALSE(Quota::make(Units(1), day, nullptr, Anchor(Anchor::kLatest + 1min)));
+  EXPECT_FALSE(Quota::make(Units(1), day, nullptr, Anchor(Anchor::kEarliest - 1min)));
 }
 
 TEST(Quota, KeepsItsPromisesFromAnyState) { expect_promises_kept(Algorithm::quota); }
@@ -147,11 +184,12 @@ TEST(Quota, KeepsItsPromisesFromAnyState) { expect_promises_kept(Algorithm::quot
 TEST(Quota, AgreesWithTheOracleOnARandomWalk) { walk(one_limit(Algorithm::quota)); }
 
 TEST(Quota, AgreesWithTheOracleInEverySmallWorld) {
-  for (const CalendarUnit unit : {hour, day, week, month, year}) {
+  for (const CalendarUnit unit : {hour, day, week, month, quarter, year}) {
     const Span window = scale_of(quota(1, unit));
     const std::vector<Span> gaps = {0ns, window / 2, window, -window / 2, 1ns, -1ns};
     try_all(quota(2, unit), gaps, {1, 2, 3}, 3);
     try_all(in_zone(quota(2, unit), kNewfoundland), gaps, {1, 2, 3}, 3);
+    try_all(in_zone(anchored(quota(2, unit), "2024-02-29T17:45"), kNewfoundland), gaps, {1, 2, 3}, 3);
   }
 }
 

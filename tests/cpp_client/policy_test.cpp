@@ -22,8 +22,8 @@ std::string text_of(const Policy& policy) {
 class AnyZone : public Zone {
  public:
   [[nodiscard]] Span offset_at(Instant) const override { return 1h; }
-  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
-    return Instant(day.time_since_epoch()) - 1h;
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day, Span time) const override {
+    return Instant(day.time_since_epoch()) + time - 1h;
   }
 };
 
@@ -37,6 +37,11 @@ TEST(Policy, IsSentAsTheCommandsHaveIt) {
   EXPECT_EQ(text_of({sliding_approx(3, 1min)}), "SLIDING 3 60000ms APPROX");
   EXPECT_EQ(text_of({quota(1000, CalendarUnit::month)}), "QUOTA 1000 MONTH");
   EXPECT_EQ(text_of({quota(1000, CalendarUnit::day, "Europe/Berlin", &zone)}), "QUOTA 1000 DAY TZ Europe/Berlin");
+  using namespace std::chrono;
+  EXPECT_EQ(text_of({anchored(local_days{2026y / 1 / 31}, quota(9, CalendarUnit::quarter))}),
+            "QUOTA 9 QUARTER ANCHOR 2026-01-31");
+  EXPECT_EQ(text_of({anchored(local_days{2026y / 1 / 5} + 6h, quota(9, CalendarUnit::day, "Europe/Berlin", &zone))}),
+            "QUOTA 9 DAY ANCHOR 2026-01-05T06:00 TZ Europe/Berlin");
   EXPECT_EQ(text_of({concurrent(3, 30s)}), "CONCURRENT 3 30000ms");
   EXPECT_EQ(text_of({as("burst", token_bucket(2, 1, 1s)), per_request(fixed(9, 1s))}),
             "TOKENBUCKET 2 1 1000ms AS burst FIXED 9 1000ms PER REQUEST");
@@ -58,6 +63,10 @@ TEST(Policy, IsRefusedIfTheServerWouldRefuseIt) {
   EXPECT_THROW(Policy({as("no spaces", fixed(1, 1s))}), std::invalid_argument);
   EXPECT_THROW(Policy({as("a", fixed(1, 1s)), as("a", fixed(2, 1s))}), std::invalid_argument);
   EXPECT_THROW(static_cast<void>(Policy::stored({fixed(0, 1s)})), std::invalid_argument);
+  using namespace std::chrono;
+  EXPECT_THROW(Policy({anchored(local_days{1969y / 12 / 31}, quota(9, CalendarUnit::day))}), std::invalid_argument);
+  EXPECT_THROW(Policy({anchored(local_days{2200y / 1 / 1}, quota(9, CalendarUnit::day))}), std::invalid_argument);
+  EXPECT_THROW(Policy({anchored(local_days{2026y / 1 / 1}, fixed(9, 1s))}), std::invalid_argument);
   EXPECT_FALSE(Policy::make({}));
 }
 

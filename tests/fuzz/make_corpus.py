@@ -32,10 +32,18 @@ def text(content: bytes) -> bytes:
 
 
 def limit(
-    algorithm: int, size: int, span: int, refill: int = 0, flags: int = 0, label: bytes = b"", zone: bytes = b""
+    algorithm: int,
+    size: int,
+    span: int,
+    refill: int = 0,
+    flags: int = 0,
+    label: bytes = b"",
+    zone: bytes = b"",
+    anchor: int | None = None,
 ) -> bytes:
-    flags |= (4 if label else 0) | (8 if zone else 0)
+    flags |= (4 if label else 0) | (8 if zone else 0) | (16 if anchor is not None else 0)
     names = (text(zone) if zone else b"") + (text(label) if label else b"")
+    names = (struct.pack("<I", anchor) if anchor is not None else b"") + names
     return struct.pack("<BBIIq", algorithm, flags, size, refill, span) + names
 
 
@@ -59,7 +67,7 @@ def approx(size: int, window: int, **options) -> bytes:
     return limit(5, size, window, **options)
 
 
-HOUR_UNIT, DAY_UNIT, WEEK_UNIT, MONTH_UNIT, YEAR_UNIT = range(1, 6)
+HOUR_UNIT, DAY_UNIT, WEEK_UNIT, MONTH_UNIT, YEAR_UNIT, QUARTER_UNIT = range(1, 7)
 
 
 def quota(size: int, unit: int, **options) -> bytes:
@@ -268,9 +276,13 @@ DECODER = {
         [operation(SETTLE, TODAY + SECOND, 42, id=b"gone")],
     ),
     "quota-hours-of-half-an-hour": value([quota(5, HOUR_UNIT, zone=b"Australia/Lord_Howe", flags=2)], [IDLE]),
+    "quota-anchored": value([quota(9, MONTH_UNIT, anchor=29_497_320)], [instant(TODAY + DAY, 3)]),
+    "quota-anchored-in-a-zone": value([quota(9, QUARTER_UNIT, zone=b"Europe/Berlin", anchor=0)], [IDLE]),
+    "quota-anchor-too-late": value([quota(9, DAY_UNIT, anchor=2**32 - 1)], [IDLE]),
+    "fixed-with-an-anchor": value([fixed(9, 60 * SECOND, anchor=0)], [IDLE]),
     "quota-no-such-zone": value([quota(5, DAY_UNIT, zone=b"Europe/Nowhere")], [IDLE]),
     "quota-in-utc": value([quota(5, DAY_UNIT, zone=b"UTC")], [IDLE]),
-    "quota-no-such-unit": value([quota(5, 6)], [IDLE]),
+    "quota-no-such-unit": value([quota(5, 7)], [IDLE]),
     "concurrent-idle": value([concurrent(5, 30 * SECOND)], [leases()], [instant(TODAY, 1), text(b"job:1")]),
     "concurrent-used": value(
         [concurrent(5, 30 * SECOND)], [BOTH_JOBS], [instant(TODAY + 20 * SECOND, 3), text(b"job:1")]
@@ -547,6 +559,8 @@ RL.CHECK k CONCURRENT 5 60s BRIEF
 RL.CONCURRENT k 5 60s BRIEF ID a
 RL.LEAKYBUCKET k 20 7 60s BRIEF
 RL.PEEK k CONCURRENT 5 60s BRIEF
+RL.CHECK k QUOTA 100 MONTH ANCHOR 2026-01-31T06:00 TZ Europe/Berlin QUOTA 100 QUARTER ANCHOR 2024-02-29
+RL.CHECK k QUOTA 100 DAY ANCHOR 2026-02-30
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------

@@ -69,6 +69,12 @@ Span choose_span(Choices& choices) {
   }
 }
 
+/// Any minute that can be given.
+Anchor choose_anchor(Choices& choices) {
+  const auto minutes = static_cast<std::uint64_t>((Anchor::kLatest - Anchor::kEarliest).count());
+  return Anchor(Anchor::kEarliest + std::chrono::minutes{choices.number(4) % (minutes + 1)});
+}
+
 LimitSpec choose_limit(Choices& choices) {
   LimitSpec spec;
   spec.algorithm = choices.one_of({Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_window_log,
@@ -80,8 +86,9 @@ LimitSpec choose_limit(Choices& choices) {
   if ((options & 4U) != 0) spec.label = choices.one_of<std::string_view>({"a", "b", "fixed", "sliding-2"});
   spec.size = choose_count(choices);
   if (spec.algorithm == Algorithm::quota) {
-    spec.unit = choices.one_of(
-        {CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week, CalendarUnit::month, CalendarUnit::year});
+    spec.unit = choices.one_of({CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week, CalendarUnit::month,
+                                CalendarUnit::quarter, CalendarUnit::year});
+    if ((options & 8U) != 0) spec.anchor = choose_anchor(choices);
     // The oracle knows only clocks that were never changed since 1970.
     spec.zone = choices.one_of<std::string_view>({"", "", "Asia/Kolkata", "Etc/GMT+12"});
     spec.rules = spec.zone.empty() ? nullptr : find_zone(spec.zone);

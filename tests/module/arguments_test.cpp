@@ -224,12 +224,12 @@ TEST(Arguments, RefuseWordsThatNobodyKnowsAndTellWhereTheyStand) {
 
 TEST(Arguments, RefuseTheOptionsOfOtherAlgorithms) {
   const auto unknown = Fault{Fault::Kind::unknown_option, Argument::none, 5, kOfCheck};
-  for (const std::string_view option : {"ALIGNED", "APPROX", "TZ"}) {
+  for (const std::string_view option : {"ALIGNED", "APPROX", "TZ", "ANCHOR"}) {
     for (const std::string_view limit : {"FIXED", "SLIDING", "CONCURRENT"}) {
       if ((option == "ALIGNED" && limit == "FIXED") || (option == "APPROX" && limit == "SLIDING")) continue;
       EXPECT_EQ(fault_of_check({"k", limit, "1", "1", option, "UTC"}), unknown) << limit << ' ' << option;
     }
-    if (option == "TZ") continue;
+    if (option == "TZ" || option == "ANCHOR") continue;
     EXPECT_EQ(fault_of_check({"k", "QUOTA", "1", "DAY", option}), unknown) << option;
   }
   EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1", "1", "1", "ALIGNED"}),
@@ -268,8 +268,8 @@ TEST(Arguments, ReadApproxWhereverItStandsBehindItsLimit) {
 
 TEST(Arguments, ReadAQuotaInEveryUnit) {
   using enum CalendarUnit;
-  const std::pair<std::string_view, CalendarUnit> units[] = {
-      {"HOUR", hour}, {"day", day}, {"Week", week}, {"MONTH", month}, {"YEAR", year}};
+  const std::pair<std::string_view, CalendarUnit> units[] = {{"HOUR", hour},   {"day", day},         {"Week", week},
+                                                             {"MONTH", month}, {"quarter", quarter}, {"YEAR", year}};
   for (const auto& [word, unit] : units) {
     const LimitSpec spec = limit_of({"QUOTA", "100", word});
     EXPECT_EQ(spec.algorithm, Algorithm::quota);
@@ -285,6 +285,28 @@ TEST(Arguments, ReadAQuotaInEveryUnit) {
   EXPECT_EQ(fault_of_check({"k", "QUOTA", "0", "DAY"}), (Fault{Fault::Kind::malformed, Argument::limit}));
   EXPECT_EQ(fault_of(Algorithm::quota, {"k"}), (Fault{Fault::Kind::missing, Argument::limit}));
   EXPECT_EQ(fault_of(Algorithm::quota, {"k", "5"}), (Fault{Fault::Kind::missing, Argument::unit}));
+}
+
+TEST(Arguments, ReadTheAnchorOfAQuota) {
+  const LimitSpec spec = limit_of({"QUOTA", "100", "MONTH", "AS", "a", "anchor", "2026-01-31T06:00", "TZ", "UTC"});
+  EXPECT_EQ(spec.anchor, parse_anchor("2026-01-31T06:00"));
+  EXPECT_TRUE(Limit::make(spec));
+  EXPECT_EQ(limit_of({"QUOTA", "100", "DAY", "ANCHOR", "2026-01-31T00:00"}),
+            limit_of({"QUOTA", "100", "DAY", "ANCHOR", "2026-01-31"}));
+  EXPECT_NE(limit_of({"QUOTA", "100", "MONTH", "ANCHOR", "2026-01-01"}), limit_of({"QUOTA", "100", "MONTH"}));
+  for (const std::string_view date : {"", "2026-02-30", "2026-1-31", "1969-12-31", "2200-01-01", "2026-01-31T24:00",
+                                      "2026-01-31T06:00:00", "2026-01-31t06:00", "TZ", "DAY", "1767225600"}) {
+    EXPECT_EQ(fault_of_check({"k", "QUOTA", "5", "DAY", "ANCHOR", date}),
+              (Fault{Fault::Kind::malformed, Argument::anchor}))
+        << date;
+  }
+  EXPECT_EQ(fault_of_check({"k", "QUOTA", "5", "DAY", "ANCHOR"}), (Fault{Fault::Kind::missing, Argument::anchor}));
+  EXPECT_EQ(fault_of_check({"k", "QUOTA", "5", "DAY", "ANCHOR", "2026-01-31", "TZ", "UTC", "ANCHOR", "2026-01-31"}),
+            (Fault{Fault::Kind::repeated, Argument::anchor}));
+  CheckRequest request;
+  parse({"k", "QUOTA", "5", "DAY", "ANCHOR", "2026-01-31", "QUOTA", "5", "WEEK"}, request);
+  EXPECT_TRUE(request.limits.span()[0].anchor.is_given());
+  EXPECT_FALSE(request.limits.span()[1].anchor.is_given());
 }
 
 TEST(Arguments, ReadTheTimeZoneOfAQuota) {

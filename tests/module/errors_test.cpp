@@ -28,7 +28,10 @@ TEST(Errors, CallTheLaterArgumentsAsTheDocumentationDoes) {
   EXPECT_EQ(message({Kind::malformed, Argument::units}), "ERR n must be an integer from 1 to 4294967295");
   EXPECT_EQ(message({Kind::malformed, Argument::actual}), "ERR actual must be an integer from 0 to 4294967295");
   EXPECT_EQ(message({Kind::malformed, Argument::id}), "ERR id must be 1 to 64 bytes");
-  EXPECT_EQ(message({Kind::malformed, Argument::unit}), "ERR unit must be HOUR, DAY, WEEK, MONTH or YEAR");
+  EXPECT_EQ(message({Kind::malformed, Argument::unit}), "ERR unit must be HOUR, DAY, WEEK, MONTH, QUARTER or YEAR");
+  EXPECT_EQ(message({Kind::malformed, Argument::anchor}),
+            "ERR ANCHOR must be a date from 1970-01-01 to 2199-12-31, such as 2026-01-31, or one with a time of day, "
+            "such as 2026-01-31T06:00");
   EXPECT_EQ(message({Kind::malformed, Argument::zone}).rfind("ERR TZ must be ", 0), 0U);
   for (const Argument argument : {Argument::lease, Argument::longest_wait, Argument::ttl}) {
     EXPECT_NE(message({Kind::malformed, argument}).find(" must be a duration from 1ms to 3650d, "), std::string::npos);
@@ -110,12 +113,13 @@ TEST(Errors, TellWhereAnUnknownWordStands) {
 std::string expected(OptionSet options) { return message({Kind::unknown_option, Argument::none, 2, options}); }
 
 TEST(Errors, ExpectOnlyWhatTheCommandHas) {
-  const std::pair<Option, std::string_view> all[] = {{Option::limit, "LEAKYBUCKET"},      {Option::cost, "COST n"},
-                                                     {Option::max_wait, "MAXWAIT d"},     {Option::id, "ID id"},
-                                                     {Option::jitter, "JITTER d"},        {Option::headers, "HEADERS"},
-                                                     {Option::shadow, "SHADOW"},          {Option::zone, "TZ zone"},
-                                                     {Option::subject, "FOR subject"},    {Option::label, "AS label"},
-                                                     {Option::per_request, "PER REQUEST"}};
+  const std::pair<Option, std::string_view> all[] = {
+      {Option::limit, "LEAKYBUCKET"},  {Option::cost, "COST n"},
+      {Option::max_wait, "MAXWAIT d"}, {Option::id, "ID id"},
+      {Option::jitter, "JITTER d"},    {Option::headers, "HEADERS"},
+      {Option::shadow, "SHADOW"},      {Option::anchor, "ANCHOR date"},
+      {Option::zone, "TZ zone"},       {Option::subject, "FOR subject"},
+      {Option::label, "AS label"},     {Option::per_request, "PER REQUEST"}};
   for (const auto& [option, text] : all) {
     for (const auto& [other, other_text] : all) {
       const bool is_of_limits = option == Option::limit && kLimitOptions.has(other);
@@ -128,8 +132,8 @@ TEST(Errors, ExpectOnlyWhatTheCommandHas) {
 TEST(Errors, TellWhichAlgorithmAnOptionBelongsToWhereAllAreExpected) {
   EXPECT_EQ(expected(forms::kDefine.options),
             "ERR syntax error at argument 2: expected a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or "
-            "CONCURRENT and its numbers), SHADOW; after a limit: ALIGNED (FIXED), APPROX (SLIDING), TZ zone (QUOTA), "
-            "AS label, PER REQUEST");
+            "CONCURRENT and its numbers), SHADOW; after a limit: ALIGNED (FIXED), APPROX (SLIDING), ANCHOR date "
+            "(QUOTA), TZ zone (QUOTA), AS label, PER REQUEST");
   EXPECT_EQ(expected({Option::zone, Option::label, Option::cost}),
             "ERR syntax error at argument 2: expected TZ zone, AS label or COST n");
   EXPECT_EQ(expected({Option::subject}), "ERR syntax error at argument 2: expected FOR subject");

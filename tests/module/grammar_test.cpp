@@ -135,6 +135,7 @@ std::string example(const std::string& name, bool is_throttle, std::size_t times
   const std::set<std::string> durations{"period", "window", "lease", "ttl", "d"};
   if (name == "numkeys") return std::to_string(times);
   if (name == "key" && repetition > 0) return "k" + std::to_string(repetition);
+  if (name == "date") return "2026-01-31T06:00";
   if (name == "zone") return "Europe/Berlin";
   return durations.contains(name) && !is_throttle ? "5s" : "5";
 }

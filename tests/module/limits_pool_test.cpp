@@ -41,12 +41,13 @@ TEST(LimitsPool, TellsApartWhatDiffersInOneNumberOrLabel) {
   EXPECT_NE(&*a, &*one(pool, bucket(5, "x")));
 }
 
-TEST(LimitsPool, TellsApartWhatDiffersInItsAlgorithmUnitOrZone) {
+TEST(LimitsPool, TellsApartWhatDiffersInItsAlgorithmUnitAnchorOrZone) {
   LimitsPool pool;
-  const auto quota = [](CalendarUnit unit, std::string_view zone) {
+  const auto quota = [](CalendarUnit unit, std::string_view zone, std::string_view anchor = {}) {
     return LimitSpec{.algorithm = Algorithm::quota,
                      .size = Units(5),
                      .unit = unit,
+                     .anchor = parse_anchor(anchor).value_or(Anchor()),
                      .zone = zone,
                      .rules = zone.empty() ? nullptr : find_zone(zone)};
   };
@@ -66,7 +67,12 @@ TEST(LimitsPool, TellsApartWhatDiffersInItsAlgorithmUnitOrZone) {
                                         quota(CalendarUnit::week, {}),
                                         quota(CalendarUnit::day, "Europe/Berlin"),
                                         quota(CalendarUnit::day, "Europe/Paris"),
-                                        quota(CalendarUnit::week, "Europe/Paris")};
+                                        quota(CalendarUnit::week, "Europe/Paris"),
+                                        quota(CalendarUnit::quarter, {}),
+                                        quota(CalendarUnit::day, {}, "1970-01-01"),
+                                        quota(CalendarUnit::day, {}, "1970-01-02"),
+                                        quota(CalendarUnit::day, {}, "1970-01-02T00:01"),
+                                        quota(CalendarUnit::day, "Europe/Berlin", "1970-01-02")};
   std::set<const Limits*> different;
   std::vector<SharedLimits> held;
   for (const LimitSpec& spec : specs) {

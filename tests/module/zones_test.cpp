@@ -31,13 +31,14 @@ namespace {
 using std::chrono::days;
 using std::chrono::floor;
 using std::chrono::hours;
+using std::chrono::minutes;
 using std::chrono::seconds;
 using std::chrono::sys_days;
 using std::chrono::sys_seconds;
 using namespace std::chrono_literals;
 
-constexpr std::array kUnits{CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week, CalendarUnit::month,
-                            CalendarUnit::year};
+constexpr std::array kUnits{CalendarUnit::hour,  CalendarUnit::day,     CalendarUnit::week,
+                            CalendarUnit::month, CalendarUnit::quarter, CalendarUnit::year};
 constexpr sys_days kTablesEnd = 2036y / 12 / 25;
 constexpr std::string_view kZoneinfo = "/usr/share/zoneinfo";
 
@@ -98,38 +99,66 @@ std::vector<std::string> all_names() {
   return names;
 }
 
-Instant begin_by_date(const date::time_zone& zone, date::local_days day) {
-  const date::local_info info = zone.get_info(day);
+Instant begin_by_date(const date::time_zone& zone, date::local_seconds time) {
+  const date::local_info info = zone.get_info(time);
   if (info.result == date::local_info::nonexistent) return info.first.end;
-  return sys_seconds{day.time_since_epoch() - info.first.offset};
+  return sys_seconds{time.time_since_epoch() - info.first.offset};
 }
 
-bool is_first(CalendarUnit unit, date::year_month_day date) {
+/// Whether a window starts on that day, if one starts on the day `anchor`.
+bool is_first(CalendarUnit unit, date::year_month_day anchor, date::year_month_day date) {
+  const date::day last = (date.year() / date.month() / date::last).day();
+  const bool is_day = date.day() == std::min(anchor.day(), last);
+  const int months = (date.month() - anchor.month()).count();
   switch (unit) {
-    case CalendarUnit::week: return date::weekday{date::local_days{date}} == date::Monday;
-    case CalendarUnit::month: return date.day() == date::day{1};
-    case CalendarUnit::year: return date.month() == date::January && date.day() == date::day{1};
+    case CalendarUnit::week: return date::weekday{date::local_days{date}} == date::weekday{date::local_days{anchor}};
+    case CalendarUnit::month: return is_day;
+    case CalendarUnit::quarter: return is_day && months % 3 == 0;
+    case CalendarUnit::year: return is_day && months == 0;
     default: return true;
   }
 }
 
-Instant first_day_by_date(CalendarUnit unit, const date::time_zone& zone, Instant now) {
-  date::local_days day{floor<days>(now.time_since_epoch()) - days{2}};
-  while (!is_first(unit, date::year_month_day{day}) || begin_by_date(zone, day) <= now) day += days{1};
-  return begin_by_date(zone, day);
+/// Without an anchor, windows are as from 2024-01-01 on, a Monday.
+date::local_time<minutes> begin_of(Anchor anchor) {
+  return anchor.is_given() ? date::local_time<minutes>{anchor.minute().time_since_epoch()}
+                           : date::local_time<minutes>{date::local_days{date::year{2024} / 1 / 1}};
 }
 
-Instant full_hour_by_date(const date::time_zone& zone, Instant now) {
+Instant first_day_by_date(CalendarUnit unit, Anchor anchor, const date::time_zone& zone, Instant now) {
+  const date::local_days first = date::floor<days>(begin_of(anchor));
+  const minutes time = begin_of(anchor) - first;
+  date::local_days day{floor<days>(now.time_since_epoch()) - days{3}};
+  while (!is_first(unit, date::year_month_day{first}, date::year_month_day{day}) ||
+         begin_by_date(zone, day + time) <= now) {
+    day += days{1};
+  }
+  return begin_by_date(zone, day + time);
+}
+
+Instant hour_by_date(Anchor anchor, const date::time_zone& zone, Instant now) {
+  const minutes time = begin_of(anchor).time_since_epoch() % hours{1};
   for (Instant from = now + 1ns;;) {
     const date::sys_info info = zone.get_info(floor<seconds>(from));
-    const sys_seconds full{std::chrono::ceil<hours>(from.time_since_epoch() + info.offset) - info.offset};
+    const auto shown = from.time_since_epoch() + info.offset;
+    const sys_seconds full{std::chrono::ceil<hours>(shown - time) + time - info.offset};
     if (full < info.end) return full;
     from = info.end;
   }
 }
 
-Instant end_by_date(CalendarUnit unit, const date::time_zone& zone, Instant now) {
-  return unit == CalendarUnit::hour ? full_hour_by_date(zone, now) : first_day_by_date(unit, zone, now);
+Instant end_by_date(CalendarUnit unit, Anchor anchor, const date::time_zone& zone, Instant now) {
+  return unit == CalendarUnit::hour ? hour_by_date(anchor, zone, now) : first_day_by_date(unit, anchor, zone, now);
+}
+
+/// None, or any: of the instants of a zone, each gets one. Clocks change mostly between midnight and three.
+Anchor random_anchor(std::mt19937_64& random) {
+  if (random() % 3 == 0) return {};
+  const auto number = [&random](LocalMinute::rep below) {
+    return minutes{static_cast<LocalMinute::rep>(random() % static_cast<std::uint64_t>(below))};
+  };
+  const LocalMinute any = Anchor::kEarliest + number((Anchor::kLatest - Anchor::kEarliest).count() + 1);
+  return random() % 2 == 0 ? Anchor(any) : Anchor(floor<days>(any) + number(181));
 }
 
 Span random_span(std::mt19937_64& random, Span below) {
@@ -154,10 +183,14 @@ void expect_what_date_says(const std::string& name, std::mt19937_64& random) {
   const date::time_zone& other = *date::locate_zone(name);
   for (const Instant now : interesting_instants(other, random)) {
     for (const CalendarUnit unit : kUnits) {
-      const Instant end = CalendarWindows(unit, zone).end_after(now);
-      ASSERT_EQ(end, end_by_date(unit, other, now))
-          << name << ' ' << keyword(unit) << ' ' << now.time_since_epoch().count() << " seed " << test_seed();
-      ASSERT_EQ(end, CalendarWindows(unit, zone).end_after(end - 1ns)) << name << ' ' << keyword(unit);
+      const Anchor anchor = random_anchor(random);
+      const CalendarWindows windows(unit, zone, anchor);
+      const Instant end = windows.end_after(now);
+      ASSERT_EQ(end, end_by_date(unit, anchor, other, now))
+          << name << ' ' << keyword(unit) << ' ' << (anchor.is_given() ? text_of(anchor) : "") << ' '
+          << now.time_since_epoch().count() << " seed " << test_seed();
+      ASSERT_EQ(end, windows.end_after(end - 1ns)) << name << ' ' << keyword(unit);
+      ASSERT_LE(end - now, longest_length(unit)) << name << ' ' << keyword(unit);
     }
   }
 }
@@ -190,7 +223,7 @@ void expect_what_libc_says(const std::string& name, std::chrono::year year) {
           << name << " day " << day.time_since_epoch().count();
     }
     const std::chrono::local_days local_day{day.time_since_epoch()};
-    const sys_seconds begin = floor<seconds>(zone->begin_of(local_day));
+    const sys_seconds begin = floor<seconds>(zone->begin_of(local_day, Span{}));
     ASSERT_GE(day_at(begin), local_day) << name << " day " << day.time_since_epoch().count();
     for (const seconds before : {1s, 600s, 3600s})
       ASSERT_LT(day_at(begin - before), local_day) << name << " day " << day.time_since_epoch().count();

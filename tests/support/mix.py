@@ -18,6 +18,8 @@ IDS = ["a", "b", "c"]
 ALGORITHMS = {"TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"}
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]
 
+ANCHORS = ["2024-02-29", "2026-01-31T06:15", "2199-12-31T23:59"]
+
 Line = str
 
 
@@ -28,7 +30,7 @@ class Numbers:
     sizes: tuple[int, ...] = (1, 3, 10, 100, 4294967295)
     refills: tuple[int, ...] = (7, 1000, 999999937)
     spans: tuple[str, ...] = tuple(SPANS)
-    units: tuple[str, ...] = ("HOUR", "DAY", "WEEK", "MONTH", "YEAR")
+    units: tuple[str, ...] = ("HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
     zones: tuple[str, ...] = tuple(ZONES)
 
 
@@ -47,6 +49,7 @@ def any_limit(rng: random.Random, numbers: Numbers = ANY_NUMBERS) -> str:
             f"SLIDING {size} {span} APPROX",
             f"QUOTA {size} {rng.choice(numbers.units)}",
             f"QUOTA {size} {rng.choice(['HOUR', 'DAY'])} TZ {rng.choice(numbers.zones)}",
+            f"QUOTA {size} {rng.choice(numbers.units)} ANCHOR {rng.choice(ANCHORS)} TZ {rng.choice(numbers.zones)}",
             f"CONCURRENT {size} {span}",
         ]
     )
@@ -174,6 +177,7 @@ class Mix:
             "RL.REFUND {} 0",
             "RL.SETTLE {} a -1",
             "RL.QUOTA {} 1 DAY TZ Mars/Olympus",
+            "RL.QUOTA {} 1 DAY ANCHOR 2026-02-30",
         ]
         return self._rng.choice(lines).format(self._key())
 

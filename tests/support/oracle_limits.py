@@ -240,12 +240,14 @@ class Quota(Counted):
     size: int
     unit: str
     zone: str = "UTC"
+    anchor: str | None = None
 
     label = "quota"
 
     @property
     def rule(self) -> str:
-        return f"QUOTA {self.size} {self.unit}" + (f" TZ {self.zone}" if self.zone != "UTC" else "")
+        anchor = f" ANCHOR {self.anchor}" if self.anchor else ""
+        return f"QUOTA {self.size} {self.unit}{anchor}" + (f" TZ {self.zone}" if self.zone != "UTC" else "")
 
     @property
     def span(self) -> int:
@@ -257,7 +259,7 @@ class Quota(Counted):
         return 2 * HOUR if self.unit == "HOUR" else self.span + 2 * DAY
 
     def end(self, now: int) -> int:
-        return next_begin(self.unit, self.zone, utc(now - now % MINUTE))
+        return next_begin(self.unit, self.zone, utc(now - now % MINUTE), self.anchor)
 
 
 # --- logs and weights

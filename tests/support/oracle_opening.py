@@ -103,7 +103,7 @@ def window(limit: Counted, other: Counted, state: tuple[int, int] | None, at: in
         kept = end - other.span + limit.span
         is_same = (limit.span, limit.aligned) == (other.span, other.aligned)
         return end if is_same else kept if not limit.aligned and kept > at else limit.end(at), used
-    is_same = (limit.unit, limit.zone) == (other.unit, other.zone)
+    is_same = (limit.unit, limit.zone, limit.anchor) == (other.unit, other.zone, other.anchor)
     return end if is_same else limit.end(at), used
 
 

@@ -76,6 +76,16 @@ inline Instant random_instant(Random& random) {
   return kEarliest + Span{random.between(0, (kLatest - kEarliest).count())};
 }
 
+/// Any minute that can be given; one in two is midnight, and one in four the end of a month.
+inline Anchor random_anchor(Random& random) {
+  using namespace std::chrono;
+  local_days day =
+      floor<days>(Anchor::kEarliest) + days{random.between(0, (Anchor::kLatest - Anchor::kEarliest) / 24h)};
+  const year_month_day date{day};
+  if (random.one_in(4)) day = local_days{date.year() / date.month() / last};
+  return Anchor(day + minutes{random.one_in(2) ? 0 : random.between(0, 24 * 60 - 1)});
+}
+
 /// Any limit of that algorithm.
 inline LimitSpec random_spec(Random& random, Algorithm algorithm) {
   LimitSpec spec;
@@ -83,7 +93,8 @@ inline LimitSpec random_spec(Random& random, Algorithm algorithm) {
   spec.aligned = algorithm == Algorithm::fixed_window && random.one_in(2);
   if (algorithm == Algorithm::quota) {
     spec.size = random_count(random);
-    spec.unit = static_cast<CalendarUnit>(random.between(1, 5));
+    spec.unit = static_cast<CalendarUnit>(random.between(1, 6));
+    if (random.one_in(2)) spec.anchor = random_anchor(random);
     if (random.one_in(2)) spec = in_zone(spec, random.one_in(2) ? kKathmandu : kNewfoundland);
     return spec;
   }
@@ -107,6 +118,7 @@ inline LimitSpec random_change(Random& random, const LimitSpec& spec) {
   if (random.one_in(4)) changed.refill = Units(changed.refill.count() * 2);
   if (random.one_in(8) && spec.algorithm == Algorithm::fixed_window) changed.aligned = !changed.aligned;
   if (random.one_in(4) && spec.algorithm == Algorithm::quota) changed.unit = random_spec(random, spec.algorithm).unit;
+  if (random.one_in(8) && spec.algorithm == Algorithm::quota) changed.anchor = random_anchor(random);
   if (random.one_in(8) && spec.algorithm == Algorithm::quota) changed = in_zone(changed, kKathmandu);
   return Limit::make(changed) ? changed : spec;
 }

@@ -32,7 +32,8 @@ SPANS = ["1ms", "2ms", "1s", "60s", "1m", "1h", "1d", "3650d", "3651d", "0s", "6
 LABELS = ["a", "b", "fixed", "sliding-2", "x" * 64, "x" * 65, 'q"', "sp ace", "", "\x00", "ü"]
 SUBJECTS = [*(f"s{number}" for number in range(40)), "\x00", "x" * 1024, "x" * 1025, ""]
 IDS = ["a", "b", "c", "\x00", "x" * 64, "x" * 65, ""]
-UNITS = ["HOUR", "DAY", "WEEK", "MONTH", "YEAR", "CENTURY", "1d"]
+UNITS = ["HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR", "CENTURY", "1d"]
+ANCHORS = ["2026-01-31", "2024-02-29T06:00", "1970-01-01", "2199-12-31T23:59", "2026-02-30", "1969-12-31", "now", ""]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Mars/Olympus", "../../etc/passwd", "localtime", ""]
 BLOBS = [b"", b"\x00", b"\xff" * 9, b"\r\n*3\r\n", b"x" * 10_000, "ünïcödé".encode(), b"%s%n", b"COST", b"FOR", b"AS"]
 LATEST = 84_006 * DAY  # 2200-01-01
@@ -156,11 +157,13 @@ class Grammar:
         algorithm = algorithm or self._rng.choice(ALGORITHMS)
         words: list[Word] = [self._case(algorithm), self._number()]
         words += [self._number()] if algorithm in ("TOKENBUCKET", "LEAKYBUCKET") else []
-        words.append(self._of(UNITS, 5) if algorithm == "QUOTA" else self._span())
+        words.append(self._of(UNITS, 6) if algorithm == "QUOTA" else self._span())
         if algorithm == "FIXED" and self._rng.random() < 0.3:
             words.append(self._case("ALIGNED"))
         if algorithm == "SLIDING" and self._rng.random() < 0.5:
             words.append(self._case("APPROX"))
+        if algorithm == "QUOTA" and self._rng.random() < 0.3:
+            words += [self._case("ANCHOR"), self._of(ANCHORS, 4)]
         if algorithm == "QUOTA" and self._rng.random() < 0.3:
             words += [self._case("TZ"), self._of(ZONES, 4)]
         if self._rng.random() < 0.3:
@@ -263,9 +266,9 @@ class Grammar:
 
     def _garbage(self) -> Command:
         words = [*CHECKS, *SHORTHANDS, *ALGORITHMS, "AS", "COST", "PER", *NUMBERS, *SPANS, *BLOBS, *KEYS]
-        words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
+        words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "ANCHOR", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
         words += ["COSTS", "EACH", "BRIEF"]
-        words += [*UNITS, *ZONES, *IDS]
+        words += [*UNITS, *ANCHORS, *ZONES, *IDS]
         more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.TOP", "RL.DEBUG", "CL.THROTTLE"]
         name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, "RL._EFFECT"])
         return (name, *self._rng.choices(words, k=self._rng.choice([0, 1, 2, 3, 5, 8, 127, 128, 2000])))

@@ -6,7 +6,9 @@ lead to the very instant at which something changes.
 from __future__ import annotations
 
 import random
+from calendar import monthrange
 from dataclasses import replace
+from datetime import date, timedelta
 
 from harness import BASE, DAY, MS, SECOND
 from oracle_calendar import UNITS
@@ -65,8 +67,19 @@ def any_weights(rng: random.Random) -> WeightedWindow:
     return WeightedWindow(any_size(rng, MOST), any_window(rng))
 
 
+def any_anchor(rng: random.Random) -> str:
+    """A date, often at the end of a month; and in one of two a time, often when clocks change."""
+    day = date(1970, 1, 1) + timedelta(days=rng.randrange((date(2200, 1, 1) - date(1970, 1, 1)).days))
+    if rng.random() < 0.4:
+        day = day.replace(day=monthrange(day.year, day.month)[1])
+    minutes = rng.choice([rng.randrange(24 * 60), 15 * rng.randrange(13)])
+    time = f"T{minutes // 60:02}:{minutes % 60:02}" if minutes and rng.random() < 0.5 else ""
+    return day.isoformat() + time
+
+
 def any_quota(rng: random.Random) -> Quota:
-    return Quota(any_size(rng, MOST), rng.choice(list(UNITS)), rng.choice(ZONES))
+    anchor = any_anchor(rng) if rng.random() < 0.5 else None
+    return Quota(any_size(rng, MOST), rng.choice(list(UNITS)), rng.choice(ZONES), anchor)
 
 
 def any_leases(rng: random.Random) -> Concurrent:

@@ -34,6 +34,7 @@ STATES = {
     "approx": ["RL.SLIDING approx 10 40s APPROX COST 3"],
     "quota": ["RL.QUOTA quota 100 DAY COST 97"],
     "month": ["RL.QUOTA month 1000 MONTH TZ America/New_York AS month COST 996"],
+    "anchored": ["RL.QUOTA anchored 1000 QUARTER ANCHOR 2026-01-31T06:00 TZ Europe/Berlin COST 996"],
     "leases": ["RL.CONCURRENT leases 10 2m ID worker-2 COST 2", "RL.CONCURRENT leases 10 2m COST 3"],
     "debt": ["RL.TOKENBUCKET debt 10 7 60s COST 25 FORCE"],
     "deepest": ["RL.LEAKYBUCKET deepest 4294967295 4294967295 3650d COST 4294967295 FORCE"] * 3,

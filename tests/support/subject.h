@@ -57,7 +57,8 @@ inline void PrintTo(const LimitSpec& spec, std::ostream* out) {
   *out << keyword(spec.algorithm) << ' ' << spec.size.count() << ' ';
   if (is_bucket(spec.algorithm)) *out << spec.refill.count() << ' ';
   if (spec.algorithm == Algorithm::quota) {
-    *out << keyword(spec.unit) << (spec.zone.empty() ? "" : " TZ ") << spec.zone;
+    *out << keyword(spec.unit) << (spec.anchor.is_given() ? " ANCHOR " + text_of(spec.anchor) : "")
+         << (spec.zone.empty() ? "" : " TZ ") << spec.zone;
   } else {
     *out << spec.span.count() << "ns";
   }
@@ -147,14 +148,20 @@ inline LimitSpec per_request(LimitSpec spec) {
   return spec;
 }
 
+/// A quota whose windows begin at that date, and a whole number of units earlier and later.
+inline LimitSpec anchored(LimitSpec spec, std::string_view date) {
+  spec.anchor = parse_anchor(date).value();
+  return spec;
+}
+
 /// A zone whose clock is always as far ahead of UTC.
 class SteadyZone final : public Zone {
  public:
   explicit SteadyZone(Span offset) : offset_(offset) {}
 
   [[nodiscard]] Span offset_at(Instant) const override { return offset_; }
-  [[nodiscard]] Instant begin_of(std::chrono::local_days day) const override {
-    return Instant{day.time_since_epoch() - offset_};
+  [[nodiscard]] Instant begin_of(std::chrono::local_days day, Span time) const override {
+    return Instant{day.time_since_epoch() + time - offset_};
   }
 
  private:
@@ -177,6 +184,7 @@ inline Span scale_of(const LimitSpec& spec) {
     case CalendarUnit::day: return 24h;
     case CalendarUnit::week: return 7 * 24h;
     case CalendarUnit::month: return 31 * 24h;
+    case CalendarUnit::quarter: return 92 * 24h;
     case CalendarUnit::year: return 366 * 24h;
   }
   return spec.span;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The windows of the calendar: hours, days, weeks, months and years as the wall clocks of a time zone show them.
+// The windows of the calendar: hours, days, weeks, months, quarters and years as the wall clocks of a time zone show
+// them, from an anchor on, if there is one.
 //
-// Each window ends where the next one begins: at the first instant of a civil day, or when the local clock shows a
-// full hour. Their lengths depend on the zone: in much of the world, two days a year have 23 and 25 hours, and Samoa
-// once had a week of six days. Depends on zones and units.
+// Each window ends where the next one begins: at the first instant at which the local clock shows its start or a later
+// time. So a start that a clock leaves out is the end of the gap, and one that it shows twice is the first of the two.
+// Hours begin whenever the clock shows their minute, twice if it does so twice. The lengths of windows depend on the
+// zone: in much of the world, two days a year have 23 and 25 hours, and Samoa once had a week of six days. Depends on
+// window starts, zones and units.
 //
 //     clocks go forward        | 23 hours |     24 hours      |     24 hours      |      ---> time
 #ifndef RATELIMIT_ALGORITHMS_CALENDAR_H
@@ -14,68 +17,25 @@
 #include <cstdint>
 #include <string_view>
 
+#include "ratelimit/algorithms/anchor.h"
+#include "ratelimit/algorithms/calendar_unit.h"
+#include "ratelimit/algorithms/window_starts.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
 
-enum class CalendarUnit : std::uint8_t {
-  hour = 1,
-  day,
-  week,  ///< from Monday on
-  month,
-  year,
-};
-
-/// How the unit is written in a command; empty if there is no such unit.
-[[nodiscard]] constexpr std::string_view keyword(CalendarUnit unit) {
-  switch (unit) {
-    case CalendarUnit::hour: return "HOUR";
-    case CalendarUnit::day: return "DAY";
-    case CalendarUnit::week: return "WEEK";
-    case CalendarUnit::month: return "MONTH";
-    case CalendarUnit::year: return "YEAR";
-  }
-  return {};
-}
-
-/// The usual length of such a window: some days have 23 hours, and most months more than 30 days.
-[[nodiscard]] constexpr Span nominal_length(CalendarUnit unit) {
-  switch (unit) {
-    case CalendarUnit::hour: return std::chrono::hours{1};
-    case CalendarUnit::day: return std::chrono::days{1};
-    case CalendarUnit::week: return std::chrono::weeks{1};
-    case CalendarUnit::month: return std::chrono::days{30};
-    case CalendarUnit::year: return std::chrono::days{365};
-  }
-  return {};
-}
-
-/// No window of that unit is longer: a clock that is set back makes it so, in all by less than two days.
-[[nodiscard]] constexpr Span longest_length(CalendarUnit unit) {
-  switch (unit) {
-    case CalendarUnit::hour: return std::chrono::hours{2};
-    case CalendarUnit::month: return std::chrono::days{31 + 2};
-    case CalendarUnit::year: return std::chrono::days{366 + 2};
-    case CalendarUnit::day:
-    case CalendarUnit::week: break;
-  }
-  return nominal_length(unit) + std::chrono::days{2};
-}
-
-/// No window is longer: a leap year, in which clocks are set back by less than two days in all.
-inline constexpr Span kLongestCalendarWindow = std::chrono::days{366 + 2};
-static_assert(kLongestCalendarWindow < kMaxSpan);
-
 class CalendarWindows {
  public:
-  /// `unit` is one of the enumerators. A null zone is UTC; others must outlive this object.
-  constexpr CalendarWindows(CalendarUnit unit, const Zone* zone) : unit_(unit), zone_(zone) {}
+  /// `unit` is one of the enumerators, and the anchor is valid. A null zone is UTC; others must outlive this object.
+  constexpr CalendarWindows(CalendarUnit unit, const Zone* zone, Anchor anchor = {})
+      : starts_(unit, anchor), zone_(zone) {}
 
   /// Windows of UTC that stand in for those of a zone which this machine does not know. A window that the zone's
   /// calendar has made ends when that said.
-  [[nodiscard]] static constexpr CalendarWindows stand_in(CalendarUnit unit, std::string_view zone) {
-    CalendarWindows windows(unit, nullptr);
+  [[nodiscard]] static constexpr CalendarWindows stand_in(CalendarUnit unit, std::string_view zone,
+                                                          Anchor anchor = {}) {
+    CalendarWindows windows(unit, nullptr, anchor);
     windows.stands_in_for_ = hash_of(zone);
     return windows;
   }
@@ -84,7 +44,7 @@ class CalendarWindows {
   /// The end (exclusive) of the window that contains `now`, which lies in [kEarliest, kLatest]. Always later than
   /// `now`.
   [[nodiscard]] constexpr Instant end_after(Instant now) const {
-    return unit_ == CalendarUnit::hour ? full_hour_after(now) : first_day_after(now);
+    return starts_.unit() == CalendarUnit::hour ? hour_after(now) : start_after(now);
   }
 
   /// The latest instant at which a window can end that is open at `now`.
@@ -93,8 +53,8 @@ class CalendarWindows {
     return is_stand_in() ? std::max(end, now + longest_length()) : end;
   }
 
-  [[nodiscard]] constexpr Span nominal_length() const { return ratelimit::nominal_length(unit_); }
-  [[nodiscard]] constexpr Span longest_length() const { return ratelimit::longest_length(unit_); }
+  [[nodiscard]] constexpr Span nominal_length() const { return ratelimit::nominal_length(starts_.unit()); }
+  [[nodiscard]] constexpr Span longest_length() const { return ratelimit::longest_length(starts_.unit()); }
 
   [[nodiscard]] constexpr Instant end_of_adopted(const CalendarWindows&, Instant, Instant now) const {
     return end_after(now);
@@ -105,30 +65,41 @@ class CalendarWindows {
  private:
   using LocalDays = std::chrono::local_days;
 
-  /// A clock that is set back over midnight shows the old day again after the new day has begun. (Newfoundland did so
-  /// until 2011, at one minute past midnight.) Then the next day has begun already, and the day after it is the
+  /// Windows start at the same time of some days: how far the clock is past that time of that day, or of the day
+  /// before, says which day counts.
+  ///
+  /// A clock that is set back over a start shows the old window again after the new one has begun. (Newfoundland did so
+  /// until 2011, at one minute past midnight.) Then the next start has come already, and the one after it is the
   /// answer.
-  [[nodiscard]] constexpr Instant first_day_after(Instant now) const {
-    LocalDays day = std::chrono::floor<std::chrono::days>(local(now));
+  [[nodiscard]] constexpr Instant start_after(Instant now) const {
+    const Span time = starts_.time();
+    LocalDays day = std::chrono::floor<std::chrono::days>(local(now) - time);
     Instant begin{};
     do {
-      day = next_first(day);
-      begin = begin_of(day);
+      day = starts_.next_day(day);
+      begin = begin_of(day, time);
     } while (begin <= now);
     return begin;
   }
 
-  /// The offset may change before the local clock shows the full hour, also by half an hour or a quarter. So an answer
-  /// counts only if the offset is still the same there; else the search goes on from the change. No offset changes and
-  /// changes back within an hour.
-  [[nodiscard]] constexpr Instant full_hour_after(Instant now) const {
+  /// The offset may change before the local clock shows the full hour (or the minute at which hours start), also by
+  /// half an hour or a quarter. So an answer counts only if the offset is still the same there; else the search goes on
+  /// from the change. No offset changes and changes back within an hour.
+  [[nodiscard]] constexpr Instant hour_after(Instant now) const {
     Instant from = now + Span{1};
+    if (zone_ == nullptr) return next_hour(from, Span{});
     while (true) {
       const Span offset = offset_at(from);
-      const Instant full = sys(std::chrono::ceil<std::chrono::hours>(local(from)), offset);
+      const Instant full = next_hour(from, offset);
       if (offset_at(full) == offset) return full;
       from = first_change(from, full);
     }
+  }
+
+  /// The first instant from `from` on at which hours start, as long as the clock is so far ahead of UTC.
+  [[nodiscard]] constexpr Instant next_hour(Instant from, Span offset) const {
+    const Span shift = offset - starts_.time();
+    return Instant{std::chrono::ceil<std::chrono::hours>(from.time_since_epoch() + shift) - shift};
   }
 
   /// The first instant in (from, until] at which the offset differs from that at `from`. It must differ at `until`.
@@ -141,24 +112,12 @@ class CalendarWindows {
     return until;
   }
 
-  /// The first day of the next day, week, month or year.
-  [[nodiscard]] constexpr LocalDays next_first(LocalDays day) const {
-    const std::chrono::year_month_day date{day};
-    switch (unit_) {
-      case CalendarUnit::hour:
-      case CalendarUnit::day: break;
-      case CalendarUnit::week: return day + std::chrono::weeks{1} - (std::chrono::weekday{day} - std::chrono::Monday);
-      case CalendarUnit::month: return LocalDays{(date.year() / date.month() + std::chrono::months{1}) / 1};
-      case CalendarUnit::year: return LocalDays{(date.year() + std::chrono::years{1}) / std::chrono::January / 1};
-    }
-    return day + std::chrono::days{1};
-  }
-
   [[nodiscard]] constexpr Span offset_at(Instant instant) const {
     return zone_ == nullptr ? Span{} : zone_->offset_at(instant);
   }
-  [[nodiscard]] constexpr Instant begin_of(LocalDays day) const {
-    return zone_ == nullptr ? sys(day, Span{}) : zone_->begin_of(day);
+
+  [[nodiscard]] constexpr Instant begin_of(LocalDays day, Span time) const {
+    return zone_ == nullptr ? sys(day + time, Span{}) : zone_->begin_of(day, time);
   }
 
   [[nodiscard]] constexpr std::chrono::local_time<Span> local(Instant instant) const {
@@ -175,7 +134,7 @@ class CalendarWindows {
     return hash | 1U;
   }
 
-  CalendarUnit unit_;
+  WindowStarts starts_;
   const Zone* zone_;
   std::uint64_t stands_in_for_ = 0;
 };

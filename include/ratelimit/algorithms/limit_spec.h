@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // A limit as it is written: an algorithm and its numbers, not checked yet.
 //
-// All algorithms share this one struct; `LimitFields` says which of its fields an algorithm has. Depends on the
-// calendar, zones and units.
+// All algorithms share this one struct; `LimitFields` says which of its fields an algorithm has. Depends on
+// anchors, calendar units, zones and units.
 #ifndef RATELIMIT_ALGORITHMS_LIMIT_SPEC_H
 #define RATELIMIT_ALGORITHMS_LIMIT_SPEC_H
 
 #include <cstdint>
 #include <string_view>
 
-#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/anchor.h"
+#include "ratelimit/algorithms/calendar_unit.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/bounded_list.h"
 #include "ratelimit/units.h"
@@ -36,6 +37,7 @@ struct LimitSpec {
   bool aligned = false;         ///< windows begin at multiples of `span` since 1970
   bool per_request = false;     ///< a call costs 1, whatever it says
   CalendarUnit unit{};          ///< length of a calendar window
+  Anchor anchor{};              ///< where a calendar window begins
   std::string_view zone{};      ///< name of the time zone of a calendar window; empty means UTC
   const Zone* rules = nullptr;  ///< the rules of that zone; they must outlive the limit
   bool lacks_rules = false;     ///< only in decoded limits: this machine does not know `zone`, so `rules` is null
@@ -51,7 +53,7 @@ struct LimitFields {
   bool refill = false;
   bool span = false;
   bool aligned = false;
-  bool calendar = false;  ///< `unit`, `zone` and `rules`
+  bool calendar = false;  ///< `unit`, `anchor`, `zone` and `rules`
 
   /// Whether `spec` leaves all other fields at their defaults, and has the name and the rules of a zone or neither,
   /// unless this machine lacks the zone.
@@ -60,7 +62,7 @@ struct LimitFields {
     if (!span && spec.span != Span{}) return false;
     if (!aligned && spec.aligned) return false;
     if (calendar) return spec.zone.empty() == (spec.rules == nullptr) || spec.lacks_rules;
-    return spec.unit == CalendarUnit{} && spec.zone.empty() && spec.rules == nullptr;
+    return spec.unit == CalendarUnit{} && !spec.anchor.is_given() && spec.zone.empty() && spec.rules == nullptr;
   }
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// At most `limit` units per hour, day, week, month or year of the calendar, in a time zone.
+// At most `limit` units per hour, day, week, month, quarter or year of the calendar, in a time zone.
 //
 // Depends on the counted window, the calendar and limit specs.
 //
@@ -10,7 +10,9 @@
 #include <optional>
 #include <string_view>
 
+#include "ratelimit/algorithms/anchor.h"
 #include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/calendar_unit.h"
 #include "ratelimit/algorithms/counted_window.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
@@ -24,14 +26,17 @@ class Quota : public CountedWindow<CalendarWindows> {
   static constexpr std::string_view kKeyword = "QUOTA";
   static constexpr LimitFields kFields{.calendar = true};
 
-  /// None if the limit is out of its range or there is no such unit. A null zone is UTC; others must outlive the limit.
-  [[nodiscard]] static std::optional<Quota> make(Units limit, CalendarUnit unit, const Zone* zone) {
-    if (!in_range(limit) || keyword(unit).empty()) return std::nullopt;
-    return Quota(limit, CalendarWindows(unit, zone));
+  /// None if the limit or the anchor is out of its range, or there is no such unit. A null zone is UTC; others must
+  /// outlive the limit.
+  [[nodiscard]] static std::optional<Quota> make(Units limit, CalendarUnit unit, const Zone* zone, Anchor anchor = {}) {
+    if (!in_range(limit) || keyword(unit).empty() || !anchor.is_valid()) return std::nullopt;
+    return Quota(limit, CalendarWindows(unit, zone, anchor));
   }
   [[nodiscard]] static std::optional<Quota> make(const LimitSpec& spec) {
-    std::optional<Quota> quota = make(spec.size, spec.unit, spec.rules);
-    if (quota && spec.lacks_rules) quota = Quota(spec.size, CalendarWindows::stand_in(spec.unit, spec.zone));
+    std::optional<Quota> quota = make(spec.size, spec.unit, spec.rules, spec.anchor);
+    if (quota && spec.lacks_rules) {
+      quota = Quota(spec.size, CalendarWindows::stand_in(spec.unit, spec.zone, spec.anchor));
+    }
     return quota;
   }
 

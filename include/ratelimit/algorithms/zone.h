@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A time zone, as far as the calendar must know it: how far its clock is from UTC, and when its days begin.
+// A time zone, as far as the calendar must know it: how far its clock is from UTC, and when it shows a time.
 //
 // The rules of the world's zones change several times a year. They come from the system, which the core does not know:
 // the shell implements this interface. Everywhere in the core a null `const Zone*` is UTC. Depends on units only.
@@ -26,9 +26,9 @@ class Zone {
   /// By how much the local clock is ahead of UTC at `instant`.
   [[nodiscard]] virtual Span offset_at(Instant instant) const = 0;
 
-  /// The first instant of a civil day: midnight; the first of two midnights; or the end of the gap that midnight lies
-  /// in. An earlier day never begins later.
-  [[nodiscard]] virtual Instant begin_of(std::chrono::local_days day) const = 0;
+  /// The first instant at which the local clock shows that time of that day: whole minutes from midnight on, less than
+  /// 24 hours. If the clock leaves the time out, it is the end of that gap. An earlier time never begins later.
+  [[nodiscard]] virtual Instant begin_of(std::chrono::local_days day, Span time) const = 0;
 };
 
 /// Whether a zone could have that name. All names of IANA begin with a capital letter. UTC needs no zone: its names are

@@ -21,8 +21,10 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/anchor.h"
+#include "ratelimit/algorithms/calendar_unit.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/algorithms/zone.h"
 #include "ratelimit/any_algorithm.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
@@ -53,6 +55,12 @@ namespace ratelimit::client {
 [[nodiscard]] constexpr LimitSpec quota(std::int64_t limit, CalendarUnit unit, std::string_view zone = {},
                                         const Zone* rules = nullptr) {
   return {.algorithm = Algorithm::quota, .size = Units(limit), .unit = unit, .zone = zone, .rules = rules};
+}
+/// A quota whose windows begin at that minute of the zone's clock, and a whole number of units earlier and later. A
+/// policy refuses other years than 1970 to 2199.
+[[nodiscard]] constexpr LimitSpec anchored(LocalMinute begin, LimitSpec limit) {
+  limit.anchor = Anchor(begin);
+  return limit;
 }
 [[nodiscard]] constexpr LimitSpec concurrent(std::int64_t limit, Span lease) {
   return {.algorithm = Algorithm::concurrent, .size = Units(limit), .span = lease};
@@ -92,6 +100,7 @@ namespace ratelimit::client {
   };
   if (limit.aligned) add({"ALIGNED"});
   if (limit.algorithm == Algorithm::sliding_window_counter) add({"APPROX"});
+  if (limit.anchor.is_given()) add({"ANCHOR", ratelimit::text_of(limit.anchor)});
   if (!limit.zone.empty()) add({"TZ", limit.zone});
   if (!limit.label.empty()) add({"AS", limit.label});
   if (limit.per_request) add({"PER", "REQUEST"});

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,7 +18,8 @@
 #include <utility>
 #include <vector>
 
-#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/anchor.h"
+#include "ratelimit/algorithms/calendar_unit.h"
 #include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
@@ -39,7 +41,8 @@ inline constexpr unsigned kAligned = 1U << 0U;
 inline constexpr unsigned kPerRequest = 1U << 1U;
 inline constexpr unsigned kLabelled = 1U << 2U;
 inline constexpr unsigned kZoned = 1U << 3U;
-inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned;
+inline constexpr unsigned kAnchored = 1U << 4U;
+inline constexpr unsigned kAllFlags = kAligned | kPerRequest | kLabelled | kZoned | kAnchored;
 
 /// Flags beside the number of limits: the last grants of accounts follow the states; reservations follow these; the
 /// head of a subject table comes last.
@@ -56,11 +59,13 @@ inline constexpr unsigned kAllTableFlags = kStored | kShadow;
 inline void write(Writer& out, const LimitSpec& spec) {
   out.u8(static_cast<std::uint8_t>(spec.algorithm));
   out.u8(static_cast<std::uint8_t>((spec.aligned ? kAligned : 0U) | (spec.per_request ? kPerRequest : 0U) |
-                                   (spec.label.empty() ? 0U : kLabelled) | (spec.zone.empty() ? 0U : kZoned)));
+                                   (spec.label.empty() ? 0U : kLabelled) | (spec.zone.empty() ? 0U : kZoned) |
+                                   (spec.anchor.is_given() ? kAnchored : 0U)));
   out.units(spec.size);
   out.units(spec.refill);
   // A limit has a span, or a unit of the calendar.
   out.i64(fields_of(spec.algorithm).calendar ? static_cast<std::int64_t>(spec.unit) : spec.span.count());
+  if (spec.anchor.is_given()) out.u32(static_cast<std::uint32_t>((spec.anchor.minute() - Anchor::kEarliest).count()));
   if (!spec.zone.empty()) out.text(spec.zone);
   if (!spec.label.empty()) out.text(spec.label);
 }
@@ -83,6 +88,7 @@ inline void write(Writer& out, const LimitSpec& spec) {
   } else {
     spec.span = Span{number};
   }
+  if ((flags & kAnchored) != 0) spec.anchor = Anchor(Anchor::kEarliest + std::chrono::minutes{in.u32()});
   if ((flags & kZoned) != 0) {
     spec.zone = in.text();
     spec.rules = in.ok() ? find_zone(spec.zone) : nullptr;

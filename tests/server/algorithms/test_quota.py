@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""RL.QUOTA: so many in an hour, a day, a week, a month or a year as the calendar of a time zone has them.
+"""RL.QUOTA: so many in an hour, a day, a week, a month, a quarter or a year as the calendar of a time zone has them.
 
 Python's zoneinfo reads the same data as the server. In the year 2100, where tests hold the clock, zones follow the last
 rule that they were given; it is none with a 29th of February.
@@ -16,6 +16,7 @@ import pytest
 from harness import BASE, DAY, HOUR, MINUTE, MS, SECOND, Client
 from oracle_calendar import UNITS, unix_ns
 from oracle_limits import Quota, ceil_ms
+from random_limits import any_anchor
 from vocabulary import TOO_SHORT
 
 BERLIN = "Europe/Berlin"
@@ -63,6 +64,10 @@ def test_the_window_ends_at_its_nanosecond_and_not_before(db, clock):
         ("WEEK", "2100-12-29 12:00", "2101-01-03 00:00"),
         ("MONTH", "2100-01-31 23:00", "2100-02-01 00:00"),
         ("MONTH", "2100-12-01 00:00", "2101-01-01 00:00"),
+        ("QUARTER", "2100-01-01 00:00", "2100-04-01 00:00"),
+        ("QUARTER", "2100-06-30 23:59", "2100-07-01 00:00"),
+        ("QUARTER", "2100-09-30 12:00", "2100-10-01 00:00"),
+        ("QUARTER", "2100-12-31 23:59", "2101-01-01 00:00"),
         ("YEAR", "2100-01-01 00:00", "2101-01-01 00:00"),
         ("YEAR", "2103-12-31 23:59", "2104-01-01 00:00"),
     ],
@@ -196,7 +201,8 @@ def test_in_every_zone_windows_end_when_zoneinfo_says(db, clock):
     questions = []
     for zone in sorted(available_timezones() - {"localtime"}):
         for unit in rng.sample(list(UNITS), 2):
-            limit, now = Quota(10, unit, zone), rng.randrange(earliest, latest)
+            anchor = any_anchor(rng) if rng.random() < 0.6 else None
+            limit, now = Quota(10, unit, zone, anchor), rng.randrange(earliest, latest)
             end = limit.end(now)
             questions += [(moment, limit) for moment in (now, end - 1, end, end + rng.randrange(2 * DAY))]
     told = resets_of_first_calls(db, questions)
@@ -221,7 +227,17 @@ def test_around_every_change_of_clocks_windows_end_when_zoneinfo_says(db, clock)
                 if before != after:
                     around = range(now - 2 * HOUR, now + 10 * HOUR, 10 * MINUTE)
                     questions += [(moment, Quota(10, unit, zone)) for moment in around for unit in ("HOUR", "DAY")]
-    assert len(questions) > 5000
+                    anchored = [
+                        *(
+                            "HOUR ANCHOR 2026-01-01T00:15",
+                            "HOUR ANCHOR 2026-01-01T00:45",
+                            "DAY ANCHOR 2026-01-01T00:30",
+                        ),
+                        *("DAY ANCHOR 2026-01-01T02:00", "DAY ANCHOR 2026-01-01T02:30", "DAY ANCHOR 2026-01-01T23:45"),
+                    ]
+                    for unit, _, anchor in map(str.split, anchored):
+                        questions += [(moment, Quota(10, unit, zone, anchor)) for moment in around]
+    assert len(questions) > 20_000
     told = resets_of_first_calls(db, questions)
     assert told == [ceil_ms(limit.end(now) - now) for now, limit in questions]
 
@@ -251,13 +267,16 @@ def test_an_unknown_zone_is_an_error_that_changes_nothing(db, clock, zone):
     ("line", "text"),
     [
         ("RL.QUOTA k 10", TOO_SHORT),
-        ("RL.QUOTA k 10 MINUTE", "unit must be HOUR, DAY, WEEK, MONTH or YEAR"),
-        ("RL.QUOTA k 10 1d", "unit must be HOUR, DAY, WEEK, MONTH or YEAR"),
-        ("RL.QUOTA k 10 DAYS", "unit must be HOUR, DAY, WEEK, MONTH or YEAR"),
+        ("RL.QUOTA k 10 MINUTE", "unit must be HOUR, DAY, WEEK, MONTH, QUARTER or YEAR"),
+        ("RL.QUOTA k 10 1d", "unit must be HOUR, DAY, WEEK, MONTH, QUARTER or YEAR"),
+        ("RL.QUOTA k 10 DAYS", "unit must be HOUR, DAY, WEEK, MONTH, QUARTER or YEAR"),
         ("RL.QUOTA k 10 DAY TZ", "TZ is missing"),
         ("RL.QUOTA k 10 DAY TZ Europe/Berlin TZ UTC", "TZ is given twice"),
         ("RL.QUOTA k 10 DAY TZ UTC TZ UTC", "TZ is given twice"),
         ("RL.FIXED k 10 1d TZ Europe/Berlin", "syntax error"),
+        ("RL.QUOTA k 10 DAY ANCHOR", "ANCHOR is missing: it must be a date from 1970-01-01 to 2199-12-31"),
+        ("RL.QUOTA k 10 DAY ANCHOR 2026-01-31 ANCHOR 2026-01-31", "ANCHOR is given twice"),
+        ("RL.FIXED k 10 1d ALIGNED ANCHOR 2026-01-31", "syntax error"),
         ("RL.QUOTA k 10 DAY ALIGNED", "syntax error"),
     ],
 )
@@ -278,6 +297,151 @@ def test_info_shows_unit_and_zone(db, clock):
         ("plan", "QUOTA 10 MONTH TZ Europe/Berlin AS plan"),
         ("quota", "QUOTA 5 HOUR"),
     ]
+
+
+ANCHORED = [
+    ("HOUR ANCHOR 2026-01-31T06:15", "2100-01-07 05:00", "2100-01-07 05:15"),
+    ("HOUR ANCHOR 2026-01-31T06:15", "2100-01-07 05:15", "2100-01-07 06:15"),
+    ("DAY ANCHOR 2026-01-31T06:00", "2100-02-28 05:59", "2100-02-28 06:00"),
+    ("DAY ANCHOR 2026-01-31T06:00", "2100-02-28 06:00", "2100-03-01 06:00"),
+    ("WEEK ANCHOR 2026-02-01", "2100-01-09 23:59", "2100-01-10 00:00"),  # Sundays
+    ("WEEK ANCHOR 2026-02-01", "2100-01-10 00:00", "2100-01-17 00:00"),
+    ("WEEK ANCHOR 2026-02-06T18:30", "2100-01-08 18:29", "2100-01-08 18:30"),  # Fridays
+    ("MONTH ANCHOR 2026-01-31", "2100-01-31 00:00", "2100-02-28 00:00"),
+    ("MONTH ANCHOR 2026-01-31", "2100-02-28 00:00", "2100-03-31 00:00"),
+    ("MONTH ANCHOR 2026-01-31", "2100-03-31 00:00", "2100-04-30 00:00"),
+    ("MONTH ANCHOR 2026-01-31", "2104-02-01 00:00", "2104-02-29 00:00"),
+    ("MONTH ANCHOR 2026-02-28", "2100-03-01 00:00", "2100-03-28 00:00"),  # a 28th, and not the end of a month
+    ("QUARTER ANCHOR 2026-11-30T12:00", "2100-11-30 12:00", "2101-02-28 12:00"),
+    ("QUARTER ANCHOR 2026-11-30T12:00", "2101-02-28 12:00", "2101-05-30 12:00"),
+    ("YEAR ANCHOR 2026-04-06", "2100-04-05 23:59", "2100-04-06 00:00"),
+    ("YEAR ANCHOR 2026-04-06", "2100-04-06 00:00", "2101-04-06 00:00"),
+    ("YEAR ANCHOR 2024-02-29", "2100-02-28 00:00", "2101-02-28 00:00"),  # 2100 does not leap
+    ("YEAR ANCHOR 2024-02-29", "2103-02-28 00:00", "2104-02-29 00:00"),
+    ("YEAR ANCHOR 2199-12-31T23:59", "2100-07-01 00:00", "2100-12-31 23:59"),  # it may lie in the future
+    ("YEAR ANCHOR 1970-01-01", "2100-07-01 00:00", "2101-01-01 00:00"),
+]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Phoenix"])
+@pytest.mark.parametrize(("unit", "now", "end"), ANCHORED)
+def test_windows_begin_at_the_anchor_and_a_whole_number_of_units_earlier_and_later(db, clock, unit, now, end, zone):
+    clock.set(at(now, zone))
+    assert db.ask(f"RL.QUOTA k 10 {unit} TZ {zone}").reset_ms == ceil_ms(at(end, zone) - at(now, zone))
+
+
+@pytest.mark.parametrize(
+    ("anchor", "zone", "now", "end"),
+    [
+        ("2026-01-01T02:30", BERLIN, "2100-03-27 02:30", "2100-03-28 03:00"),  # at two it is three
+        ("2026-01-01T02:30", BERLIN, "2100-03-28 03:00", "2100-03-29 02:30"),
+        ("2026-01-01T02:30", BERLIN, "2100-10-31 02:30", "2100-11-01 02:30"),  # at three it is two
+        ("2026-01-01T02:30", "Australia/Sydney", "2100-10-02 02:30", "2100-10-03 03:00"),  # the south
+        ("2026-01-01T02:15", "Australia/Lord_Howe", "2100-10-02 02:15", "2100-10-03 02:30"),  # at two it is half past
+        (
+            "2026-01-01T01:45",
+            "Australia/Lord_Howe",
+            "2100-04-04 01:45",
+            "2100-04-05 01:45",
+        ),  # at two it is half past one
+        ("2026-01-01T01:30", "Europe/Dublin", "2100-03-27 01:30", "2100-03-28 02:00"),
+        ("2026-01-01T01:30", "Europe/Dublin", "2100-10-31 01:30", "2100-11-01 01:30"),
+    ],
+)
+def test_an_anchor_that_is_left_out_is_the_end_of_the_gap_and_one_that_comes_twice_is_the_first(
+    db, clock, anchor, zone, now, end
+):
+    clock.set(at(now, zone))
+    left = left_of_window(db, f"QUOTA 10 DAY ANCHOR {anchor} TZ {zone}")
+    assert left == ceil_ms(at(end, zone) - at(now, zone))
+
+
+def test_an_anchor_that_comes_twice_begins_no_new_window_the_second_time(db, clock):
+    limit = f"QUOTA 10 MONTH ANCHOR 2026-01-31T02:30 TZ {BERLIN}"
+    first, again = (at("2100-10-31 02:30", BERLIN, second_time) for second_time in (False, True))
+    assert again - first == HOUR
+    clock.set(first)
+    assert db.ask(f"RL.CHECK k {limit} COST 10").granted == 10
+    clock.set(again)
+    assert db.ask(f"RL.CHECK k {limit}").granted == 0
+
+
+NO_ANCHORS = [
+    *(
+        "",
+        " ",
+        "now",
+        "2026",
+        "2026-01",
+        "2026-1-31",
+        "2026-01-31 06:00",
+        "2026-01-31t06:00",
+        "2026-01-31T",
+        "31.1.2026",
+    ),
+    *("2026-02-30", "2026-02-29", "2100-02-29", "2026-00-10", "2026-13-01", "2026-01-32", "2026-01-31T24:00"),
+    *("1969-12-31", "1969-12-31T23:59", "2200-01-01", "0000-01-01", "9999-12-31", "-026-01-31", "12026-01-31"),
+    *("2026-01-31T06:00Z", "2026-01-31T06:00+01:00", "2026-01-31T06:00:00", "2026-01-31T06:60", "xyzzy-01-31"),
+    *("1767225600", "2026-01-31\0", "\xff" * 10, "2" * 2**20),
+]
+
+
+@pytest.mark.parametrize("date", NO_ANCHORS, ids=lambda date: ascii(date[:20]))
+def test_what_is_no_date_is_an_error_that_says_the_form_and_changes_nothing(db, clock, date):
+    before = db.changes()
+    for command in (
+        "RL.QUOTA k 10 DAY",
+        "RL.CHECK k QUOTA 10 DAY",
+        "RL.PEEK k QUOTA 10 DAY",
+        "RL.DEFINE k QUOTA 10 DAY",
+    ):
+        assert db.error(*command.split(), "ANCHOR", date) == (
+            "ANCHOR must be a date from 1970-01-01 to 2199-12-31, such as 2026-01-31, or one with a time of day, "
+            "such as 2026-01-31T06:00"
+        )
+    assert (db.exists("k"), db.changes()) == (0, before)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (
+            "tz Europe/Berlin as a anchor 2026-01-31T06:00",
+            "QUOTA 10 QUARTER ANCHOR 2026-01-31T06:00 TZ Europe/Berlin AS a",
+        ),
+        ("ANCHOR 2026-01-31T00:00", "QUOTA 10 QUARTER ANCHOR 2026-01-31"),
+        ("ANCHOR 1970-01-01", "QUOTA 10 QUARTER ANCHOR 1970-01-01"),
+        ("ANCHOR 2199-12-31T23:59 TZ UTC", "QUOTA 10 QUARTER ANCHOR 2199-12-31T23:59"),
+    ],
+)
+def test_info_shows_the_anchor_as_it_can_be_given_again(db, clock, given, shown):
+    db.ask(f"RL.CHECK k QUOTA 10 QUARTER {given} COST 3")
+    [limit] = db.rl_info("k")["limits"]
+    assert limit["limit"] == shown
+    assert db.ask(f"RL.CHECK k {shown}").remaining == 6
+    assert len(db.rl_info("k")["limits"]) == 1, "it is the same limit"
+
+
+def test_a_limiter_stores_its_anchor_also_over_a_restart(start_server):
+    server = start_server("--appendonly", "yes", "--aof-use-rdb-preamble", "no")
+    with server.client() as db:
+        db.do(f"RL.DEFINE k QUOTA 10 MONTH ANCHOR 2026-01-31T06:00 TZ {BERLIN}")
+        db.ask("RL.CHECK k FOR a COST 4")
+        before = db.do("DEBUG DIGEST")
+    server.restart()
+    with server.client() as db:
+        assert db.do("DEBUG DIGEST") == before
+        assert db.rl_info("k")["limits"][0]["limit"] == f"QUOTA 10 MONTH ANCHOR 2026-01-31T06:00 TZ {BERLIN}"
+        assert db.ask("RL.CHECK k FOR a").remaining == 5
+        assert db.error("RL.CHECK", "k", *f"QUOTA 10 MONTH TZ {BERLIN}".split()).startswith("the key stores other")
+
+
+def test_a_redefinition_to_a_billing_day_counts_what_is_used_in_the_window_that_is_open(db, clock):
+    clock.set(at("2100-05-20 12:00"))
+    db.do("RL.DEFINE k QUOTA 10 MONTH")
+    db.ask("RL.CHECK k FOR a COST 7")
+    db.do("RL.DEFINE k QUOTA 10 MONTH ANCHOR 2026-01-31")
+    assert db.ask("RL.CHECK k FOR a COST 4")[:4] == (0, 10, 3, ceil_ms(at("2100-05-31") - at("2100-05-20 12:00")))
 
 
 @pytest.mark.parametrize("own", ["Pacific/Kiritimati", "America/New_York", "Asia/Kolkata", "", "nonsense"])

@@ -147,7 +147,10 @@ def test_per_without_request_is_refused(db, clock, argv, rest):
 
 
 @pytest.mark.parametrize("argv", WHOLE, ids=shown)
-@pytest.mark.parametrize(("option", "owner"), [("ALIGNED", "FIXED"), ("APPROX", "SLIDING"), ("TZ UTC", "QUOTA")])
+@pytest.mark.parametrize(
+    ("option", "owner"),
+    [("ALIGNED", "FIXED"), ("APPROX", "SLIDING"), ("TZ UTC", "QUOTA"), ("ANCHOR 2026-01-31", "QUOTA")],
+)
 def test_an_option_of_one_algorithm_is_none_of_the_others(db, clock, argv, option, owner):
     if owner not in " ".join(argv):
         assert refused(db, [*argv, *option.split()]).startswith("syntax error")

@@ -112,7 +112,13 @@ def test_a_log_of_the_largest_costs_never_overflows(db, clock):
 
 LONG = [
     *("TOKENBUCKET 1 1 3650d", "LEAKYBUCKET 1 1 3650d", "FIXED 1 3650d", "FIXED 1 3650d ALIGNED", "SLIDING 1 3650d"),
-    *("QUOTA 1 YEAR", "QUOTA 1 YEAR TZ Pacific/Kiritimati", "CONCURRENT 1 3650d", "SLIDING 1 1825d APPROX"),
+    *(
+        "QUOTA 1 YEAR",
+        "QUOTA 1 YEAR TZ Pacific/Kiritimati",
+        "QUOTA 1 YEAR ANCHOR 2199-12-31T23:59",
+        "CONCURRENT 1 3650d",
+        "SLIDING 1 1825d APPROX",
+    ),
 ]
 
 

@@ -84,7 +84,13 @@ def test_info_shows_an_idle_key_as_unused(db, clock):
 
 def test_info_shows_every_kind_of_limit_as_it_is_written(db, clock):
     limits = [
-        *("LEAKYBUCKET 10 7 90s", "SLIDING 5 2m APPROX", "QUOTA 10 YEAR", "QUOTA 10 HOUR TZ Asia/Kolkata"),
+        *(
+            "LEAKYBUCKET 10 7 90s",
+            "SLIDING 5 2m APPROX",
+            "QUOTA 10 YEAR",
+            "QUOTA 10 HOUR TZ Asia/Kolkata",
+            "QUOTA 10 QUARTER ANCHOR 2026-01-31T06:15 TZ Asia/Kolkata",
+        ),
         *("CONCURRENT 5 36h", "FIXED 10 1m AS mine PER REQUEST"),
     ]
     db.ask(f"RL.CHECK k {' '.join(limits)}")

@@ -76,6 +76,7 @@ def test_a_call_may_name_the_stored_limits(db, clock, limits, who):
         ("FIXED 10 60s", "fixed 10 1m"),
         ("FIXED 10 2d", "FIXED 10 48h"),
         ("QUOTA 10 DAY", "QUOTA 10 day TZ UTC"),
+        ("QUOTA 10 DAY ANCHOR 2026-01-31", "QUOTA 10 DAY TZ UTC anchor 2026-01-31T00:00"),
         ("TOKENBUCKET 10 7 90s AS a PER REQUEST", "TOKENBUCKET 10 7 90000ms PER REQUEST AS a"),
     ],
 )

@@ -22,21 +22,29 @@ from resp import Connection, Failure
 from seed import SEED
 
 TOKENBUCKET, FIXED, SLIDING, LEAKYBUCKET, APPROX, QUOTA, CONCURRENT = range(1, 8)
-ALIGNED, PER_REQUEST, LABEL, ZONE = 1, 2, 4, 8
+ALIGNED, PER_REQUEST, LABEL, ZONE, ANCHOR = 1, 2, 4, 8, 16
 SEVERAL_LISTS, RESERVED = 1 << 5, 1 << 7  # in the number of limits
 INDEBTED = 1 << 63  # in the instant of a bucket
 SETTLED, UNEVEN = 1, 2  # flags of a hold
 ALL = 0xFF  # accounts: those that a call names, which is all that there are
-UNITS_OF_QUOTAS = {"HOUR": 1, "DAY": 2, "WEEK": 3, "MONTH": 4, "YEAR": 5}
+UNITS_OF_QUOTAS = {"HOUR": 1, "DAY": 2, "WEEK": 3, "MONTH": 4, "YEAR": 5, "QUARTER": 6}
 COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
 LATEST = 84_006 * DAY  # 2200-01-01
 GRID_OF_MINUTE, GRID_OF_HOUR = 500, 50_000  # the coarsest of 1, 2, 5, 10, ... ns that is no coarser than window / 2^26
 
 
 def limit(
-    algorithm: int, size: int, span: int, refill: int = 0, flags: int = 0, zone: bytes = b"", label: bytes = b""
+    algorithm: int,
+    size: int,
+    span: int,
+    refill: int = 0,
+    flags: int = 0,
+    anchor: int = 0,
+    zone: bytes = b"",
+    label: bytes = b"",
 ) -> bytes:
     head = struct.pack("<BBIIq", algorithm, flags, size, refill, span)
+    head += struct.pack("<I", anchor) if flags & ANCHOR else b""
     return head + (text(zone) if flags & ZONE else b"") + (text(label) if flags & LABEL else b"")
 
 
@@ -179,6 +187,14 @@ STORED = [
         payload=value(
             [limit(QUOTA, 10, UNITS_OF_QUOTAS["MONTH"], flags=ZONE | LABEL, zone=b"Europe/Berlin", label=b"month")],
             [window(BASE + 25 * DAY - HOUR, 3)],
+        ),
+    ),
+    Effect(  # it is midnight
+        "RL.QUOTA k 10 QUARTER ANCHOR 2026-01-31T06:00 COST 3",
+        ends=24 * DAY + 6 * HOUR,
+        payload=value(
+            [limit(QUOTA, 10, UNITS_OF_QUOTAS["QUARTER"], flags=ANCHOR, anchor=20_484 * 1440 + 360)],
+            [window(BASE + 24 * DAY + 6 * HOUR, 3)],
         ),
     ),
     Effect(

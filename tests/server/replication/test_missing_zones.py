@@ -66,6 +66,7 @@ LINES = [
     f"RL.RESERVE held 1m QUOTA 100 WEEK TZ {ZONE} COST 5 ID h",
     "RL.SETTLE held h 9",
     f"RL.RESERVE ended 1s QUOTA 100 MONTH TZ {ZONE} COST 5 ID h",
+    f"RL.CHECK anchored QUOTA 3 DAY ANCHOR 2026-01-31T06:15 TZ {ZONE} COST 3",
     f"RL.CHECK waits QUOTA 3 HOUR TZ {ZONE} COST 3",
     f"RL.CHECK waits QUOTA 3 HOUR TZ {ZONE} COST 2 MAXWAIT 2h",
     f"RL.CHECK dense {DAILY} FOR a COST 7",
@@ -103,7 +104,7 @@ def test_limits_that_change_are_the_same_where_the_zone_is_lacking(pair):
     pair.db.do("RL.DEFINE k FIXED 20 1h")
     fill(pair.db, "k", 500)
     pair.db.do("RL.CHECK k COST 3")
-    pair.db.do(f"RL.DEFINE k FIXED 30 1h QUOTA 20 DAY TZ {ZONE} AS day")
+    pair.db.do(f"RL.DEFINE k FIXED 30 1h QUOTA 20 DAY ANCHOR 2026-01-31T17:00 TZ {ZONE} AS day")
     assert_same(pair.db, pair.copy)
     hold(BASE + HOUR, pair.db, pair.copy)
     fill(pair.db, "k", 100)

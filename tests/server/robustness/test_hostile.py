@@ -55,6 +55,7 @@ def fill(db: Client) -> dict[str, int]:
         "RL.TOKENBUCKET debt 20 7 60s COST 33 FORCE",
         "RL.SLIDING approx 100 60s APPROX COST 40",
         "RL.QUOTA quota 100 MONTH COST 40",
+        "RL.QUOTA anchored 100 QUARTER ANCHOR 2026-01-31T06:00 TZ Asia/Tokyo COST 40",
         "RL.QUOTA zoned 100 DAY TZ Asia/Tokyo AS day COST 40",
         "RL.CONCURRENT leases 10 30s COST 3 ID a",
         "RL.CONCURRENT leases 10 30s COST 2 ID b",
@@ -150,7 +151,7 @@ def is_queue(limit: str) -> bool:
 
 
 # A clock that is changed makes it longer by an hour or two; an hour of the wall's clock, by one.
-UNIT_OF_QUOTA_MS = {"HOUR": 1, "DAY": 24, "WEEK": 7 * 24, "MONTH": 31 * 24, "YEAR": 366 * 24}
+UNIT_OF_QUOTA_MS = {"HOUR": 1, "DAY": 24, "WEEK": 7 * 24, "MONTH": 31 * 24, "QUARTER": 92 * 24, "YEAR": 366 * 24}
 
 
 def longest_ms_of(limit: dict) -> int:

@@ -35,8 +35,8 @@ struct Account {
 
 inline bool is_same_limit(const LimitSpec& a, const LimitSpec& b) {
   return a.algorithm == b.algorithm && a.size == b.size && a.refill == b.refill && a.span == b.span &&
-         a.aligned == b.aligned && a.unit == b.unit && a.zone == b.zone && a.per_request == b.per_request &&
-         a.label == b.label;
+         a.aligned == b.aligned && a.unit == b.unit && a.anchor == b.anchor && a.zone == b.zone &&
+         a.per_request == b.per_request && a.label == b.label;
 }
 
 inline bool is_of_one_family(Algorithm a, Algorithm b) {

@@ -33,7 +33,7 @@ inline std::unique_ptr<Model> model_of(const LimitSpec& spec) {
     case Algorithm::sliding_window_log: return std::make_unique<Log>(spec.size, spec.span);
     case Algorithm::leaky_bucket: return std::make_unique<Bucket>(spec.size, spec.refill, spec.span, true);
     case Algorithm::sliding_window_counter: return std::make_unique<TwoWindows>(spec.size, spec.span);
-    case Algorithm::quota: return std::make_unique<Calendar>(spec.size, spec.unit, spec.rules);
+    case Algorithm::quota: return std::make_unique<Calendar>(spec.size, spec.unit, spec.rules, spec.anchor);
     case Algorithm::concurrent: return std::make_unique<Leases>(spec.size, spec.span);
   }
   return nullptr;

@@ -9,7 +9,8 @@
 #include <utility>
 
 #include "model.h"
-#include "ratelimit/algorithms/calendar.h"
+#include "ratelimit/algorithms/anchor.h"
+#include "ratelimit/algorithms/calendar_unit.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
@@ -116,7 +117,8 @@ class Window final : public Clonable<Window, Counter> {
 /// of their own.
 class Calendar final : public Clonable<Calendar, Counter> {
  public:
-  Calendar(Units limit, CalendarUnit unit, const Zone* zone) : Clonable(limit), unit_(unit), zone_(zone) {}
+  Calendar(Units limit, CalendarUnit unit, const Zone* zone, Anchor anchor)
+      : Clonable(limit), unit_(unit), zone_(zone), anchor_(anchor) {}
 
   /// The longest such window, and two days, by which clocks may be set back in it.
   [[nodiscard]] Span recovery() const override {
@@ -126,6 +128,7 @@ class Calendar final : public Clonable<Calendar, Counter> {
       case CalendarUnit::day: return (1 + 2) * 24h;
       case CalendarUnit::week: return (7 + 2) * 24h;
       case CalendarUnit::month: return (31 + 2) * 24h;
+      case CalendarUnit::quarter: return (92 + 2) * 24h;
       case CalendarUnit::year: return (366 + 2) * 24h;
     }
     return {};
@@ -135,36 +138,67 @@ class Calendar final : public Clonable<Calendar, Counter> {
     const auto* const other = dynamic_cast<const Calendar*>(&old);
     if (other == nullptr) return false;
     const auto [end, used] = other->open_at(now);
-    use(used, other->unit_ == unit_ && other->zone_ == zone_ ? end : fresh_end(now));
+    use(used, is_like(*other) ? end : fresh_end(now));
     return true;
   }
 
  private:
+  [[nodiscard]] bool is_like(const Calendar& other) const {
+    return other.unit_ == unit_ && other.zone_ == zone_ && other.anchor_ == anchor_;
+  }
+
   [[nodiscard]] Instant fresh_end(Instant now) const override {
     const Span offset = zone_ == nullptr ? Span{} : zone_->offset_at(now);
     return local_end(now + offset) - offset;
   }
 
+  /// Where a window began once: at the anchor, or on the first day of 2024, a Monday.
+  [[nodiscard]] LocalMinute begin() const {
+    using namespace std::chrono;
+    return anchor_.is_given() ? anchor_.minute() : LocalMinute{local_days{2024y / January / 1}};
+  }
+
+  /// The first of the begins later than `now`, which is what a local clock shows.
   [[nodiscard]] Instant local_end(Instant now) const {
     using namespace std::chrono;
-    const sys_days today = floor<days>(now);
-    const year_month_day date(today);
+    const Instant first{begin().time_since_epoch()};
+    const auto repeated_every = [&](Span length) {
+      const Span past = (now - first) % length;
+      return now - past + (past < Span{} ? Span{} : length);
+    };
     switch (unit_) {
-      case CalendarUnit::hour: return floor<hours>(now) + hours{1};
-      case CalendarUnit::day: return today + days{1};
-      case CalendarUnit::week: {
-        sys_days day = today + days{1};
-        while (weekday(day) != Monday) day += days{1};
-        return day;
-      }
-      case CalendarUnit::month: return sys_days(date.year() / date.month() / last) + days{1};
-      case CalendarUnit::year: return sys_days(date.year() / December / 31) + days{1};
+      case CalendarUnit::hour: return repeated_every(hours{1});
+      case CalendarUnit::day: return repeated_every(days{1});
+      case CalendarUnit::week: return repeated_every(weeks{1});
+      case CalendarUnit::month: return local_end(now, 1);
+      case CalendarUnit::quarter: return local_end(now, 3);
+      case CalendarUnit::year: return local_end(now, 12);
     }
     return {};
   }
 
+  /// The same of units of so many months: one after the other, from the last one before `now`.
+  [[nodiscard]] Instant local_end(Instant now, int months) const {
+    using namespace std::chrono;
+    const auto number = [](year_month_day date) {
+      return 12 * static_cast<int>(date.year()) + static_cast<int>(static_cast<unsigned>(date.month())) - 1;
+    };
+    const local_days day = floor<days>(begin());
+    const year_month_day first(day);
+    const year_month_day today(floor<days>(now));
+    for (int n = (number(today) - number(first)) / months - 2;; ++n) {
+      const int month = number(first) + n * months;
+      const year_month there = year(month / 12) / (month % 12 + 1);
+      year_month_day date = there / first.day();
+      if (!date.ok()) date = there / last;
+      const Instant start = sys_days(date) + (begin() - day);
+      if (start > now) return start;
+    }
+  }
+
   CalendarUnit unit_;
   const Zone* zone_;
+  Anchor anchor_;
 };
 
 /// Two counters, and a search for the instant at which they allow something: nothing is solved for time here.
