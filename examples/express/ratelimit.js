@@ -14,7 +14,7 @@ const connection = {
   socketTimeout: 1000,
 };
 const SANE_ID = /^[\w.-]{1,64}$/;
-const LARGEST_COST = 2 ** 32 - 1;
+const LARGEST_COST = Number.MAX_SAFE_INTEGER;
 
 // Nobody gets round a limit by a key that is missing, or longer than a subject may be.
 function nameOf(key) {

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
-	"math"
 	"net"
 	"net/http"
 	"regexp"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 )
+
+const largestCost = 1<<53 - 1
 
 // Options are those of docs/middleware.md. Begin with Defaults.
 type Options struct {
@@ -129,8 +130,8 @@ func (o Options) words(key string, units int64) redis.Args {
 	} else if len(key) > 256 {
 		key = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(key)))
 	}
-	if units > math.MaxUint32 {
-		units = math.MaxUint32
+	if units > largestCost {
+		units = largestCost
 	}
 	words := redis.Args{o.Prefix + key}.AddFlat(strings.Fields(o.Limits))
 	if o.Limiter != "" {

@@ -16,7 +16,7 @@ from math import ceil
 
 import redis.asyncio
 
-LARGEST_COST = 2**32 - 1
+LARGEST_COST = 2**53 - 1
 
 
 def sane_or_new(request_id: str) -> str:
