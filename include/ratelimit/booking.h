@@ -242,7 +242,7 @@ class Booking {
     if (step.decision.outcome == Outcome::granted) A::put(state, id, step.change.cost, at, end);
   }
 
-  void count_charged(Units units) { reservations_.charged += static_cast<std::uint64_t>(units.count()); }
+  void count_charged(Units units) { reservations_.count_charged(units); }
 
   void note_grant(const Operation& operation) {
     for (std::size_t i = 0; i < last_grants_.size(); ++i) {

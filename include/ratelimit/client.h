@@ -94,7 +94,7 @@ class Client {
   Answer settle(std::string_view key, std::string_view id, Units actual, const Policy& policy,
                 std::string_view subject = {}) {
     if (actual < kNoUnits || actual > kMaxUnits) {
-      return count(wrong_call("actual must be an integer from 0 to 4294967295"));
+      return count(wrong_call("actual must be an integer from 0 to " + std::to_string(kMaxUnits.count())));
     }
     const Call call{.subject = subject, .cost = actual, .id = id};
     const Question question{key, policy, call};

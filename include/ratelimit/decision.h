@@ -21,7 +21,7 @@ struct Ask {
 enum class Outcome : std::uint8_t {
   granted,  ///< the call gets its units
   denied,   ///< the call gets nothing now; `Decision::wait` says when it would
-  never,    ///< the call asks for more than the limit ever holds
+  never,    ///< the call asks for more than the limit ever holds, or the limit is closed
 };
 
 /// The answer to one call. All spans are rounded up to a whole nanosecond, `remaining` is rounded down.

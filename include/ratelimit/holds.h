@@ -89,15 +89,16 @@ template <class Cells>
 
 /// Decides the reservation of an estimate under the id of `request`. `charged(i)` is what a hold that is there has
 /// charged limit i. A hold that has at least as much already is only renewed: that is always granted; otherwise the
-/// difference is decided like a call. If there are kMaxHolders holds, a new one is denied until the first ends. Pure;
-/// O(limits * log n).
+/// difference is decided like a call. If there are kMaxHolders holds, a new one is denied until the first ends. Under a
+/// closed limit none of them is granted. Pure; O(limits * log n).
 template <class Cells, class Charged>
 [[nodiscard]] Verdict decide_reservation(const Limits& limits, const Cells& cells, const Reservations& reservations,
                                          const Request& request, Instant now, Charged charged) {
   Units most = most_charged(limits, request.cost);
   const Instant at = reservations.turn.or_later(now);
   Verdict verdict;
-  if (const auto hold = find_hold(&reservations, request.id, now)) {
+  const bool is_closed = limits.is_any_closed();
+  if (const auto hold = find_hold(&reservations, request.id, now); hold && !is_closed) {
     std::array<Units, kMaxLimits> more{};
     for (std::size_t i = 0; i < limits.size(); ++i) more[i] = detail::lacking(limits[i], request.cost, charged(i));
     if (more == std::array<Units, kMaxLimits>{}) {
@@ -116,7 +117,7 @@ template <class Cells, class Charged>
       verdict = detail::held_back(limits, cells, at, Span{}, request.id);
     }
     verdict.id = request.id;
-  } else if (reservations.holds.count_after(now) >= kMaxHolders) {
+  } else if (reservations.holds.count_after(now) >= kMaxHolders && !is_closed) {
     const Instant until = std::max(at, reservations.holds.end_leaving(kMaxHolders - 1, now));
     verdict = detail::held_back(limits, cells, at, until - at, request.id);
   } else {

@@ -44,6 +44,7 @@ class Limits {
       }
       const auto slack = static_cast<std::uint64_t>(limit->slack().count());
       limits.end_step_bits_ = std::max(limits.end_step_bits_, static_cast<int>(std::bit_width(slack)) - 1);
+      limits.is_any_closed_ = limits.is_any_closed_ || spec.size == kNoUnits;
       limits.have_leases_ = limits.have_leases_ || limit->has_leases();
       limits.have_zones_ = limits.have_zones_ || !spec.zone.empty();
       limits.limits_.push_back(std::move(*limit));
@@ -58,6 +59,8 @@ class Limits {
   /// Whether one of the limits names a time zone. What its states become depends on the machine.
   [[nodiscard]] bool have_zones() const { return have_zones_; }
 
+  /// Whether one of the limits is closed: then no call passes, unless it is forced.
+  [[nodiscard]] bool is_any_closed() const { return is_any_closed_; }
   /// Whether one of the limits has leases.
   [[nodiscard]] bool have_leases() const { return have_leases_; }
   /// Whether two limits were given the same label: no call can name these limits in one list.
@@ -142,6 +145,7 @@ class Limits {
   bool have_leases_ = false;
   bool has_repeated_labels_ = false;
   bool have_zones_ = false;
+  bool is_any_closed_ = false;
 };
 
 }  // namespace ratelimit

@@ -192,6 +192,7 @@ template <class Cells>
 
 /// Whether a request can never be granted, however much is left.
 [[nodiscard]] inline bool is_never(const Limits& limits, const Request& request) {
+  if (limits.is_any_closed()) return request.mode != Mode::force;
   if (request.mode != Mode::whole && request.mode != Mode::may_wait) return false;
   for (std::size_t i = 0; i < limits.size(); ++i) {
     if (limits[i].cost_of(request.cost) > limits[i].size()) return true;

@@ -49,7 +49,7 @@ struct Reservations {
   LeaseSet holds;  ///< by their ids, with the units that each was charged
   /// By the ids of the holds that are uneven.
   std::map<std::string, Charges, std::less<>> uneven;
-  /// Units charged since there are holds. Wraps around: only differences have a meaning.
+  /// Units charged since there are holds: `count_charged` adds to it. Wraps around: only differences have a meaning.
   std::uint64_t charged = 0;
   Instant as_of{};  ///< the last operation, since there are holds
 
@@ -86,8 +86,20 @@ struct Reservations {
 
   /// Units charged after a hold.
   [[nodiscard]] Units charged_after(const LeaseSet::Holder& hold) const {
-    constexpr std::uint64_t kMost = std::uint64_t{1} << 62U;
-    return Units(static_cast<std::int64_t>(std::min(charged - hold.mark, kMost)));
+    return Units(static_cast<std::int64_t>(std::min(charged - hold.mark, kMostNewer)));
+  }
+
+  /// Counts units that are charged. Large counts could wrap the difference to the mark of an old hold around: it stops at
+  /// kMostNewer, which is more than any account counts. Quick, unless many holds are as old.
+  void count_charged(Units units) {
+    charged += static_cast<std::uint64_t>(units.count());
+    if (units <= kMax32BitUnits) [[likely]]
+      return;
+    holds.change_low_marks([&](std::uint64_t& mark) {
+      if (charged - mark <= kMostNewer) return false;
+      mark = charged - kMostNewer;
+      return true;
+    });
   }
 
   /// The hold `gone` has given `units` back. They were charged after each older hold: lowers what counts as charged
@@ -131,6 +143,8 @@ struct Reservations {
   [[nodiscard]] std::size_t heap_pieces() const { return holds.heap_pieces() + 2 * uneven.size(); }
 
  private:
+  static constexpr std::uint64_t kMostNewer = std::uint64_t{1} << 62U;
+
   // A node of a tree, and about what an id takes that is too long for the string object itself.
   static constexpr std::size_t kUnevenBytes = 4 * sizeof(void*) + sizeof(std::string) + sizeof(Charges) + 32;
 };

@@ -41,7 +41,13 @@ class Units {
 
 inline constexpr Units kNoUnits{0};
 inline constexpr Units kMinUnits{1};
-inline constexpr Units kMaxUnits{std::numeric_limits<std::uint32_t>::max()};
+
+/// The largest count: of a limit of FIXED and QUOTA, and of what a call costs or gives back. Up to here each integer is
+/// a number of its own for clients whose numbers are doubles.
+inline constexpr Units kMaxUnits{(std::int64_t{1} << 53U) - 1};
+
+/// The largest count of all other limits, whose states keep counts in 32 bits (docs/adr/0029).
+inline constexpr Units kMax32BitUnits{std::numeric_limits<std::uint32_t>::max()};
 
 inline constexpr Span kMinSpan = std::chrono::milliseconds{1};
 inline constexpr Span kMaxSpan = std::chrono::days{3650};
@@ -57,7 +63,11 @@ inline constexpr std::size_t kMaxHolders = 1U << 16U;       ///< leases of one l
 inline constexpr std::size_t kMaxLabelBytes = 64;
 inline constexpr std::size_t kMaxIdBytes = 64;  ///< of a lease or a hold
 
-[[nodiscard]] constexpr bool in_range(Units count) { return kMinUnits <= count && count <= kMaxUnits; }
+[[nodiscard]] constexpr bool in_range(Units count, Units most = kMaxUnits) {
+  return kMinUnits <= count && count <= most;
+}
+/// Whether a limit can have that size, which is at most `most`. A limit of size 0 is closed: it never lets a call pass.
+[[nodiscard]] constexpr bool is_size(Units count, Units most) { return kNoUnits <= count && count <= most; }
 [[nodiscard]] constexpr bool in_range(Span span) { return kMinSpan <= span && span <= kMaxSpan; }
 [[nodiscard]] constexpr bool in_range(Instant instant) { return kEarliest <= instant && instant <= kLatest; }
 

@@ -31,6 +31,7 @@ enum class Argument : std::uint8_t {
   period,
   leak,
   limit,
+  window_limit,
   window,
   unit,
   anchor,
@@ -77,7 +78,7 @@ enum class Argument : std::uint8_t {
 enum class ArgumentKind : std::uint8_t {
   key,
   integer,       ///< from `least` to `most`
-  duration,      ///< an integer with a unit
+  duration,      ///< an integer with a unit; 0, which means none, if `least` is 0
   bytes,         ///< any bytes, of a length from `least` to `most`
   label,         ///< as is_valid_label wants it
   choice,        ///< one of `choices`
@@ -116,11 +117,18 @@ constexpr ArgumentRow integer(Argument argument, const char* name, std::int64_t 
           .most = most,
           .requirement = what};
 }
-constexpr ArgumentRow count(Argument argument, const char* name) {
-  return integer(argument, name, kMinUnits.count(), kMaxUnits.count());
+constexpr ArgumentRow count(Argument argument, const char* name, Units most, Units least = kMinUnits) {
+  return integer(argument, name, least.count(), most.count());
+}
+/// The size of a limit, which is closed if that is 0.
+constexpr ArgumentRow size(Argument argument, const char* name, Units most) {
+  return count(argument, name, most, kNoUnits);
 }
 constexpr ArgumentRow duration(Argument argument, const char* name) {
-  return {.argument = argument, .kind = ArgumentKind::duration, .name = name};
+  return {.argument = argument, .kind = ArgumentKind::duration, .name = name, .least = 1};
+}
+constexpr ArgumentRow duration_or_none(Argument argument, const char* name) {
+  return {.argument = argument, .kind = ArgumentKind::duration, .name = name, .least = 0};
 }
 constexpr ArgumentRow bytes(Argument argument, const char* name, std::size_t most, const char* what = nullptr) {
   return {.argument = argument,
@@ -148,11 +156,12 @@ inline constexpr std::int64_t kMostSeconds = std::chrono::floor<std::chrono::sec
 inline constexpr std::array kArguments{
     detail::text(Argument::none, "argument", "given"),
     ArgumentRow{.argument = Argument::key, .kind = ArgumentKind::key, .name = "key", .requirement = "a key"},
-    detail::count(Argument::capacity, "capacity"),
-    detail::count(Argument::refill, "refill"),
+    detail::size(Argument::capacity, "capacity", kMax32BitUnits),
+    detail::count(Argument::refill, "refill", kMax32BitUnits),
     detail::duration(Argument::period, "period"),
-    detail::count(Argument::leak, "leak"),
-    detail::count(Argument::limit, "limit"),
+    detail::count(Argument::leak, "leak", kMax32BitUnits),
+    detail::size(Argument::limit, "limit", kMax32BitUnits),
+    detail::size(Argument::window_limit, "limit", kMaxUnits),
     detail::duration(Argument::window, "window"),
     detail::choice(Argument::unit, "unit", kCalendarWords),
     detail::text(Argument::anchor, "date",
@@ -162,12 +171,12 @@ inline constexpr std::array kArguments{
                  "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC"),
     detail::duration(Argument::lease, "lease"),
     ArgumentRow{.argument = Argument::label, .kind = ArgumentKind::label, .name = "label"},
-    detail::count(Argument::cost, "n"),
+    detail::count(Argument::cost, "n", kMaxUnits),
     detail::integer(Argument::costs, "n", 0, kMaxUnits.count(), "one integer for each key,"),
-    detail::duration(Argument::longest_wait, "d"),
+    detail::duration_or_none(Argument::longest_wait, "d"),
     detail::bytes(Argument::id, "id", kMaxIdBytes),
     detail::bytes(Argument::subject, "subject", kMaxSubjectBytes, "the name of a subject"),
-    detail::duration(Argument::jitter, "d"),
+    detail::duration_or_none(Argument::jitter, "d"),
     detail::flag(Argument::each),
     detail::flag(Argument::headers),
     detail::flag(Argument::brief),
@@ -175,12 +184,12 @@ inline constexpr std::array kArguments{
     detail::integer(Argument::number_of_keys, "numkeys", 1, kMostKeys),
     detail::integer(Argument::count, "count", 1, kMostNamed),
     detail::duration(Argument::ttl, "ttl"),
-    detail::count(Argument::units, "n"),
-    detail::integer(Argument::actual, "actual", 0, kMaxUnits.count()),
-    detail::integer(Argument::max_burst, "max_burst", 0, kMaxUnits.count() - 1),
-    detail::count(Argument::count_per_period, "count"),
+    detail::count(Argument::units, "n", kMaxUnits),
+    detail::count(Argument::actual, "actual", kMaxUnits, kNoUnits),
+    detail::count(Argument::max_burst, "max_burst", kMax32BitUnits - kMinUnits, kNoUnits),
+    detail::count(Argument::count_per_period, "count", kMax32BitUnits),
     detail::integer(Argument::period_in_seconds, "period", 1, detail::kMostSeconds, "whole seconds,"),
-    detail::integer(Argument::quantity, "quantity", 0, kMaxUnits.count()),
+    detail::count(Argument::quantity, "quantity", kMax32BitUnits, kNoUnits),
     detail::flag(Argument::aligned),
     detail::flag(Argument::approximate),
     detail::flag(Argument::per_request),

@@ -50,11 +50,11 @@ std::int64_t take_unit(std::string_view& word) {
   }
 }
 
-std::optional<Span> parse_duration(std::string_view word) {
+std::optional<Span> parse_duration(std::string_view word, std::int64_t least) {
   const std::int64_t milliseconds = take_unit(word);
   const std::optional<std::int64_t> number = parse_integer(word);
   constexpr auto kMost = std::chrono::floor<std::chrono::milliseconds>(kMaxSpan).count();
-  if (!number || *number < 1 || *number > kMost / milliseconds) return std::nullopt;
+  if (!number || *number < least || *number > kMost / milliseconds) return std::nullopt;
   return Span{std::chrono::milliseconds{*number * milliseconds}};
 }
 
@@ -114,7 +114,7 @@ std::int64_t Arguments::integer(Argument argument, std::int64_t most) {
 Span Arguments::duration(Argument argument) {
   const auto word = next(argument);
   if (!word) return kMinSpan;
-  if (const auto span = parse_duration(*word)) return *span;
+  if (const auto span = parse_duration(*word, row_of(argument).least)) return *span;
   fail({Fault::Kind::malformed, argument});
   return kMinSpan;
 }

@@ -43,7 +43,7 @@ class Arguments {
   std::int64_t integer(Argument argument, std::int64_t most);
   /// The same as a count of units.
   Units count(Argument argument) { return Units(integer(argument)); }
-  /// Takes a duration from 1 ms to 3650 d.
+  /// Takes a duration from 1 ms to 3650 d, or 0 if `argument` may be none.
   Span duration(Argument argument);
   /// Takes bytes of a length within the bounds of `argument`.
   std::string_view bytes(Argument argument);

@@ -59,7 +59,8 @@ std::string requirement_of(Argument argument) {
     case ArgumentKind::text: return what;
     case ArgumentKind::integer: return what + " from " + range_of(row, " to ");
     case ArgumentKind::duration:
-      return "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
+      return std::string(row.least == 0 ? "0 or " : "") +
+             "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
     case ArgumentKind::bytes: return what + (what.empty() ? "" : ", of ") + range_of(row, " to ") + " bytes";
     case ArgumentKind::label:
       return "1 to " + std::to_string(kMaxLabelBytes) + " visible ASCII characters other than \" and \\";

@@ -102,8 +102,8 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
     case Option::partial: request.call.mode = Mode::partial; return;
     case Option::force: request.call.mode = Mode::force; return;
     case Option::max_wait:
-      request.call.mode = Mode::may_wait;
       request.call.longest_wait = arguments.duration(Argument::longest_wait);
+      if (request.call.longest_wait > Span{}) request.call.mode = Mode::may_wait;
       return;
     case Option::id: request.call.id = arguments.bytes(Argument::id); return;
     case Option::jitter: request.jitter = arguments.duration(Argument::jitter); return;

@@ -246,7 +246,7 @@ Verdict KeySession::reserve(const Request& request, Span ttl) {
       verdict.decision.wait = wait;
     }
     verdict.id = id_;
-  } else {
+  } else if (!limits().is_any_closed()) {
     deny();
   }
   count_call(verdict.decision.outcome);

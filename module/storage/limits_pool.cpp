@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "storage/limits_pool.h"
 
+#include <bit>
+#include <cstdint>
 #include <functional>
 #include <numeric>
 #include <optional>
@@ -22,8 +24,9 @@ std::size_t hash_of(std::span<const LimitSpec> specs) {
     const unsigned flags = (spec.aligned ? 1U : 0U) | (spec.per_request ? 2U : 0U);
     hash = mix(hash,
                static_cast<std::uint64_t>(spec.unit) << 16U | static_cast<std::uint64_t>(spec.algorithm) << 8U | flags);
-    hash = mix(hash,
-               static_cast<std::uint64_t>(spec.size.count()) << 32U | static_cast<std::uint64_t>(spec.refill.count()));
+    // A size may have more than 32 bits.
+    hash = mix(hash, std::rotl(static_cast<std::uint64_t>(spec.size.count()), 32) ^
+                         static_cast<std::uint64_t>(spec.refill.count()));
     hash = mix(hash, static_cast<std::uint64_t>(spec.span.count()));
     if (spec.anchor.is_given()) hash = mix(hash, std::uint64_t{spec.anchor.number()});
     if (!spec.zone.empty()) hash = mix(hash, std::hash<std::string_view>{}(spec.zone));

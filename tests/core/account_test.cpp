@@ -224,7 +224,7 @@ TEST(Accounts, AreAllGivenBackARefundUnlessTheyCountRequestsOrLeases) {
 }
 
 TEST(Accounts, OfAFullLogGiveTheUnitsToTheNewestEntry) {
-  Subject subject(sliding(kMaxUnits.count(), 1h));
+  Subject subject(sliding(kMax32BitUnits.count(), 1h));
   for (std::uint32_t i = 0; i < kMaxLogEntries; ++i) {
     ASSERT_EQ(subject.check(1, kToday + i * 1ms).outcome, Outcome::granted);
   }

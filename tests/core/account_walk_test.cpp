@@ -146,6 +146,7 @@ void expect_law(Random& random, const LimitSpec& first, const LimitSpec& second)
   alone[0].book(Units(1), now, alone[0].model->lease());
   subject.open({second}, now);
   alone[1].model = oracle::converted(*alone[0].model, second, now);
+  alone[1].model->cap(now);  // what was used before may be more than a closed limit has
   const Instant end = now + std::max(alone[0].model->recovery(), alone[1].model->recovery());
   while (now <= end) {
     const Alone& asked = alone[random.below(2)];

@@ -202,8 +202,8 @@ TEST(Concurrent, OfTheMostUnitsDeniesEvenForceUntilALeaseEnds) {
     return Request{.cost = units, .mode = Mode::force, .id = id};
   };
   caller.check(force("a", Units(10)), kToday);
-  EXPECT_EQ(caller.check(force("b", kMaxUnits), kToday + 10s).granted, kMaxUnits);
-  EXPECT_EQ(caller.used(0, kToday + 10s), kMaxUnits) << "that is all there can be";
+  EXPECT_EQ(caller.check(force("b", kMax32BitUnits), kToday + 10s).granted, kMax32BitUnits);
+  EXPECT_EQ(caller.used(0, kToday + 10s), kMax32BitUnits) << "that is all there can be";
   const Decision denied = caller.check(force("c", Units(1)), kToday + 20s);
   EXPECT_EQ(denied.outcome, Outcome::denied);
   EXPECT_EQ(denied.wait, 10s) << "then there is room, though the debt lasts";
@@ -245,9 +245,10 @@ TEST(Concurrent, NeverHasMoreHoldersThanItsLimitNorRefusesWithoutNeed) {
 
 TEST(Concurrent, RefusesNumbersOutOfRange) {
   EXPECT_TRUE(Concurrent::make(Units(1), 1ms));
-  EXPECT_TRUE(Concurrent::make(kMaxUnits, kMaxSpan));
-  EXPECT_FALSE(Concurrent::make(Units(0), 1s));
-  EXPECT_FALSE(Concurrent::make(kMaxUnits + Units(1), 1s));
+  EXPECT_TRUE(Concurrent::make(kMax32BitUnits, kMaxSpan));
+  EXPECT_TRUE(Concurrent::make(Units(0), 1s)) << "closed";
+  EXPECT_FALSE(Concurrent::make(Units(-1), 1s));
+  EXPECT_FALSE(Concurrent::make(kMax32BitUnits + Units(1), 1s));
   EXPECT_FALSE(Concurrent::make(Units(1), 1ms - 1ns));
   EXPECT_FALSE(Concurrent::make(Units(1), kMaxSpan + 1ns));
 }

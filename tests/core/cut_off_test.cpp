@@ -184,7 +184,7 @@ TEST(Buckets, OfOtherRatesHaveTheSameUnitsInUseToTheFraction) {
     if (used >= to.size.count() * divisor) {
       ASSERT_EQ(next.used(made, now), to.size);
       const Exact cut = oracle::ceil_of(used - to.size.count() * divisor, divisor);
-      ASSERT_EQ(Exact(made.debt), std::min(cut, std::min(Exact(kMaxUnits.count()),
+      ASSERT_EQ(Exact(made.debt), std::min(cut, std::min(Exact(kMax32BitUnits.count()),
                                                          oracle::floor_of(kMaxSpan.count() * denominator, numerator))))
           << "RATELIMIT_TEST_SEED=" << seed;
       continue;

@@ -126,17 +126,17 @@ TEST(Effects, WritesChangesAsThePageSays) {
   EXPECT_EQ(change_of(bucket(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
   EXPECT_EQ(change_of(bucket(20, 10, 1s), forced, 0s), to_hex(from_hex("01 00f99c13552cb897 00000000 00 05000000")));
   EXPECT_EQ(change_of(leaky(20, 7, 60s), one, 0s), to_hex(from_hex("01 db9e7f7d562cb817 03000000")));
-  EXPECT_EQ(change_of(fixed(5, 60s), one, 0s), to_hex(from_hex("01 0058e176622cb817 01000000")));
-  EXPECT_EQ(change_of(quota(5, CalendarUnit::day), one, 0s), to_hex(from_hex("01 0000e90fe97ab817 01000000")));
+  EXPECT_EQ(change_of(fixed(5, 60s), one, 0s), to_hex(from_hex("01 0058e176622cb817 01")));
+  EXPECT_EQ(change_of(quota(5, CalendarUnit::day), one, 0s), to_hex(from_hex("01 0000e90fe97ab817 01")));
   EXPECT_EQ(change_of(approx(5, 60s), one, 10s), to_hex(from_hex("01 00009a7e542cb817 00000000 01000000")));
-  EXPECT_EQ(change_of(sliding(5, 60s), one, 3s), to_hex(from_hex("01 005e6a31552cb817 01000000")));
-  EXPECT_EQ(change_of(concurrent(5, 30s), one, 0s), to_hex(from_hex("01 00009a7e542cb817 01000000 05 6a6f623a31")));
+  EXPECT_EQ(change_of(sliding(5, 60s), one, 3s), to_hex(from_hex("01 005e6a31552cb817 01")));
+  EXPECT_EQ(change_of(concurrent(5, 30s), one, 0s), to_hex(from_hex("01 00009a7e542cb817 01 05 6a6f623a31")));
 }
 
 TEST(Effects, WritesOneIdHoweverManyLimitsHaveLeases) {
   Stored stored(std::vector{concurrent(5, 30s), sliding(1000, 60s), concurrent(5, 30s)});
   const Verdict verdict = stored.verdict({.id = "job:1"}, kToday + 3s);
-  const std::string change = "005e6a31552cb817 01000000";
+  const std::string change = "005e6a31552cb817 01";
   EXPECT_EQ(to_hex(encode_changes_of(stored, verdict)),
             to_hex(from_hex("01" + change + change + change + "05 6a6f623a31")));
 }
@@ -150,18 +150,20 @@ TEST(Effects, RefusesChangesThatNobodyWrites) {
     return decode_changes(in, stored.limits(), verdict.changes, verdict.id);
   };
   const std::string at = "00009a7e542cb817";
-  EXPECT_TRUE(change("01" + at + "01000000 01 61"));
-  EXPECT_TRUE(change("01" + at + "01000000 00"));
-  EXPECT_FALSE(change("02" + at + "01000000 01 61")) << "version 2";
-  EXPECT_FALSE(change("01" + at + "01000000")) << "without an id";
-  EXPECT_FALSE(change("01" + at + "00000000 01 61")) << "no units";
-  EXPECT_FALSE(change("01 00009a7e542cb897 01000000 01 61")) << "before 1970";
-  EXPECT_TRUE(change("01 0000bac93a04ba64 01000000 01 61")) << "2200-01-01";
-  EXPECT_FALSE(change("01 0100bac93a04ba64 01000000 01 61")) << "and a nanosecond";
+  EXPECT_TRUE(change("01" + at + "01 01 61"));
+  EXPECT_TRUE(change("01" + at + "01 00"));
+  EXPECT_FALSE(change("02" + at + "01 01 61")) << "version 2";
+  EXPECT_FALSE(change("01" + at + "01")) << "without an id";
+  EXPECT_FALSE(change("01" + at + "00 01 61")) << "no units";
+  EXPECT_TRUE(change("01" + at + "ffffffff0f 01 61")) << "2^32-1 units";
+  EXPECT_FALSE(change("01" + at + "8080808010 01 61")) << "2^32 units";
+  EXPECT_FALSE(change("01 00009a7e542cb897 01 01 61")) << "before 1970";
+  EXPECT_TRUE(change("01 0000bac93a04ba64 01 01 61")) << "2200-01-01";
+  EXPECT_FALSE(change("01 0100bac93a04ba64 01 01 61")) << "and a nanosecond";
   std::string longest;
   for (int i = 0; i < 64; ++i) longest += "61";
-  EXPECT_TRUE(change("01" + at + "01000000 40" + longest));
-  EXPECT_FALSE(change("01" + at + "01000000 41" + longest + "61")) << "an id of 65 bytes";
+  EXPECT_TRUE(change("01" + at + "01 40" + longest));
+  EXPECT_FALSE(change("01" + at + "01 41" + longest + "61")) << "an id of 65 bytes";
 }
 
 TEST(Effects, RefusesChangesForWhichThereIsNoRoom) {
@@ -169,21 +171,22 @@ TEST(Effects, RefusesChangesForWhichThereIsNoRoom) {
     Stored sender{std::vector{stored.limits()[0].spec()}};
     return apply_changes(stored, encode_changes_of(sender, sender.verdict(request, kToday + after)));
   };
-  for (const LimitSpec& spec : {concurrent(kMaxUnits.count(), 30s), sliding(kMaxUnits.count(), 30s)}) {
+  for (const LimitSpec& spec : {concurrent(kMax32BitUnits.count(), 30s), sliding(kMax32BitUnits.count(), 30s)}) {
     Stored stored(spec);
-    ASSERT_TRUE(is_applied(stored, {.cost = kMaxUnits - Units(1), .id = "a"}, 0s));
+    ASSERT_TRUE(is_applied(stored, {.cost = kMax32BitUnits - Units(1), .id = "a"}, 0s));
     EXPECT_FALSE(is_applied(stored, {.cost = Units(2), .id = "b"}, 1s));
     EXPECT_TRUE(is_applied(stored, {.cost = Units(1), .id = "b"}, 1s));
-    EXPECT_TRUE(is_applied(stored, {.cost = kMaxUnits, .id = "c"}, 31s)) << "when they have left";
+    EXPECT_TRUE(is_applied(stored, {.cost = kMax32BitUnits, .id = "c"}, 31s)) << "when they have left";
   }
 }
 
 TEST(Effects, AcceptsTheRenewalOfALeaseForWhichANewOneWouldHaveNoRoom) {
-  Stored full(concurrent(kMaxUnits.count(), 30s));
-  full.check({.cost = kMaxUnits, .id = "a"}, kToday);
-  EXPECT_TRUE(apply_changes(full, encode_changes_of(full, full.verdict({.cost = kMaxUnits, .id = "a"}, kToday + 1s))));
+  Stored full(concurrent(kMax32BitUnits.count(), 30s));
+  full.check({.cost = kMax32BitUnits, .id = "a"}, kToday);
+  EXPECT_TRUE(
+      apply_changes(full, encode_changes_of(full, full.verdict({.cost = kMax32BitUnits, .id = "a"}, kToday + 1s))));
 
-  Stored crowded(concurrent(kMaxUnits.count(), 30s));
+  Stored crowded(concurrent(kMax32BitUnits.count(), 30s));
   for (std::size_t i = 0; i < kMaxHolders; ++i) crowded.check({.id = std::to_string(i)}, kToday + i * 1ns);
   const std::string renewal = encode_changes_of(crowded, crowded.verdict({.id = "7"}, kToday + 1s));
   std::string other = renewal;
@@ -219,19 +222,21 @@ TEST(Effects, IsSafeWithAnyByteOfAChangeChangedOrCutOff) {
 
 /// Operations, and the bytes that version 1 writes for them, for ever.
 const std::vector<std::pair<Operation, std::string>> kGoldenOperations = {
-    {{.kind = Operation::Kind::collect, .at = kToday + 10s}, "01 01 00e4a5d2562cb817 00000000 0000000000000000 00 ff"},
+    {{.kind = Operation::Kind::collect, .at = kToday + 10s}, "01 01 00e4a5d2562cb817 00 0000000000000000 00 ff"},
     {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(5), .span = 500ms},
-     "01 02 00009a7e542cb817 05000000 0065cd1d00000000 00 ff"},
+     "01 02 00009a7e542cb817 05 0065cd1d00000000 00 ff"},
     {{.kind = Operation::Kind::charge, .at = kToday, .units = Units(1), .id = "job:1"},
-     "01 02 00009a7e542cb817 01000000 0000000000000000 05 6a6f623a31 ff"},
+     "01 02 00009a7e542cb817 01 0000000000000000 05 6a6f623a31 ff"},
     {{.kind = Operation::Kind::refund, .at = kToday + 2s, .units = Units(3)},
-     "01 03 0094cff5542cb817 03000000 0000000000000000 00 ff"},
+     "01 03 0094cff5542cb817 03 0000000000000000 00 ff"},
     {{.kind = Operation::Kind::reserve, .at = kToday, .units = Units(100), .span = 10s, .id = "req-7", .named = 1},
-     "01 04 00009a7e542cb817 64000000 00e40b5402000000 05 7265712d37 01"},
+     "01 04 00009a7e542cb817 64 00e40b5402000000 05 7265712d37 01"},
     {{.kind = Operation::Kind::settle, .at = kToday + 2s, .units = Units(42), .id = "req-7"},
-     "01 05 0094cff5542cb817 2a000000 0000000000000000 05 7265712d37 ff"},
+     "01 05 0094cff5542cb817 2a 0000000000000000 05 7265712d37 ff"},
+    {{.kind = Operation::Kind::settle, .at = kToday + 2s, .units = kMaxUnits, .id = "req-7"},
+     "01 05 0094cff5542cb817 ffffffffffffff0f 0000000000000000 05 7265712d37 ff"},
     {{.kind = Operation::Kind::release, .at = kToday + 2s, .id = "job:1"},
-     "01 06 0094cff5542cb817 00000000 0000000000000000 05 6a6f623a31 ff"},
+     "01 06 0094cff5542cb817 00 0000000000000000 05 6a6f623a31 ff"},
 };
 
 TEST(Effects, WritesOperationsAsThePageSays) {
@@ -267,14 +272,16 @@ TEST(Effects, RefusesOperationsThatNobodyWrites) {
     return decode_operation(in, read);
   };
   const std::string at = "00009a7e542cb817";
-  const std::string one = "01000000";
-  const std::string none = "00000000";
+  const std::string one = "01";
+  const std::string none = "00";
   const std::string second = "00ca9a3b00000000";
   const std::string no_span = "0000000000000000";
   const std::string longest = "00005ec83f626004";
   const std::string too_long = "01005ec83f626004";
   EXPECT_TRUE(operation("01 02" + at + one + no_span + "00 ff"));
   EXPECT_TRUE(operation("01 04" + at + one + longest + "01 61 ff"));
+  EXPECT_TRUE(operation("01 02" + at + "ffffffffffffff0f" + no_span + "00 ff")) << "2^53-1 units";
+  EXPECT_FALSE(operation("01 02" + at + "8080808080808010" + no_span + "00 ff")) << "2^53 units";
   EXPECT_FALSE(operation("02 02" + at + one + no_span + "00 ff")) << "version 2";
   EXPECT_FALSE(operation("01 00" + at + one + no_span + "00 ff")) << "kind 0";
   EXPECT_FALSE(operation("01 07" + at + one + no_span + "00 ff")) << "kind 7";
@@ -345,14 +352,13 @@ struct GoldenDefinition {
 const std::array<GoldenDefinition, 3> kGoldenDefinitions = {{
     {{fixed(10, 60s)},
      {head_of(true, true), kToday + 30s, {}},
-     "0141 0200 0a000000 00000000 005847f80d000000 03" + kSecret + "00acbd7a5b2cb817"},
+     "0141 0200 0a 00 005847f80d000000 03" + kSecret + "00acbd7a5b2cb817"},
     {{bucket(20, 10, 1s), sliding(7, 1h, "hour")},
      {head_of(true, false), kToday, {}},
-     "0142 0100 14000000 0a000000 00ca9a3b00000000 0304 07000000 00000000 00a0b83046030000 04 686f7572 01" + kSecret +
-         "00009a7e542cb817"},
+     "0142 0100 14 0a 00ca9a3b00000000 0304 07 00 00a0b83046030000 04 686f7572 01" + kSecret + "00009a7e542cb817"},
     {{monthly_in_berlin()},
      {head_of(true, false), kLatest, {}},
-     "0141 060c e8030000 00000000 0400000000000000 0d 4575726f70652f4265726c696e 05 6d6f6e7468 01" + kSecret +
+     "0141 060c e807 00 0400000000000000 0d 4575726f70652f4265726c696e 05 6d6f6e7468 01" + kSecret +
          "0000bac93a04ba64"},
 }};
 
@@ -396,7 +402,7 @@ TEST(Effects, ReadsDefinitionsAndNothingLessOrMore) {
 }
 
 TEST(Effects, RefusesDefinitionsThatNobodyWrites) {
-  const std::string limit = "0200 0a000000 00000000 005847f80d000000";
+  const std::string limit = "0200 0a 00 005847f80d000000";
   const std::string now = "00009a7e542cb817";
   const auto definition = [](const std::string& hex) { return read_definition(from_hex(hex)).has_value(); };
   EXPECT_TRUE(definition("0141" + limit + "01" + kSecret + now));

@@ -120,7 +120,7 @@ class Pair {
 };
 
 Units random_units(Random& random) {
-  return random.one_in(2) ? kMinUnits : Units(random.magnitude_between(1, kMaxUnits.count()));
+  return random.one_in(2) ? kMinUnits : Units(random.magnitude_between(1, kMax32BitUnits.count()));
 }
 
 /// A tick that is, or nearly is, that of some entry; sometimes far outside.
@@ -236,8 +236,8 @@ TEST(EventLog, TakesBackNoMoreThanThereIs) {
   EventLog log = log_of({3, 3});
   log.take_back(Units(100), Units(5));
   EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(2)}, {20, Units(3)}}));
-  log.take_back(kMaxUnits, Units(5));
-  log.take_back(kMaxUnits, kMaxUnits);
+  log.take_back(kMax32BitUnits, Units(5));
+  log.take_back(kMax32BitUnits, kMax32BitUnits);
   log.take_back(kNoUnits, kNoUnits);
   EXPECT_EQ(entries_of(log), (std::deque<Entry>{{10, Units(2)}, {20, Units(3)}}));
 }
@@ -508,7 +508,7 @@ TEST(EventLog, HoldsAMillionEntries) {
   pair.copy();
   compare();
   for (const std::int64_t units : {1, 1000, 1'000'000'000}) {
-    for (int i = 0; i < 5; ++i) pair.take_back(Units(units), Units(random.between(0, kMaxUnits.count())));
+    for (int i = 0; i < 5; ++i) pair.take_back(Units(units), Units(random.between(0, kMax32BitUnits.count())));
     compare();
   }
 }

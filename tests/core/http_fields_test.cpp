@@ -245,14 +245,23 @@ TEST(HttpFields, RoundWindowsUpToASecondAtLeast) {
   EXPECT_EQ(w(60s), 60);
 }
 
-TEST(HttpFields, WriteTheLargestNumbers) {
+TEST(HttpFields, WriteNoMoreThanAnIntegerOfAStructuredFieldCanBe) {
   const LimitStatus largest{
       .label = "most", .quota = kMaxUnits, .window = kMaxSpan, .remaining = kMaxUnits, .wait = kLongest};
   const auto fields = fields_of(largest, Outcome::denied, kLongest);
   EXPECT_EQ(items(fields, "RateLimit-Policy"),
-            (std::vector<Item>{{"most", {{"q", 4'294'967'295}, {"w", 315'360'000}}}}));
-  EXPECT_EQ(items(fields, "RateLimit"), (std::vector<Item>{{"most", {{"r", 4'294'967'295}, {"t", 630'720'000}}}}));
+            (std::vector<Item>{{"most", {{"q", 999'999'999'999'999}, {"w", 315'360'000}}}}));
+  EXPECT_EQ(items(fields, "RateLimit"),
+            (std::vector<Item>{{"most", {{"r", 999'999'999'999'999}, {"t", 630'720'000}}}}));
+  EXPECT_EQ(field(fields, "RateLimit-Limit"), "999999999999999");
+  EXPECT_EQ(field(fields, "RateLimit-Remaining"), "999999999999999");
   EXPECT_EQ(field(fields, "Retry-After"), "630720000");
+  for (const std::int64_t count : {999'999'999'999'999, 1'000'000'000'000'000}) {
+    const LimitStatus limit{.label = "l", .quota = Units(count), .window = kMaxSpan, .remaining = Units(count - 1)};
+    const auto written = fields_of(limit, Outcome::granted, {});
+    EXPECT_EQ(field(written, "RateLimit-Limit"), "999999999999999");
+    EXPECT_EQ(field(written, "RateLimit-Remaining"), std::to_string(count - 1));
+  }
 }
 
 TEST(HttpFields, HoldEveryCharacterThatALabelMayHave) {

@@ -25,7 +25,7 @@ static_assert(kFivePerSecond.decide({}, Ask{Units(5)}, kToday).decision.wait == 
 static_assert(kFivePerSecond.decide(with_three_at(kToday), Ask{}, kToday).decision.wait == 600ms);
 static_assert(kFivePerSecond.decide(with_three_at(kToday), Ask{}, kToday).decision.remaining == Units(1));
 static_assert(kFivePerSecond.decide(with_three_at(kToday), Ask{Units(3)}, kToday).decision.wait == 200ms);
-static_assert(!LeakyBucket::make(Units(0), Units(1), 1s));
+static_assert(!LeakyBucket::make(Units(-1), Units(1), 1s));
 
 TEST(LeakyBucket, TellsEachCallHowLongThoseBeforeItTake) {
   Subject caller(leaky(5, 10, 1s));

@@ -194,7 +194,7 @@ Holder random_holder(Random& random, const Model& model, Habit habit) {
   const Instant last = model.holders().empty() ? at(1) : model.holders().back().second.end;
   const Instant end = random.one_in(2) ? last + Span{random.between(0, habit.spread)}
                                        : std::max(at(1), last - Span{random.between(0, habit.spread)});
-  return {end, Units(random.magnitude_between(1, kMaxUnits.count())), random.below(1000)};
+  return {end, Units(random.magnitude_between(1, kMax32BitUnits.count())), random.below(1000)};
 }
 
 /// One random change of both.
@@ -458,7 +458,7 @@ std::vector<Named> most_holders(Random& random) {
   for (std::size_t i = 0; i < kMaxHolders; ++i) {
     const std::string id = std::to_string(random.below(1'000'000'000)) + " of " + std::to_string(i);
     const auto latest = static_cast<std::int64_t>(i);
-    holders.emplace_back(id, Holder{at(random.between(latest - latest / 16, latest)), kMaxUnits, i});
+    holders.emplace_back(id, Holder{at(random.between(latest - latest / 16, latest)), kMax32BitUnits, i});
   }
   return holders;
 }

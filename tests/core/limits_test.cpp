@@ -75,12 +75,13 @@ TEST(Limits, AreOneToEight) {
 }
 
 TEST(Limits, AreRefusedIfOneOfThemIsNotValid) {
-  EXPECT_FALSE(Limits::make(std::vector{fixed(1, 1s), bucket(0, 1, 1s)}));
+  EXPECT_FALSE(Limits::make(std::vector{fixed(1, 1s), bucket(-1, 1, 1s)}));
   EXPECT_FALSE(Limits::make(std::vector{bucket(1, 0, 1s)}));
+  EXPECT_FALSE(Limits::make(std::vector{bucket(0, 0, 1s)})) << "closed, but a rate is no size";
   EXPECT_FALSE(Limits::make(std::vector{bucket(4'294'967'295, 1, 1s)}));
   EXPECT_FALSE(Limits::make(std::vector{sliding(1, 1ns)}));
   EXPECT_FALSE(Limits::make(std::vector{leaky(4'294'967'295, 1, 1s)}));
-  EXPECT_FALSE(Limits::make(std::vector{approx(0, 1s)}));
+  EXPECT_FALSE(Limits::make(std::vector{approx(-1, 1s)}));
   EXPECT_FALSE(Limits::make(std::vector{concurrent(1, kMaxSpan + 1ns)}));
   EXPECT_FALSE(Limits::make(std::vector{quota(1, CalendarUnit{})}));
   EXPECT_FALSE(Limits::make(std::vector{quota(1, static_cast<CalendarUnit>(7))}));

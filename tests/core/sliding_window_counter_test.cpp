@@ -30,7 +30,7 @@ static_assert(kTenPerMinute.used(with_ten_at(kToday), kToday + 1min - 1ns) == Un
 static_assert(kTenPerMinute.used(with_ten_at(kToday), kToday + 66s) == Units(9));
 static_assert(kTenPerMinute.decide(with_ten_at(kToday), Ask{}, kToday + 30s).decision.wait == 36s);
 static_assert(kTenPerMinute.idle_at(with_ten_at(kToday + 30s)) == kToday + 2min);
-static_assert(!SlidingWindowCounter::make(Units(0), 1s));
+static_assert(!SlidingWindowCounter::make(Units(-1), 1s));
 
 TEST(SlidingWindowCounter, CountsWhatWasUsedBeforeByThePartThatItStillCovers) {
   Subject caller(approx(100, 60s));
@@ -241,9 +241,9 @@ TEST(SlidingWindowCounter, LetsAboutAsMuchThroughAsTheExactLog) {
 
 TEST(SlidingWindowCounter, RefusesNumbersOutOfRange) {
   EXPECT_TRUE(SlidingWindowCounter::make(Units(1), 1ms));
-  EXPECT_TRUE(SlidingWindowCounter::make(kMaxUnits, kMaxSpan));
-  EXPECT_FALSE(SlidingWindowCounter::make(Units(0), 1s));
-  EXPECT_FALSE(SlidingWindowCounter::make(kMaxUnits + Units(1), 1s));
+  EXPECT_TRUE(SlidingWindowCounter::make(kMax32BitUnits, kMaxSpan));
+  EXPECT_TRUE(SlidingWindowCounter::make(Units(0), 1s)) << "closed";
+  EXPECT_FALSE(SlidingWindowCounter::make(kMax32BitUnits + Units(1), 1s));
   EXPECT_FALSE(SlidingWindowCounter::make(Units(1), 1ms - 1ns));
   EXPECT_FALSE(SlidingWindowCounter::make(Units(1), kMaxSpan + 1ns));
 }

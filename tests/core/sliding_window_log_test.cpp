@@ -264,7 +264,7 @@ TEST(SlidingWindowLog, GivesBackWhatIsOfAClockThatWasAheadAsOfNow) {
 TEST(SlidingWindowLog, RefusesNumbersOutOfRange) {
   EXPECT_TRUE(SlidingWindowLog::make(Units(1), 1ms));
   EXPECT_TRUE(SlidingWindowLog::make(Units(4'294'967'295), kMaxSpan));
-  EXPECT_FALSE(SlidingWindowLog::make(Units(0), 1s));
+  EXPECT_TRUE(SlidingWindowLog::make(Units(0), 1s)) << "closed";
   EXPECT_FALSE(SlidingWindowLog::make(Units(-1), 1s));
   EXPECT_FALSE(SlidingWindowLog::make(Units(4'294'967'296), 1s));
   EXPECT_FALSE(SlidingWindowLog::make(Units(1), 1ms - 1ns));

@@ -18,13 +18,20 @@ TEST(Call, IsRefusedIfTheServerWouldRefuseIt) {
   const std::string long_id(kMaxIdBytes + 1, 'x');
   for (const Call& call :
        {Call{.cost = Units(0)}, Call{.cost = kMaxUnits + Units(1)}, Call{.subject = long_subject}, Call{.id = long_id},
-        Call{.mode = Mode::may_wait}, Call{.mode = Mode::may_wait, .longest_wait = 1500us},
+        Call{.mode = Mode::may_wait, .longest_wait = -1ms}, Call{.mode = Mode::may_wait, .longest_wait = 1500us},
         Call{.mode = Mode::may_wait, .longest_wait = kMaxSpan + 1ms}}) {
     EXPECT_TRUE(fault_of(call));
   }
   const std::string subject(kMaxSubjectBytes, 'x');
   EXPECT_FALSE(fault_of({.subject = subject, .cost = kMaxUnits, .mode = Mode::may_wait, .longest_wait = kMaxSpan}));
   EXPECT_FALSE(fault_of({}));
+  EXPECT_EQ(fault_of({.cost = kMaxUnits + Units(1)}), "cost must be an integer from 1 to 9007199254740991");
+}
+
+TEST(Call, ThatMayWaitForNoTimeIsLikeAnyOther) {
+  EXPECT_FALSE(fault_of({.mode = Mode::may_wait}));
+  EXPECT_EQ(request_of({.mode = Mode::may_wait}).mode, Mode::whole);
+  EXPECT_EQ(request_of({.mode = Mode::may_wait, .longest_wait = 1ms}).mode, Mode::may_wait);
 }
 
 TEST(Call, HasANameOfItsOwnThatBeginsWithItsSubject) {

@@ -57,17 +57,24 @@ TEST(Policy, OfALimiterSendsNothing) {
 }
 
 TEST(Policy, IsRefusedIfTheServerWouldRefuseIt) {
-  EXPECT_THROW(Policy({token_bucket(0, 1, 1s)}), std::invalid_argument);
+  EXPECT_THROW(Policy({token_bucket(1, 0, 1s)}), std::invalid_argument);
   EXPECT_THROW(Policy({fixed(1, 0s)}), std::invalid_argument);
   EXPECT_THROW(Policy({fixed(1, 1500us)}), std::invalid_argument) << "there is no such duration in a command";
   EXPECT_THROW(Policy({as("no spaces", fixed(1, 1s))}), std::invalid_argument);
   EXPECT_THROW(Policy({as("a", fixed(1, 1s)), as("a", fixed(2, 1s))}), std::invalid_argument);
-  EXPECT_THROW(static_cast<void>(Policy::stored({fixed(0, 1s)})), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(Policy::stored({fixed(-1, 1s)})), std::invalid_argument);
   using namespace std::chrono;
   EXPECT_THROW(Policy({anchored(local_days{1969y / 12 / 31}, quota(9, CalendarUnit::day))}), std::invalid_argument);
   EXPECT_THROW(Policy({anchored(local_days{2200y / 1 / 1}, quota(9, CalendarUnit::day))}), std::invalid_argument);
   EXPECT_THROW(Policy({anchored(local_days{2026y / 1 / 1}, fixed(9, 1s))}), std::invalid_argument);
   EXPECT_FALSE(Policy::make({}));
+}
+
+TEST(Policy, MayBeClosedOrAsLargeAsTheServerHasIt) {
+  EXPECT_EQ(text_of(Policy({token_bucket(0, 1, 1s), fixed(9'007'199'254'740'991, 1h)})),
+            "TOKENBUCKET 0 1 1000ms FIXED 9007199254740991 3600000ms");
+  EXPECT_THROW(Policy({fixed(9'007'199'254'740'992, 1h)}), std::invalid_argument);
+  EXPECT_THROW(Policy({sliding(4'294'967'296, 1h)}), std::invalid_argument);
 }
 
 TEST(Policy, HasAnotherNameIfItsLimitsAreOthers) {

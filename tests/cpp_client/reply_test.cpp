@@ -63,6 +63,15 @@ TEST(Reply, ThatGrantsWhatWasNotAskedForIsGarbage) {
   EXPECT_TRUE(parse_answer(reply({9, 10, 1, 0, 0}), {.cost = Units(2), .may_be_held = true}));
 }
 
+TEST(Reply, MayHaveTheLargestCounts) {
+  const std::int64_t most = 9'007'199'254'740'991;
+  const auto answer = parse_answer(reply({most, most, 0, 0, 0}), {Units(most)});
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->granted, Units(most));
+  EXPECT_FALSE(parse_answer(reply({1, most + 1, 0, 0, 0}), {Units(1)}));
+  EXPECT_EQ(parse_answer(reply({0, 0, 0, -1, 0}), {Units(1)})->outcome, Outcome::never) << "a closed limit";
+}
+
 TEST(Reply, ThatIsNoDecisionIsGarbage) {
   const Expected one{Units(1)};
   EXPECT_FALSE(parse_answer(Reply{}, one));
@@ -94,7 +103,7 @@ TEST(Reply, HasTheShapeOfItsCommand) {
 
 TEST(Blame, IsTheCallersIfTheCallIsWrong) {
   for (const char* error :
-       {"ERR capacity must be an integer from 1 to 4294967295", "NOLIMITS this call names no limits",
+       {"ERR capacity must be an integer from 0 to 4294967295", "NOLIMITS this call names no limits",
         "WRONGTYPE Operation", "NOPERM this user has no permissions", "CROSSSLOT Keys in request",
         "ERR the key stores other limits: name none"}) {
     EXPECT_EQ(blame(error), Blame::caller) << error;

@@ -39,18 +39,31 @@ TEST(Share, OfABucketRefillsAtThatPartOfTheRate) {
 }
 
 TEST(Share, IsALimitWhateverTheNumbersAre) {
-  const std::int64_t most = kMaxUnits.count();
+  const std::int64_t most = kMax32BitUnits.count();
   const auto days = std::chrono::days{3650};
   for (const Share& share :
        {Share{1, 1}, Share{1, 7}, Share{4294967295U, 4294967295U}, Share{1, 4294967295U}, Share{0, 0}}) {
-    for (const LimitSpec& limit : {token_bucket(1, 1, days), token_bucket(most, most, 1ms),
-                                   token_bucket(most, most, days), leaky_bucket(most, 14, 1s), fixed(most, days),
-                                   sliding(1, 1ms), concurrent(1, 1ms), quota(1, CalendarUnit::year)}) {
+    for (const LimitSpec& limit :
+         {token_bucket(1, 1, days), token_bucket(most, most, 1ms), token_bucket(most, most, days),
+          leaky_bucket(most, 14, 1s), fixed(kMaxUnits.count(), days), sliding(1, 1ms), concurrent(1, 1ms),
+          quota(1, CalendarUnit::year)}) {
       ASSERT_TRUE(Limit::make(limit));
       const auto part = Limit::make(part_of(limit, share));
       ASSERT_TRUE(part) << share.numerator << '/' << share.denominator;
       EXPECT_LE(part->size(), limit.size);
     }
+  }
+}
+
+TEST(Share, OfALargeBudgetIsExact) {
+  EXPECT_EQ(part_of(fixed(kMaxUnits.count(), 1h), {4294967295U, 4294967295U}).size, kMaxUnits);
+  EXPECT_EQ(part_of(quota(30'000'000'000, CalendarUnit::month), {2, 3}).size, Units(20'000'000'000));
+}
+
+TEST(Share, OfAClosedLimitIsClosed) {
+  for (const LimitSpec& limit : {token_bucket(0, 10, 1s), fixed(0, 1h), sliding(0, 1h), concurrent(0, 1s)}) {
+    EXPECT_EQ(part_of(limit, {1, 2}).size, kNoUnits);
+    EXPECT_TRUE(Limit::make(part_of(limit, {1, 7})));
   }
 }
 

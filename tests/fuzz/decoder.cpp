@@ -66,7 +66,7 @@ void require_sane_use(const Value& value, Instant now) {
       // As RL.INFO asks.
       const Decision status = algorithm.decide(state, Ask{kNoUnits, {}, true}, now).decision;
       const Span longest = longest_span(limit, cell);
-      require_sane(status, {.cost = kNoUnits, .mode = Mode::force}, longest);
+      require_sane(value.limits(), status, {.cost = kNoUnits, .mode = Mode::force}, longest);
       require((status.wait > Span{}) == (used > limit.size()), "a debt lasts, and nothing else");
       require((status.reset > Span{}) == (used > kNoUnits), "what is used comes back, and nothing else");
       const Units left = std::max(limit.size() - used, kNoUnits);
@@ -84,7 +84,8 @@ void call(Value::Pointer& value, const Request& request, Instant now) {
   const Limits& limits = value->limits();
   if (request.mode == Mode::may_wait && !is_never(limits, request)) value->subject().clamp(now);
   const Verdict verdict = decide(limits, value->cells(), value->subject().turn(), request, now);
-  require_sane(verdict.decision, request, longest_answer(limits, value->cells(), value->subject().turn(), request));
+  require_sane(limits, verdict.decision, request,
+               longest_answer(limits, value->cells(), value->subject().turn(), request));
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.turn > Span{} || value->reservations() != nullptr || value->has_several_lists()) {
       perform(value, {.kind = Operation::Kind::charge,

@@ -110,6 +110,8 @@ inline Units most_used(const Limit& limit, const Cell& cell) {
       return Units(std::int64_t{state.previous} + state.current);
     } else if constexpr (std::is_same_v<A, Concurrent>) {
       return state.leases() != nullptr ? state.leases()->units() : kNoUnits;
+    } else if constexpr (std::is_same_v<A, SlidingWindowLog>) {
+      return kMax32BitUnits;
     } else {
       return kMaxUnits;
     }
@@ -148,7 +150,7 @@ inline bool any_is_cut_off(const Limits& limits, std::span<const Cell> cells) {
 }
 
 /// What holds for the answer of any state whatsoever.
-inline void require_sane(const Decision& decision, const Request& request, Span longest) {
+inline void require_sane(const Limits& limits, const Decision& decision, const Request& request, Span longest) {
   const bool is_granted = decision.outcome == Outcome::granted;
   if (is_granted && request.mode == Mode::partial) {
     require(kMinUnits <= decision.granted && decision.granted <= request.cost, "a part of it is granted");
@@ -161,7 +163,10 @@ inline void require_sane(const Decision& decision, const Request& request, Span 
   require(decision.outcome != Outcome::denied || decision.wait > Span{}, "who is denied waits");
   require(decision.outcome != Outcome::never || decision.wait == Span{}, "who can never be granted does not");
   const bool may_be_never = request.mode == Mode::whole || request.mode == Mode::may_wait;
-  require(decision.outcome != Outcome::never || may_be_never, "a part, or debt, is never too much");
+  require(decision.outcome != Outcome::never || may_be_never || limits.is_any_closed(),
+          "a part, or debt, is never too much");
+  require(!limits.is_any_closed() || request.mode == Mode::force || decision.outcome == Outcome::never,
+          "a closed limit lets nothing pass");
   if (request.mode == Mode::may_wait && is_granted) {
     require(decision.wait <= request.longest_wait, "nobody waits longer than agreed");
   }

@@ -22,6 +22,7 @@ TODAY = 19_782 * DAY  # 2024-02-29
 LATEST = 84_006 * DAY  # 2200-01-01
 LONGEST = 3650 * DAY
 MOST = 2**32 - 1
+MOST_OF_WINDOWS = 2**53 - 1
 
 
 # --- the binary form --------------------------------------------------------------------------------
@@ -44,7 +45,7 @@ def limit(
     flags |= (4 if label else 0) | (8 if zone else 0) | (16 if anchor is not None else 0)
     names = (text(zone) if zone else b"") + (text(label) if label else b"")
     names = (struct.pack("<I", anchor) if anchor is not None else b"") + names
-    return struct.pack("<BBIIq", algorithm, flags, size, refill, span) + names
+    return bytes([algorithm, flags]) + variable(size) + variable(refill) + struct.pack("<q", span) + names
 
 
 def bucket(size: int, refill: int, period: int, **options) -> bytes:
@@ -86,9 +87,14 @@ def variable(number: int) -> bytes:
     return low + bytes([number])
 
 
-def instant(when: int, number: int) -> bytes:
-    """The state of a bucket or a window; also the change of a log or of leases."""
-    return struct.pack("<qI", when, number)
+def level(full_at: int, fraction: int) -> bytes:
+    """The state of a bucket."""
+    return struct.pack("<qI", full_at, fraction)
+
+
+def instant(when: int, units: int) -> bytes:
+    """The state of a window; also the change of a log or of leases."""
+    return struct.pack("<q", when) + variable(units)
 
 
 def in_debt(full_at: int, fraction: int, debt: int) -> bytes:
@@ -125,7 +131,7 @@ def reserved(
     holders = b"".join(
         instant(end, units) + variable(newer) + bytes([named, flags]) + text(id) for end, units, newer, id in holds
     )
-    uneven = struct.pack(f"<{len(charges)}I", *charges)
+    uneven = b"".join(map(variable, charges))
     return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + holders + uneven
 
 
@@ -133,7 +139,7 @@ COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
 
 
 def operation(kind: int, at: int, units: int = 0, span: int = 0, id: bytes = b"", named: int = 255) -> bytes:
-    return struct.pack("<BqIq", kind, at, units, span) + text(id) + bytes([named])
+    return struct.pack("<Bq", kind, at) + variable(units) + struct.pack("<q", span) + text(id) + bytes([named])
 
 
 def log(*entries: tuple[int, int]) -> bytes:
@@ -195,7 +201,8 @@ def sweep(first: int, last: int, at: int) -> bytes:
     return struct.pack("<QQq", first, last, at)
 
 
-IDLE = bytes(12)
+IDLE = bytes(9)
+FULL = bytes(12)
 EMPTY = log()
 TICK = TODAY // 500  # of a log over a minute, whose grid is 500 ns
 GRANTED_TODAY = instant(TODAY + 3 * SECOND, 1)
@@ -219,15 +226,31 @@ USERS = [
 ]
 
 DECODER = {
-    "bucket-idle": value([bucket(20, 10, SECOND)], [IDLE]),
-    "bucket-used": value([bucket(20, 7, 60 * SECOND)], [instant(TODAY + 8_571_428_571, 3)], [instant(TODAY, 2)]),
-    "bucket-largest": value([bucket(MOST, MOST, LONGEST)], [instant(LATEST + LONGEST, 0)], [instant(LATEST, 0)]),
-    "bucket-odd": value([bucket(1000, 999_999_937, SECOND + 1)], [instant(TODAY, 999_999_936)]),
+    "bucket-idle": value([bucket(20, 10, SECOND)], [FULL]),
+    "bucket-used": value([bucket(20, 7, 60 * SECOND)], [level(TODAY + 8_571_428_571, 3)], [level(TODAY, 2)]),
+    "bucket-largest": value([bucket(MOST, MOST, LONGEST)], [level(LATEST + LONGEST, 0)], [level(LATEST, 0)]),
+    "bucket-odd": value([bucket(1000, 999_999_937, SECOND + 1)], [level(TODAY, 999_999_936)]),
     "fixed-idle": value([fixed(5, 60 * SECOND)], [IDLE]),
     "fixed-used": value([fixed(5, 60 * SECOND)], [instant(TODAY + 60 * SECOND, 3)], [instant(TODAY, 5)]),
     "fixed-aligned": value([fixed(100, DAY, flags=3, label=b"per-day")], [instant(TODAY + DAY, 1)]),
     "fixed-shortest": value([fixed(1, MS)], [instant(TODAY, MOST)], [IDLE]),
     "fixed-of-the-future": value([fixed(MOST, LONGEST, flags=1)], [instant(LATEST + LONGEST, MOST)]),
+    "fixed-largest": value(
+        [fixed(MOST_OF_WINDOWS, DAY)],
+        [instant(TODAY + DAY, MOST_OF_WINDOWS - 1)],
+        [operation(SETTLE, TODAY, MOST_OF_WINDOWS, id=b"gone")],
+    ),
+    "fixed-too-large": value([fixed(MOST_OF_WINDOWS + 1, DAY)], [IDLE]),
+    "closed": value(
+        [bucket(0, 10, SECOND), fixed(0, DAY), sliding(0, DAY), approx(0, DAY), quota(0, DAY_UNIT), concurrent(0, DAY)],
+        [cut_off(TODAY, 0, 7), instant(TODAY + DAY, 3), EMPTY, bytes(16), IDLE, leases()],
+        [operation(RESERVE, TODAY, MOST_OF_WINDOWS, DAY, b"req-7", named=63)],
+    ),
+    "closed-lists": value(
+        [fixed(0, DAY, label=b"l%d" % number) for number in range(8)],
+        [IDLE] * 8,
+        [operation(RESERVE, TODAY, 5, DAY, b"req-7")],
+    ),
     "sliding-idle": value([sliding(5, 60 * SECOND)], [EMPTY], [GRANTED_TODAY]),
     "sliding-used": value(
         [sliding(1000, 60 * SECOND)], [log((TICK, 1), (2_000_000, 200), (4_000_000, 1))], [GRANTED_TODAY]
@@ -241,8 +264,8 @@ DECODER = {
     ),
     "two-limits": value(
         [bucket(20, 10, SECOND), sliding(7, 3600 * SECOND, label=b"hour")],
-        [instant(TODAY + 200 * MS, 0), log((TODAY // 50_000, 2))],
-        [instant(TODAY, 0), instant(TODAY, 1)],
+        [level(TODAY + 200 * MS, 0), log((TODAY // 50_000, 2))],
+        [level(TODAY, 0), instant(TODAY, 1)],
     ),
     "eight-limits": value(
         [fixed(size, 60 * SECOND, flags=size % 4) for size in range(1, 9)], [instant(TODAY, size) for size in range(8)]
@@ -258,7 +281,7 @@ DECODER = {
     ),
     "bucket-cut-off-the-most": value([bucket(5, 1, DAY)], [cut_off(LATEST + LONGEST, 0, 3650)]),
     "leaky-used": value(
-        [leaky(20, 7, 60 * SECOND)], [instant(TODAY + 8_571_428_571, 3)], [operation(CHARGE, TODAY, 5, 500 * MS)]
+        [leaky(20, 7, 60 * SECOND)], [level(TODAY + 8_571_428_571, 3)], [operation(CHARGE, TODAY, 5, 500 * MS)]
     ),
     "leaky-in-debt": value([leaky(2, 7, 60 * SECOND)], [in_debt(TODAY + 25_714_285_714, 2, 1)]),
     "approx-idle": value([approx(100, 60 * SECOND)], [bytes(16)]),
@@ -299,7 +322,7 @@ DECODER = {
     "concurrent-not-in-order": value([concurrent(5, SECOND)], [leases((TODAY, 1, b"b"), (TODAY, 1, b"a"))]),
     "turn": value(
         [bucket(20, 10, SECOND)],
-        [instant(TODAY + 2500 * MS, 0)],
+        [level(TODAY + 2500 * MS, 0)],
         [operation(CHARGE, TODAY + 100 * MS, 3, 700 * MS)],
         reserved(turn=TODAY + 500 * MS, wait=500 * MS),
     ),
@@ -317,14 +340,14 @@ DECODER = {
     ),
     "hold-prolonged": value(
         [bucket(200, 10, SECOND), fixed(9, 60 * SECOND, flags=2)],
-        [instant(TODAY + 10_300 * MS, 0), instant(TODAY + 60 * SECOND, 2)],
+        [level(TODAY + 10_300 * MS, 0), instant(TODAY + 60 * SECOND, 2)],
         [operation(RESERVE, TODAY + 2 * SECOND, 100, 60 * SECOND, b"req-7")],
         A_HOLD,
     ),
     "holds-and-a-turn": value(
         [leaky(20, 10, SECOND), sliding(1000, 60 * SECOND), concurrent(5, 30 * SECOND)],
         [
-            instant(TODAY + 30_100 * MS, 0),
+            level(TODAY + 30_100 * MS, 0),
             log((TICK, 203), (60_000_000, 1)),
             leases((TODAY + 60 * SECOND, 1, b"d")),
         ],
@@ -359,7 +382,7 @@ DECODER = {
     ),
     "two-lists-of-leases-and-a-hold": value(
         [concurrent(5, 30 * SECOND, label=b"a"), concurrent(2, 3600 * SECOND, label=b"a"), bucket(9, 9, SECOND)],
-        [BOTH_JOBS, BOTH_JOBS, instant(TODAY + SECOND, 0)],
+        [BOTH_JOBS, BOTH_JOBS, level(TODAY + SECOND, 0)],
         [operation(RESERVE, TODAY + SECOND, 4, 60 * SECOND, id=b"job:1", named=1)],
         A_HOLD,
         last_grants=(TODAY, TODAY + SECOND, TODAY),
@@ -369,7 +392,7 @@ DECODER = {
         [IDLE],
         [
             subject(
-                SMALLEST_HASH, [fixed(5, 60 * SECOND), bucket(9, 9, SECOND)], [IDLE, IDLE], last_grants=(TODAY, TODAY)
+                SMALLEST_HASH, [fixed(5, 60 * SECOND), bucket(9, 9, SECOND)], [IDLE, FULL], last_grants=(TODAY, TODAY)
             ),
             subject(SMALLEST_HASH + 2, [], [IDLE, IDLE], last_grants=(TODAY, TODAY)),
         ],
@@ -403,7 +426,7 @@ DECODER = {
         [
             subject(10, [FIVE_A_MINUTE], [THREE_USED]),
             subject(12, [], [THREE_USED]),
-            subject(1 << 40, [bucket(20, 10, SECOND), sliding(9, 60 * SECOND)], [IDLE, EMPTY], TWO_HOLDS_AND_A_TURN),
+            subject(1 << 40, [bucket(20, 10, SECOND), sliding(9, 60 * SECOND)], [FULL, EMPTY], TWO_HOLDS_AND_A_TURN),
             subject(1 << 62, [FIVE_A_MINUTE], [IDLE]),
         ],
         besides=subject_table(0),
@@ -432,12 +455,12 @@ DECODER = {
     "sweep": value(*LIMITER, [sweep(SMALLEST_HASH, LARGEST_HASH, TODAY + 600 * SECOND)], besides=subject_table(STORED)),
     "sweep-of-one": value(*LIMITER, [sweep(8, 8, LATEST)], besides=subject_table(0)),
     "sweep-backwards": value(*LIMITER, [sweep(8, 6, TODAY)], besides=subject_table(0)),
-    "labels": value([bucket(1, 1, SECOND, label=b"a" * 64), fixed(1, SECOND, label=b"~!#")], [IDLE, IDLE]),
+    "labels": value([bucket(1, 1, SECOND, label=b"a" * 64), fixed(1, SECOND, label=b"~!#")], [FULL, IDLE]),
     "label-twice": value([fixed(1, SECOND, label=b"fixed"), fixed(1, SECOND)], [IDLE, IDLE]),
     "label-not-valid": value([fixed(1, SECOND, label=b'a"')], [IDLE]),
-    "aligned-bucket": value([bucket(1, 1, SECOND, flags=1)], [IDLE]),
-    "bucket-too-slow": value([bucket(2, 1, LONGEST)], [IDLE]),
-    "version-2": struct.pack("<H", 32) + b"\2\1" + bucket(20, 10, SECOND) + IDLE,
+    "aligned-bucket": value([bucket(1, 1, SECOND, flags=1)], [FULL]),
+    "bucket-too-slow": value([bucket(2, 1, LONGEST)], [FULL]),
+    "version-2": struct.pack("<H", 26) + b"\2\1" + bucket(20, 10, SECOND) + FULL,
     "number-in-two-forms": value([sliding(5, 60 * SECOND)], [struct.pack("<I", 1) + b"\x85\0" + b"\1"]),
     "log-cut-off": value([sliding(5, 60 * SECOND)], [struct.pack("<I", 1 << 20) + variable(TICK)]),
     "nothing": b"",
@@ -457,6 +480,9 @@ RL.CHECK k FIXED 5 60s AS fixed-2 FIXED 5 60s FIXED 5 60s
 RL.CHECK k COST 1 COST 2
 RL.CHECK k COST 0
 RL.CHECK k COST 1 SLIDING 4294967295 3650d
+RL.CHECK k COST 9007199254740991 FIXED 9007199254740991 3650d MAXWAIT 0 JITTER 0ms
+RL.CHECK k FIXED 9007199254740992 1d
+RL.CHECK k TOKENBUCKET 0 1 1s CONCURRENT 0 1h QUOTA 0 DAY
 RL.CHECK k SLIDING 4294967296 3651d
 RL.CHECK k TOKENBUCKET 4294967295 1 3650d
 RL.CHECK k FIXED 5 60s PER

@@ -50,13 +50,14 @@ void require_equal(const T& core, const T& oracle, const char* what) {
   require(false, what);
 }
 
-Units choose_count(Choices& choices) {
-  const std::int64_t most = kMaxUnits.count();
+/// From 1 to `largest`.
+Units choose_count(Choices& choices, Units largest = kMax32BitUnits) {
+  const std::int64_t most = largest.count();
   switch (choices.below(4)) {
     case 0: return Units(choices.one_of<std::int64_t>({1, 2, 3, 7, 1000, 999'999'937, most - 1, most}));
     case 1: return Units(static_cast<std::int64_t>(1 + choices.number(1)));
     case 2: return Units(static_cast<std::int64_t>(1 + choices.number(2)));
-    default: return std::max(kMinUnits, Units(static_cast<std::int64_t>(choices.number(4))));
+    default: return std::clamp(Units(static_cast<std::int64_t>(choices.number(7) >> 2U)), kMinUnits, largest);
   }
 }
 
@@ -75,6 +76,12 @@ Anchor choose_anchor(Choices& choices) {
   return Anchor(Anchor::kEarliest + std::chrono::minutes{choices.number(4) % (minutes + 1)});
 }
 
+/// Sometimes the limit is closed.
+Units choose_size(Choices& choices, Algorithm algorithm) {
+  const Units size = choose_count(choices, tests::largest_size(algorithm));
+  return size == Units(7) ? kNoUnits : size;
+}
+
 LimitSpec choose_limit(Choices& choices) {
   LimitSpec spec;
   spec.algorithm = choices.one_of({Algorithm::token_bucket, Algorithm::fixed_window, Algorithm::sliding_window_log,
@@ -84,7 +91,7 @@ LimitSpec choose_limit(Choices& choices) {
   spec.per_request = (options & 1U) != 0;
   spec.aligned = (options & 2U) != 0 && spec.algorithm == Algorithm::fixed_window;
   if ((options & 4U) != 0) spec.label = choices.one_of<std::string_view>({"a", "b", "fixed", "sliding-2"});
-  spec.size = choose_count(choices);
+  spec.size = choose_size(choices, spec.algorithm);
   if (spec.algorithm == Algorithm::quota) {
     spec.unit = choices.one_of({CalendarUnit::hour, CalendarUnit::day, CalendarUnit::week, CalendarUnit::month,
                                 CalendarUnit::quarter, CalendarUnit::year});
@@ -99,7 +106,7 @@ LimitSpec choose_limit(Choices& choices) {
   spec.refill = choose_count(choices);
   // A bucket that would refill too slowly has a smaller one in its place.
   if (!oracle::refills_in_time(spec.size, spec.refill, spec.span)) spec.size = kMinUnits;
-  if (!oracle::refills_in_time(spec.size, spec.refill, spec.span)) spec.refill = kMaxUnits;
+  if (!oracle::refills_in_time(spec.size, spec.refill, spec.span)) spec.refill = kMax32BitUnits;
   return spec;
 }
 
@@ -120,7 +127,7 @@ Specs choose_change(Choices& choices, Specs specs) {
   Span spare{};
   switch (choices.below(6)) {
     case 0: return choose_limits(choices);
-    case 1: spec.size = choose_count(choices); break;
+    case 1: spec.size = choose_size(choices, spec.algorithm); break;
     case 2: spec.size = Units(std::max<std::int64_t>(1, spec.size.count() / 2)); break;
     case 3: (spec.unit == CalendarUnit{} ? spec.span : spare) = choose_span(choices); break;
     case 4: std::swap(specs.front(), specs.back()); break;
@@ -174,7 +181,7 @@ class Together {
     if (request.mode == Mode::may_wait && !is_never(value_->limits(), request)) clamp_if_ahead();
     const Verdict verdict = decide(value_->limits(), value_->cells(), value_->subject().turn(), request, now_);
     compare(verdict, oracle_.ask(request, now_));
-    require_sane(verdict.decision, request,
+    require_sane(value_->limits(), verdict.decision, request,
                  longest_answer(value_->limits(), value_->cells(), value_->subject().turn(), request));
     last_ = verdict.decision;
     if (last_.outcome == Outcome::granted) {
@@ -594,7 +601,7 @@ class Together {
         case 2: return last_.remaining + Units(1);
         case 3: return Units(specs_[0].size.count() * choices_.byte() / 128);
         case 4: return specs_[0].size;
-        default: return choose_count(choices_);
+        default: return choose_count(choices_, kMaxUnits);
       }
     };
     return std::clamp(cost(), kMinUnits, kMaxUnits);

@@ -177,9 +177,30 @@ TEST(Arguments, RefusesWhateverIsNoDuration) {
 
 TEST(Arguments, RefusesWhateverIsNoCount) {
   for (const std::string_view text :
-       {"", "0", "-1", "+5", "05", "5 ", " 5", "1.0", "4294967296", "0x10", "1e3", "18446744073709551617", "five"}) {
+       {"", "-1", "+5", "05", "00", "5 ", " 5", "1.0", "4294967296", "0x10", "1e3", "18446744073709551617", "five"}) {
     EXPECT_EQ(fault_of_bucket({"k", text, "1", "1s"}), (Fault{Fault::Kind::malformed, Argument::capacity})) << text;
+    EXPECT_EQ(fault_of_bucket({"k", "1", text, "1s"}), (Fault{Fault::Kind::malformed, Argument::refill})) << text;
+    EXPECT_EQ(fault_of_check({"k", "SLIDING", text, "1s"}), (Fault{Fault::Kind::malformed, Argument::limit})) << text;
   }
+  EXPECT_EQ(fault_of_bucket({"k", "0", "0", "1s"}), (Fault{Fault::Kind::malformed, Argument::refill}));
+}
+
+TEST(Arguments, ReadCountsUpToWhatEachCanBe) {
+  EXPECT_EQ(fault_of_bucket({"k", "0", "4294967295", "1s"}), kNone) << "a closed bucket";
+  for (const std::string_view algorithm : {"FIXED", "QUOTA", "SLIDING", "CONCURRENT"}) {
+    const bool is_window = algorithm == "FIXED" || algorithm == "QUOTA";
+    const std::string_view span = algorithm == "QUOTA" ? "DAY" : "1s";
+    const Fault too_large{Fault::Kind::malformed, is_window ? Argument::window_limit : Argument::limit};
+    EXPECT_EQ(fault_of_check({"k", algorithm, "0", span}), kNone) << algorithm;
+    EXPECT_EQ(fault_of_check({"k", algorithm, "4294967295", span}), kNone) << algorithm;
+    for (const std::string_view count : {"4294967296", "9007199254740991"}) {
+      EXPECT_EQ(fault_of_check({"k", algorithm, count, span}), is_window ? kNone : too_large);
+    }
+    EXPECT_EQ(fault_of_check({"k", algorithm, "9007199254740992", span}), too_large) << algorithm;
+  }
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1s", "COST", "9007199254740991"}), kNone);
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1s", "COST", "9007199254740992"}),
+            (Fault{Fault::Kind::malformed, Argument::cost}));
 }
 
 TEST(Arguments, NameTheFirstThatIsMissing) {
@@ -188,7 +209,7 @@ TEST(Arguments, NameTheFirstThatIsMissing) {
   EXPECT_EQ(fault_of_bucket({"k"}), (Fault{Fault::Kind::missing, capacity}));
   EXPECT_EQ(fault_of_bucket({"k", "1"}), (Fault{Fault::Kind::missing, refill}));
   EXPECT_EQ(fault_of_bucket({"k", "1", "1"}), (Fault{Fault::Kind::missing, period}));
-  EXPECT_EQ(fault_of_check({"k", "FIXED"}), (Fault{Fault::Kind::missing, limit}));
+  EXPECT_EQ(fault_of_check({"k", "FIXED"}), (Fault{Fault::Kind::missing, window_limit}));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1"}), (Fault{Fault::Kind::missing, window}));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "AS"}), (Fault{Fault::Kind::missing, label}));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "COST"}), (Fault{Fault::Kind::missing, cost}));
@@ -200,7 +221,7 @@ TEST(Arguments, NameTheFirstThatIsMissing) {
 }
 
 TEST(Arguments, TheFirstFaultSticks) {
-  EXPECT_EQ(fault_of_bucket({"k", "0", "x", "y", "NONSENSE"}), (Fault{Fault::Kind::malformed, Argument::capacity}));
+  EXPECT_EQ(fault_of_bucket({"k", "-1", "x", "y", "NONSENSE"}), (Fault{Fault::Kind::malformed, Argument::capacity}));
 }
 
 TEST(Arguments, RefuseWhatIsGivenTwice) {
@@ -282,8 +303,8 @@ TEST(Arguments, ReadAQuotaInEveryUnit) {
     EXPECT_EQ(fault_of_check({"k", "QUOTA", "100", word}), (Fault{Fault::Kind::malformed, Argument::unit})) << word;
   }
   EXPECT_EQ(fault_of_check({"k", "QUOTA", "100"}), (Fault{Fault::Kind::missing, Argument::unit}));
-  EXPECT_EQ(fault_of_check({"k", "QUOTA", "0", "DAY"}), (Fault{Fault::Kind::malformed, Argument::limit}));
-  EXPECT_EQ(fault_of(Algorithm::quota, {"k"}), (Fault{Fault::Kind::missing, Argument::limit}));
+  EXPECT_EQ(fault_of_check({"k", "QUOTA", "-1", "DAY"}), (Fault{Fault::Kind::malformed, Argument::window_limit}));
+  EXPECT_EQ(fault_of(Algorithm::quota, {"k"}), (Fault{Fault::Kind::missing, Argument::window_limit}));
   EXPECT_EQ(fault_of(Algorithm::quota, {"k", "5"}), (Fault{Fault::Kind::missing, Argument::unit}));
 }
 
@@ -342,9 +363,20 @@ TEST(Arguments, ReadTheModesOfACall) {
   EXPECT_EQ(waiting.cost, Units(3));
 }
 
+TEST(Arguments, ReadNoTimeAsNoMaxwaitAndNoJitter) {
+  for (const std::string_view zero : {"0", "0ms", "0s", "0m", "0h", "0d"}) {
+    EXPECT_EQ(call_of({"MAXWAIT", zero}).mode, Mode::whole) << zero;
+    EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "MAXWAIT", zero, "FORCE"}),
+              (Fault{Fault::Kind::not_together, Argument::mode}));
+    CheckRequest request;
+    parse({"k", "FIXED", "5", "60s", "JITTER", zero}, request);
+    EXPECT_EQ(request.jitter, Span{});
+  }
+}
+
 TEST(Arguments, RefuseAMaxwaitThatIsNoDuration) {
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "MAXWAIT"}), (Fault{Fault::Kind::missing, Argument::longest_wait}));
-  for (const std::string_view text : {"0", "0ms", "-1s", "3651d", "soon", ""}) {
+  for (const std::string_view text : {"00", "-0", "-1s", "3651d", "soon", ""}) {
     EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "MAXWAIT", text}),
               (Fault{Fault::Kind::malformed, Argument::longest_wait}))
         << text;
@@ -453,13 +485,13 @@ TEST(Arguments, ReadASettlement) {
   EXPECT_EQ(request.call.mode, Mode::force);
   EXPECT_EQ(request.subject, "s");
   EXPECT_TRUE(request.limits.span()[0].aligned);
-  EXPECT_EQ(fault_of_settlement({"k", "a", "4294967295"}), kNone);
+  EXPECT_EQ(fault_of_settlement({"k", "a", "9007199254740991"}), kNone);
   EXPECT_EQ(fault_of_settlement({"k", "a", "1", "FOR", "s"}), kNone);
   EXPECT_EQ(fault_of_settlement({"k", "a", "1", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
   EXPECT_EQ(fault_of_settlement({"k"}), (Fault{Fault::Kind::missing, Argument::id}));
   EXPECT_EQ(fault_of_settlement({"k", ""}), (Fault{Fault::Kind::malformed, Argument::id}));
   EXPECT_EQ(fault_of_settlement({"k", "a"}), (Fault{Fault::Kind::missing, Argument::actual}));
-  for (const std::string_view actual : {"-1", "4294967296", "1.5", "01", "FIXED", ""}) {
+  for (const std::string_view actual : {"-1", "9007199254740992", "1.5", "01", "FIXED", ""}) {
     EXPECT_EQ(fault_of_settlement({"k", "a", actual}), (Fault{Fault::Kind::malformed, Argument::actual})) << actual;
   }
   for (const std::string_view option : {"COST", "ID", "FORCE", "JITTER", "HEADERS"}) {
@@ -566,7 +598,7 @@ TEST(Arguments, ReadWhatTheAnswerIsToBe) {
   EXPECT_EQ(request.jitter, milliseconds(1500));
   EXPECT_TRUE(request.headers);
   EXPECT_EQ(fault_of_check({"k", "JITTER"}), (Fault{Fault::Kind::missing, Argument::jitter}));
-  for (const std::string_view text : {"0", "0ms", "-1s", "3651d", "HEADERS", ""}) {
+  for (const std::string_view text : {"00", "0x", "-1s", "3651d", "HEADERS", ""}) {
     EXPECT_EQ(fault_of_check({"k", "JITTER", text}), (Fault{Fault::Kind::malformed, Argument::jitter})) << text;
   }
   EXPECT_EQ(fault_of_check({"k", "JITTER", "1s", "JITTER", "1s"}), (Fault{Fault::Kind::repeated, Argument::jitter}));
@@ -804,8 +836,8 @@ TEST(Throttle, TakesNumbersUpToTheirBounds) {
   EXPECT_EQ(least.call.cost, kNoUnits);
   CheckRequest most;
   ASSERT_FALSE(parse_throttle(Words{"CL.THROTTLE", "k", "4294967294", "4294967295", "315360000", "4294967295"}, most));
-  EXPECT_EQ(most.limits.back(), (LimitSpec{.size = kMaxUnits, .refill = kMaxUnits, .span = kMaxSpan}));
-  EXPECT_EQ(most.call.cost, kMaxUnits);
+  EXPECT_EQ(most.limits.back(), (LimitSpec{.size = kMax32BitUnits, .refill = kMax32BitUnits, .span = kMaxSpan}));
+  EXPECT_EQ(most.call.cost, kMax32BitUnits);
 }
 
 TEST(Throttle, NamesTheArgumentThatIsMissing) {

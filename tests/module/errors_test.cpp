@@ -17,24 +17,31 @@ namespace {
 using Kind = Fault::Kind;
 
 TEST(Errors, NameTheArgumentAndItsRange) {
-  EXPECT_EQ(message({Kind::malformed, Argument::capacity}), "ERR capacity must be an integer from 1 to 4294967295");
-  EXPECT_EQ(message({Kind::malformed, Argument::cost}), "ERR COST must be an integer from 1 to 4294967295");
+  EXPECT_EQ(message({Kind::malformed, Argument::capacity}), "ERR capacity must be an integer from 0 to 4294967295");
+  EXPECT_EQ(message({Kind::malformed, Argument::limit}), "ERR limit must be an integer from 0 to 4294967295");
+  EXPECT_EQ(message({Kind::malformed, Argument::window_limit}),
+            "ERR limit must be an integer from 0 to 9007199254740991");
+  EXPECT_EQ(message({Kind::malformed, Argument::cost}), "ERR COST must be an integer from 1 to 9007199254740991");
   EXPECT_EQ(message({Kind::malformed, Argument::label}),
             "ERR label must be 1 to 64 visible ASCII characters other than \" and \\");
 }
 
 TEST(Errors, CallTheLaterArgumentsAsTheDocumentationDoes) {
   EXPECT_EQ(message({Kind::malformed, Argument::leak}), "ERR leak must be an integer from 1 to 4294967295");
-  EXPECT_EQ(message({Kind::malformed, Argument::units}), "ERR n must be an integer from 1 to 4294967295");
-  EXPECT_EQ(message({Kind::malformed, Argument::actual}), "ERR actual must be an integer from 0 to 4294967295");
+  EXPECT_EQ(message({Kind::malformed, Argument::units}), "ERR n must be an integer from 1 to 9007199254740991");
+  EXPECT_EQ(message({Kind::malformed, Argument::actual}), "ERR actual must be an integer from 0 to 9007199254740991");
   EXPECT_EQ(message({Kind::malformed, Argument::id}), "ERR id must be 1 to 64 bytes");
   EXPECT_EQ(message({Kind::malformed, Argument::unit}), "ERR unit must be HOUR, DAY, WEEK, MONTH, QUARTER or YEAR");
   EXPECT_EQ(message({Kind::malformed, Argument::anchor}),
             "ERR ANCHOR must be a date from 1970-01-01 to 2199-12-31, such as 2026-01-31, or one with a time of day, "
             "such as 2026-01-31T06:00");
   EXPECT_EQ(message({Kind::malformed, Argument::zone}).rfind("ERR TZ must be ", 0), 0U);
-  for (const Argument argument : {Argument::lease, Argument::longest_wait, Argument::ttl}) {
+  for (const Argument argument : {Argument::lease, Argument::window, Argument::ttl}) {
     EXPECT_NE(message({Kind::malformed, argument}).find(" must be a duration from 1ms to 3650d, "), std::string::npos);
+  }
+  for (const Argument argument : {Argument::longest_wait, Argument::jitter}) {
+    EXPECT_NE(message({Kind::malformed, argument}).find(" must be 0 or a duration from 1ms to 3650d, "),
+              std::string::npos);
   }
   EXPECT_EQ(message({Kind::repeated, Argument::approximate}), "ERR APPROX is given twice");
   EXPECT_EQ(message({Kind::repeated, Argument::mode, 0, {Option::force}}), "ERR FORCE is given twice");
@@ -47,8 +54,9 @@ TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
   EXPECT_EQ(message({Kind::malformed, Argument::subject}), "ERR FOR must be the name of a subject, of 1 to 1024 bytes");
   EXPECT_EQ(message({Kind::malformed, Argument::number_of_keys}), "ERR numkeys must be an integer from 1 to 64");
   EXPECT_EQ(message({Kind::malformed, Argument::count}), "ERR count must be an integer from 1 to 128");
-  EXPECT_EQ(message({Kind::malformed, Argument::jitter}).rfind("ERR JITTER must be a duration from 1ms to 3650d", 0),
-            0U);
+  EXPECT_EQ(
+      message({Kind::malformed, Argument::jitter}).rfind("ERR JITTER must be 0 or a duration from 1ms to 3650d", 0),
+      0U);
   EXPECT_EQ(message({Kind::repeated, Argument::subject}), "ERR FOR is given twice");
   EXPECT_EQ(message({Kind::repeated, Argument::headers}), "ERR HEADERS is given twice");
   EXPECT_EQ(message({Kind::repeated, Argument::shadow}), "ERR SHADOW is given twice");

@@ -100,7 +100,7 @@ TEST(LimitsPool, OwnsTheNameOfAZone) {
 
 TEST(LimitsPool, MakesNothingOfLimitsThatAreNotValid) {
   LimitsPool pool;
-  EXPECT_FALSE(one(pool, bucket(0)));
+  EXPECT_FALSE(one(pool, bucket(-1)));
   EXPECT_FALSE(pool.get(std::array{bucket(1, "x"), bucket(2, "x")}));
   EXPECT_FALSE(pool.get({}));
 }

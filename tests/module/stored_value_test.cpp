@@ -348,7 +348,7 @@ TEST_F(StoredValueTest, WritesTheHeadOfItsTableButNoSubjectOfIt) {
   for (std::size_t i = 0; i < head.secret.size(); ++i) head.secret[i] = static_cast<std::uint8_t>(i);
   put({std::move(own), head});
   const std::string bytes = stored().encoded();
-  EXPECT_EQ(to_hex(bytes), to_hex(from_hex("0141 0200 05000000 00000000 005847f80d000000 0058e176622cb817 03000000 03 "
+  EXPECT_EQ(to_hex(bytes), to_hex(from_hex("0141 0200 05 00 005847f80d000000 0058e176622cb817 03 03 "
                                            "000102030405060708090a0b0c0d0e0f")));
   stored().subject_table()->hash_table().insert(SubjectHash::of(2), pool_.get(std::array{five}));
   EXPECT_EQ(stored().encoded(), bytes);

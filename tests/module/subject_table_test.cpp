@@ -162,8 +162,8 @@ TEST(SubjectTable, WritesSubjectsOfALimiterAsThePageSays) {
   SubjectTable subject_table(head(true));
   charge(subject_table.hash_table().insert(subject_table.hash_of("user:1"), limits), Units(1), kNow);
   charge(subject_table.hash_table().insert(subject_table.hash_of("user:2"), limits), Units(2), kNow + seconds(20));
-  EXPECT_EQ(to_hex(chunk_of(subject_table)), to_hex(from_hex("01 bc48ac034ff5ed1b 00 0020f91e672cb817 02000000 "
-                                                             "74bea25629306af6 00 0058e176622cb817 01000000")));
+  EXPECT_EQ(to_hex(chunk_of(subject_table)), to_hex(from_hex("01 bc48ac034ff5ed1b 00 0020f91e672cb817 02 "
+                                                             "74bea25629306af6 00 0058e176622cb817 01")));
 }
 
 TEST(SubjectTable, WritesLimitsOnceForAllThatFollowWithTheSame) {
@@ -175,13 +175,13 @@ TEST(SubjectTable, WritesLimitsOnceForAllThatFollowWithTheSame) {
   subject_table.hash_table().put(SubjectHash::of(4), charged(fixed, Units(2)));
   subject_table.hash_table().put(SubjectHash::of(6), charged(bucket, Units(7)));
   subject_table.hash_table().put(SubjectHash::of(8), charged(fixed, Units(3)));
-  const std::string limit = "0200 05000000 00000000 005847f80d000000";
+  const std::string limit = "0200 05 00 005847f80d000000";
   const std::string end = "0058e176622cb817";
   EXPECT_EQ(to_hex(chunk_of(subject_table)),
-            to_hex(from_hex("01 0200000000000000 01" + limit + end + "01000000 0400000000000000 00" + end +
-                            "02000000 0600000000000000 01 0100 0a000000 07000000 005847f80d000000 0058e176622cb817 "
+            to_hex(from_hex("01 0200000000000000 01" + limit + end + "01 0400000000000000 00" + end +
+                            "02 0600000000000000 01 0100 0a 07 005847f80d000000 0058e176622cb817 "
                             "00000000 0800000000000000 01" +
-                            limit + end + "03000000")));
+                            limit + end + "03")));
 }
 
 TEST(SubjectTable, WritesNothingOfATableThatIsEmpty) {
@@ -344,7 +344,7 @@ TEST(SubjectTable, RefusesSubjectsThatNobodyWrites) {
   const auto chunk = [&](const std::string& hex) { return is_readable(from_hex("01" + hex), stored, pool); };
   const std::string two = "0200000000000000";
   const std::string four = "0400000000000000";
-  const std::string state = "0058e176622cb817 03000000";
+  const std::string state = "0058e176622cb817 03";
   EXPECT_TRUE(chunk(two + "00" + state));
   EXPECT_TRUE(chunk(two + "00" + state + four + "00" + state));
   EXPECT_TRUE(chunk("feffffffffffffff 00" + state)) << "the largest hash";
@@ -358,7 +358,7 @@ TEST(SubjectTable, RefusesSubjectsThatNobodyWrites) {
   EXPECT_FALSE(chunk(two + "40" + state + "01 000102030405060708090a0b0c0d0e0f")) << "a table in a table";
   EXPECT_FALSE(chunk(two + "80" + state + "0000000000000000 0000000000000000 0000000000000000 00000000"))
       << "nothing reserved";
-  EXPECT_FALSE(chunk(two + "00 0058e176622cb897 03000000")) << "a window before 1970";
+  EXPECT_FALSE(chunk(two + "00 0058e176622cb897 03")) << "a window before 1970";
 }
 
 TEST(SubjectTable, RefusesOtherLimitsThanThoseThatAreStored) {
@@ -419,8 +419,8 @@ TEST(SubjectTable, RefusesSeveralListsWhereLimitsAreStored) {
 
 TEST(SubjectTable, RefusesLimitsThatAreWrittenWhereTheyAreKnown) {
   LimitsPool pool;
-  const std::string limit = "01 0200 05000000 00000000 005847f80d000000";
-  const std::string state = "0058e176622cb817 03000000";
+  const std::string limit = "01 0200 05 00 005847f80d000000";
+  const std::string state = "0058e176622cb817 03";
   const std::string first = "01 0200000000000000" + limit + state;
   EXPECT_TRUE(is_readable(from_hex(first), {}, pool));
   EXPECT_TRUE(is_readable(from_hex(first + "0400000000000000 00" + state), {}, pool));

@@ -17,6 +17,7 @@ def interesting(rng: random.Random) -> bytes:
         [
             ("<B", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 64, 65, 0x7F, 0x80, 0x81, 0xFF]),
             ("<I", [0, 1, 2**31, 2**32 - 1, 2**20, 2**20 + 1, 2**17, 2**17 + 1, rng.randrange(2**32)]),
+            ("<Q", [0x0FFFFFFFFFFFFFFF, 0x1080808080808080]),  # 2^53-1 and 2^53, 7 bits a byte
             ("<q", [0, 1, -1, MS, MS - 1, LONGEST, LONGEST + 1, BASE, BASE - 1, LATEST, LATEST + LONGEST]),
             ("<q", [LATEST + LONGEST + 1, 2**63 - 1, -(2**63), BASE + rng.randrange(10 * MINUTE)]),
             ("<Q", [2**63 | instant for instant in (BASE, BASE + MINUTE, LATEST + 2 * LONGEST, 2**63 - 1)]),

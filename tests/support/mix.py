@@ -27,7 +27,7 @@ Line = str
 class Numbers:
     """Those of which random limits are made."""
 
-    sizes: tuple[int, ...] = (1, 3, 10, 100, 4294967295)
+    sizes: tuple[int, ...] = (0, 1, 3, 10, 100, 4294967295, 9007199254740991)
     refills: tuple[int, ...] = (7, 1000, 999999937)
     spans: tuple[str, ...] = tuple(SPANS)
     units: tuple[str, ...] = ("HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
@@ -132,10 +132,12 @@ class Mix:
         ).format(self._limits[key])
 
     def _cost(self) -> int:
-        return self._rng.choice([1, 1, 1, 2, 5, 50, 100_000, 4294967295])
+        return self._rng.choice([1, 1, 1, 2, 5, 50, 100_000, 4294967295, 9007199254740991])
 
     def _actual(self) -> int:
-        return self._rng.choice([0, 0, 1, 1, 2, 5, 50, *([4294967295] if self._rng.random() < 0.1 else [])])
+        return self._rng.choice(
+            [0, 0, 1, 1, 2, 5, 50, *([4294967295, 9007199254740991] if self._rng.random() < 0.1 else [])]
+        )
 
     def _id(self) -> str:
         return self._rng.choice(["", f" ID {self._rng.choice(IDS)}"])
@@ -170,7 +172,7 @@ class Mix:
         )
 
     def _mistake(self) -> Line:
-        limits = ["FIXED 0 1s", "FIXED 3", "SLIDING 3 1s COST 0", "FIXED 1 3651d", "FIXED 1 1s AS a FIXED 1 1s AS a"]
+        limits = ["FIXED -1 1s", "FIXED 3", "SLIDING 3 1s COST 0", "FIXED 1 3651d", "FIXED 1 1s AS a FIXED 1 1s AS a"]
         lines = [f"RL.CHECK {{}} {limit}" for limit in limits] + ["RL.CHECK {}", "RL._EFFECT {} STORE 0 x"]
         lines += [
             "RL._EFFECT {} PERFORM 0 x",

@@ -92,6 +92,8 @@ class Key(Subject):
         hold = there.live_hold(hold_id, now)
         if hold and hold.settled is not None:
             return IS_SETTLED
+        if not all(limit.size for limit in limits):
+            return self._refuse_closed(there, named, cost, hold_id, is_new, now)
         charged = [hold.charged_on(account) if hold else 0 for account in named]
         wanted = [limit.cost_of(min(cost, limit.size)) for limit in limits]
         more = [max(units - held, 0) for units, held in zip(wanted, charged)]
@@ -110,6 +112,14 @@ class Key(Subject):
             verdict = standing._replace(granted=verdict.granted, go_at=verdict.go_at)
         self.become(there, now)
         return *self._reply(verdict, now), labels(limits)[verdict.bound], hold_id
+
+    def _refuse_closed(self, there: Key, named: list[Account], cost: int, hold_id: str, is_new: bool, now: int):
+        """Nothing is reserved under a closed limit, and no hold is renewed."""
+        costs = [max(account.limit.cost_of(min(cost, account.limit.size)), 1) for account in named]
+        verdict = there._decide_reservation(named, costs, None, hold_id, now)
+        self._deny(there, named, True, now)
+        limits = [account.limit for account in named]
+        return *there._reply(verdict, now), labels(limits)[verdict.bound], None
 
     def settle(self, hold_id: str, actual: int, limits: list[Limit], now: int) -> tuple | None:
         there = self.collected(now)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from oracle_limits import MOST, Limit, duration
+from oracle_limits import MOST_32, Limit, duration
 
 
 class Lease(NamedTuple):
@@ -59,12 +59,12 @@ class Concurrent(Limit):
     def room_at(self, leases: list[Lease] | None, now: int) -> int:
         alive = self.seen(leases, now)
         instants = [now, *(lease.end for lease in alive)]
-        return next(instant for instant in instants if self.used(alive, instant) < MOST)
+        return next(instant for instant in instants if self.used(alive, instant) < MOST_32)
 
     def given(self, leases: list[Lease] | None, units: int, now: int, lease_id, end: int, given: int) -> list[Lease]:
         """One that is renewed ends no earlier than before, and has room for what it had."""
         old, others = self.lease(leases, lease_id, now), self.without(self.clamped(leases, now), lease_id)
-        units = min(units, max(MOST - self.used(others, now), old.units if old else 0))
+        units = min(units, max(MOST_32 - self.used(others, now), old.units if old else 0))
         longest = self.latest(leases, now) - now
         return [*others, Lease(max(end, old.end if old else end), units, lease_id, max(given, longest))]
 

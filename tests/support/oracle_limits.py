@@ -18,7 +18,8 @@ from harness import DAY, HOUR, MINUTE, MS, SECOND
 from oracle_calendar import UNITS, next_begin, utc
 
 LONGEST = 3650 * DAY
-MOST = 2**32 - 1
+MOST = 2**53 - 1  # of costs, and of limits that count windows
+MOST_32 = 2**32 - 1  # of all other limits
 
 
 def ceil_ms(span: Fraction | int) -> int:
@@ -38,6 +39,8 @@ class Limit:
 
     per_request: bool = False
     name: str = ""  # what AS gives
+
+    largest = MOST_32  # size that there can be
 
     def __str__(self) -> str:
         return self.rule + (f" AS {self.name}" if self.name else "") + (" PER REQUEST" if self.per_request else "")
@@ -111,8 +114,13 @@ class TokenBucket(Limit):
         return self.size * self.interval
 
     @property
+    def recovery(self) -> int:
+        """A closed bucket is like one of a unit."""
+        return ceil(max(self.size, 1) * self.interval)
+
+    @property
     def largest_debt(self) -> int:
-        return min(MOST, LONGEST // self.interval)
+        return min(MOST_32, LONGEST // self.interval)
 
     def latest(self, debt: int, now: int) -> Fraction:
         """As full as the bucket can have been left with this debt, it is full again then."""
@@ -182,6 +190,8 @@ class LeakyBucket(TokenBucket):
 @dataclass(frozen=True)
 class Counted(Limit):
     """Windows, wherever they end. The state is when the window ends and what was taken in it."""
+
+    largest = MOST
 
     def end(self, now: int) -> int:
         """Where a window ends that is entered now."""
@@ -307,11 +317,11 @@ class SlidingLog(Limit):
     def room_at(self, log: list[tuple[int, int]] | None, now: int) -> int:
         alive = self.seen(log, now)
         instants = [now, *(at + self.span for at, _ in alive)]
-        return next(instant for instant in instants if self.used(alive, instant) < MOST)
+        return next(instant for instant in instants if self.used(alive, instant) < MOST_32)
 
     def taken(self, log: list[tuple[int, int]] | None, units: int, now: int, _=None) -> list[tuple[int, int]]:
         alive = self.seen(log, now)
-        return [*alive, (self.on_grid(now), min(units, MOST - self.used(alive, now)))]
+        return [*alive, (self.on_grid(now), min(units, MOST_32 - self.used(alive, now)))]
 
     def booked(self, log: list[tuple[int, int]] | None, units: int, now: int) -> list[tuple[int, int]] | None:
         """Where there is no room, the newest entry is of now: what it has counts longer, never shorter."""
@@ -373,8 +383,9 @@ class WeightedWindow(Limit):
     def is_ahead(self, state: tuple[int, int, int] | None, now: int) -> bool:
         return state is not None and state[0] > self.begin(now)
 
-    def clamped(self, state: tuple[int, int, int] | None, now: int) -> tuple[int, int, int]:
-        return self.seen(state, now)
+    def clamped(self, state: tuple[int, int, int] | None, now: int) -> tuple[int, int, int] | None:
+        seen = self.seen(state, now)
+        return seen if any(seen[1:]) else None
 
     def used(self, state: tuple[int, int, int] | None, now: int) -> int:
         start, previous, current = self.seen(state, now)
@@ -382,7 +393,7 @@ class WeightedWindow(Limit):
 
     def taken(self, state: tuple[int, int, int] | None, units: int, now: int, _=None) -> tuple[int, int, int]:
         start, previous, current = self.seen(state, now)
-        return start, previous, min(current + units, MOST)
+        return start, previous, min(current + units, MOST_32)
 
     def given_back(self, state: tuple[int, int, int] | None, units: int, newer: int, now: int):
         start, previous, current = self.seen(state, now)

@@ -11,7 +11,7 @@ from math import ceil
 
 from oracle_leases import Concurrent
 from oracle_limits import (
-    MOST,
+    MOST_32,
     Counted,
     FixedWindow,
     Level,
@@ -77,7 +77,7 @@ def capped(limit: Limit, state, at: int):
     if isinstance(limit, TokenBucket):
         return Level(min(state.full_at, limit.latest(0, at)))
     if isinstance(limit, Counted):
-        return state[0], limit.size
+        return (state[0], limit.size) if limit.size else None
     if isinstance(limit, SlidingLog):
         return limit.given_back(state, limit.used(state, at) - limit.size, limit.size, at)
     if isinstance(limit, WeightedWindow):
@@ -88,10 +88,12 @@ def capped(limit: Limit, state, at: int):
 def bucket(limit: TokenBucket, other: TokenBucket, state: Level | None, at: int) -> Level | None:
     """The same units are used, to the fraction, and the bucket is empty at most: the rest is cut off."""
     used = (other.full_at(state, at) - at) / other.interval + other.cut_off(state, at)
+    if not used:
+        return None
     if used >= limit.size:
         return Level(limit.latest(0, at), 0, min(ceil(used - limit.size), limit.largest_debt))
     grid = limit.interval.denominator  # the state keeps such parts of a nanosecond
-    return Level(at + Fraction(ceil(used * limit.interval * grid), grid)) if used else None
+    return Level(at + Fraction(ceil(used * limit.interval * grid), grid))
 
 
 def window(limit: Counted, other: Counted, state: tuple[int, int] | None, at: int) -> tuple[int, int] | None:
@@ -118,7 +120,7 @@ def log(limit: SlidingLog, other: SlidingLog, entries: list[tuple[int, int]] | N
 def weights(limit: WeightedWindow, other: WeightedWindow, state: tuple[int, int, int] | None, at: int):
     if limit.span == other.span:
         return state
-    used = min(other.used(state, at), MOST)
+    used = min(other.used(state, at), MOST_32)
     return (limit.begin(at), 0, used) if used else None
 
 

@@ -60,10 +60,16 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-inline Units random_count(Random& random) {
-  const std::int64_t max = kMaxUnits.count();
+/// From 1 to `most`.
+inline Units random_count(Random& random, Units most = kMax32BitUnits) {
+  const std::int64_t max = most.count();
   if (random.one_in(4)) return Units(random.one_of<std::int64_t>({1, 2, 3, 7, 1000, 999'999'937, max - 1, max}));
   return Units(random.magnitude_between(1, max));
+}
+
+/// The size of a limit; now and then it is closed.
+inline Units random_size(Random& random, Algorithm algorithm) {
+  return random.one_in(32) ? kNoUnits : random_count(random, largest_size(algorithm));
 }
 
 inline Span random_span(Random& random) {
@@ -92,14 +98,14 @@ inline LimitSpec random_spec(Random& random, Algorithm algorithm) {
   spec.algorithm = algorithm;
   spec.aligned = algorithm == Algorithm::fixed_window && random.one_in(2);
   if (algorithm == Algorithm::quota) {
-    spec.size = random_count(random);
+    spec.size = random_size(random, algorithm);
     spec.unit = static_cast<CalendarUnit>(random.between(1, 6));
     if (random.one_in(2)) spec.anchor = random_anchor(random);
     if (random.one_in(2)) spec = in_zone(spec, random.one_in(2) ? kKathmandu : kNewfoundland);
     return spec;
   }
   do {
-    spec.size = random_count(random);
+    spec.size = random_size(random, algorithm);
     spec.span = random_span(random);
     if (is_bucket(algorithm)) spec.refill = random_count(random);
   } while (is_bucket(algorithm) && !oracle::refills_in_time(spec.size, spec.refill, spec.span));
@@ -112,7 +118,7 @@ inline LimitSpec random_change(Random& random, const LimitSpec& spec) {
   if (random.one_in(3)) return random_spec(random, spec.algorithm);
   if (!random.one_in(4)) {
     const std::int64_t size = spec.size.count();
-    changed.size = Units(random.one_of<std::int64_t>({size - 1, size + 1, size / 2, size * 2, 1}));
+    changed.size = Units(random.one_of<std::int64_t>({size - 1, size + 1, size / 2, size * 2, 1, 0}));
   }
   if (random.one_in(4)) changed.span *= 2;
   if (random.one_in(4)) changed.refill = Units(changed.refill.count() * 2);
@@ -131,7 +137,7 @@ inline Units random_cost(Random& random, Units size, Units remaining) {
       case 0: return near(size);
       case 1: return near(remaining);
       case 2: return remaining;
-      case 3: return Units(random.magnitude_between(1, size.count()));
+      case 3: return Units(random.magnitude_between(1, std::max<std::int64_t>(size.count(), 1)));
       case 4: return Units(random.magnitude_between(1, kMaxUnits.count()));
       case 5: return random.one_in(8) ? kMaxUnits : kMinUnits;
       case 6: return Units(random.between(1, 10));
@@ -144,7 +150,7 @@ inline Units random_cost(Random& random, Units size, Units remaining) {
 /// A gap that is interesting after `last`, the answer of a limit like `spec`; never negative.
 inline Span random_gap(Random& random, const LimitSpec& spec, const Decision& last) {
   const std::int64_t span = scale_of(spec).count();
-  const std::int64_t rate = is_bucket(spec.algorithm) ? spec.refill.count() : spec.size.count();
+  const std::int64_t rate = std::max(is_bucket(spec.algorithm) ? spec.refill : spec.size, kMinUnits).count();
   const auto any = [&]() -> Span {
     switch (random.below(12)) {
       case 0: return 1ns;

@@ -27,7 +27,28 @@ Word = str | bytes | int
 Command = tuple[Word, ...]
 
 KEYS = [f"k{number}" for number in range(12)] + ["{tag}a", "{tag}b", "", "key with spaces", "\x00\xff"]
-NUMBERS = [0, 1, 2, 3, 5, 10, 1000, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**64, -1, "01", "1e3", "1.5", "", " 1"]
+NUMBERS = [
+    0,
+    1,
+    2,
+    3,
+    5,
+    10,
+    1000,
+    2**31,
+    2**32 - 1,
+    2**32,
+    2**53 - 1,
+    2**53,
+    2**63 - 1,
+    2**64,
+    -1,
+    "01",
+    "1e3",
+    "1.5",
+    "",
+    " 1",
+]
 SPANS = ["1ms", "2ms", "1s", "60s", "1m", "1h", "1d", "3650d", "3651d", "0s", "60", "1.5s", "1M", "ms", "", "9" * 30]
 LABELS = ["a", "b", "fixed", "sliding-2", "x" * 64, "x" * 65, 'q"', "sp ace", "", "\x00", "ü"]
 SUBJECTS = [*(f"s{number}" for number in range(40)), "\x00", "x" * 1024, "x" * 1025, ""]

@@ -16,6 +16,7 @@ from oracle_leases import Concurrent
 from oracle_limits import (
     LONGEST,
     MOST,
+    MOST_32,
     FixedWindow,
     LeakyBucket,
     Limit,
@@ -41,13 +42,18 @@ def any_size(rng: random.Random, most: int) -> int:
     return rng.choice([1, most, rng.randint(1, most), int(most ** rng.random()), int(most ** rng.random())])
 
 
+def any_size_of_limit(rng: random.Random, most: int) -> int:
+    """Now and then the limit is closed."""
+    return 0 if rng.random() < 0.02 else any_size(rng, most)
+
+
 def any_window(rng: random.Random) -> int:
     return rng.choice([SECOND, 60 * SECOND, DAY, MS * any_size(rng, LONGEST // MS)])
 
 
 def any_bucket(rng: random.Random) -> TokenBucket:
-    period, refill = any_window(rng), any_size(rng, MOST)
-    return TokenBucket(any_size(rng, min(MOST, LONGEST * refill // period)), refill, period)
+    period, refill = any_window(rng), any_size(rng, MOST_32)
+    return TokenBucket(any_size_of_limit(rng, min(MOST_32, LONGEST * refill // period)), refill, period)
 
 
 def any_queue(rng: random.Random) -> LeakyBucket:
@@ -56,15 +62,15 @@ def any_queue(rng: random.Random) -> LeakyBucket:
 
 
 def any_fixed(rng: random.Random) -> FixedWindow:
-    return FixedWindow(any_size(rng, MOST), any_window(rng), rng.random() < 0.5)
+    return FixedWindow(any_size_of_limit(rng, MOST), any_window(rng), rng.random() < 0.5)
 
 
 def any_log(rng: random.Random) -> SlidingLog:
-    return SlidingLog(any_size(rng, MOST), any_window(rng))
+    return SlidingLog(any_size_of_limit(rng, MOST_32), any_window(rng))
 
 
 def any_weights(rng: random.Random) -> WeightedWindow:
-    return WeightedWindow(any_size(rng, MOST), any_window(rng))
+    return WeightedWindow(any_size_of_limit(rng, MOST_32), any_window(rng))
 
 
 def any_anchor(rng: random.Random) -> str:
@@ -79,11 +85,11 @@ def any_anchor(rng: random.Random) -> str:
 
 def any_quota(rng: random.Random) -> Quota:
     anchor = any_anchor(rng) if rng.random() < 0.5 else None
-    return Quota(any_size(rng, MOST), rng.choice(list(UNITS)), rng.choice(ZONES), anchor)
+    return Quota(any_size_of_limit(rng, MOST), rng.choice(list(UNITS)), rng.choice(ZONES), anchor)
 
 
 def any_leases(rng: random.Random) -> Concurrent:
-    return Concurrent(any_size(rng, MOST), any_window(rng))
+    return Concurrent(any_size_of_limit(rng, MOST_32), any_window(rng))
 
 
 ANY = {
@@ -111,27 +117,30 @@ def changed(rng: random.Random, limit: Limit) -> Limit:
     """Another limit: of another kind, or the same with another size."""
     if rng.random() < 0.5:
         return rng.choice(list(ANY.values()))(rng)
-    most = min(MOST, LONGEST * limit.refill // limit.period) if isinstance(limit, TokenBucket) else MOST
-    return replace(limit, size=any_size(rng, most))
+    is_bucket = isinstance(limit, TokenBucket)
+    most = min(limit.largest, LONGEST * limit.refill // limit.period) if is_bucket else limit.largest
+    return replace(limit, size=any_size_of_limit(rng, most))
 
 
 def any_gap(rng: random.Random, limit: Limit, wait_ms: int) -> int:
     """How far the clock moves before the next call: often around the instants at which something changes."""
     span = int(limit.span)
-    unit = span // limit.size
+    unit = span // max(limit.size, 1)
     edge = rng.choice([unit, span, max(wait_ms, 0) * MS]) + rng.choice([-1, 0, 1])
     anywhere, near, back = rng.randint(0, span), rng.randint(0, 1 + 3 * unit), -rng.randint(0, 1 + span // 8)
     return rng.choice([0, 0, 0, 1, edge, edge, edge, anywhere, anywhere, near, near, back])
 
 
 def any_cost(rng: random.Random, limit: Limit, remaining: int) -> int:
-    few, any_number = rng.randint(1, 1 + limit.size // 8), any_size(rng, limit.size)
+    few, any_number = rng.randint(1, 1 + limit.size // 8), any_size(rng, max(limit.size, 1))
+    if rng.random() < 0.01:
+        return any_size(rng, MOST)
     return min(max(rng.choice([1, 1, few, any_number, remaining, remaining + 1, limit.size + 1]), 1), MOST)
 
 
 def any_span(rng: random.Random, limit: Limit) -> int:
     """A number of milliseconds, as one says it in a command."""
-    around = rng.choice([limit.span // limit.size, limit.span // 2, limit.span, 2 * limit.span])
+    around = rng.choice([limit.span // max(limit.size, 1), limit.span // 2, limit.span, 2 * limit.span])
     return rng.choice([any_window(rng), min(max(int(around) // MS, 1), LONGEST // MS) * MS])
 
 

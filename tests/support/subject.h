@@ -177,6 +177,11 @@ inline LimitSpec in_zone(LimitSpec spec, const Zone& zone) {
   return spec;
 }
 
+/// The largest size that a limit of an algorithm can have.
+inline Units largest_size(Algorithm algorithm) {
+  return algorithm == Algorithm::fixed_window || algorithm == Algorithm::quota ? kMaxUnits : kMax32BitUnits;
+}
+
 /// About how long a limit remembers.
 inline Span scale_of(const LimitSpec& spec) {
   switch (spec.unit) {

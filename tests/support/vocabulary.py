@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from harness import Client
-from oracle_limits import MOST
+from oracle_limits import MOST, MOST_32
 
 ALGORITHMS = [
     *("TOKENBUCKET 10 10 60s", "LEAKYBUCKET 10 10 60s", "FIXED 10 60s", "FIXED 10 60s ALIGNED", "SLIDING 10 60s"),
@@ -32,13 +32,18 @@ NO_NUMBERS = [
     *("", "-1", "1.5", "1e3", " 5", "5 ", "+5", "05", "0x10", "xyzzy", "nan", "inf"),
     *("5\0", "\0", "٣", "5" * 2**20),
 ]
-BAD_COUNTS = [*NO_NUMBERS, "0", "00", "-0", str(MOST + 1), "18446744073709551617", "99999999999999999999", "5s"]
-BAD_DURATIONS = [
+NO_COUNTS = [*NO_NUMBERS, "00", "-0", "18446744073709551617", "99999999999999999999", "5s"]
+BAD_COSTS = [*NO_COUNTS, "0", str(MOST + 1)]
+BAD_RATES = [*NO_COUNTS, "0", str(MOST_32 + 1)]
+BAD_SIZES = [*NO_COUNTS, str(MOST_32 + 1)]
+BAD_BUDGETS = [*NO_COUNTS, str(MOST + 1)]
+NO_DURATIONS = [
     *NO_NUMBERS,
-    *("0", "0ms", "0d", "-1s", "1.5s", "+5s", "05s", " 5s", "5s ", "5 s", "5\0s", "5s\0"),
+    *("-1s", "1.5s", "+5s", "05s", " 5s", "5s ", "5 s", "5\0s", "5s\0"),
     *("1x", "1ns", "1us", "s", "ms", "1S", "1MS", "1M", "1sec", "1min", "1w", "1y", "1mss", "1sm", "s1"),
     *("3651d", "87601h", "315360001", "315360000001ms", "18446744073709551617ms", "99999999999999999999d"),
 ]
+BAD_DURATIONS = [*NO_DURATIONS, "0", "0ms", "0d"]
 
 
 TOO_SHORT = "wrong number of arguments"  # what the server says of a call that is shorter than any of its command

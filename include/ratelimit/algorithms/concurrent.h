@@ -68,7 +68,7 @@ class Concurrent {
 
   /// None if a number is out of its range.
   [[nodiscard]] static constexpr std::optional<Concurrent> make(Units limit, Span lease) {
-    if (!in_range(limit) || !in_range(lease)) return std::nullopt;
+    if (!is_size(limit, kMax32BitUnits) || !in_range(lease)) return std::nullopt;
     return Concurrent(limit, lease);
   }
   [[nodiscard]] static constexpr std::optional<Concurrent> make(const LimitSpec& spec) {
@@ -95,16 +95,18 @@ class Concurrent {
   [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const View view = view_at(state, ask.id, now);
     const Units free = std::max(limit_ - view.used_by_others, kNoUnits);
-    const bool has_room = view.has_slot && view.used_by_others < kMaxUnits;
+    const bool has_room = view.has_slot && view.used_by_others < kMax32BitUnits;
+    if (std::max(ask.cost, kMinUnits) > limit_ && !ask.force) {
+      return {refusal(Outcome::never, free, Span{}, view, now), {}};
+    }
     if (ask.cost == kNoUnits) return {status(has_room ? free : kNoUnits, view, now), {}};
-    if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
     if (!has_room || (ask.cost > free && !ask.force)) {
       // A forced call is denied only if there is no room.
       const Span wait =
           std::max(has_room ? Span{} : until_room(view, now), ask.force ? Span{} : until_free(view, ask.cost, now));
       return {refusal(Outcome::denied, has_room ? free : kNoUnits, wait, view, now), {}};
     }
-    const Units cost = std::min(ask.cost, kMaxUnits - view.used_by_others);
+    const Units cost = std::min(ask.cost, kMax32BitUnits - view.used_by_others);
     return {{.outcome = Outcome::granted,
              .granted = ask.cost,
              .size = limit_,
@@ -143,14 +145,14 @@ class Concurrent {
   /// Renews a lease, which must be there, until `end`. It keeps its units, and gets `more` as far as there is room.
   static void extend(State& state, std::string_view id, Units more, Instant at, Instant end) {
     const Units own = state.leases_->find(id)->units;
-    const Units room = std::max(kMaxUnits - used(state, at), kNoUnits);
+    const Units room = std::max(kMax32BitUnits - used(state, at), kNoUnits);
     put(state, id, own + std::min(more, room), at, end);
   }
 
   /// Whether a change from another server can be applied: whether there is room for it.
   [[nodiscard]] static bool accepts(const State& state, const Change& change, std::string_view id) {
     const View view = view_at(state, id, change.at);
-    return view.has_slot && view.used_by_others + change.cost <= kMaxUnits;
+    return view.has_slot && view.used_by_others + change.cost <= kMax32BitUnits;
   }
 
   /// Does nothing: only the holder, or time, ends a lease.
@@ -215,7 +217,8 @@ class Concurrent {
   }
   template <class In>
   static void read(In& in, State& state) {
-    LeaseSet leases = LeaseSet::read(in, [&in](LeaseSet::Holder& lease) { in.require(in_range(lease.units)); });
+    LeaseSet leases =
+        LeaseSet::read(in, [&in](LeaseSet::Holder& lease) { in.require(in_range(lease.units, kMax32BitUnits)); });
     if (!in.ok() || leases.empty()) return;
     const Span longest = in.span();
     if (in.require(Span{} < longest && longest <= kMaxSpan)) state = State(std::move(leases), longest);
@@ -230,7 +233,7 @@ class Concurrent {
     Change read;
     read.at = in.instant();
     read.cost = in.units();
-    if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
+    if (in.require(in_range(read.at) && in_range(read.cost, kMax32BitUnits))) change = read;
   }
 
  private:
@@ -297,7 +300,7 @@ class Concurrent {
 
   /// Time until there is room for one more lease, and one more unit.
   [[nodiscard]] Span until_room(const View& view, Instant now) const {
-    const Units too_many = view.used_by_others - kMaxUnits + Units(1);
+    const Units too_many = view.used_by_others - kMax32BitUnits + Units(1);
     const Instant slot = view.has_slot ? now : view.leases->end_leaving(kMaxHolders - 1, now);
     const Instant units = too_many > kNoUnits ? end_reaching(view, too_many, now) : now;
     return std::min(std::max(slot, units), now + view.longest) - now;

@@ -28,7 +28,7 @@ class CountedWindow {
   /// The last window with a charge ends at `end` (exclusive). Default: as if never used.
   struct State {
     Instant end{};
-    std::uint32_t used = 0;
+    std::int64_t used = 0;
 
     friend constexpr auto operator<=>(const State&, const State&) = default;
   };
@@ -48,8 +48,8 @@ class CountedWindow {
   /// Decides a call. Pure and total; O(1), beside what the calendar takes.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const State current = normalised(state, now);
-    if (ask.cost > left(current) && !ask.force) {
-      const bool possible = ask.cost <= limit_;
+    if (!ask.force && (ask.cost > left(current) || limit_ == kNoUnits)) {
+      const bool possible = std::max(ask.cost, kMinUnits) <= limit_;
       return {{.outcome = possible ? Outcome::denied : Outcome::never,
                .granted = kNoUnits,
                .size = limit_,
@@ -59,7 +59,7 @@ class CountedWindow {
               state};
     }
     const Units used = std::min(Units(current.used) + ask.cost, kMaxUnits);
-    const State next{current.end, static_cast<std::uint32_t>(used.count())};
+    const State next{current.end, used.count()};
     return {{.outcome = Outcome::granted,
              .granted = ask.cost,
              .size = limit_,
@@ -80,7 +80,7 @@ class CountedWindow {
     const State current = normalised(state, now);
     const Units back = std::min(units, std::max(Units(current.used) - newer, kNoUnits));
     if (back == kNoUnits) return;
-    state = {current.end, current.used - static_cast<std::uint32_t>(back.count())};
+    state = {current.end, current.used - back.count()};
     if (state.used == 0) state = {};
   }
 
@@ -101,7 +101,7 @@ class CountedWindow {
   /// The state in which `used` units (at most `limit`) have just been taken.
   [[nodiscard]] constexpr State with_used(Units used, Instant now) const {
     if (used == kNoUnits) return {};
-    return {calendar_.end_after(now), static_cast<std::uint32_t>(used.count())};
+    return {calendar_.end_after(now), used.count()};
   }
 
   /// The state of `other` under this limit: the same units are used. The window begins where that of `other` began, if
@@ -115,7 +115,8 @@ class CountedWindow {
 
   /// Lets at most the limit count as used.
   constexpr void cap(State& state, Instant) const {
-    state.used = static_cast<std::uint32_t>(std::min(Units(state.used), limit_).count());
+    state.used = std::min(Units(state.used), limit_).count();
+    if (state.used == 0) state = {};
   }
 
   /// The instant from which on `state` behaves as if never used.
@@ -131,13 +132,13 @@ class CountedWindow {
   template <class Out>
   static void write(Out& out, const State& state) {
     out.instant(state.end);
-    out.u32(state.used);
+    out.units(Units(state.used));
   }
   template <class In>
   static void read(In& in, State& state) {
     State read;
     read.end = in.instant();
-    read.used = in.u32();
+    read.used = in.units().count();
     if (in.require(is_valid(read))) state = read;
   }
 

@@ -55,7 +55,7 @@ class FixedWindow : public CountedWindow<EqualWindows> {
 
   /// None if a number is out of its range.
   [[nodiscard]] static constexpr std::optional<FixedWindow> make(Units limit, Span window, Start start) {
-    if (!in_range(limit) || !in_range(window)) return std::nullopt;
+    if (!is_size(limit, kMaxUnits) || !in_range(window)) return std::nullopt;
     return FixedWindow(limit, {window, start});
   }
   [[nodiscard]] static constexpr std::optional<FixedWindow> make(const LimitSpec& spec) {

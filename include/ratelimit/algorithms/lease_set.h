@@ -36,7 +36,7 @@ class LeaseSet {
  public:
   struct Holder {
     Instant end{};
-    Units units;             ///< the sum over all holders must fit into Units
+    Units units;
     std::uint64_t mark = 0;  ///< a number of the owner
     std::uint32_t tag = 0;   ///< and another one
 
@@ -96,14 +96,14 @@ class LeaseSet {
     return true;
   }
 
-  /// Units of all holders.
-  [[nodiscard]] Units units() const { return units_; }
+  /// Units of all holders. This sum and the next one must fit into Units: those of leases do, those of holds may not.
+  [[nodiscard]] Units units() const { return units_of(units_); }
 
   /// Units of the holders that end after `instant`. Scans these holders, or the others if they are fewer.
   [[nodiscard]] Units units_after(Instant instant) const {
     const auto place = first_after(instant);
-    if (slots_.end() - place < place - front()) return sum(place, slots_.end());
-    return units_ - sum(front(), place);
+    if (slots_.end() - place < place - front()) return units_of(sum(place, slots_.end()));
+    return units_of(units_ - sum(front(), place));
   }
 
   /// Number of the holders that end after `instant`. O(log n).
@@ -150,7 +150,7 @@ class LeaseSet {
   void forget_ended(Instant now, std::size_t at_most) {
     const std::size_t ended = size() - count_after(now);
     for (std::size_t left = std::min(ended, at_most); left > 0; --left) {
-      units_ -= front()->units;
+      units_ -= number_of(front()->units);
       forget(front()->name);
       drop_front_slot();
     }
@@ -190,15 +190,15 @@ class LeaseSet {
 
   /// Forgets those that end first, so that the others have at most `most` units. The last of these may lose a part.
   void cap_units(Units most) {
-    while (units_ > most) {
+    while (units() > most) {
       const Holder holder = first();
-      const Units too_many = std::min(units_ - most, holder.units);
+      const Units too_many = std::min(units() - most, holder.units);
       if (too_many == holder.units) {
         const std::string id(first_id());
         erase(id);
       } else {
         front()->units -= too_many;
-        units_ -= too_many;
+        units_ -= number_of(too_many);
       }
     }
   }
@@ -277,9 +277,12 @@ class LeaseSet {
     return a.end != b.end ? a.end < b.end : a.name->first < b.name->first;
   }
 
-  [[nodiscard]] static Units sum(Slots::const_iterator slot, Slots::const_iterator end) {
-    Units units;
-    for (; slot != end; ++slot) units += slot->units;
+  [[nodiscard]] static std::uint64_t number_of(Units units) { return static_cast<std::uint64_t>(units.count()); }
+  [[nodiscard]] static Units units_of(std::uint64_t sum) { return Units(static_cast<std::int64_t>(sum)); }
+
+  [[nodiscard]] static std::uint64_t sum(Slots::const_iterator slot, Slots::const_iterator end) {
+    std::uint64_t units = 0;
+    for (; slot != end; ++slot) units += number_of(slot->units);
     return units;
   }
 
@@ -302,7 +305,7 @@ class LeaseSet {
   }
 
   void insert_slot(const Slot& slot) {
-    units_ += slot.units;
+    units_ += number_of(slot.units);
     if (front() == slots_.end()) {
       marks_in_order_ = true;
     } else if (!precedes(slots_.back(), slot) || is_lower(slot.mark, slots_.back().mark)) {
@@ -318,7 +321,7 @@ class LeaseSet {
   }
 
   void remove_slot(Slots::const_iterator slot) {
-    units_ -= slot->units;
+    units_ -= number_of(slot->units);
     const auto place = slots_.begin() + (slot - slots_.cbegin());
     if (place - front() < slots_.end() - place) {
       std::move_backward(front(), place, place + 1);
@@ -360,8 +363,8 @@ class LeaseSet {
 
   Index index_;
   Slots slots_;
-  std::size_t front_ = 0;  ///< slots at the beginning that are dead
-  Units units_;
+  std::size_t front_ = 0;       ///< slots at the beginning that are dead
+  std::uint64_t units_ = 0;     ///< the sum wraps around
   std::size_t id_bytes_ = 0;    ///< of the ids, beyond the nodes
   bool marks_in_order_ = true;  ///< the marks are known to ascend along the line
 };

@@ -29,7 +29,7 @@ class Quota : public CountedWindow<CalendarWindows> {
   /// None if the limit or the anchor is out of its range, or there is no such unit. A null zone is UTC; others must
   /// outlive the limit.
   [[nodiscard]] static std::optional<Quota> make(Units limit, CalendarUnit unit, const Zone* zone, Anchor anchor = {}) {
-    if (!in_range(limit) || keyword(unit).empty() || !anchor.is_valid()) return std::nullopt;
+    if (!is_size(limit, kMaxUnits) || keyword(unit).empty() || !anchor.is_valid()) return std::nullopt;
     return Quota(limit, CalendarWindows(unit, zone, anchor));
   }
   [[nodiscard]] static std::optional<Quota> make(const LimitSpec& spec) {

@@ -42,7 +42,7 @@ class SlidingWindowCounter {
 
   /// None if a number is out of its range.
   [[nodiscard]] static constexpr std::optional<SlidingWindowCounter> make(Units limit, Span window) {
-    if (!in_range(limit) || !in_range(window)) return std::nullopt;
+    if (!is_size(limit, kMax32BitUnits) || !in_range(window)) return std::nullopt;
     return SlidingWindowCounter(limit, window);
   }
   [[nodiscard]] static constexpr std::optional<SlidingWindowCounter> make(const LimitSpec& spec) {
@@ -64,8 +64,8 @@ class SlidingWindowCounter {
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const State seen = seen_at(state, now);
     const Units used = used_of(seen, now);
-    if (used + ask.cost > limit_ && !ask.force) {
-      const bool possible = ask.cost <= limit_;
+    if (!ask.force && (used + ask.cost > limit_ || limit_ == kNoUnits)) {
+      const bool possible = std::max(ask.cost, kMinUnits) <= limit_;
       return {{.outcome = possible ? Outcome::denied : Outcome::never,
                .granted = kNoUnits,
                .size = limit_,
@@ -74,7 +74,7 @@ class SlidingWindowCounter {
                .reset = until_idle(seen, now)},
               state};
     }
-    const Units current = std::min(Units(seen.current) + ask.cost, kMaxUnits);
+    const Units current = std::min(Units(seen.current) + ask.cost, kMax32BitUnits);
     const State next{seen.start, seen.previous, static_cast<std::uint32_t>(current.count())};
     return {{.outcome = Outcome::granted,
              .granted = ask.cost,
@@ -103,15 +103,14 @@ class SlidingWindowCounter {
     const State before = seen;
     take_from(seen.current);
     take_from(seen.previous);
-    if (seen == before) return;
-    state = seen.previous == 0 && seen.current == 0 ? State{} : seen;
+    if (seen != before) state = idle_if_unused(seen);
   }
 
   /// Whether the window of `state` has not begun at `now`. It is then from a clock that was ahead, and its units count
   /// in the window that is open, up to the limit. Clamping makes that its value.
   [[nodiscard]] constexpr bool is_ahead(const State& state, Instant now) const { return state.start > start_of(now); }
   constexpr void clamp(State& state, Instant now) const {
-    if (is_ahead(state, now)) state = seen_at(state, now);
+    if (is_ahead(state, now)) state = idle_if_unused(seen_at(state, now));
   }
 
   /// Units that count at `now`, rounded up. Units beyond the limit are debt.
@@ -129,7 +128,7 @@ class SlidingWindowCounter {
   /// taken now.
   [[nodiscard]] constexpr State adopted(const State& state, const SlidingWindowCounter& other, Instant now) const {
     if (window_ == other.window_) return state;
-    return with_used(std::min(other.used(state, now), kMaxUnits), now);
+    return with_used(std::min(other.used(state, now), kMax32BitUnits), now);
   }
 
   /// Lets at most the limit count as used. The newest units stay.
@@ -142,7 +141,7 @@ class SlidingWindowCounter {
     const Wide previous =
         Wide(window_.count()) * static_cast<std::uint64_t>(room.count()) / static_cast<std::uint64_t>(covered.count());
     seen.previous = static_cast<std::uint32_t>(std::min(previous, Wide{seen.previous}));
-    state = seen;
+    state = idle_if_unused(seen);
   }
 
   /// The instant from which on `state` behaves as if never used.
@@ -178,6 +177,10 @@ class SlidingWindowCounter {
   __extension__ using Wide = unsigned __int128;
 
   constexpr SlidingWindowCounter(Units limit, Span window) : limit_(limit), window_(window) {}
+
+  [[nodiscard]] static constexpr State idle_if_unused(const State& seen) {
+    return seen.previous == 0 && seen.current == 0 ? State{} : seen;
+  }
 
   [[nodiscard]] constexpr Instant start_of(Instant now) const { return now - now.time_since_epoch() % window_; }
 

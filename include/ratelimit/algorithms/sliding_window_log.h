@@ -79,7 +79,7 @@ class SlidingWindowLog {
 
   /// None if a number is out of its range.
   [[nodiscard]] static constexpr std::optional<SlidingWindowLog> make(Units limit, Span window) {
-    if (!in_range(limit) || !in_range(window)) return std::nullopt;
+    if (!is_size(limit, kMax32BitUnits) || !in_range(window)) return std::nullopt;
     return SlidingWindowLog(limit, window);
   }
   [[nodiscard]] static constexpr std::optional<SlidingWindowLog> make(const LimitSpec& spec) {
@@ -98,19 +98,21 @@ class SlidingWindowLog {
   [[nodiscard]] constexpr Span recovery() const { return window_ + grid_; }
 
   /// Decides a call. Pure and total; O(log n), with a scan of at most two blocks of the log. A log of kMaxLogEntries
-  /// entries, or of kMaxUnits units, denies every call until its first entry leaves.
+  /// entries, or of kMax32BitUnits units, denies every call until its first entry leaves.
   [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const View view = view_at(state, now);
     const bool has_room = has_room_for_one(view, now);
     const Units free = has_room ? std::max(limit_ - view.used, kNoUnits) : kNoUnits;
+    if (std::max(ask.cost, kMinUnits) > limit_ && !ask.force) {
+      return {refusal(Outcome::never, free, Span{}, view, now), {}};
+    }
     if (ask.cost == kNoUnits) return {status(free, view, now), {}};
-    if (ask.cost > limit_ && !ask.force) return {refusal(Outcome::never, free, Span{}, view, now), {}};
     if (!has_room || (ask.cost > free && !ask.force)) {
       // A forced call is denied only if there is no room. There is some as soon as the first entry leaves.
       const Units missing = ask.force ? Units(1) : std::max(view.used + ask.cost - limit_, Units(1));
       return {refusal(Outcome::denied, free, wait_for(missing, view, now), view, now), {}};
     }
-    const Units cost = std::min(ask.cost, kMaxUnits - view.used);
+    const Units cost = std::min(ask.cost, kMax32BitUnits - view.used);
     return {{.outcome = Outcome::granted,
              .granted = ask.cost,
              .size = limit_,
@@ -131,7 +133,7 @@ class SlidingWindowLog {
   /// Whether a change from another server can be applied: whether the log has room for it.
   [[nodiscard]] bool accepts(const State& state, const Change& change, std::string_view = {}) const {
     const View view = view_at(state, change.at);
-    return has_room_for_one(view, change.at) && view.used + change.cost <= kMaxUnits;
+    return has_room_for_one(view, change.at) && view.used + change.cost <= kMax32BitUnits;
   }
 
   /// Gives back up to `units` of the units that count at `now`, the newest first, but none of the `newer` ones that
@@ -188,7 +190,7 @@ class SlidingWindowLog {
   /// Charges units for which the log has no room: the newest entry takes them and is of now. So its units count longer,
   /// never shorter.
   void absorb(State& state, Units cost, Instant now) const {
-    const Units room = kMaxUnits - used(state, now);
+    const Units room = kMax32BitUnits - used(state, now);
     state.log_->clamp_to(tick_of(now));
     state.log_->absorb({tick_of(now), std::min(cost, room)});
   }
@@ -216,7 +218,7 @@ class SlidingWindowLog {
     const std::uint32_t entries = in.u32();
     in.require(entries <= kMaxLogEntries);
     const auto last_tick = static_cast<std::uint64_t>(tick_of(kLatest + kMaxSpan));
-    const auto last_unit = static_cast<std::uint64_t>(kMaxUnits.count());
+    const auto last_unit = static_cast<std::uint64_t>(kMax32BitUnits.count());
     EventLog log;
     std::uint64_t tick = 0;
     std::uint64_t units = 0;
@@ -240,7 +242,7 @@ class SlidingWindowLog {
     Change read;
     read.at = in.instant();
     read.cost = in.units();
-    if (in.require(in_range(read.at) && in_range(read.cost))) change = read;
+    if (in.require(in_range(read.at) && in_range(read.cost, kMax32BitUnits))) change = read;
   }
 
  private:
@@ -290,7 +292,7 @@ class SlidingWindowLog {
   /// Whether units can be added at `now`. If the newest entry has the same tick, no further entry is needed.
   [[nodiscard]] bool has_room_for_one(const View& view, Instant now) const {
     const bool has_entry = view.entries < kMaxLogEntries || view.log->newest().tick >= tick_of(now);
-    return has_entry && view.used < kMaxUnits;
+    return has_entry && view.used < kMax32BitUnits;
   }
 
   /// Time until the `missing` oldest of the used units have left. If more are missing than are used, time until the

@@ -44,7 +44,8 @@ class TokenBucket {
   /// A bucket of `capacity` units that gets `refill` units back per `period`; none if a number is out of its range,
   /// or if refilling from empty takes longer than kMaxSpan.
   [[nodiscard]] static constexpr std::optional<TokenBucket> make(Units capacity, Units refill, Span period) {
-    if (!in_range(capacity) || !in_range(refill) || !in_range(period)) return std::nullopt;
+    if (!is_size(capacity, kMax32BitUnits) || !in_range(refill, kMax32BitUnits) || !in_range(period))
+      return std::nullopt;
     if (!refills_in_time(capacity, refill, period)) return std::nullopt;
     return TokenBucket(capacity, refill, period);
   }
@@ -61,7 +62,8 @@ class TokenBucket {
   [[nodiscard]] constexpr Units size() const { return capacity_; }
 
   /// The time that the size is for, as HTTP clients are told: that in which an empty bucket becomes full, rounded up.
-  [[nodiscard]] constexpr std::optional<Span> window() const { return rounded_up(full_span_); }
+  /// Of a closed bucket, the time in which one unit would flow back.
+  [[nodiscard]] constexpr std::optional<Span> window() const { return recovery(); }
 
   /// How much longer than needed a state may be kept, so that not every call must move the end of its key: the time in
   /// which sixteen units flow back, or a quarter of the capacity if that is less.
@@ -70,7 +72,7 @@ class TokenBucket {
   }
 
   /// The longest time from full use to idle, without debt.
-  [[nodiscard]] constexpr Span recovery() const { return rounded_up(full_span_); }
+  [[nodiscard]] constexpr Span recovery() const { return rounded_up(span_of(std::max(capacity_, kMinUnits))); }
 
   /// The denominator of `State::fraction`, which is always less.
   [[nodiscard]] constexpr std::uint32_t parts_of_a_nanosecond() const { return denominator_; }
@@ -83,7 +85,8 @@ class TokenBucket {
       const State next = charged(current, ceiling, ask.cost, cut_off(state, now));
       return {forced(next, ceiling, ask.cost, now), next};
     }
-    if (ask.cost > capacity_) return {refusal(Outcome::never, current, ceiling, Span{}, now), state};
+    if (std::max(ask.cost, kMinUnits) > capacity_)
+      return {refusal(Outcome::never, current, ceiling, Span{}, now), state};
 
     const Level next = later(current, span_of(ask.cost));
     if (next > ceiling) {
@@ -156,6 +159,7 @@ class TokenBucket {
     const Wide rest = other.parts_of(used) % static_cast<std::uint64_t>(other.numerator_);
     if (whole >= capacity_) {
       const Units cut = whole - capacity_ + Units(rest > 0 ? 1 : 0);
+      if (capacity_ == kNoUnits && cut == kNoUnits) return {};
       return with_cut_off(later({now, 0}, full_span_), std::min(cut, largest_debt()));
     }
     // `rest` parts of the other's nanoseconds are less than one of its intervals: rest / other.numerator_ units.
@@ -264,8 +268,8 @@ class TokenBucket {
     return units <= capacity_ + largest_debt() ? span_of(units) : ExactSpan{2 * kMaxSpan, 0};
   }
 
-  /// A debt ends within kMaxSpan, and has no more units than the largest limit.
-  [[nodiscard]] constexpr Units largest_debt() const { return std::min(whole_units({kMaxSpan, 0}), kMaxUnits); }
+  /// A debt ends within kMaxSpan, and has no more units than the largest bucket.
+  [[nodiscard]] constexpr Units largest_debt() const { return std::min(whole_units({kMaxSpan, 0}), kMax32BitUnits); }
 
   [[nodiscard]] constexpr Level later(const Level& level, ExactSpan span) const {
     const std::uint64_t parts = std::uint64_t{level.fraction} + span.fraction;

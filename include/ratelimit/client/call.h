@@ -20,7 +20,7 @@ struct Call {
   std::string_view subject{};  ///< FOR; empty: the key itself
   Units cost{1};
   Mode mode = Mode::whole;
-  Span longest_wait{};    ///< with Mode::may_wait: whole milliseconds
+  Span longest_wait{};    ///< with Mode::may_wait: whole milliseconds; none is like Mode::whole
   std::string_view id{};  ///< of a lease of CONCURRENT, or of a hold
   Units lease{};          ///< if more than `cost`: take so many units at once, and serve the next calls from them
 };
@@ -38,17 +38,20 @@ inline constexpr std::size_t kMaxSubjectBytes = 1024;
 /// What is wrong with a call, in the words of an error; none if it is right. The server checks the same. But without a
 /// server the call goes to the core, which relies on it.
 [[nodiscard]] inline std::optional<std::string> fault_of(const Call& call) {
-  if (!in_range(call.cost)) return "cost must be an integer from 1 to 4294967295";
+  if (!in_range(call.cost)) return "cost must be an integer from 1 to " + std::to_string(kMaxUnits.count());
   if (call.subject.size() > kMaxSubjectBytes) return "subject must be at most 1024 bytes";
   if (call.id.size() > kMaxIdBytes) return "id must be 1 to 64 bytes";
   if (call.mode != Mode::may_wait) return std::nullopt;
-  if (in_range(call.longest_wait) && text_of(call.longest_wait)) return std::nullopt;
-  return "longest_wait must be whole milliseconds, from 1 ms to 3650 d";
+  const bool is_possible = call.longest_wait == Span{} || in_range(call.longest_wait);
+  if (is_possible && text_of(call.longest_wait)) return std::nullopt;
+  return "longest_wait must be whole milliseconds, from 0 to 3650 d";
 }
 
 /// The request that the core decides.
 [[nodiscard]] inline Request request_of(const Call& call) {
-  return {.cost = call.cost, .mode = call.mode, .longest_wait = call.longest_wait, .id = call.id};
+  const bool is_plain = call.mode == Mode::may_wait && call.longest_wait == Span{};
+  return {
+      .cost = call.cost, .mode = is_plain ? Mode::whole : call.mode, .longest_wait = call.longest_wait, .id = call.id};
 }
 
 // --- names: what the client knows subjects, leases and denials by ------------------------------------

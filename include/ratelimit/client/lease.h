@@ -34,9 +34,11 @@ namespace detail {
 [[nodiscard]] inline Units flowed_back(std::int64_t count, Span elapsed, Span period) {
   constexpr Span kLongest = std::chrono::hours{1};
   if (elapsed > kLongest) return kMaxUnits;
+  __extension__ using Wide = __int128;  // a server may say that it granted kMaxUnits under any limit
   const auto passed = std::chrono::ceil<std::chrono::milliseconds>(elapsed).count();
   const auto all = std::max<std::int64_t>(std::chrono::floor<std::chrono::milliseconds>(period).count(), 1);
-  return Units((count * passed + all - 1) / all);
+  const Wide back = (Wide{count} * passed + all - 1) / all;
+  return Units(static_cast<std::int64_t>(std::min(back, Wide{kMaxUnits.count()})));
 }
 
 }  // namespace detail

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <numeric>
 #include <optional>
 #include <vector>
@@ -24,26 +23,26 @@ struct Share {
   std::uint32_t denominator = 1;
 };
 
-// Counts and parts have 32 bits each: their product has 64, and fits only without a sign.
-static_assert(kMaxUnits.count() <= std::numeric_limits<std::uint32_t>::max());
-
-/// The process's part of a limit, rounded down, but at least one unit. The parts of all processes together are thus no
-/// more than the limit, unless there are more processes than units.
+/// The process's part of a limit, rounded down, but at least one unit; a closed limit stays closed. The parts of all
+/// processes together are thus no more than the limit, unless there are more processes than units.
 [[nodiscard]] inline LimitSpec part_of(LimitSpec limit, const Share& share) {
+  __extension__ using Wide = unsigned __int128;
   const std::uint64_t parts = std::max(std::min(share.numerator, share.denominator), 1U);
   const std::uint64_t whole = std::max(share.denominator, 1U);
-  const auto times_parts = [parts](Units units) { return static_cast<std::uint64_t>(units.count()) * parts; };
   const auto part = [&](Units units) {
-    return std::max(Units(static_cast<std::int64_t>(times_parts(units) / whole)), kMinUnits);
+    const Wide share_of_it = Wide(static_cast<std::uint64_t>(units.count())) * parts / whole;
+    return std::max(Units(static_cast<std::int64_t>(share_of_it)), kMinUnits);
   };
-  limit.size = part(limit.size);
+  if (limit.size > kNoUnits) limit.size = part(limit.size);
   if (!is_bucket(limit.algorithm)) return limit;
   // The part of the refill, if it is whole; else a whole refill in a longer time.
-  const std::uint64_t divisor = std::gcd(times_parts(limit.refill), whole);
-  const std::uint64_t refill = times_parts(limit.refill) / divisor;
+  // Both factors have 32 bits.
+  const std::uint64_t times_parts = static_cast<std::uint64_t>(limit.refill.count()) * parts;
+  const std::uint64_t divisor = std::gcd(times_parts, whole);
+  const std::uint64_t refill = times_parts / divisor;
   const auto longer = static_cast<std::int64_t>(whole / divisor);
   const bool fits =
-      refill <= static_cast<std::uint64_t>(kMaxUnits.count()) && longer <= kMaxSpan.count() / limit.span.count() &&
+      refill <= static_cast<std::uint64_t>(kMax32BitUnits.count()) && longer <= kMaxSpan.count() / limit.span.count() &&
       TokenBucket::refills_in_time(limit.size, Units(static_cast<std::int64_t>(refill)), limit.span * longer);
   if (fits) {
     limit.refill = Units(static_cast<std::int64_t>(refill));

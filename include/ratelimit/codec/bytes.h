@@ -33,7 +33,6 @@ class Writer {
   void u32(std::uint32_t number) { fixed(number); }
   void u64(std::uint64_t number) { fixed(number); }
   void i64(std::int64_t number) { fixed(number); }
-  void units(Units units) { u32(static_cast<std::uint32_t>(units.count())); }
   void span(Span span) { i64(span.count()); }
   void instant(Instant instant) { i64(instant.time_since_epoch().count()); }
 
@@ -42,6 +41,7 @@ class Writer {
     for (; number >= 0x80U; number >>= 7U) bytes_.push_back(static_cast<char>(number | 0x80U));
     bytes_.push_back(static_cast<char>(number));
   }
+  void units(Units units) { variable(static_cast<std::uint64_t>(units.count())); }
   void text(std::string_view text) {
     fixed(static_cast<std::uint8_t>(text.size()));
     bytes_.append(text);
@@ -70,7 +70,6 @@ class Reader {
   [[nodiscard]] std::uint32_t u32() { return fixed<std::uint32_t>(); }
   [[nodiscard]] std::uint64_t u64() { return fixed<std::uint64_t>(); }
   [[nodiscard]] std::int64_t i64() { return fixed<std::int64_t>(); }
-  [[nodiscard]] Units units() { return Units(u32()); }
   [[nodiscard]] Span span() { return Span{i64()}; }
   [[nodiscard]] Instant instant() { return Instant{span()}; }
 
@@ -85,6 +84,12 @@ class Reader {
       if ((byte & 0x80U) == 0) return require(byte != 0 || shift == 0) ? number : 0;
     }
     return require(false), 0;
+  }
+  /// A count of at most kMaxUnits.
+  [[nodiscard]] Units units() {
+    const std::uint64_t count = variable();
+    return require(count <= static_cast<std::uint64_t>(kMaxUnits.count())) ? Units(static_cast<std::int64_t>(count))
+                                                                           : kNoUnits;
   }
   [[nodiscard]] std::string_view text() {
     const auto size = fixed<std::uint8_t>();

@@ -134,7 +134,6 @@ inline void read_uneven(Reader& in, Reservations& read) {
     Units most;
     for (Units& units : charges) {
       units = in.units();
-      in.require(kNoUnits <= units && units <= kMaxUnits);
       most = std::max(most, units);
     }
     if (!in.require(most <= read.holds.find(id)->units)) return;
@@ -154,8 +153,6 @@ inline void read(Reader& in, Reservations& reservations) {
     in.require((flags & ~(kSettled | kUneven)) == 0 && flags != (kSettled | kUneven));
     if ((flags & kSettled) != 0) hold.tag |= Hold::kSettled;
     if ((flags & kUneven) != 0) hold.tag |= Hold::kUneven;
-    // Only what a call did cost can be nothing.
-    in.require(in_range(hold.units) || ((flags & kSettled) != 0 && hold.units == kNoUnits));
   });
   if (in.ok()) read_uneven(in, read);
   const bool has_turn = in_range(read.turn.at) && Span{} < read.turn.wait && read.turn.wait <= kMaxSpan;

@@ -20,6 +20,9 @@
 //     when it would let the call pass. So Retry-After is never earlier than the t of a limit that denies (6: it SHOULD
 //     NOT). It may be earlier than the t of another limit, which has units left, as in the draft's example B.3. If one
 //     limit never lets the call pass, there is no Retry-After, and the t of the others that deny it is the same.
+//   - A closed limit has no units at any time: q=0 and r=0, and its t is its window, in which nothing can be used.
+//   - Integers of RFC 9651 end at 999,999,999,999,999: a larger number of units is written as that, in the fields of the
+//     draft up to version 06 as well, so that all fields agree.
 //   - There is no pk (4.1.3): it would tell the client under which name it is known here.
 //
 // All seconds are rounded up: a client that comes back when a field says so never comes too early. Depends on the
@@ -73,6 +76,12 @@ namespace http {
   return seconds_rounded_up(limit.wait.value_or(limit.more));
 }
 
+/// A number of units, as large as a field can say.
+[[nodiscard]] inline std::int64_t count_in_field(Units units) {
+  constexpr std::int64_t kMost = 999'999'999'999'999;  // RFC 9651, 3.3.1
+  return std::min(units.count(), kMost);
+}
+
 inline void append_parameter(std::string& text, std::string_view key, std::int64_t value) {
   text.append(";").append(key).append("=").append(std::to_string(value));
 }
@@ -92,7 +101,7 @@ template <class AppendParameters>
 
 [[nodiscard]] inline std::string policies(std::span<const LimitStatus> limits) {
   return list_of(limits, [](std::string& text, const LimitStatus& limit) {
-    append_parameter(text, "q", limit.quota.count());
+    append_parameter(text, "q", count_in_field(limit.quota));
     if (limit.window) {
       append_parameter(text, "w", std::max<std::int64_t>(seconds_rounded_up(*limit.window), 1));
     } else {
@@ -103,7 +112,7 @@ template <class AppendParameters>
 
 [[nodiscard]] inline std::string service_limits(std::span<const LimitStatus> limits) {
   return list_of(limits, [](std::string& text, const LimitStatus& limit) {
-    append_parameter(text, "r", limit.remaining.count());
+    append_parameter(text, "r", count_in_field(limit.remaining));
     append_parameter(text, "t", seconds_until_more(limit));
   });
 }
@@ -129,8 +138,8 @@ template <class AppendParameters>
   std::vector<HttpField> fields = {
       {"RateLimit-Policy", http::policies(limits)},
       {"RateLimit", http::service_limits(limits)},
-      {"RateLimit-Limit", std::to_string(limit.quota.count())},
-      {"RateLimit-Remaining", std::to_string(limit.remaining.count())},
+      {"RateLimit-Limit", std::to_string(http::count_in_field(limit.quota))},
+      {"RateLimit-Remaining", std::to_string(http::count_in_field(limit.remaining))},
       {"RateLimit-Reset", std::to_string(http::seconds_until_more(limit))},
   };
   if (outcome == Outcome::denied) fields.push_back({"Retry-After", std::to_string(http::retry_after(limits, wait))});

@@ -74,6 +74,7 @@ template <class Cells>
   LimitStatus status{.label = limits.label(i), .quota = limit.size(), .window = limit.window(), .remaining = {}};
   limit.visit([&](const auto& algorithm) {
     const auto& state = state_in(cells[i], algorithm);
+    if (limit.size() == kNoUnits) status.more = ahead + limit.window().value_or(limit.recovery());
     if (!must_wait) status.remaining = algorithm.decide(state, Ask{kNoUnits, id, true}, at).decision.remaining;
     if (status.remaining < limit.size()) {
       status.more = ahead + detail::until_more(algorithm, state, status.remaining, id, at);

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from harness import BASE, HOUR, MINUTE, MS, SECOND
-from oracle_limits import MOST, SlidingLog
+from oracle_limits import MOST_32, SlidingLog
 
 LINE = "RL.SLIDING k 10 60s APPROX"
 
@@ -87,7 +87,7 @@ def test_it_is_called_sliding_like_the_exact_log(db, clock):
 
 
 def test_it_takes_as_much_memory_after_ten_thousand_calls_as_after_one(db, clock):
-    line = f"RL.SLIDING k {MOST} 1h APPROX"
+    line = f"RL.SLIDING k {MOST_32} 1h APPROX"
     db.ask(line)
     before = db.rl_info("k")["memory"]
     for _ in range(10):
@@ -106,7 +106,7 @@ def test_no_window_of_the_clock_gets_more_than_the_limit_and_none_at_all_more_th
         if db.ask(f"RL.SLIDING k {limit} 60s APPROX COST {cost}").granted:
             taken.append((now, cost))
         now += rng.choice([1, SECOND, rng.randint(1, MINUTE), MINUTE - now % MINUTE, MINUTE - now % MINUTE - 1])
-    exact = SlidingLog(MOST, MINUTE)
+    exact = SlidingLog(MOST_32, MINUTE)
     for now, _ in taken:
         assert sum(cost for at, cost in taken if at // MINUTE == now // MINUTE) <= limit
         assert exact.used([entry for entry in taken if entry[0] <= now], now) <= max(2 * limit - 1, 1)

@@ -8,26 +8,45 @@ from itertools import chain, product
 import pytest
 import redis
 
-from vocabulary import BAD_COUNTS, BAD_DURATIONS, NO_NUMBERS, TOO_SHORT, refused, unchanged
+from oracle_limits import MOST, MOST_32
+from vocabulary import (
+    BAD_BUDGETS,
+    BAD_COSTS,
+    BAD_DURATIONS,
+    BAD_RATES,
+    BAD_SIZES,
+    NO_DURATIONS,
+    NO_NUMBERS,
+    TOO_SHORT,
+    refused,
+    unchanged,
+)
 
-MOST = 4294967295
 BAD_UNITS = ["", "xyzzy", "1d", "DAYS", "MINUTE", "day\0", " DAY", "DAY ", "5", "H", "x" * 2**20]
 BAD_IDS = ["", "x" * 65, "x" * 2**20]
-BAD = {"count": BAD_COUNTS, "duration": BAD_DURATIONS, "unit": BAD_UNITS}
+BAD = {
+    "size": BAD_SIZES,
+    "budget": BAD_BUDGETS,
+    "rate": BAD_RATES,
+    "duration": BAD_DURATIONS,
+    "unit": BAD_UNITS,
+}
 RIGHT = {
-    "count": f"must be an integer from 1 to {MOST}",
+    "size": f"must be an integer from 0 to {MOST_32}",
+    "budget": f"must be an integer from 0 to {MOST}",
+    "rate": f"must be an integer from 1 to {MOST_32}",
     "duration": "must be a duration from 1ms to 3650d",
     "unit": "must be HOUR, DAY, WEEK, MONTH or YEAR",
 }
 
 # An algorithm's numbers: the name that errors give to each, what it is, and a good value.
 NUMBERS = {
-    "TOKENBUCKET": [("capacity", "count", "20"), ("refill", "count", "10"), ("period", "duration", "1s")],
-    "FIXED": [("limit", "count", "20"), ("window", "duration", "60s")],
-    "SLIDING": [("limit", "count", "20"), ("window", "duration", "60s")],
-    "LEAKYBUCKET": [("capacity", "count", "20"), ("leak", "count", "10"), ("period", "duration", "1s")],
-    "QUOTA": [("limit", "count", "20"), ("unit", "unit", "DAY")],
-    "CONCURRENT": [("limit", "count", "20"), ("lease", "duration", "60s")],
+    "TOKENBUCKET": [("capacity", "size", "20"), ("refill", "rate", "10"), ("period", "duration", "1s")],
+    "FIXED": [("limit", "budget", "20"), ("window", "duration", "60s")],
+    "SLIDING": [("limit", "size", "20"), ("window", "duration", "60s")],
+    "LEAKYBUCKET": [("capacity", "size", "20"), ("leak", "rate", "10"), ("period", "duration", "1s")],
+    "QUOTA": [("limit", "budget", "20"), ("unit", "unit", "DAY")],
+    "CONCURRENT": [("limit", "size", "20"), ("lease", "duration", "60s")],
 }
 
 
@@ -98,7 +117,7 @@ def test_a_call_without_a_key_is_refused_also_in_a_transaction(db, clock, comman
     assert not db.exists("other"), "nothing of the transaction was done"
 
 
-@pytest.mark.parametrize(("argv", "bad"), [pytest.param(a, b, id=shown([*a, b])) for a in WHOLE for b in BAD_COUNTS])
+@pytest.mark.parametrize(("argv", "bad"), [pytest.param(a, b, id=shown([*a, b])) for a in WHOLE for b in BAD_COSTS])
 def test_a_bad_cost_is_refused(db, clock, argv, bad):
     assert refused(db, [*argv, "COST", bad]).startswith(f"COST must be an integer from 1 to {MOST}")
 
@@ -163,15 +182,15 @@ def test_a_peek_has_no_modes_no_id_and_no_jitter(db, clock, argv, option):
 
 
 @pytest.mark.parametrize("argv", [argv for argv in WHOLE if argv[0] != "RL.PEEK"], ids=shown)
-@pytest.mark.parametrize("bad", BAD_DURATIONS, ids=lambda bad: ascii(bad[:10]))
+@pytest.mark.parametrize("bad", NO_DURATIONS, ids=lambda bad: ascii(bad[:10]))
 def test_a_bad_maxwait_is_refused(db, clock, argv, bad):
-    assert refused(db, [*argv, "MAXWAIT", bad]).startswith("MAXWAIT must be a duration from 1ms to 3650d")
+    assert refused(db, [*argv, "MAXWAIT", bad]).startswith("MAXWAIT must be 0 or a duration from 1ms to 3650d")
 
 
 @pytest.mark.parametrize("argv", [WHOLE[0], WHOLE[1]], ids=shown)
-@pytest.mark.parametrize("bad", BAD_DURATIONS, ids=lambda bad: ascii(bad[:10]))
+@pytest.mark.parametrize("bad", NO_DURATIONS, ids=lambda bad: ascii(bad[:10]))
 def test_a_bad_jitter_is_refused(db, clock, argv, bad):
-    assert refused(db, [*argv, "JITTER", bad]).startswith("JITTER must be a duration from 1ms to 3650d")
+    assert refused(db, [*argv, "JITTER", bad]).startswith("JITTER must be 0 or a duration from 1ms to 3650d")
 
 
 # Every command that may be about a subject of a key.
@@ -258,9 +277,9 @@ def test_an_id_that_is_empty_or_too_long_is_refused(db, clock, argv, call_id):
 
 # What else takes arguments of its own: the words before it, its name, what is wrong, and what would be right.
 ACCOUNTS = [
-    (["RL.REFUND", "k"], "n", BAD_COUNTS, f"must be an integer from 1 to {MOST}"),
+    (["RL.REFUND", "k"], "n", BAD_COSTS, f"must be an integer from 1 to {MOST}"),
     (["RL.RESERVE", "k"], "ttl", BAD_DURATIONS, "must be a duration from 1ms to 3650d"),
-    (["RL.SETTLE", "k", "a"], "actual", sorted({*BAD_COUNTS} - {"0"}), f"must be an integer from 0 to {MOST}"),
+    (["RL.SETTLE", "k", "a"], "actual", BAD_BUDGETS, f"must be an integer from 0 to {MOST}"),
     (["RL.SETTLE", "k"], "id", BAD_IDS, "must be 1 to 64 bytes"),
     (["RL.RELEASE", "k"], "id", BAD_IDS, "must be 1 to 64 bytes"),
 ]
@@ -443,9 +462,9 @@ def test_a_fault_behind_a_good_limit_is_found_before_anything_is_charged(db, clo
 
 
 def test_the_first_fault_is_the_one_reported(db, clock):
-    assert refused(db, "RL.CHECK k FIXED 0 xyzzy COST 0".split()).startswith("limit must be")
-    assert refused(db, "RL.RESERVE k xyzzy FIXED 0 1s ID".split()).startswith("ttl must be")
-    assert refused(db, "RL.SETTLE k a -1 FIXED 0 1s".split()).startswith("actual must be")
+    assert refused(db, "RL.CHECK k FIXED -1 xyzzy COST 0".split()).startswith("limit must be")
+    assert refused(db, "RL.RESERVE k xyzzy FIXED -1 1s ID".split()).startswith("ttl must be")
+    assert refused(db, "RL.SETTLE k a -1 FIXED -1 1s".split()).startswith("actual must be")
     assert refused(db, "RL.QUOTA k 10 CENTURY TZ xyzzy PARTIAL FORCE".split()).startswith("unit must be")
 
 

@@ -19,7 +19,7 @@ from resp import Connection
 from seed import SEED
 from steps import hear, said
 from traffic import Talk
-from vocabulary import ALGORITHMS, BAD_COUNTS, BAD_DURATIONS, TOO_SHORT, refused
+from vocabulary import ALGORITHMS, BAD_BUDGETS, BAD_COSTS, NO_DURATIONS, TOO_SHORT, refused
 
 MOST_KEYS = 64
 
@@ -647,7 +647,7 @@ def test_a_bad_call_is_refused_by_the_name_of_what_is_wrong(db, clock, line, tex
     assert refused(db, said(line)).startswith(text)
 
 
-@pytest.mark.parametrize("bad", [*BAD_COUNTS, "65", "-64"], ids=lambda bad: ascii(bad[:10]))
+@pytest.mark.parametrize("bad", [*BAD_COSTS, "65", "-64"], ids=lambda bad: ascii(bad[:10]))
 def test_a_bad_number_of_keys_is_refused(db, clock, bad):
     text = refused(db, ["RL.CHECKALL", bad, "k", "FIXED", "10", "60s"])
     assert text == "numkeys must be an integer from 1 to 64"
@@ -656,9 +656,9 @@ def test_a_bad_number_of_keys_is_refused(db, clock, bad):
 @pytest.mark.parametrize(
     ("option", "bad"),
     [
-        *product(["COST"], BAD_COUNTS),
-        *product(["COSTS"], [bad for bad in BAD_COUNTS if bad != "0"]),
-        *product(["JITTER"], BAD_DURATIONS),
+        *product(["COST"], BAD_COSTS),
+        *product(["COSTS"], BAD_BUDGETS),
+        *product(["JITTER"], NO_DURATIONS),
     ],
     ids=lambda word: ascii(word[:10]),
 )

@@ -251,8 +251,8 @@ def test_resp2_and_resp3_send_the_same_check(server, clock):
             assert connection.do("RL.FIXED", key, "10", "60s") == [1, 10, 9, 0, 60000]
             assert connection.do("RL.CHECK", key, "FIXED", "10", "60s") == [1, 10, 8, 0, 60000, "fixed"]
             assert connection.do("RL.PEEK", "absent") is None
-            assert connection.do("RL.FIXED", key, "0", "60s") == Failure(
-                "ERR limit must be an integer from 1 to 4294967295"
+            assert connection.do("RL.FIXED", key, "-1", "60s") == Failure(
+                "ERR limit must be an integer from 0 to 9007199254740991"
             )
             assert connection.do("RL.CHECK", key).startswith("NOLIMITS ")
 

@@ -35,7 +35,7 @@ from harness import (
 )
 from oracle import Key
 from oracle_decide import Request
-from oracle_limits import LONGEST, MOST, Level, TokenBucket
+from oracle_limits import LONGEST, MOST_32, Level, TokenBucket
 from oracle_subject import Account
 from random_limits import any_cost, any_gap, any_size
 from resp import Connection
@@ -234,8 +234,8 @@ def in_seconds(reply: tuple) -> tuple[int, ...]:
 def test_it_is_rl_tokenbucket_in_other_words(db, clock):
     rng = random.Random(f"{SEED} equal")
     for step in range(2000):
-        size, refill, period = rng.choice([(5, 1, 1), (5, 1, 1), (7, 7, 60), (1, 1, 3600), (MOST, MOST, 1)])
-        cost = rng.choice([1, 1, 2, 5, size, min(size + 1, MOST)])
+        size, refill, period = rng.choice([(5, 1, 1), (5, 1, 1), (7, 7, 60), (1, 1, 3600), (MOST_32, MOST_32, 1)])
+        cost = rng.choice([1, 1, 2, 5, size, min(size + 1, MOST_32)])
         clock.set(BASE + step * rng.choice([0, SECOND // 7]))
         told = db.ask(f"RL.TOKENBUCKET ours {size} {refill} {period}s COST {cost}")
         reply = throttle(db, f"theirs {size - 1} {refill} {period} {cost}")
@@ -490,8 +490,8 @@ class Throttled:
 
 def any_bucket(rng: random.Random) -> TokenBucket:
     """One whose period is of whole seconds."""
-    period, refill = SECOND * rng.choice([1, 60, any_size(rng, LONGEST // SECOND)]), any_size(rng, MOST)
-    return TokenBucket(any_size(rng, min(MOST, LONGEST * refill // period)), refill, period)
+    period, refill = SECOND * rng.choice([1, 60, any_size(rng, LONGEST // SECOND)]), any_size(rng, MOST_32)
+    return TokenBucket(any_size(rng, min(MOST_32, LONGEST * refill // period)), refill, period)
 
 
 def any_arrival_time(rng: random.Random, limit: TokenBucket, now: int) -> int:
@@ -514,7 +514,7 @@ def test_any_conversation_is_that_of_the_oracle(db, clock, number):
             throttled.left = any_arrival_time(rng, limit, now)
             db.set(name, throttled.left)
             said.append((now, f"SET {name} {throttled.left}"))
-        cost = 0 if rng.random() < 0.2 else any_cost(rng, limit, remaining)
+        cost = 0 if rng.random() < 0.2 else min(any_cost(rng, limit, remaining), MOST_32)
         line = f"{name} {limit.size - 1} {limit.refill} {limit.period // SECOND} {cost}"
         said.append((now, line))
         expected = throttled.call(limit, cost, now)

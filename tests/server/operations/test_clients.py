@@ -23,8 +23,8 @@ def test_redis_cli_prints_the_label_last(server, clock):
 
 
 def test_redis_cli_prints_an_error(server, clock):
-    printed = redis_cli(server, "--no-raw", *"RL.FIXED k 0 60s".split())
-    assert "(error) ERR limit must be an integer from 1 to 4294967295" in printed
+    printed = redis_cli(server, "--no-raw", *"RL.FIXED k -1 60s".split())
+    assert "(error) ERR limit must be an integer from 0 to 9007199254740991" in printed
 
 
 def test_redis_cli_in_resp3_prints_info_as_a_map(server, clock):

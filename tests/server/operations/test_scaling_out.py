@@ -495,8 +495,8 @@ def test_a_part_that_fails_is_named_and_the_others_are_done(cluster, client, def
 
 
 def test_wrong_limits_are_refused_once_with_the_words_of_the_server(cluster, define_parts):
-    [reason, end] = failed(define_parts(str(PARTS), NAME, *"FIXED 0 60s".split())).splitlines()
-    assert reason == f"define-parts: part 0, key {{0}}{NAME}: ERR limit must be an integer from 1 to 4294967295"
+    [reason, end] = failed(define_parts(str(PARTS), NAME, *"FIXED -1 60s".split())).splitlines()
+    assert reason == f"define-parts: part 0, key {{0}}{NAME}: ERR limit must be an integer from 0 to 9007199254740991"
     assert end == "define-parts: nothing was changed"
     assert not any(map(keys_on, cluster.primaries))
 

@@ -156,7 +156,7 @@ def use(raw: redis.Redis, rng: random.Random) -> None:
     assert info is not None
     longest_ms = 4 * 3650 * 86_400_000  # a turn, a debt, and until the bucket is full again; rounded generously
     for granted, limit, remaining, wait_ms, reset_ms in (peeked[:5], taken):
-        assert 0 <= granted < 2**32 > limit
+        assert 0 <= granted < 2**53 > limit
         assert granted <= limit or "PER REQUEST" in repr(info), "where requests are counted, any cost may be"
         assert 0 <= remaining <= limit
         assert -1 <= wait_ms <= longest_ms

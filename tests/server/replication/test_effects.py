@@ -43,7 +43,7 @@ def limit(
     zone: bytes = b"",
     label: bytes = b"",
 ) -> bytes:
-    head = struct.pack("<BBIIq", algorithm, flags, size, refill, span)
+    head = bytes([algorithm, flags]) + var(size) + var(refill) + struct.pack("<q", span)
     head += struct.pack("<I", anchor) if flags & ANCHOR else b""
     return head + (text(zone) if flags & ZONE else b"") + (text(label) if flags & LABEL else b"")
 
@@ -59,7 +59,7 @@ def bucket(full_at: int, fraction: int = 0, debt: int = 0) -> bytes:
 
 
 def window(end: int, used: int) -> bytes:
-    return struct.pack("<qI", end, used)
+    return struct.pack("<q", end) + var(used)
 
 
 def weights(start: int, previous: int, current: int) -> bytes:
@@ -73,7 +73,7 @@ def log(*entries: tuple[int, int]) -> bytes:
 
 def leases(*members: tuple[int, int, bytes], longest: int = 0) -> bytes:
     """Leases as (end, units, id), and the longest for which one of them was given."""
-    rows = [struct.pack("<qI", end, units) + text(name) for end, units, name in members]
+    rows = [struct.pack("<q", end) + var(units) + text(name) for end, units, name in members]
     return struct.pack("<I", len(members)) + b"".join(rows) + (struct.pack("<q", longest) if members else b"")
 
 
@@ -100,11 +100,15 @@ class Hold(NamedTuple):
 
 def reservations(*holds: Hold, turn: int = 0, wait: int = 0, as_of: int = 0) -> bytes:
     rows = [
-        struct.pack("<qI", hold.end, hold.units) + var(hold.newer) + bytes([hold.named, hold.flags]) + text(hold.name)
+        struct.pack("<q", hold.end)
+        + var(hold.units)
+        + var(hold.newer)
+        + bytes([hold.named, hold.flags])
+        + text(hold.name)
         for hold in holds
     ]
     uneven = [
-        struct.pack("<8I", *hold.charges, *[hold.units] * (8 - len(hold.charges)))
+        b"".join(map(var, [*hold.charges, *[hold.units] * (8 - len(hold.charges))]))
         for hold in sorted(holds, key=lambda hold: hold.name)
         if hold.flags & UNEVEN
     ]
@@ -113,7 +117,7 @@ def reservations(*holds: Hold, turn: int = 0, wait: int = 0, as_of: int = 0) -> 
 
 def grant(at: int, cost: int) -> bytes:
     """What a grant does to a log, or to leases."""
-    return struct.pack("<qI", at, cost)
+    return struct.pack("<q", at) + var(cost)
 
 
 def change(*changes: bytes) -> bytes:
@@ -121,7 +125,7 @@ def change(*changes: bytes) -> bytes:
 
 
 def operation(kind: int, at: int, units: int = 0, span: int = 0, name: bytes = b"", named: int = ALL) -> bytes:
-    return struct.pack("<BBqIq", 1, kind, at, units, span) + text(name) + bytes([named])
+    return struct.pack("<BBq", 1, kind, at) + var(units) + struct.pack("<q", span) + text(name) + bytes([named])
 
 
 class Effect(NamedTuple):
@@ -722,7 +726,7 @@ def test_what_takes_nothing_does_not_travel(ear, db, line):
     for question in (denied, "RL.PEEK k", "RL.PEEK k COST 5", "RL.INFO k", "RL.PEEK absent", "RL.INFO absent", never):
         db.do(question)
     assert db.ask(f"RL.CHECK absent {INSTEAD} COST 11")[:4] == (0, 10, 10, -1)
-    for mistake in ("RL.FIXED k 0 1s", "RL.CHECK k", "RL.FIXED k 10 1s COST 0", "RL.PEEK k k"):
+    for mistake in ("RL.FIXED k -1 1s", "RL.CHECK k", "RL.FIXED k 10 1s COST 0", "RL.PEEK k k"):
         assert db.error(*mistake.split())
     assert ear.heard() == []
 
@@ -1115,6 +1119,7 @@ def test_so_are_changes_and_operations(start_server, kind, key, payload):
 
 STORE, APPLY, PERFORM = STORED[1].payload, APPLIED[3].payload, PERFORMED[9].payload
 A_HOLD = STORED_ALWAYS[3].payload
+TOO_LARGE = [(SLIDING, log()), (APPROX, weights(0, 0, 0)), (CONCURRENT, leases())]
 MALFORMED = [
     *(("STORE", payload) for payload in (b"\x02" + STORE[1:], STORE[:-1], STORE + b"\0", b"")),
     *(("STORE", payload) for payload in (A_HOLD[:-1], A_HOLD[:1] + b"\1" + A_HOLD[2:])),
@@ -1125,7 +1130,6 @@ MALFORMED = [
         for hold in (
             Hold(BASE, 1, b"a", flags=4),
             Hold(BASE, 1, b"a", flags=SETTLED | UNEVEN, charges=(1,)),
-            Hold(BASE, 0, b"a"),
             Hold(BASE, 1, b"a", flags=UNEVEN, charges=(2,)),
         )
     ),
@@ -1137,7 +1141,13 @@ MALFORMED = [
     ("STORE", value([limit(CONCURRENT, 10, MINUTE)], [leases((BASE, 1, b"a"), longest=3650 * DAY + 1)])),
     ("STORE", value([limit(TOKENBUCKET, 10, MINUTE, 1)], [struct.pack("<QIBI", BASE | INDEBTED, 0, 2, 1)])),
     *(("APPLY", payload) for payload in (b"\x02" + APPLY[1:], APPLY[:-1], APPLY + b"\0", APPLY[:-6], b"")),
+    *(("STORE", value([limit(algorithm, 2**32, MINUTE)], [state])) for algorithm, state in TOO_LARGE),
+    ("STORE", value([limit(FIXED, 2**53, MINUTE)], [window(BASE, 1)])),
+    ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 2**53)])),
+    ("STORE", value([limit(CONCURRENT, 10, MINUTE)], [leases((BASE, 2**32, b"a"), longest=MINUTE)])),
     ("APPLY", change(grant(BASE, 0), text(b"a"))),
+    ("APPLY", change(grant(BASE, 2**32), text(b"a"))),
+    *(("PERFORM", operation(kind, BASE, units=2**53, span=SECOND, name=b"a")) for kind in range(1, 7)),
     ("APPLY", change(grant(-1, 1), text(b"a"))),
     ("APPLY", change(grant(LATEST + 1, 1), text(b"a"))),
     ("APPLY", change(grant(BASE, 1), text(b"x" * 65))),
@@ -1184,7 +1194,7 @@ EVERYTHING = value(
         limit(APPROX, 20, 7 * SECOND),
         limit(QUOTA, 20, UNITS_OF_QUOTAS["MONTH"], flags=ZONE, zone=b"Europe/Berlin"),
         limit(CONCURRENT, 20, MINUTE),
-        limit(FIXED, 20, 3650 * DAY, flags=PER_REQUEST | LABEL, label=b"requests"),
+        limit(FIXED, 2**53 - 1, 3650 * DAY, flags=PER_REQUEST | LABEL, label=b"requests"),
     ],
     [bucket(0), window(0, 0), log(), bucket(0), weights(0, 0, 0), window(0, 0), leases(), window(0, 0)],
     reservations(
@@ -1199,7 +1209,7 @@ def any_operation(rng: random.Random) -> bytes:
     """One that is well formed, though nobody would do it; also one that names what its kind does not use."""
     kind = rng.randrange(1, 7)
     at = rng.choice([0, 1, BASE, BASE + rng.randrange(10 * MINUTE), LATEST - 3650 * DAY, LATEST - DAY, LATEST])
-    units = rng.choice([0, 1, 2, 5, 19, 21, 2**31, 2**32 - 1])
+    units = rng.choice([0, 1, 2, 5, 19, 21, 2**31, 2**32 - 1, 2**32, 2**53 - 1])
     span = rng.choice([0, 1, MS, SECOND, HOUR, 3650 * DAY])
     if kind in (CHARGE, RESERVE):
         units = max(units, 1)

@@ -209,9 +209,9 @@ def test_mutated_payloads_are_refused_or_harmless(server, db, payloads):
 
 # --- payloads made by hand --------------------------------------------------------------------------
 
-LIMIT = struct.pack("<BBIIq", 2, 0, 10, 0, HOUR)
-WINDOW = struct.pack("<qI", BASE + HOUR, 1)
-IDLE = struct.pack("<qI", 0, 0)
+LIMIT = struct.pack("<BBBBq", 2, 0, 10, 0, HOUR)
+WINDOW = struct.pack("<qB", BASE + HOUR, 1)
+IDLE = struct.pack("<qB", 0, 0)
 STORES, SHADOWS, DENSE = 1, 2, 1 << 6
 SECRET = bytes(range(16))
 
@@ -260,7 +260,7 @@ BY_HAND = {
     "too many limits": ([head(), chunk(cell(2, b"\x09" + LIMIT * 9 + WINDOW * 9)), b""], None),
     "a table in a table": ([head(), chunk(cell(2, bytes([DENSE]) + WINDOW + bytes([0]) + SECRET)), b""], None),
     "limits of no key": ([bytes([1, DENSE]) + bytes([STORES]) + SECRET, chunk(cell(2)), b""], None),
-    "a window that never ends": ([head(), chunk(cell(2, b"\0" + struct.pack("<qI", 2**63 - 1, 1))), b""], None),
+    "a window that never ends": ([head(), chunk(cell(2, b"\0" + struct.pack("<qB", 2**63 - 1, 1))), b""], None),
     "holds without an end": ([head(), chunk(cell(2, b"\x80" + WINDOW + MANY_HOLDS)), b""], None),
 }
 

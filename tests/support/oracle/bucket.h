@@ -24,7 +24,7 @@ class Bucket final : public Clonable<Bucket> {
         unit_(period.count()),
         per_ns_(refill.count()),
         full_(capacity.count() * unit_),
-        most_debt_(std::min(Exact(kMaxUnits.count()), floor_of(kMaxSpan.count() * per_ns_, unit_))),
+        most_debt_(std::min(Exact(kMax32BitUnits.count()), floor_of(kMaxSpan.count() * per_ns_, unit_))),
         most_(full_ + most_debt_ * unit_) {}
 
   [[nodiscard]] Decision ask(const Ask& ask, Instant now) const override {
@@ -32,7 +32,7 @@ class Bucket final : public Clonable<Bucket> {
     const Exact after = owed + ask.cost.count() * unit_;
     Decision answer;
     answer.size = size_;
-    if (after <= full_ || ask.force) {
+    if ((after <= full_ && size_ > kNoUnits) || ask.force) {
       const Exact then = charged(after, now);
       answer.outcome = Outcome::granted;
       answer.granted = ask.cost;
@@ -41,9 +41,10 @@ class Bucket final : public Clonable<Bucket> {
       if (is_queue_ && ask.cost > kNoUnits) answer.wait = std::max(answer.wait, until_paid(owed));
       answer.reset = until_paid(then);
     } else {
-      answer.outcome = ask.cost > size_ ? Outcome::never : Outcome::denied;
+      const bool is_never = ask.cost > size_ || size_ == kNoUnits;
+      answer.outcome = is_never ? Outcome::never : Outcome::denied;
       answer.remaining = left(owed);
-      answer.wait = ask.cost > size_ ? Span{} : until_paid(after - full_);
+      answer.wait = is_never ? Span{} : until_paid(after - full_);
       answer.reset = until_paid(owed);
     }
     return answer;
@@ -74,7 +75,8 @@ class Bucket final : public Clonable<Bucket> {
     if (is_ahead(now)) owe(bound(), cut_off_, now);
   }
 
-  [[nodiscard]] Span recovery() const override { return until_paid(full_); }
+  /// A closed bucket is like one of a unit.
+  [[nodiscard]] Span recovery() const override { return until_paid(std::max(full_, unit_)); }
 
   bool adopt(const Model& old, Instant now) override {
     const auto* const other = dynamic_cast<const Bucket*>(&old);

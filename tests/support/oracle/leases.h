@@ -28,22 +28,22 @@ class Leases final : public Clonable<Leases> {
     answer.size = limit_;
     answer.remaining = free;
     answer.reset = until_at_most(kNoUnits, "", now);
-    if (ask.cost == kNoUnits) {
+    if ((ask.cost > limit_ || limit_ == kNoUnits) && !ask.force) {
+      answer.outcome = Outcome::never;
+    } else if (ask.cost == kNoUnits) {
       answer.outcome = Outcome::granted;
       answer.wait = until_at_most(limit_, ask.id, now);
-    } else if (others + ask.cost <= limit_ || (ask.force && others < kMaxUnits)) {
-      const Units cost = std::min(ask.cost, kMaxUnits - others);
+    } else if (others + ask.cost <= limit_ || (ask.force && others < kMax32BitUnits)) {
+      const Units cost = std::min(ask.cost, kMax32BitUnits - others);
       answer.outcome = Outcome::granted;
       answer.granted = ask.cost;
       answer.remaining = std::max(free - cost, kNoUnits);
       answer.wait = until_no_debt(ask.id, cost, now);
       answer.reset = std::max(answer.reset, lease_);
-    } else if (ask.cost > limit_ && !ask.force) {
-      answer.outcome = Outcome::never;
     } else {
       answer.outcome = Outcome::denied;
       // Where even force was denied, one unit less makes room.
-      answer.wait = until_at_most(ask.force ? kMaxUnits - Units(1) : limit_ - ask.cost, ask.id, now);
+      answer.wait = until_at_most(ask.force ? kMax32BitUnits - Units(1) : limit_ - ask.cost, ask.id, now);
     }
     return answer;
   }
@@ -62,7 +62,7 @@ class Leases final : public Clonable<Leases> {
     return kNoUnits;
   }
   void put_lease(std::string_view id, Units units, Instant at, Instant end) override {
-    if (held_by_others(id, at) < kMaxUnits) put(id, units, at, end);
+    if (held_by_others(id, at) < kMax32BitUnits) put(id, units, at, end);
   }
   [[nodiscard]] Instant lease_end(std::string_view id) const override {
     for (const Lease& lease : leases_) {
@@ -71,7 +71,7 @@ class Leases final : public Clonable<Leases> {
     return {};
   }
   void renew_lease(std::string_view id, Units more, Instant at, Instant end) override {
-    const Units room = std::max(kMaxUnits - used(at), kNoUnits);
+    const Units room = std::max(kMax32BitUnits - used(at), kNoUnits);
     put_units(id, lease_units(id, at) + std::min(more, room), at, end);
   }
 
@@ -143,7 +143,7 @@ class Leases final : public Clonable<Leases> {
   };
 
   void put(std::string_view id, Units cost, Instant at, Instant end) {
-    put_units(id, std::min(cost, kMaxUnits - held_by_others(id, at)), at, end);
+    put_units(id, std::min(cost, kMax32BitUnits - held_by_others(id, at)), at, end);
   }
   /// A lease that is renewed ends no earlier than before. One that ends later than any that was ever given is from a
   /// clock that was ahead.

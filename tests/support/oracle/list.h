@@ -134,6 +134,10 @@ class List {
     return told(now, at, ask_all({kNoUnits, {}, true}, at));
   }
 
+  [[nodiscard]] bool is_any_closed() const {
+    return std::any_of(specs_.begin(), specs_.end(), [](const LimitSpec& spec) { return spec.size == kNoUnits; });
+  }
+
   /// The most that a limit is charged for an estimate; all of it, if requests are all that is counted.
   [[nodiscard]] Units most_of(Units estimate) const {
     Units most;

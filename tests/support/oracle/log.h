@@ -31,15 +31,17 @@ class Log final : public Clonable<Log> {
     const Units counted = used(now);
     Decision answer;
     answer.size = limit_;
-    if (counted + ask.cost <= limit_ || (ask.force && (counted < kMaxUnits || ask.cost == kNoUnits))) {
-      const Units after = std::min(counted + ask.cost, kMaxUnits);
+    if ((counted + ask.cost <= limit_ && limit_ > kNoUnits) ||
+        (ask.force && (counted < kMax32BitUnits || ask.cost == kNoUnits))) {
+      const Units after = std::min(counted + ask.cost, kMax32BitUnits);
       answer.outcome = Outcome::granted;
       answer.granted = ask.cost;
       answer.remaining = left(after);
       answer.wait = after > limit_ ? until_gone(after - limit_, now) : Span{};
       answer.reset = ask.cost > kNoUnits ? on_grid(now) + window_ - now : until_gone(counted, now);
     } else {
-      answer.outcome = ask.cost > limit_ && !ask.force ? Outcome::never : Outcome::denied;
+      const bool is_never = (ask.cost > limit_ || limit_ == kNoUnits) && !ask.force;
+      answer.outcome = is_never ? Outcome::never : Outcome::denied;
       answer.remaining = left(counted);
       // Where even force was denied, one unit less makes room.
       if (answer.outcome == Outcome::denied) {
@@ -51,7 +53,7 @@ class Log final : public Clonable<Log> {
   }
 
   void charge(const Ask& ask, Instant now) override {
-    const Units cost = std::min(ask.cost, kMaxUnits - used(now));
+    const Units cost = std::min(ask.cost, kMax32BitUnits - used(now));
     forget(now);
     grants_.push_back({on_grid(now), cost});
   }

@@ -145,7 +145,7 @@ class Subject {
   [[nodiscard]] Answer reserved(const List& list, const Request& request, const std::vector<Units>& charged,
                                 Instant now) const {
     const Units most = list.most_of(request.cost);
-    if (const Hold* const hold = live_hold(request.id, now)) {
+    if (const Hold* const hold = live_hold(request.id, now); hold != nullptr && !list.is_any_closed()) {
       const std::vector<Units> more = list.lacking(request.cost, charged);
       if (more != std::vector<Units>(more.size())) {
         return list.ask_for_more(request, hold->units, more, waiting_, now);
@@ -212,8 +212,10 @@ class Subject {
     }
   }
 
+  /// So much that no account counts as much is enough to know.
   void count(Units units) {
-    for (auto& [id, hold] : holds_) hold.newer += units;
+    constexpr Units kEnough{std::int64_t{1} << 62U};
+    for (auto& [id, hold] : holds_) hold.newer = std::min(hold.newer + units, kEnough);
   }
 
   /// A hold that is gone took so many units too many: those that are older know it now.

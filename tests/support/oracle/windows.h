@@ -27,16 +27,17 @@ class Counter : public Model {
     const Units after = std::min(used + ask.cost, kMaxUnits);
     Decision answer;
     answer.size = limit_;
-    if (used + ask.cost <= limit_ || ask.force) {
+    if ((used + ask.cost <= limit_ && limit_ > kNoUnits) || ask.force) {
       answer.outcome = Outcome::granted;
       answer.granted = ask.cost;
       answer.remaining = left(after);
       answer.wait = after > limit_ ? end - now : Span{};
       answer.reset = after > kNoUnits ? end - now : Span{};
     } else {
-      answer.outcome = ask.cost > limit_ ? Outcome::never : Outcome::denied;
+      const bool is_never = ask.cost > limit_ || limit_ == kNoUnits;
+      answer.outcome = is_never ? Outcome::never : Outcome::denied;
       answer.remaining = left(used);
-      answer.wait = ask.cost > limit_ ? Span{} : end - now;
+      answer.wait = is_never ? Span{} : end - now;
       answer.reset = used > kNoUnits ? end - now : Span{};
     }
     return answer;
@@ -62,7 +63,7 @@ class Counter : public Model {
   void clamp(Instant now) override {
     if (is_ahead(now)) std::tie(end_, used_) = open_at(now);
   }
-  void cap(Instant) override { used_ = std::min(used_, limit_); }
+  void cap(Instant) override { use(std::min(used_, limit_), end_); }
 
  protected:
   /// The end of a window that is entered at `now`.
@@ -212,14 +213,15 @@ class TwoWindows final : public Clonable<TwoWindows> {
     Counts after = counts;
     Decision answer;
     answer.size = limit_;
-    if (used + ask.cost <= limit_ || ask.force) {
-      after.current = std::min(after.current + ask.cost, kMaxUnits);
+    if ((used + ask.cost <= limit_ && limit_ > kNoUnits) || ask.force) {
+      after.current = std::min(after.current + ask.cost, kMax32BitUnits);
       answer.outcome = Outcome::granted;
       answer.granted = ask.cost;
       answer.wait = until_at_most(limit_, after, now);
     } else {
-      answer.outcome = ask.cost > limit_ ? Outcome::never : Outcome::denied;
-      answer.wait = ask.cost > limit_ ? Span{} : until_at_most(limit_ - ask.cost, counts, now);
+      const bool is_never = ask.cost > limit_ || limit_ == kNoUnits;
+      answer.outcome = is_never ? Outcome::never : Outcome::denied;
+      answer.wait = is_never ? Span{} : until_at_most(limit_ - ask.cost, counts, now);
     }
     answer.remaining = std::max(limit_ - after.used(now, window_), kNoUnits);
     answer.reset = until_at_most(kNoUnits, after, now);
@@ -228,7 +230,7 @@ class TwoWindows final : public Clonable<TwoWindows> {
 
   void charge(const Ask& ask, Instant now) override {
     counts_ = counts_at(now);
-    counts_.current = std::min(counts_.current + ask.cost, kMaxUnits);
+    counts_.current = std::min(counts_.current + ask.cost, kMax32BitUnits);
   }
 
   void give_back(Units units, Units newer, Instant now) override {
@@ -239,7 +241,7 @@ class TwoWindows final : public Clonable<TwoWindows> {
     if (from_current + from_previous == kNoUnits) return;
     counts.current -= from_current;
     counts.previous -= from_previous;
-    counts_ = counts.current + counts.previous == kNoUnits ? Counts{} : counts;
+    remember(counts);
   }
 
   [[nodiscard]] Units used(Instant now) const override { return counts_at(now).used(now, window_); }
@@ -250,7 +252,7 @@ class TwoWindows final : public Clonable<TwoWindows> {
 
   [[nodiscard]] bool is_ahead(Instant now) const override { return counts_.start > now; }
   void clamp(Instant now) override {
-    if (is_ahead(now)) counts_ = counts_at(now);
+    if (is_ahead(now)) remember(counts_at(now));
   }
 
   [[nodiscard]] Span recovery() const override { return window_ + window_; }
@@ -260,7 +262,7 @@ class TwoWindows final : public Clonable<TwoWindows> {
     if (other == nullptr) return false;
     if (other->window_ == window_) {
       counts_ = other->counts_;
-    } else if (const Units used = std::min(other->used(now), kMaxUnits); used > kNoUnits) {
+    } else if (const Units used = std::min(other->used(now), kMax32BitUnits); used > kNoUnits) {
       counts_ = {start_of(now), kNoUnits, used};
     }
     return true;
@@ -278,7 +280,7 @@ class TwoWindows final : public Clonable<TwoWindows> {
       tried.previous = Units((counts.previous + too_many).count() / 2);
       (tried.used(now, window_) <= limit_ ? counts.previous : too_many) = tried.previous;
     }
-    counts_ = counts;
+    remember(counts);
   }
 
  private:
@@ -299,6 +301,8 @@ class TwoWindows final : public Clonable<TwoWindows> {
       return is_next ? counted : current + counted;
     }
   };
+
+  void remember(const Counts& counts) { counts_ = counts.current + counts.previous == kNoUnits ? Counts{} : counts; }
 
   [[nodiscard]] Instant start_of(Instant now) const {
     return from_unix_ns(unix_ns(now) / window_.count() * window_.count());
