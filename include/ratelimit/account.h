@@ -121,7 +121,9 @@ class NamedAccounts {
 
   /// Whether the subject is one that is asked under one list afterwards: all its accounts are those of the call.
   [[nodiscard]] bool is_one_list() const {
-    return !is_denied_ && taken_ == kept_ && !replaces() && (accounts_.may_drop || places_stay());
+    // Where there were no accounts, there are no last grants to keep.
+    const bool keeps_last_grants = is_denied_ && accounts_.limits.size() > 0;
+    return !keeps_last_grants && taken_ == kept_ && !replaces() && (accounts_.may_drop || places_stay());
   }
   /// The call is denied: its accounts are opened, and each keeps its last grant.
   void note_denial() { is_denied_ = true; }

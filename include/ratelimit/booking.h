@@ -15,6 +15,7 @@
 
 #include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/block.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -54,6 +55,7 @@ class Booking {
       case Operation::Kind::reserve: return reserve(operation);
       case Operation::Kind::settle: return settle(operation);
       case Operation::Kind::release: return release(operation.id, operation.at);
+      case Operation::Kind::block: reservations_.block = Block::from(operation.at, operation.span); return false;
     }
     return false;
   }
@@ -65,6 +67,7 @@ class Booking {
       end_hold(reservations_.holds.first_id(), reservations_.holds.first(), last);
     }
     if (reservations_.turn.at <= now) reservations_.turn = {};
+    if (reservations_.block.end <= now) reservations_.block = {};
   }
 
   /// A hold gives its units back as of its end. If it was left over by an earlier operation, that of the instant `last`,

@@ -22,7 +22,8 @@
 
 namespace ratelimit {
 
-/// A list of one to kMaxLimits limits with distinct labels, valid by construction and immutable.
+/// A list of one to kMaxLimits limits with distinct labels, valid by construction and immutable. A subject that was
+/// blocked before it was asked under any limit has `none`.
 class Limits {
  public:
   /// Whose limits these are: those that one call names, or those of all accounts of a subject.
@@ -52,6 +53,8 @@ class Limits {
     }
     return limits;
   }
+
+  [[nodiscard]] static Limits none() { return {}; }
 
   [[nodiscard]] std::size_t size() const { return limits_.size(); }
   [[nodiscard]] const Limit& operator[](std::size_t i) const { return limits_[i]; }

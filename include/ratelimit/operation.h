@@ -24,6 +24,7 @@ struct Operation {
                   ///< what it lacks, and lasts `span` from now on
     settle = 5,   ///< the call of the hold `id` did cost `units`; the id is remembered as settled
     release = 6,  ///< ends the lease `id`
+    block = 7,    ///< blocks the subject for `span`, in place of a block that is there; 0: lifts that
   };
 
   Kind kind = Kind::collect;

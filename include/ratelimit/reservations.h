@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a subject remembers beyond its states: the turn of a call that waits, and the holds of calls whose cost is not
-// known yet, or was settled. Depends on operations, units, turns and the lease set.
+// What a subject remembers beyond its states: the turn of a call that waits, a block, and the holds of calls whose cost
+// is not known yet, or was settled. Depends on operations, units, turns, blocks and the lease set.
 #ifndef RATELIMIT_RESERVATIONS_H
 #define RATELIMIT_RESERVATIONS_H
 
@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/block.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/turn.h"
 #include "ratelimit/units.h"
@@ -39,13 +40,14 @@ struct Hold {
 /// What a hold has charged each account. An account that was opened later has what the hold has.
 using Charges = std::array<Units, kMaxLimits>;
 
-/// Default: no call waits, and there are no holds.
+/// Default: no call waits, nothing is blocked, and there are no holds.
 ///
 /// When a hold gives units back, it must not give back what was charged after it: those units are others'. So
 /// `charged` counts all units that the subject is charged, and the mark of a hold is what `charged` was right after
 /// its own charge.
 struct Reservations {
   Turn turn;
+  Block block;
   LeaseSet holds;  ///< by their ids, with the units that each was charged
   /// By the ids of the holds that are uneven.
   std::map<std::string, Charges, std::less<>> uneven;
@@ -53,7 +55,7 @@ struct Reservations {
   std::uint64_t charged = 0;
   Instant as_of{};  ///< the last operation, since there are holds
 
-  [[nodiscard]] bool empty() const { return holds.empty() && turn == Turn{}; }
+  [[nodiscard]] bool empty() const { return holds.empty() && turn == Turn{} && block == Block{}; }
 
   /// The hold with that id, settled or not, that has not ended. O(log n).
   [[nodiscard]] std::optional<LeaseSet::Holder> live_hold(std::string_view id, Instant now) const {
@@ -126,8 +128,8 @@ struct Reservations {
     });
   }
 
-  /// The instant from which on no call waits and no hold lasts.
-  [[nodiscard]] Instant idle_at() const { return std::max(turn.at, holds.last_end()); }
+  /// The instant from which on no call waits, nothing is blocked and no hold lasts.
+  [[nodiscard]] Instant idle_at() const { return std::max({turn.at, block.end, holds.last_end()}); }
 
   /// Resets what only holds need, if there are no holds.
   void compact() {

@@ -23,7 +23,8 @@ struct Verdict {
   /// the one with the fewest units remaining. The wait of a granted call is the longest of all limits.
   Decision decision;
   std::size_t binding = 0;
-  Span idle_in{};         ///< granted: time until all states are idle
+  Span idle_in{};           ///< granted: time until all states are idle
+  bool is_blocked = false;  ///< denied: no limit binds but a block
   Span turn{};            ///< granted: time until the turn of the call, if it waits; it was decided as of that instant
   std::string_view id{};  ///< of the lease that a granted call takes; borrowed
   std::array<Cell, kMaxLimits> changes;

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "commands/reply.h"
+#include "ratelimit/block.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/http/http_fields.h"
 #include "ratelimit/request.h"
 #include "ratelimit/turn.h"
@@ -43,10 +45,30 @@ Fault fault_of(KeyFault fault) {
 
 std::vector<LimitStatus> statuses_after(const KeySession& session, const Request& request, const Verdict& verdict,
                                         Instant now) {
-  if (session.is_shadow()) return statuses_of_unused(session.limits());
+  if (session.is_shadow()) {
+    std::vector<LimitStatus> statuses = statuses_of_unused(session.limits());
+    if (session.blocked_for() > Span{}) block_statuses(statuses, session.blocked_for(), Span{});
+    return statuses;
+  }
   return session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    return limit_statuses_after(limits, cells, turn, request, verdict, now);
+    return limit_statuses_after(limits, cells, turn, session.block(), request, verdict, now);
   });
+}
+
+std::string_view label_of(const Limits& limits, const Verdict& verdict) {
+  return verdict.is_blocked ? Block::kLabel : limits.label(verdict.binding);
+}
+
+void show_on_trial(const KeySession& session, Verdict& verdict, Units cost, Mode mode) {
+  grant_on_trial(session.limits(), verdict, cost);
+  const Span left = session.blocked_for();
+  if (left == Span{}) return;
+  note_block(verdict, left);
+  if (mode == Mode::force) return;
+  verdict.decision.outcome = Outcome::denied;
+  verdict.decision.granted = kNoUnits;
+  verdict.decision.wait = left;
+  verdict.is_blocked = true;
 }
 
 void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
@@ -55,12 +77,12 @@ void answer_check(const Call& call, const KeySession& session, const Request& re
   const bool has_id = form.has_id && limits.have_leases();
   std::string id;
   if (session.is_shadow()) {
-    grant_on_trial(limits, verdict, request.cost);
+    show_on_trial(session, verdict, request.cost, request.mode);
     if (verdict.id.empty()) verdict.id = request.id;
     if (verdict.id.empty() && has_id) verdict.id = id = server::random_id();
   }
   CheckReply reply;
-  if (form.has_label) reply.label = limits.label(verdict.binding);
+  if (form.has_label) reply.label = label_of(limits, verdict);
   if (has_id) reply.note = verdict.decision.outcome == Outcome::granted ? verdict.id : "";
   if (form.has_headers || form.jitter > Span{}) {
     reply_in_full(call, session, request, verdict, form, reply);
@@ -69,17 +91,18 @@ void answer_check(const Call& call, const KeySession& session, const Request& re
   }
 }
 
-void answer_in_brief(const Call& call, const KeySession& session, Units cost, Verdict& verdict, Span jitter) {
+void answer_in_brief(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
+                     Span jitter) {
   Decision& decision = verdict.decision;
-  if (session.is_shadow()) grant_on_trial(session.limits(), verdict, cost);
+  if (session.is_shadow()) show_on_trial(session, verdict, request.cost, request.mode);
   if (decision.outcome == Outcome::denied && jitter > Span{}) decision.wait += server::random_span(jitter);
   reply_brief(call.server(), decision);
 }
 
 void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
-            std::optional<std::string_view> note) {
-  if (session.is_shadow()) grant_on_trial(session.limits(), verdict, granted);
-  reply_check(call.server(), verdict.decision, {.label = session.limits().label(verdict.binding), .note = note});
+            std::optional<std::string_view> note, Mode mode) {
+  if (session.is_shadow()) show_on_trial(session, verdict, granted, mode);
+  reply_check(call.server(), verdict.decision, {.label = label_of(session.limits(), verdict), .note = note});
 }
 
 }  // namespace ratelimit

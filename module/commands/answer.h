@@ -32,16 +32,25 @@ struct AnswerForm {
 [[nodiscard]] std::vector<LimitStatus> statuses_after(const KeySession& session, const Request& request,
                                                       const Verdict& verdict, Instant now);
 
+/// What the binding limit is called; what denies is not always a limit.
+[[nodiscard]] std::string_view label_of(const Limits& limits, const Verdict& verdict);
+
+/// Turns a verdict into what a limiter on trial shows: that all of `cost` is granted, unless the subject is blocked, which
+/// is no word of the limits. `mode` is that of the call.
+void show_on_trial(const KeySession& session, Verdict& verdict, Units cost, Mode mode = Mode::whole);
+
 /// Answers a check with the verdict that a session came to. The verdict becomes what the caller is told.
 void answer_check(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
                   const AnswerForm& form);
 
 /// The same with one integer. Who asks so needs to know of no lease.
-void answer_in_brief(const Call& call, const KeySession& session, Units cost, Verdict& verdict, Span jitter = {});
+void answer_in_brief(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
+                     Span jitter = {});
 
 /// Answers with a verdict that granted `granted`, or would have if the limits are on trial. `note` comes after the label.
+/// `mode` says whether a block denies the call.
 void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
-            std::optional<std::string_view> note = {});
+            std::optional<std::string_view> note, Mode mode);
 
 }  // namespace ratelimit
 

@@ -21,7 +21,7 @@ std::optional<Fault> decide_and_answer_in_brief(const Call& call, const CheckReq
   const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::fault);
   if (fault) return fault_of(*fault);
   Verdict verdict = session.decide(request.call);
-  answer_in_brief(call, session, request.call.cost, verdict, request.jitter);
+  answer_in_brief(call, session, request.call, verdict, request.jitter);
   return std::nullopt;
 }
 

@@ -21,6 +21,8 @@
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/block.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/distinct_labels.h"
 #include "ratelimit/http/limit_status.h"
@@ -36,23 +38,31 @@ namespace {
 
 /// What a key says that is only looked at: it denies the call if it waits for the turn of somebody, or is in debt. Then the
 /// limit with the longest debt binds. Nothing is taken.
-Verdict look_at(const KeySession& session, std::string_view id, Instant now) {
+template <class Cells>
+Verdict look_at(const Limits& limits, const Cells& cells, const Turn& turn, std::string_view id, Instant now) {
+  const Instant at = turn.or_later(now);
+  Verdict verdict = status(limits, cells, at, id);
+  const Span debt = verdict.decision.wait;
+  for (std::size_t i = 0; i < limits.size() && debt > Span{}; ++i) {
+    const Decision decision = limits[i].visit([&](const auto& algorithm) {
+      return algorithm.decide(state_in(cells[i], algorithm), Ask{kNoUnits, id, true}, at).decision;
+    });
+    if (decision.wait != debt) continue;
+    verdict.decision = decision;
+    verdict.binding = i;
+    break;
+  }
+  if (debt > Span{} || at > now) verdict.decision.outcome = Outcome::denied;
+  if (at > now) detail::move_back(verdict, at - now);
+  return verdict;
+}
+
+/// The same of a key whose subject may be blocked.
+Verdict look_at(const KeySession& session, const Request& asked, Instant now) {
   return session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    const Instant at = turn.or_later(now);
-    Verdict verdict = status(limits, cells, at, id);
-    const Span debt = verdict.decision.wait;
-    for (std::size_t i = 0; i < limits.size() && debt > Span{}; ++i) {
-      const Decision decision = limits[i].visit([&](const auto& algorithm) {
-        return algorithm.decide(state_in(cells[i], algorithm), Ask{kNoUnits, id, true}, at).decision;
-      });
-      if (decision.wait != debt) continue;
-      verdict.decision = decision;
-      verdict.binding = i;
-      break;
-    }
-    if (debt > Span{} || at > now) verdict.decision.outcome = Outcome::denied;
-    if (at > now) detail::move_back(verdict, at - now);
-    return verdict;
+    const Span left = session.blocked_for();
+    const auto look = [&](Instant instant) { return look_at(limits, cells, turn, asked.id, instant); };
+    return left == Span{} ? look(now) : detail::decide_blocked(limits, cells, turn, asked, now, left, look);
   });
 }
 
@@ -64,14 +74,16 @@ struct Entry {
   Request asked;
   SharedLimits limits{};
   Verdict verdict{};
-  bool is_shadow = false;
+  bool is_on_trial = false;      ///< so that it does not count, unless its subject is blocked
   bool has_ended_holds = false;  ///< which are to be given back before the limits are asked
 
   [[nodiscard]] bool refuses() const { return verdict.decision.outcome != Outcome::granted; }
   [[nodiscard]] bool is_only_looked_at() const { return asked.cost == kNoUnits; }
   void ask(const KeySession& session, Instant now) {
     const bool may_deny = is_only_looked_at() && asked.mode == Mode::whole;
-    verdict = may_deny ? look_at(session, asked.id, now) : session.peek(asked);
+    verdict = may_deny ? look_at(session, asked, now) : session.peek(asked);
+    // A block is no word of the limits that are on trial.
+    if (session.is_shadow() && session.blocked_for() > Span{}) show_on_trial(session, verdict, asked.cost, asked.mode);
   }
 };
 
@@ -96,9 +108,9 @@ class CheckAll {
       if (entry.has_ended_holds) decide_after_giving_back(entry);
     }
     const bool is_granted =
-        std::none_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.refuses() && !e.is_shadow; });
+        std::none_of(entries_.begin(), entries_.end(), [](const Entry& e) { return e.refuses() && !e.is_on_trial; });
     const bool is_never = std::any_of(entries_.begin(), entries_.end(), [](const Entry& e) {
-      return e.verdict.decision.outcome == Outcome::never && !e.is_shadow;
+      return e.verdict.decision.outcome == Outcome::never && !e.is_on_trial;
     });
     for (const Entry& entry : entries_) {
       if (is_granted || entry.refuses()) {
@@ -117,17 +129,20 @@ class CheckAll {
   std::optional<Fault> decide_entry(Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::read, entry.subject);
     if (const auto fault = session.look_for_limits(entry.specs, KeySession::Otherwise::fault)) return fault_of(*fault);
-    entry.is_shadow = session.is_shadow();
+    entry.is_on_trial = session.is_shadow() && session.blocked_for() == Span{};
     entry.limits = session.shared_limits();
     give_id(entry);
     entry.has_ended_holds = session.subject() && session.subject()->any_hold_ended(call_.now());
-    if (!entry.has_ended_holds) entry.ask(session, call_.now());
+    if (entry.has_ended_holds) return std::nullopt;
+    session.bring_back_if_blocked();
+    entry.ask(session, call_.now());
     return std::nullopt;
   }
 
   void decide_after_giving_back(Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
     if (session.find_limits(entry.specs, KeySession::Otherwise::fault)) return;  // there was no fault before
+    session.bring_back_if_blocked();
     entry.ask(session, call_.now());
   }
 
@@ -166,7 +181,7 @@ class CheckAll {
   [[nodiscard]] std::vector<Entry*> entries_told() {
     std::vector<Entry*> told;
     for (Entry& entry : entries_) {
-      if (!entry.is_shadow) told.push_back(&entry);
+      if (!entry.is_on_trial) told.push_back(&entry);
     }
     if (!told.empty()) return told;
     Entry& first = entries_.front();
@@ -181,6 +196,7 @@ class CheckAll {
     const std::vector<std::string> labels = labels_of(told);
     const std::size_t position = position_of(binding, told);
     CheckReply form{.label = labels[position]};
+    if (told[binding]->verdict.is_blocked) form.label = Block::kLabel;
     if (have_leases_) form.note = is_granted ? std::string_view(id_) : std::string_view{};
     std::vector<LimitStatus> statuses;
     if (request_.headers) statuses = statuses_of(told, labels);
@@ -219,8 +235,8 @@ class CheckAll {
   [[nodiscard]] std::vector<KeyReply> replies_of_each() {
     std::vector<KeyReply> replies;
     for (Entry& entry : entries_) {
-      if (entry.is_shadow) grant_on_trial(*entry.limits, entry.verdict, entry.asked.cost);
-      replies.push_back({entry.verdict.decision, entry.limits->label(entry.verdict.binding)});
+      if (entry.is_on_trial) grant_on_trial(*entry.limits, entry.verdict, entry.asked.cost);
+      replies.push_back({entry.verdict.decision, label_of(*entry.limits, entry.verdict)});
     }
     return replies;
   }

@@ -29,6 +29,12 @@ std::optional<Fault> refund(const Call& call);
 // release.cpp
 std::optional<Fault> release(const Call& call);
 
+// block.cpp
+std::optional<Fault> block(const Call& call);
+
+// reset.cpp
+std::optional<Fault> reset(const Call& call);
+
 // info.cpp
 std::optional<Fault> info(const Call& call);
 

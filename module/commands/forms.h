@@ -62,6 +62,8 @@ inline constexpr Form kSettle{.words = {Argument::key, Argument::id, Argument::a
                               .options = {Option::limit, Option::subject}};
 inline constexpr Form kRefund{.words = {Argument::key, Argument::units}, .options = kSubject};
 inline constexpr Form kRelease{.words = {Argument::key, Argument::id}, .options = kSubject};
+inline constexpr Form kBlock{.words = {Argument::key, Argument::block_length}, .options = kSubject};
+inline constexpr Form kReset{.words = {Argument::key}, .options = kSubject};
 inline constexpr Form kInfo{.words = {Argument::key}, .options = kSubject};
 inline constexpr Form kTop{.words = {Argument::key}, .last = Argument::count};
 inline constexpr Form kThrottle{

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 // RL.INFO: what a key holds, for people.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -9,6 +12,8 @@
 #include "commands/reply.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/algorithms/lease_set.h"
+#include "ratelimit/any_algorithm.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/reservations.h"
 #include "ratelimit/states.h"
@@ -28,11 +33,57 @@ Units used_of(const Limit& limit, const Cell& cell, Instant at) {
   return limit.visit([&](const auto& algorithm) { return algorithm.used(state_in(cell, algorithm), at); });
 }
 
-/// Limit `i` as of `at`, which is `ahead` of now if somebody waits for that turn.
-void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell, Instant at,
-                 Span ahead) {
-  const Decision decision = status_of(limits[i], cell, at);
-  context.reply_map(6);
+/// So many of the leases of a limit, and of the holds of a subject, are listed: those that end first.
+constexpr std::size_t kMostListed = 128;
+
+/// How holders are listed: none ends later than `longest` from now on, and each has so many more fields.
+struct HoldersForm {
+  Instant now;
+  Span longest;
+  std::size_t more_fields;
+};
+/// Those that have not ended, and end first. Calls `reply_more(holder)` for the other fields of each.
+template <class ReplyMore>
+void reply_first_holders(const server::Context& context, const LeaseSet& holders, const HoldersForm& form,
+                         ReplyMore reply_more) {
+  context.reply_list(std::min(holders.count_after(form.now), kMostListed));
+  holders.for_first_after(form.now, kMostListed, [&](std::string_view id, const LeaseSet::Holder& holder) {
+    context.reply_map(3 + form.more_fields);
+    context.reply("id");
+    context.reply(id);
+    context.reply("units");
+    context.reply(holder.units.count());
+    context.reply("ends_ms");
+    context.reply(milliseconds(std::min(holder.end - form.now, form.longest)));
+    reply_more(holder);
+  });
+}
+
+void reply_leases(const server::Context& context, const Limit& limit, const Cell& cell, Instant now) {
+  limit.visit([&]<class A>(const A& algorithm) {
+    if constexpr (HasLeases<A>) {
+      const typename A::State& state = state_in(cell, algorithm);
+      const LeaseSet none;
+      const LeaseSet& leases = state.leases() != nullptr ? *state.leases() : none;
+      context.reply("leases");
+      context.reply(static_cast<std::int64_t>(leases.count_after(now)));
+      context.reply("first_leases");
+      reply_first_holders(context, leases, {now, state.longest(), 0}, [](const LeaseSet::Holder&) {});
+    }
+  });
+}
+
+/// When a subject is asked, and what keeps all back until then: the turn of who waits, or a block.
+struct Moment {
+  Instant now;
+  Instant at;  ///< the turn, if somebody waits
+  bool is_any_left;
+};
+
+void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell,
+                 const Moment& moment) {
+  const Decision decision = status_of(limits[i], cell, moment.at);
+  context.reply_map(limits[i].has_leases() ? 8 : 6);
   context.reply("label");
   context.reply(limits.label(i));
   context.reply("limit");
@@ -40,23 +91,41 @@ void reply_limit(const server::Context& context, const Limits& limits, std::size
   context.reply("size");
   context.reply(decision.size.count());
   context.reply("used");
-  context.reply(used_of(limits[i], cell, at).count());
+  context.reply(used_of(limits[i], cell, moment.at).count());
   context.reply("remaining");
-  context.reply(ahead > Span{} ? std::int64_t{0} : decision.remaining.count());
+  context.reply(moment.is_any_left ? decision.remaining.count() : std::int64_t{0});
   context.reply("reset_ms");
-  context.reply(milliseconds(decision.reset + ahead));
+  context.reply(milliseconds(decision.reset + (moment.at - moment.now)));
+  reply_leases(context, limits[i], cell, moment.now);
 }
 
-void reply_holds_and_limits(const server::Context& context, const KeySession& session, Instant now) {
-  const Reservations* reservations = session.subject()->reservations();
+// Holds keep their ends if the clock is set back.
+void reply_holds(const server::Context& context, const LeaseSet& holds, Instant now) {
+  reply_first_holders(context, holds, {now, Span::max(), 1}, [&](const LeaseSet::Holder& hold) {
+    context.reply("settled");
+    context.reply(std::int64_t{Hold::is_settled(hold) ? 1 : 0});
+  });
+}
+
+/// What there is of any subject: the fields whose number is kFieldsOfSubject.
+constexpr std::size_t kFieldsOfSubject = 4;
+void reply_subject(const server::Context& context, const KeySession& session, Instant now) {
+  const Reservations none;
+  const Reservations* const reserved = session.subject()->reservations();
+  const LeaseSet& holds = reserved != nullptr ? reserved->holds : none.holds;
   context.reply("holds");
-  context.reply(static_cast<std::int64_t>(reservations != nullptr ? reservations->holds.size() : 0));
+  context.reply(static_cast<std::int64_t>(holds.size()));
   context.reply("limits");
   session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
     const Instant at = turn.or_later(now);
+    const Moment moment{now, at, at == now && session.blocked_for() == Span{}};
     context.reply_list(limits.size());
-    for (std::size_t i = 0; i < limits.size(); ++i) reply_limit(context, limits, i, cells[i], at, at - now);
+    for (std::size_t i = 0; i < limits.size(); ++i) reply_limit(context, limits, i, cells[i], moment);
   });
+  context.reply("blocked");
+  context.reply(milliseconds(session.blocked_for()));
+  context.reply("first_holds");
+  reply_holds(context, holds, now);
 }
 
 void reply_key(const server::Context& context, const KeySession& session, Instant now) {
@@ -64,7 +133,7 @@ void reply_key(const server::Context& context, const KeySession& session, Instan
   const SubjectTable* table = stored.subject_table();
   const std::size_t subjects = table != nullptr ? table->hash_table().size() : 0;
   const StoredValue::Counters counters = stored.counters();
-  context.reply_map(9);
+  context.reply_map(7 + kFieldsOfSubject);
   context.reply("form");
   context.reply(subjects > 0 ? "dense" : "single");
   context.reply("stored");
@@ -79,14 +148,19 @@ void reply_key(const server::Context& context, const KeySession& session, Instan
   context.reply(std::int64_t{counters.granted});
   context.reply("denied");
   context.reply(std::int64_t{counters.denied});
-  reply_holds_and_limits(context, session, now);
+  reply_subject(context, session, now);
 }
 
-void reply_subject(const server::Context& context, const KeySession& session, Instant now) {
-  context.reply_map(3);
+void reply_subject_of_key(const server::Context& context, const KeySession& session, Instant now) {
+  context.reply_map(1 + kFieldsOfSubject);
   context.reply("form");
   context.reply("subject");
-  reply_holds_and_limits(context, session, now);
+  reply_subject(context, session, now);
+}
+
+/// Who is idle is as good as absent. But a key shows its limits, which it still has, and what else is in it.
+bool is_shown_idle(const KeySession& session, std::string_view name) {
+  return name.empty() && (session.has_limits() || session.key().stored().subject_table() != nullptr);
 }
 
 }  // namespace
@@ -97,12 +171,12 @@ std::optional<Fault> info(const Call& call) {
   KeySession session(call.context(), call.key(), KeySession::Access::read, name);
   if (const auto fault = session.find_subject()) return fault_of(*fault);
   const std::optional<Subject>& subject = session.subject();
-  if (!subject || (!name.empty() && subject->idle_at() <= call.now())) {
+  if (!subject || (subject->idle_at() <= call.now() && !is_shown_idle(session, name))) {
     call.server().reply_null();
   } else if (name.empty()) {
     reply_key(call.server(), session, call.now());
   } else {
-    reply_subject(call.server(), session, call.now());
+    reply_subject_of_key(call.server(), session, call.now());
   }
   return std::nullopt;
 }

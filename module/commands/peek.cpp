@@ -7,6 +7,7 @@
 #include "commands/forms.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/request.h"
 #include "ratelimit/turn.h"
@@ -20,7 +21,7 @@ std::optional<Fault> peek(const Call& call) {
   KeySession session(call.context(), call.key(), KeySession::Access::read, request.subject);
   const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::those_of_subject);
   if (fault) return fault_of(*fault);
-  if (!session.has_limits()) {
+  if (!session.has_limits() && session.blocked_for() == Span{}) {
     call.server().reply_null();
     return std::nullopt;
   }
@@ -29,10 +30,10 @@ std::optional<Fault> peek(const Call& call) {
     if (too_brief) return too_brief;
   }
   Verdict verdict = session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    return look(limits, cells, turn, request.call, call.now());
+    return look(limits, cells, turn, session.block(), request.call, call.now());
   });
   if (request.is_brief) {
-    answer_in_brief(call, session, request.call.cost, verdict);
+    answer_in_brief(call, session, request.call, verdict);
   } else {
     answer_check(call, session, request.call, verdict, {.has_id = false, .has_headers = request.headers});
   }

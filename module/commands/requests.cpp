@@ -289,6 +289,13 @@ std::optional<Fault> parse_release(std::span<const std::string_view> words, std:
   return arguments.fault();
 }
 
+std::optional<Fault> parse_block(std::span<const std::string_view> words, Span& length, std::string_view& subject) {
+  Arguments arguments(words);
+  take_words<forms::kBlock>(arguments, length);
+  take_last_subject(arguments, subject);
+  return arguments.fault();
+}
+
 std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words, std::string_view& subject) {
   Arguments arguments(words);
   take_words<forms::kInfo>(arguments);

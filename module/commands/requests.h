@@ -79,7 +79,11 @@ enum class Purpose : bool { look, take };
 [[nodiscard]] std::optional<Fault> parse_release(std::span<const std::string_view> words, std::string_view& id,
                                                  std::string_view& subject);
 
-/// Reads a call of RL.INFO.
+/// Reads a call of RL.BLOCK. The length may be 0.
+[[nodiscard]] std::optional<Fault> parse_block(std::span<const std::string_view> words, Span& length,
+                                               std::string_view& subject);
+
+/// Reads a call of RL.INFO or RL.RESET.
 [[nodiscard]] std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words,
                                                          std::string_view& subject);
 

@@ -45,10 +45,10 @@ std::optional<Fault> reserve(const Call& call) {
   const bool is_granted = verdict.decision.outcome == Outcome::granted;
   // A reservation that limits on trial deny is granted all the same, but not held.
   std::string id(is_granted ? verdict.id : std::string_view{});
-  if (!is_granted && session.is_shadow())
+  if (!is_granted && session.is_shadow() && session.blocked_for() == Span{})
     id = request.call.id.empty() ? server::random_id() : std::string(request.call.id);
   const Units granted = is_granted ? verdict.decision.granted : most_charged(session.limits(), request.call.cost);
-  answer(call, session, verdict, granted, id);
+  answer(call, session, verdict, granted, id, Mode::estimate);
   return std::nullopt;
 }
 
@@ -72,7 +72,7 @@ std::optional<Fault> settle(const Call& call) {
   }
   Verdict verdict = session.status();
   verdict.decision.granted = granted;
-  answer(call, session, verdict, granted, hold ? "settled" : "unknown");
+  answer(call, session, verdict, granted, hold ? "settled" : "unknown", Mode::force);
   return std::nullopt;
 }
 

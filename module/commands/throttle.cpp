@@ -18,9 +18,9 @@ std::optional<Fault> throttle(const Call& call) {
   KeySession session(call.context(), call.key(), only_asks ? KeySession::Access::read : KeySession::Access::write);
   if (const auto fault = session.find_limits_or_adopt(request.limits.span())) return fault_of(*fault);
   Verdict verdict = only_asks ? session.peek(request.call) : session.decide(request.call);
-  // Who asks for nothing is granted it, also in debt: nothing can be taken at any time.
-  if (only_asks) grant_at_once(verdict, request.call.cost);
-  if (session.is_shadow()) grant_on_trial(session.limits(), verdict, request.call.cost);
+  // Who asks for nothing is granted it, also in debt: nothing can be taken at any time. Who is blocked may not even ask.
+  if (only_asks && session.blocked_for() == Span{}) grant_at_once(verdict, request.call.cost);
+  if (session.is_shadow()) show_on_trial(session, verdict, request.call.cost);
   reply_throttle(call.server(), verdict.decision);
   return std::nullopt;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/codec/format.h"
@@ -32,8 +33,10 @@ std::optional<KeyFault> KeySession::find_limits(std::span<const LimitSpec> specs
     // What was held may be all that there was. Then the limits of the call apply, and of an absent subject none.
     if (!subject() && specs.empty()) go_by({});
   }
-  if (specs.empty() && subject() && subject()->has_several_lists() && key_.access() == Access::read)
-    leave_out_dropped();
+  if (key_.access() == Access::read && subject()) {
+    if (specs.empty() && subject()->has_several_lists()) leave_out_dropped();
+    bring_back_if_blocked();
+  }
   return std::nullopt;
 }
 
@@ -130,13 +133,13 @@ AccountSet KeySession::open_accounts(For purpose) {
 
 Verdict KeySession::peek(const Request& request) const {
   return visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    return ratelimit::decide(limits, cells, turn, request, now());
+    return ratelimit::decide(limits, cells, turn, block(), request, now());
   });
 }
 
 Verdict KeySession::status() const {
   return visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    return status_at_turn(limits, cells, turn, now());
+    return status_at_turn(limits, cells, turn, block(), now());
   });
 }
 
@@ -154,11 +157,14 @@ Verdict KeySession::decide(const Request& request) {
 
 Verdict KeySession::charge(const Request& request) {
   if (limits_ && is_absent()) open_accounts();
-  // When a turn comes is found by asking as of later: what is ahead of now must have been brought back before.
-  if (request.mode == Mode::may_wait && !is_never(limits(), request) && subject()->is_ahead(now(), named())) deny();
-  Verdict verdict = limits_
-                        ? peek(request)
-                        : ratelimit::decide(subject()->limits(), subject()->cells(), subject()->turn(), request, now());
+  // When a turn comes, or how it is after a block, is found by asking as of later: what is ahead of now must have been brought
+  // back before.
+  const bool asks_as_of_later =
+      request.mode == Mode::may_wait || (request.mode != Mode::force && subject()->block().left(now()) > Span{});
+  if (asks_as_of_later && !is_never(limits(), request) && subject()->is_ahead(now(), named())) deny();
+  Verdict verdict = limits_ ? peek(request)
+                            : ratelimit::decide(subject()->limits(), subject()->cells(), subject()->turn(),
+                                                subject()->block(), request, now());
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.id.empty() && limits().have_leases()) verdict.id = id_ = server::random_id();
     commit(verdict);
@@ -219,16 +225,17 @@ Verdict KeySession::decide_reservation(const Request& request) const {
     return hold && place ? reservations.charged_by(request.id, *hold, *place) : hold.value_or(LeaseSet::Holder{}).units;
   };
   if (!limits_) {
-    return ratelimit::decide_reservation(subject()->limits(), subject()->cells(), reservations, request, now(),
-                                         charged);
+    return decide_reservation_under_block(subject()->limits(), subject()->cells(), reservations, request, now(),
+                                          charged);
   }
   const NamedAccounts& named = named_accounts();
-  return ratelimit::decide_reservation(*limits_, named, reservations, request, now(),
-                                       [&](std::size_t i) { return charged(named.place(i)); });
+  return decide_reservation_under_block(*limits_, named, reservations, request, now(),
+                                        [&](std::size_t i) { return charged(named.place(i)); });
 }
 
 Verdict KeySession::reserve(const Request& request, Span ttl) {
   if (limits_ && is_absent()) open_accounts();
+  bring_back_if_blocked();
   Verdict verdict = decide_reservation(request);
   if (verdict.decision.outcome == Outcome::granted) {
     const Units granted = verdict.decision.granted;
@@ -295,10 +302,12 @@ std::optional<KeyFault> KeySession::define(const SharedLimits& limits, bool is_s
   return std::nullopt;
 }
 
-void KeySession::remove_if_idle() {
+bool KeySession::remove_if_idle() {
   const StoredValue& stored = key_.stored();
   const bool is_needed = stored.is_stored() || stored.subject_table()->hash_table().size() > 0;
-  if (!is_needed && stored.own_idle_at() <= now()) remove();
+  if (is_needed || stored.own_idle_at() > now()) return false;
+  remove();
+  return true;
 }
 
 // --- what others learn of a change ---

@@ -18,6 +18,7 @@
 #include "ratelimit/account.h"
 #include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/block.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
@@ -55,13 +56,16 @@ class KeySession {
   [[nodiscard]] std::optional<KeyFault> look_for_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
   /// For a call that names no limits, and goes by those that the subject has.
   [[nodiscard]] std::optional<KeyFault> find_subject() { return find_limits({}, Otherwise::those_of_subject); }
+  /// To be called before the limits are asked as of later, as they are under a block: brings to now what is of a clock that
+  /// ran ahead. A key that is only read stays as it is.
+  void bring_back_if_blocked();
   /// For a second look at a key whose limits are known already. Gives nothing back.
   void look_under(const SharedLimits& limits);
   /// For CL.THROTTLE: the same as `find_limits`, in a key that may hold what the module redis-cell left in it.
   [[nodiscard]] std::optional<KeyFault> find_limits_or_adopt(std::span<const LimitSpec> specs);
 
-  /// Whether limits apply. If not, only `subject` may be called, which is none.
-  [[nodiscard]] bool has_limits() const { return limits_ || key_.subject(); }
+  /// Whether limits apply. If not, the subject was never seen, or was never asked under any.
+  [[nodiscard]] bool has_limits() const { return limits_ || (key_.subject() && key_.subject()->limits().size() > 0); }
   /// The limits that apply. They live as long as the session.
   [[nodiscard]] const Limits& limits() const { return limits_ ? *limits_ : key_.subject()->limits(); }
   [[nodiscard]] SharedLimits shared_limits() const { return limits_ ? limits_ : key_.subject()->shared_limits(); }
@@ -71,6 +75,10 @@ class KeySession {
   [[nodiscard]] const OpenKey& key() const { return key_; }
   [[nodiscard]] const std::optional<Subject>& subject() const { return key_.subject(); }
   [[nodiscard]] bool is_shadow() const { return key_.stored().is_shadow(); }
+  /// The block of the subject; the default if there is none.
+  [[nodiscard]] Block block() const { return subject() ? subject()->block() : Block{}; }
+  /// How much longer the subject is blocked; nothing if it is not.
+  [[nodiscard]] Span blocked_for() const { return block().left(now()); }
   /// What the limits would say to a request. Changes nothing.
   [[nodiscard]] Verdict peek(const Request& request) const;
   /// How the limits stand now, at the turn of who waits if somebody does.
@@ -109,6 +117,12 @@ class KeySession {
   /// Does an operation on the subject. A key that is one subject, and idle then, is removed. Returns what
   /// Booking::perform does.
   bool perform(const Operation& operation);
+  /// Blocks the subject for so long, in place of a block that is there; 0 lifts that. False if there is none to lift. For a
+  /// session that found the subject.
+  bool block(Span length);
+  /// Forgets the subject: what is used, reserved and blocked. The limits of a key that stores them stay, and so do others in
+  /// it. False if there was nothing to forget. For a session that found the subject.
+  bool forget();
   /// Lets the subject have the accounts that the call names. The key stays as it is until something is granted or done.
   /// Returns the accounts that the call names.
   enum class For : bool { grant, denial };
@@ -122,12 +136,14 @@ class KeySession {
 
   /// Forgets who is idle in that range of the table, if `may_forget`, and compacts it.
   void sweep(const HashRange& range, bool may_forget) { key_.sweep(range, may_forget); }
-  /// Removes a key with a table that nobody needs.
-  void remove_if_idle();
+  /// Removes a key with a table that nobody needs. False if it stays.
+  bool remove_if_idle();
 
  private:
   [[nodiscard]] std::optional<KeyFault> choose_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
   void give_back_ended_holds();
+  [[nodiscard]] const SharedLimits& limits_of_new() const;
+  void forget_own_subject();
   /// Whether there is nothing that the limits of the call would go by: the subject was never seen, or is idle.
   [[nodiscard]] bool is_absent() const { return !subject() || (limits_ && is_idle()); }
   [[nodiscard]] bool is_idle() const;
@@ -148,6 +164,7 @@ class KeySession {
     std::optional<Instant> idle_before{};
   };
   void publish(Instant idle_at, const Change& change);
+  void publish_forgotten() const;
   [[nodiscard]] KeyEnd move_end(Instant idle_at, const std::optional<Instant>& idle_before);
   void queue_effect(KeyEnd end, const Change& change) const;
   void remove();

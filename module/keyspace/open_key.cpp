@@ -119,12 +119,19 @@ void OpenKey::write_back() {
 }
 
 bool OpenKey::perform(const Operation& operation) {
-  const bool reserves = operation.kind == Operation::Kind::reserve ||
-                        (operation.kind == Operation::Kind::charge && operation.span > Span{});
+  const bool may_reserve = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::block;
+  const bool reserves = operation.kind == Operation::Kind::reserve || (may_reserve && operation.span > Span{});
   if (reserves && subject_->reservations() == nullptr) make_room_for_reservations();
   const bool found = subject_->perform(operation);
   write_back();
   return found;
+}
+
+void OpenKey::forget_subject() {
+  subject_.reset();
+  prepared_.reset();
+  limits_of_idle_ = {};
+  stored_.subject_table()->hash_table().remove(*hash_);
 }
 
 void OpenKey::make_room_for_reservations() {

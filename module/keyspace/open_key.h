@@ -76,6 +76,8 @@ class OpenKey {
   void write_back();
   /// Does an operation on the subject, which is stored. Returns what Booking::perform does.
   bool perform(const Operation& operation);
+  /// Removes the subject from the key's table, where it must be.
+  void forget_subject();
   /// Makes the key one that has a table, with these limits for itself if it is new.
   void make_subject_table(const SubjectTableHead& head, const SharedLimits& limits);
   /// Lets the background sweep know of the key's table.

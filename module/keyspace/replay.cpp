@@ -83,6 +83,13 @@ bool fill(OpenKey& key, std::string_view payload) {
                                                   last);
 }
 
+// There is nothing to say but who. The key itself is stored anew, or removed.
+bool forget(OpenKey& key, std::string_view payload) {
+  if (!payload.empty() || key.is_key_itself() || !key.subject()) return false;
+  key.forget_subject();
+  return true;
+}
+
 bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
   switch (kind) {
     case EffectKind::store: return store(key, payload);
@@ -91,6 +98,7 @@ bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
     case EffectKind::define: return define(key, payload);
     case EffectKind::sweep: return sweep(key, payload);
     case EffectKind::fill: return fill(key, payload);
+    case EffectKind::forget: return forget(key, payload);
   }
   return false;
 }

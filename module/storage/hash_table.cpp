@@ -16,7 +16,8 @@ namespace {
 /// A value that takes over the states of a slot. The slot holds nothing then.
 Value::Pointer taken_out(const SharedLimits& limits, std::span<const Cell> cells) {
   Value::Pointer value = Value::create(limits);
-  std::memcpy(value->cells().data(), cells.data(), cells.size_bytes());
+  // A slot has a cell even if there are no limits.
+  std::memcpy(value->cells().data(), cells.data(), value->cells().size_bytes());
   return value;
 }
 
@@ -213,8 +214,7 @@ void HashTable::discard(const Segment& segment) {
 /// Makes segments of a part of a run and puts them into the directory.
 void HashTable::place(const SortedRun& run, std::size_t first, std::size_t last, const Place& where) {
   const auto& [hash, depth, version] = where;
-  const std::size_t cells = run.limits() ? run.limits()->size() : 1;
-  if (Segment::bytes_for(last - first, cells) > Segment::kLargestBytes && depth < most_depth()) {
+  if (Segment::bytes_for(last - first, run.cells()) > Segment::kLargestBytes && depth < most_depth()) {
     const std::uint64_t bit = std::uint64_t{1} << (63 - depth);
     const std::uint64_t prefix = hash.word() & ~(bit - 1);
     const SubjectHash right = SubjectHash::of(prefix | bit);
@@ -272,6 +272,17 @@ std::size_t HashTable::forget_idle(const HashRange& part, Instant at) {
   size_ -= forgotten;
   if (forgotten > 0) rebuild(part.first, segment.depth());
   return forgotten;
+}
+
+bool HashTable::remove(SubjectHash hash) {
+  const Segment segment = up_to_date(hash);
+  const std::optional<std::size_t> at = segment.find(hash);
+  if (!at) return false;
+  segment.end(*at);
+  segment.leave(*at);
+  --size_;
+  rebuild(hash, segment.depth());
+  return true;
 }
 
 void HashTable::compact(SubjectHash hash) {

@@ -54,6 +54,8 @@ class HashTable {
   /// Puts a subject in place of the one that is there, or adds it. If `value` has room for reservations, the subject is kept
   /// out of line until its segment is rebuilt and nothing is reserved.
   Subject put(SubjectHash hash, Value::Pointer value);
+  /// Removes a subject; false if it is not there. All views of subjects are void then. Rebuilds a segment.
+  bool remove(SubjectHash hash);
   /// Adds subjects, in ascending order of their hashes, none of which is there: quicker than one by one. False, with some of
   /// them added, if more hashes are alike than random ones ever are. O(n).
   [[nodiscard]] bool put_new(std::span<Entry> entries);

@@ -38,7 +38,7 @@ std::size_t hash_of(std::span<const LimitSpec> specs) {
 }  // namespace
 
 std::size_t SharedLimits::bytes(std::size_t (*allocated)(const void*)) const {
-  if (counted_ == nullptr || number()) return 0;
+  if (counted_ == nullptr || number() || counted_->limits.size() == 0) return 0;
   std::size_t bytes = allocated(counted_);
   counted_->limits.for_each_piece([&](const void* piece) { bytes += allocated(piece); });
   return bytes / counted_->references.load(std::memory_order_relaxed);

@@ -99,6 +99,9 @@ class LimitsPool {
   /// The limits of these specifications; null if they are not valid.
   [[nodiscard]] SharedLimits get(std::span<const LimitSpec> specs, Limits::Of of = Limits::Of::call);
 
+  /// No limits: those of a subject that was blocked before it was asked under any. Always the same object.
+  [[nodiscard]] const SharedLimits& none() const { return none_; }
+
   /// The name of a zone that this machine lacks and that was asked for since this was called last; empty if there is
   /// none.
   [[nodiscard]] std::string take_missing_zone() { return std::exchange(missing_zone_, {}); }
@@ -112,6 +115,7 @@ class LimitsPool {
   void forget_unused();
 
   FindZone find_zone_;
+  SharedLimits none_{Limits::none()};
   std::array<SharedLimits, kMostShared> shared_;
   std::vector<LimitsNumber> free_;
   std::unordered_multimap<std::size_t, LimitsNumber> numbers_;  ///< by the hash of what the limits were made of

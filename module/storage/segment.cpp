@@ -13,7 +13,7 @@ constexpr std::size_t kSmallestBytes = 128;
 constexpr std::size_t stride_of(std::size_t limits) { return sizeof(std::uint64_t) + limits * sizeof(Cell); }
 
 /// How many cells a slot has: at least one, for a pointer to a subject out of line.
-std::size_t cells_for(const SharedLimits& limits) { return limits ? limits->size() : 1; }
+std::size_t cells_for(const SharedLimits& limits) { return limits ? std::max<std::size_t>(limits->size(), 1) : 1; }
 
 /// The next size that common allocators have: {4, 5, 6, 7} * 2^k.
 constexpr std::size_t rounded_up(std::size_t bytes) {
@@ -139,7 +139,7 @@ Segment Segment::clone() const {
 
 /// Copies states to the same slot of another segment, whose bytes there are not destroyed.
 void Segment::copy_states(std::size_t at, const Segment& copy) const {
-  for (std::size_t i = 0; i < limits_; ++i) {
+  for (std::size_t i = 0; i < limits()->size(); ++i) {
     (*limits())[i].visit([&]<class A>(const A& algorithm) {
       const typename A::State& state = state_in(cells(at)[i], algorithm);
       copy.cells(at)[i].emplace(typename A::State(state));

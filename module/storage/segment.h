@@ -45,6 +45,8 @@ class SortedRun {
 
   [[nodiscard]] const SharedLimits& limits() const { return limits_; }
   [[nodiscard]] std::size_t size() const { return size_; }
+  /// The cells of a slot.
+  [[nodiscard]] std::size_t cells() const { return (stride_ - sizeof(std::uint64_t)) / sizeof(Cell); }
   /// The position of the first subject whose hash is not less than `hash`. O(log n).
   [[nodiscard]] std::size_t find(SubjectHash hash) const;
 

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "ratelimit/account.h"
+#include "ratelimit/block.h"
 #include "ratelimit/booking.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -21,7 +22,7 @@
 
 namespace ratelimit {
 
-/// When all states are idle, all holds have ended, and nobody waits. `reservations` may be null.
+/// When all states are idle, all holds have ended, nobody waits, and nothing is blocked. `reservations` may be null.
 [[nodiscard]] inline Instant idle_at(const Limits& limits, std::span<const Cell> cells,
                                      const Reservations* reservations) {
   const Instant states = idle_at(limits, cells);
@@ -60,18 +61,24 @@ class Subject {
   /// The turn of the last caller who waits; the default if nobody does.
   [[nodiscard]] Turn turn() const { return reservations_ != nullptr ? reservations_->turn : Turn{}; }
 
+  /// The block of the subject; the default if there is none.
+  [[nodiscard]] Block block() const { return reservations_ != nullptr ? reservations_->block : Block{}; }
+
   /// Whether a hold has ended and its units are not given back yet.
   [[nodiscard]] bool any_hold_ended(Instant now) const {
     return reservations_ != nullptr && reservations_->any_hold_ended(now);
   }
 
-  /// Whether states of these accounts, or the turn, come from a clock that was ahead of `now`.
+  /// Whether states of these accounts, the turn or the block come from a clock that was ahead of `now`.
   [[nodiscard]] bool is_ahead(Instant now, AccountSet of = kAllAccounts) const {
-    return turn().is_ahead(now) || any_is_ahead(limits(), cells_, turn().or_later(now), of);
+    return turn().is_ahead(now) || block().is_ahead(now) || any_is_ahead(limits(), cells_, turn().or_later(now), of);
   }
   /// Corrects what `is_ahead` finds, so that it counts from `now`.
   void clamp(Instant now, AccountSet of = kAllAccounts) const {
-    if (reservations_ != nullptr) reservations_->turn.clamp(now);
+    if (reservations_ != nullptr) {
+      reservations_->turn.clamp(now);
+      reservations_->block.clamp(now);
+    }
     ratelimit::clamp(limits(), cells_, turn().or_later(now), of);
   }
 
@@ -82,7 +89,7 @@ class Subject {
     return Booking(limits(), cells_, reservations, last_grants()).perform(operation);
   }
 
-  /// When all states are idle, all holds have ended, and nobody waits.
+  /// When all states are idle, all holds have ended, nobody waits, and nothing is blocked.
   [[nodiscard]] Instant idle_at() const { return ratelimit::idle_at(limits(), cells_, reservations_); }
 
   /// Offers piece `i` of the memory behind the states to `move` (see EventLog::relocate_piece). False, with `i` lowered

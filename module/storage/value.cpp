@@ -83,7 +83,8 @@ Value::Pointer Value::decode_body(Reader& in, LimitsPool& pool, const SharedLimi
   SubjectHead head;
   if (!decode_body_head(in, pool.zone_finder(), head) || (head.has_subject_table && subject_table == nullptr))
     return nullptr;
-  SharedLimits limits = head.specs.empty() ? known : pool.get(head.specs.span(), Limits::Of::accounts);
+  SharedLimits limits = head.has_no_limits ? pool.none() : known;
+  if (!head.specs.empty()) limits = pool.get(head.specs.span(), Limits::Of::accounts);
   if (!limits || (limits->have_repeated_labels() && !head.has_last_grants)) return nullptr;
   Pointer value = create(std::move(limits), head.has_reservations ? Room::for_reservations : Room::for_states,
                          head.has_last_grants ? Lists::several : Lists::one);
@@ -92,8 +93,9 @@ Value::Pointer Value::decode_body(Reader& in, LimitsPool& pool, const SharedLimi
     return nullptr;
   }
   if (head.has_subject_table && !decode_subject_table_head(in, subject_table->emplace())) return nullptr;
-  // Stored limits are one list.
-  if (head.has_subject_table && (*subject_table)->is_stored && head.has_last_grants) return nullptr;
+  // Stored limits are one list, of one at least.
+  const bool is_no_list = head.has_last_grants || head.has_no_limits;
+  if (head.has_subject_table && (*subject_table)->is_stored && is_no_list) return nullptr;
   return value;
 }
 

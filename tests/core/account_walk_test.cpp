@@ -79,9 +79,12 @@ TEST(Accounts, AgreeWithTheOracleOnARandomWalk) {
   Random random(seed);
   for (std::uint64_t step = 0; step < test_steps() / 4;) {
     const std::vector<List> lists = random_lists(random);
-    SideBySide both(lists[0]);
+    // Some are blocked before they are asked under any limit.
+    const bool begins_blocked = random.one_in(4);
+    SideBySide both(begins_blocked ? List{} : lists[0]);
     const Habit habit = random_habit(random);
     Instant now = random_instant(random);
+    if (begins_blocked) both.perform(random_block(random, lists[0][0], now));
     Decision last;
     const std::uint64_t end = step + static_cast<std::uint64_t>(random.magnitude_between(8, 512));
     for (; step < end; ++step) {

@@ -237,6 +237,8 @@ const std::vector<std::pair<Operation, std::string>> kGoldenOperations = {
      "01 05 0094cff5542cb817 ffffffffffffff0f 0000000000000000 05 7265712d37 ff"},
     {{.kind = Operation::Kind::release, .at = kToday + 2s, .id = "job:1"},
      "01 06 0094cff5542cb817 00 0000000000000000 05 6a6f623a31 ff"},
+    {{.kind = Operation::Kind::block, .at = kToday + 2s, .span = 10s},
+     "01 07 0094cff5542cb817 00 00e40b5402000000 00 ff"},
 };
 
 TEST(Effects, WritesOperationsAsThePageSays) {
@@ -284,7 +286,10 @@ TEST(Effects, RefusesOperationsThatNobodyWrites) {
   EXPECT_FALSE(operation("01 02" + at + "8080808080808010" + no_span + "00 ff")) << "2^53 units";
   EXPECT_FALSE(operation("02 02" + at + one + no_span + "00 ff")) << "version 2";
   EXPECT_FALSE(operation("01 00" + at + one + no_span + "00 ff")) << "kind 0";
-  EXPECT_FALSE(operation("01 07" + at + one + no_span + "00 ff")) << "kind 7";
+  EXPECT_TRUE(operation("01 07" + at + none + no_span + "00 ff")) << "the end of a block";
+  EXPECT_TRUE(operation("01 07 0000bac93a04ba64" + none + longest + "00 ff")) << "3650 d from 2200 on";
+  EXPECT_FALSE(operation("01 07" + at + none + too_long + "00 ff")) << "a block of more than 3650 d";
+  EXPECT_FALSE(operation("01 08" + at + one + no_span + "00 ff")) << "kind 8";
   EXPECT_FALSE(operation("01 02 00009a7e542cb897" + one + no_span + "00 ff")) << "before 1970";
   EXPECT_TRUE(operation("01 02 0000bac93a04ba64" + one + no_span + "00 ff")) << "2200-01-01";
   EXPECT_FALSE(operation("01 02 0100bac93a04ba64" + one + no_span + "00 ff")) << "and a nanosecond";

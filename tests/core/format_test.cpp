@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "hex.h"
 #include "random.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/block.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -35,6 +37,7 @@ struct Call {
   Request request;
   Span ttl{};  ///< of a reservation
   bool settles = false;
+  bool blocks = false;
 
   Call(Span when, std::int64_t cost) : at(when), request{.cost = Units(cost)} {}
   Call(Span when, const Request& asked) : at(when), request(asked) {}
@@ -46,10 +49,18 @@ struct Call {
     return call;
   }
 
+  [[nodiscard]] static Call block(Span when, Span length) {
+    Call call(when, Request{}, length);
+    call.blocks = true;
+    return call;
+  }
+
   /// A hold names all limits. Those of a limiter are all limits, also when they change.
   void make(Stored& stored, bool is_limiter = false) const {
     Operation operation{.at = kToday + at, .units = request.cost, .id = request.id};
-    if (settles) {
+    if (blocks) {
+      stored.perform({.kind = Operation::Kind::block, .at = kToday + at, .span = ttl});
+    } else if (settles) {
       operation.kind = Operation::Kind::settle;
       stored.perform(operation);
     } else if (ttl > Span{}) {
@@ -154,24 +165,30 @@ const std::vector<Golden> kGolden = {
      {bucket(20, 10, 1s)},
      {{0s, 20}, {0s, {.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s}}},
      "0181 0100 14 0a 00ca9a3b00000000 00f99c13552cb817 00000000 0065679c542cb817 0065cd1d00000000 "
+     "0000000000000000 0000000000000000 "
      "0000000000000000 00000000"},
     {"Hold",
      {fixed(1000, 60s)},
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
-     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 "
+     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
      "00ca34ba542cb817 01000000 00e4a5d2562cb817 64 03 01 00 05 7265712d37"},
     {"HoldThatIsSettled",
      {fixed(1000, 60s)},
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, Call::settle(2s, "req-7", 42)},
-     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 2a 0000000000000000 0000000000000000 "
+     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 2a 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
      "0094cff5542cb817 01000000 00e4a5d2562cb817 2a 00 01 01 05 7265712d37"},
     {"HoldThatWasCutByOneLimit",
      {fixed(1000, 60s), fixed(5, 60s)},
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}},
      "0182 0200 e807 00 005847f80d000000 0200 05 00 005847f80d000000 "
-     "0058e176622cb817 64 0058e176622cb817 05 0000000000000000 0000000000000000 "
+     "0058e176622cb817 64 0058e176622cb817 05 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
      "00009a7e542cb817 01000000 00e4a5d2562cb817 64 00 03 02 05 7265712d37 "
      "64 05 64 64 64 64 64 64"},
+    {"Block",
+     {fixed(5, 60s)},
+     {{0s, 3}, Call::block(10s, 1h)},
+     "0181 0200 05 00 005847f80d000000 0058e176622cb817 03 0000000000000000 0000000000000000 "
+     "00845e039d2fb817 00a0b83046030000 0000000000000000 00000000"},
     {"HoldsAndATurn",
      {leaky(20, 10, 1s), sliding(1000, 60s), concurrent(5, 30s)},
      {{0s, {.cost = Units(2), .id = "b"}, 10s},
@@ -181,7 +198,7 @@ const std::vector<Golden> kGolden = {
      "0183 0400 14 0a 00ca9a3b00000000 0300 e807 00 005847f80d000000 "
      "0700 05 00 00ac23fc06000000 008db3805b2cb817 00000000 02000000 8080a28cbe9e8906 cb01 808ece1c 01 "
      "04000000 00acbd7a5b2cb817 01 01 61 00acbd7a5b2cb817 02 01 62 00acbd7a5b2cb817 c801 01 63 "
-     "0058e176622cb817 01 01 64 00ac23fc06000000 00acbd7a5b2cb817 00e288c006000000 00ca34ba542cb817 02000000 "
+     "0058e176622cb817 01 01 64 00ac23fc06000000 00acbd7a5b2cb817 00e288c006000000 0000000000000000 0000000000000000 00ca34ba542cb817 02000000 "
      "00e4a5d2562cb817 01 c901 07 00 01 61 00e4a5d2562cb817 02 ca01 07 00 01 62"},
 };
 
@@ -459,27 +476,29 @@ TEST(Format, RefusesReservationsThatNobodyWrites) {
   const std::string head = "0181 0200 05 00 005847f80d000000 0058e176622cb817 03";
   const auto reserved = [&head](const std::string& hex) { return is_readable(head + hex); };
   const std::string no_instant = "0000000000000000";
-  const std::string no_turn = no_instant + no_instant;
+  const std::string no_block = no_instant + no_instant;
+  const std::string no_turn = no_instant + no_instant + no_block;
   const std::string now = "00009a7e542cb817";
   const std::string second = "00ca9a3b00000000";
   const std::string hold = "01000000 00e4a5d2562cb817 64 03 01 00 01 61";
   const std::string none = "00000000";
   EXPECT_TRUE(reserved(no_turn + now + hold));
   EXPECT_TRUE(reserved(no_turn + no_instant + hold)) << "something was done at the beginning of time";
-  EXPECT_TRUE(reserved(now + second + no_instant + none));
-  EXPECT_TRUE(reserved(now + second + now + hold));
+  EXPECT_TRUE(reserved(now + second + no_block + no_instant + none));
+  EXPECT_TRUE(reserved(now + second + no_block + now + hold));
   EXPECT_FALSE(reserved(no_turn + no_instant + none)) << "nothing is reserved";
   EXPECT_FALSE(reserved("")) << "reservations are announced";
-  EXPECT_FALSE(is_readable("0101" + head.substr(4) + now + second + no_instant + none)) << "and here they are not";
-  EXPECT_FALSE(reserved(now + no_instant + no_instant + none)) << "a turn without a wait";
-  EXPECT_FALSE(reserved(no_instant + "00000000000000ff" + no_instant + none)) << "a negative wait";
-  EXPECT_FALSE(reserved(now + "00000000000000ff" + no_instant + none)) << "before the turn";
-  EXPECT_TRUE(reserved(now + "00005ec83f626004" + no_instant + none)) << "3650 d";
-  EXPECT_FALSE(reserved(now + "01005ec83f626004" + no_instant + none)) << "and a nanosecond";
-  EXPECT_TRUE(reserved("0000bac93a04ba64" + second + no_instant + none)) << "2200-01-01";
-  EXPECT_FALSE(reserved("0100bac93a04ba64" + second + no_instant + none)) << "and a nanosecond";
-  EXPECT_FALSE(reserved("00acbd7a5b2cb897" + second + no_instant + none)) << "a turn before 1970";
-  EXPECT_FALSE(reserved(now + second + now + none)) << "of holds that are not there";
+  EXPECT_FALSE(is_readable("0101" + head.substr(4) + now + second + no_block + no_instant + none))
+      << "and here they are not";
+  EXPECT_FALSE(reserved(now + no_instant + no_block + no_instant + none)) << "a turn without a wait";
+  EXPECT_FALSE(reserved(no_instant + "00000000000000ff" + no_block + no_instant + none)) << "a negative wait";
+  EXPECT_FALSE(reserved(now + "00000000000000ff" + no_block + no_instant + none)) << "before the turn";
+  EXPECT_TRUE(reserved(now + "00005ec83f626004" + no_block + no_instant + none)) << "3650 d";
+  EXPECT_FALSE(reserved(now + "01005ec83f626004" + no_block + no_instant + none)) << "and a nanosecond";
+  EXPECT_TRUE(reserved("0000bac93a04ba64" + second + no_block + no_instant + none)) << "2200-01-01";
+  EXPECT_FALSE(reserved("0100bac93a04ba64" + second + no_block + no_instant + none)) << "and a nanosecond";
+  EXPECT_FALSE(reserved("00acbd7a5b2cb897" + second + no_block + no_instant + none)) << "a turn before 1970";
+  EXPECT_FALSE(reserved(now + second + no_block + now + none)) << "of holds that are not there";
   EXPECT_FALSE(reserved(no_turn + "00acbd7a5b2cb897" + hold)) << "done before 1970";
   EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 00 03 01 00 01 61")) << "a hold of nothing";
   EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64 8300 01 00 01 61")) << "three in two bytes";
@@ -494,6 +513,16 @@ TEST(Format, RefusesReservationsThatNobodyWrites) {
   EXPECT_TRUE(reserved(no_turn + now + uneven + "64" + seven_of_nothing));
   EXPECT_FALSE(reserved(no_turn + now + uneven + "65" + seven_of_nothing)) << "more than the hold has";
   EXPECT_FALSE(reserved(no_turn + now + uneven)) << "charged how unevenly?";
+  const auto blocked = [&](const std::string& block) { return reserved(no_block + block + no_instant + none); };
+  EXPECT_TRUE(blocked(now + second));
+  EXPECT_TRUE(blocked(now + "0100000000000000")) << "a nanosecond";
+  EXPECT_FALSE(blocked(now + no_instant)) << "a block of no length";
+  EXPECT_FALSE(blocked(no_instant + "ffffffffffffffff")) << "of less";
+  EXPECT_TRUE(blocked(now + "00005ec83f626004")) << "3650 d";
+  EXPECT_FALSE(blocked(now + "01005ec83f626004")) << "and a nanosecond";
+  EXPECT_TRUE(blocked("0000bac93a04ba64" + second)) << "until 2200-01-01";
+  EXPECT_FALSE(blocked("0100bac93a04ba64" + second)) << "and a nanosecond";
+  EXPECT_FALSE(blocked("00acbd7a5b2cb897" + second)) << "until before 1970";
 }
 
 TEST(Format, RefusesLimitsThatNobodyWrites) {
@@ -605,7 +634,7 @@ struct ReadBack {
 /// on so.
 ReadBack read_subject(Reader& in, const std::vector<LimitSpec>& known = {}) {
   SubjectHead head;
-  if (!decode_head(in, find_zone, head) || head.has_last_grants) return {};
+  if (!decode_head(in, find_zone, head) || head.has_last_grants || head.has_no_limits) return {};
   std::optional<Limits> limits = Limits::make(head.specs.empty() ? known : head.specs.span());
   if (!limits) return {};
   ReadBack read{std::make_unique<Stored>(std::move(*limits))};
@@ -657,7 +686,7 @@ const std::vector<GoldenKey> kGoldenKeys = {
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
      LimitsForm::written,
      head_of(true, false),
-     "01c1 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 "
+     "01c1 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
      "00ca34ba542cb817 01000000 00e4a5d2562cb817 64 03 ff 00 05 7265712d37 01" +
          kSecret},
     {"SubjectOfALimiter",
@@ -671,7 +700,7 @@ const std::vector<GoldenKey> kGoldenKeys = {
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
      LimitsForm::known,
      std::nullopt,
-     "0180 0058e176622cb817 67 0000000000000000 0000000000000000 00ca34ba542cb817 01000000 00e4a5d2562cb817 "
+     "0180 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 0000000000000000 00ca34ba542cb817 01000000 00e4a5d2562cb817 "
      "64 03 ff 00 05 7265712d37"},
 };
 
@@ -766,6 +795,28 @@ TEST(Format, ReadsTheLastGrantsOfAccounts) {
   }
 }
 
+/// A subject that is blocked, and was never asked under any limit.
+const std::string kNoLimitsAtAll =
+    "018f 0000000000000000 0000000000000000 00845e039d2fb817 00a0b83046030000 0000000000000000 00000000";
+
+TEST(Format, KeepsABlockWithoutLimits) {
+  Reservations reservations;
+  reservations.block = Block::from(kToday + 10s, 1h);
+  const Limits none = Limits::none();
+  std::string bytes;
+  Writer out(bytes);
+  encode_subject(out, none, std::span<const Cell>{}, &reservations);
+  EXPECT_EQ(to_hex(bytes), to_hex(from_hex(kNoLimitsAtAll)));
+  Reader in(bytes);
+  SubjectHead head;
+  Reservations read;
+  ASSERT_TRUE(decode_head(in, find_zone, head));
+  EXPECT_TRUE(head.has_no_limits && head.has_reservations && head.specs.empty());
+  ASSERT_TRUE(decode_states(in, none, {}, {}, &read));
+  EXPECT_TRUE(in.done());
+  EXPECT_EQ(read.block, reservations.block);
+}
+
 TEST(Format, WritesWhatABucketWasCutOff) {
   Subject caller(bucket(100, 10, 1s));
   caller.check(25, kToday);
@@ -807,7 +858,10 @@ TEST(Format, ReadsTheNumberOfLimitsBetweenTheBitsBesideIt) {
   };
   for (unsigned count = 0; count < 256; ++count) {
     const unsigned limits = count & 0x1FU;
-    EXPECT_EQ(size_of(count), limits <= kMaxLimits ? static_cast<int>(limits) : -1) << count;
+    const bool has_none = limits == format::kNoLimits;
+    // Who was never asked under any limit has no accounts, and so no last grants.
+    const bool is_readable = has_none ? (count & 0x20U) == 0 : limits <= kMaxLimits;
+    EXPECT_EQ(size_of(count), is_readable ? static_cast<int>(has_none ? 0 : limits) : -1) << count;
   }
 }
 

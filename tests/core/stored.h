@@ -22,6 +22,7 @@
 #include "oracle.h"
 #include "random.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/booking.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/format.h"
@@ -69,7 +70,7 @@ class Stored {
   [[nodiscard]] const Reservations& reservations() const { return reservations_; }
 
   [[nodiscard]] Verdict verdict(const Request& request, Instant now) const {
-    return decide(limits_, cells(), reservations_.turn, request, now);
+    return decide(limits_, cells(), reservations_.turn, reservations_.block, request, now);
   }
   [[nodiscard]] Decision peek(const Request& request, Instant now) const { return verdict(request, now).decision; }
 
@@ -98,7 +99,7 @@ class Stored {
     return limits_[i].visit([&](const auto& algorithm) { return algorithm.used(state_in(cells_[i], algorithm), now); });
   }
   [[nodiscard]] Instant idle_at() const {
-    return std::max(ratelimit::idle_at(limits_, cells()), reservations_.holds.last_end());
+    return std::max(ratelimit::idle_at(limits_, cells()), reservations_.idle_at());
   }
 
  private:
@@ -154,7 +155,8 @@ inline Span longest(const Stored& stored, std::size_t i) {
 
 /// Whether the answer to a request is within its bounds.
 inline void expect_sane(const Stored& stored, const Request& request, Instant now) {
-  Span most = stored.reservations().turn.wait;
+  // A turn may lie behind the end of a block.
+  Span most = stored.reservations().turn.wait + stored.reservations().block.length;
   for (std::size_t i = 0; i < stored.limits().size(); ++i) most = std::max(most, longest(stored, i) + most);
   const Decision decision = stored.peek(request, now);
   // A call that is forced goes into debt, of any size: how long it lasts has bounds of its own.

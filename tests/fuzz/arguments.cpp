@@ -96,6 +96,8 @@ constexpr Grammar kCommands[] = {
     {"RL.SETTLE", forms::kSettle.options},
     {"RL.REFUND", forms::kRefund.options},
     {"RL.RELEASE", forms::kRelease.options},
+    {"RL.BLOCK", forms::kBlock.options},
+    {"RL.RESET", forms::kReset.options},
     {"RL.INFO", forms::kInfo.options},
     {"RL.TOP"},
     {"CL.THROTTLE", {Option::cost}},
@@ -132,6 +134,7 @@ void require_valid_call(const Grammar& command, const Asked& asked) {
   require(call.mode == Mode::may_wait ? in_range(call.longest_wait) : call.longest_wait == Span{},
           "a wait is in range");
   require(command.name != "RL.RESERVE" || in_range(asked.ttl), "a time to live is in its range");
+  require(command.name != "RL.BLOCK" || asked.ttl == Span{} || in_range(asked.ttl), "a block is in its range");
   require(command.name != "RL.REFUND" || in_range(asked.units), "a refund is in its range");
   require(command.name != "RL.RELEASE" || !asked.id.empty(), "a lease has an id");
   require(!is_settlement || !call.id.empty(), "a hold has an id");
@@ -211,6 +214,8 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.name == "RL.DEFINE") return parse_definition(words, asked.definition, asked.is_shadow);
   if (command.name == "RL.REFUND") return parse_refund(words, asked.units, asked.check.subject);
   if (command.name == "RL.RELEASE") return parse_release(words, asked.id, asked.check.subject);
+  if (command.name == "RL.BLOCK") return parse_block(words, asked.ttl, asked.check.subject);
+  if (command.name == "RL.RESET") return parse_key_and_subject(words, asked.check.subject);
   if (command.name == "RL.INFO") return parse_key_and_subject(words, asked.check.subject);
   if (command.name == "CL.THROTTLE") return parse_throttle(words, asked.check);
   if (command.name == "RL.TOP") return parse_top(words, asked.count);

@@ -18,6 +18,8 @@
 
 #include "fuzz.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/block.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/limit.h"
@@ -76,16 +78,18 @@ void require_sane_use(const Value& value, Instant now) {
 }
 
 /// A call as the module handles it: charged if granted; brought back to now if denied by a state that is ahead, and
-/// before it is asked for a turn.
+/// before it is asked as of later: for a turn, or under a block.
 void call(Value::Pointer& value, const Request& request, Instant now) {
   if (value->reservations() != nullptr && value->reservations()->any_hold_ended(now)) {
     value->subject().perform({.kind = Operation::Kind::collect, .at = now});
   }
   const Limits& limits = value->limits();
-  if (request.mode == Mode::may_wait && !is_never(limits, request)) value->subject().clamp(now);
-  const Verdict verdict = decide(limits, value->cells(), value->subject().turn(), request, now);
-  require_sane(limits, verdict.decision, request,
-               longest_answer(limits, value->cells(), value->subject().turn(), request));
+  const bool is_blocked = value->subject().block().left(now) > Span{} && request.mode != Mode::force;
+  if ((request.mode == Mode::may_wait || is_blocked) && !is_never(limits, request)) value->subject().clamp(now);
+  const Block block = value->subject().block();
+  const Verdict verdict = decide(limits, value->cells(), value->subject().turn(), block, request, now);
+  const Span longest = longest_answer(limits, value->cells(), value->subject().turn(), block, request);
+  require_sane(limits, verdict.decision, request, longest);
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.turn > Span{} || value->reservations() != nullptr || value->has_several_lists()) {
       perform(value, {.kind = Operation::Kind::charge,
@@ -103,7 +107,8 @@ void call(Value::Pointer& value, const Request& request, Instant now) {
   } else if (value->subject().is_ahead(now)) {
     value->subject().clamp(now);
     require(!value->subject().is_ahead(now), "what is clamped is ahead no longer");
-    const Decision again = decide(limits, value->cells(), value->subject().turn(), request, now).decision;
+    const Decision again =
+        decide(limits, value->cells(), value->subject().turn(), value->subject().block(), request, now).decision;
     require(again.wait == verdict.decision.wait, "a clamp answers the same");
   }
 }
@@ -112,17 +117,22 @@ void call(Value::Pointer& value, const Request& request, Instant now) {
 void require_never_denied_for_ever(const Value& original, LimitsPool& pool, const Request& request, Instant now) {
   Value::Pointer value = copy_of(original, pool);
   call(value, request, now);
-  const Decision first = decide(value->limits(), value->cells(), value->subject().turn(), request, now).decision;
+  const auto decide_at = [&](Instant instant) {
+    const Subject subject = value->subject();
+    return decide(subject.limits(), subject.cells(), subject.turn(), subject.block(), request, instant).decision;
+  };
+  const Decision first = decide_at(now);
   const Instant then = now + first.wait;
   if (first.outcome == Outcome::denied && then <= kLatest) {
-    const Decision second = decide(value->limits(), value->cells(), value->subject().turn(), request, then).decision;
-    require(second.outcome == Outcome::granted, "who waits as told is granted");
+    require(decide_at(then).outcome == Outcome::granted, "who waits as told is granted");
     call(value, request, then);
   }
   copy_of(*value, pool);
 }
 
 void require_safe(const Value& value, LimitsPool& pool) {
+  copy_of(value, pool);
+  if (value.limits().size() == 0) return;  // nothing can be asked of who was only blocked
   const Instant idle_at = value.idle_at();
   for (const Instant instant :
        {kEarliest, kEarliest + 1ms, kToday, idle_at - 1ns, idle_at, idle_at + 1ns, kLatest - kMaxSpan, kLatest}) {

@@ -18,6 +18,7 @@
 
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/block.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limit.h"
 #include "ratelimit/limits.h"
@@ -130,7 +131,7 @@ inline Span longest_span(const Limit& limit, const Cell& cell) {
 
 /// The longest that any answer in these states may say: a call waits for who waits for a turn, and then for what is
 /// used up; and if it may wait itself, or is forced, for what it takes.
-inline Span longest_answer(const Limits& limits, std::span<const Cell> cells, const Turn& turn,
+inline Span longest_answer(const Limits& limits, std::span<const Cell> cells, const Turn& turn, const Block& block,
                            const Request& request) {
   Span longest{};
   for (std::size_t i = 0; i < limits.size(); ++i) {
@@ -138,7 +139,7 @@ inline Span longest_answer(const Limits& limits, std::span<const Cell> cells, co
     if (request.mode == Mode::force && is_bucket(limits[i].spec().algorithm)) span += kMaxSpan;
     longest = std::max(longest, span);
   }
-  return turn.wait + (request.mode == Mode::may_wait ? 2 * longest : longest);
+  return turn.wait + block.length + (request.mode == Mode::may_wait ? 2 * longest : longest);
 }
 
 /// Whether a bucket was cut off when it was made smaller: no answer counts that, but it is remembered until it is back.

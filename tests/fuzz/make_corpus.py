@@ -122,6 +122,8 @@ def reserved(
     *holds: tuple[int, int, int, bytes],
     turn: int = 0,
     wait: int = 0,
+    block: int = 0,
+    length: int = 0,
     as_of: int = 0,
     named: int = 1,
     flags: int = 0,
@@ -132,10 +134,11 @@ def reserved(
         instant(end, units) + variable(newer) + bytes([named, flags]) + text(id) for end, units, newer, id in holds
     )
     uneven = b"".join(map(variable, charges))
-    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + holders + uneven
+    return struct.pack("<qqqqqI", turn, wait, block, length, as_of, len(holds)) + holders + uneven
 
 
-COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
+COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE, BLOCK = range(1, 8)
+NO_LIMITS = 15
 
 
 def operation(kind: int, at: int, units: int = 0, span: int = 0, id: bytes = b"", named: int = 255) -> bytes:
@@ -180,6 +183,12 @@ def value(
     """
     encoded = b"\1" + body(limits, states, reservations, besides, last_grants)
     return struct.pack("<H", len(encoded)) + encoded + (b"" if payload is None else b"\1" + b"".join(payload))
+
+
+def with_no_limits(reservations: bytes) -> bytes:
+    """The value of a subject that was never asked under any limit, and the end of its block."""
+    encoded = bytes([1, NO_LIMITS | 128]) + reservations
+    return struct.pack("<H", len(encoded)) + encoded + b"\1" + operation(BLOCK, TODAY)
 
 
 def subject(
@@ -326,6 +335,13 @@ DECODER = {
         [operation(CHARGE, TODAY + 100 * MS, 3, 700 * MS)],
         reserved(turn=TODAY + 500 * MS, wait=500 * MS),
     ),
+    "block": value(
+        [fixed(1000, 60 * SECOND)],
+        [instant(TODAY + 60 * SECOND, 103)],
+        [operation(BLOCK, TODAY + 2 * SECOND, span=30 * SECOND)],
+        reserved(block=TODAY + 10 * SECOND, length=10 * SECOND),
+    ),
+    "block-without-limits": with_no_limits(reserved(block=TODAY + 10 * SECOND, length=10 * SECOND)),
     "hold-settled": value(
         [fixed(1000, 60 * SECOND)],
         [instant(TODAY + 60 * SECOND, 103)],
@@ -587,6 +603,11 @@ RL.LEAKYBUCKET k 20 7 60s BRIEF
 RL.PEEK k CONCURRENT 5 60s BRIEF
 RL.CHECK k QUOTA 100 MONTH ANCHOR 2026-01-31T06:00 TZ Europe/Berlin QUOTA 100 QUARTER ANCHOR 2024-02-29
 RL.CHECK k QUOTA 100 DAY ANCHOR 2026-02-30
+RL.BLOCK k 60s
+RL.BLOCK k 0 FOR s
+RL.BLOCK k 3651d
+RL.RESET k
+RL.RESET k FOR s
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@
 #include "ratelimit/account.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/block.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/holds.h"
@@ -163,6 +165,7 @@ class Together {
       case 9:
       case 10: go_on(choose_gap()), call_under(lists_[choices_.below(lists_.size())]); break;
       case 11: reserve_under(lists_[choices_.below(lists_.size())]); break;
+      case 12: block(); break;
       default: go_on(choose_gap()), call(); break;
     }
     compare_memory();
@@ -178,11 +181,12 @@ class Together {
 
   /// A check under the limits of the key.
   void ask(const Request& request) {
-    if (request.mode == Mode::may_wait && !is_never(value_->limits(), request)) clamp_if_ahead();
-    const Verdict verdict = decide(value_->limits(), value_->cells(), value_->subject().turn(), request, now_);
+    if (asks_as_of_later(request) && !is_never(value_->limits(), request)) clamp_if_ahead();
+    const Subject subject = value_->subject();
+    const Verdict verdict = decide(subject.limits(), subject.cells(), subject.turn(), subject.block(), request, now_);
     compare(verdict, oracle_.ask(request, now_));
     require_sane(value_->limits(), verdict.decision, request,
-                 longest_answer(value_->limits(), value_->cells(), value_->subject().turn(), request));
+                 longest_answer(subject.limits(), subject.cells(), subject.turn(), subject.block(), request));
     last_ = verdict.decision;
     if (last_.outcome == Outcome::granted) {
       charge(request, verdict);
@@ -206,10 +210,11 @@ class Together {
     collect();
     if (is_absent(list)) begin(list);
     const Request request = choose_request(choose_id());
-    if (request.mode == Mode::may_wait && !is_never(*pool_.get(list), request)) clamp_if_ahead();
+    if (asks_as_of_later(request) && !is_never(*pool_.get(list), request)) clamp_if_ahead();
     const Turn turn = value_->subject().turn();
+    const Block block = value_->subject().block();
     const auto decide_now = [&](const Limits& limits, const NamedAccounts& accounts) {
-      return decide(limits, accounts, turn, request, now_);
+      return decide(limits, accounts, turn, block, request, now_);
     };
     Verdict verdict = under(list, decide_now);
     compare(verdict, oracle_.ask(list, request, now_));
@@ -243,7 +248,7 @@ class Together {
     const auto hold = find_hold(&reservations, request.id, now_);
     if (hold && Hold::is_settled(*hold)) return;
     const Verdict verdict = under(list, [&](const Limits& limits, const NamedAccounts& accounts) {
-      return decide_reservation(limits, accounts, reservations, request, now_, [&](std::size_t i) {
+      return decide_reservation_under_block(limits, accounts, reservations, request, now_, [&](std::size_t i) {
         if (!hold) return kNoUnits;
         const auto place = accounts.place(i);
         return place ? reservations.charged_by(request.id, *hold, *place) : hold->units;
@@ -329,7 +334,7 @@ class Together {
     const Reservations& reservations = value_->reservations() != nullptr ? *value_->reservations() : kNothing;
     const auto hold = find_hold(&reservations, request.id, now_);
     if (hold && Hold::is_settled(*hold)) return;
-    const Verdict verdict = decide_reservation(
+    const Verdict verdict = decide_reservation_under_block(
         value_->limits(), value_->cells(), reservations, request, now_,
         [&](std::size_t i) { return hold ? reservations.charged_by(request.id, *hold, i) : kNoUnits; });
     compare(verdict, oracle_.ask_to_reserve(request, now_));
@@ -350,8 +355,24 @@ class Together {
     const Units actual = choices_.below(4) == 0 ? kNoUnits : choose_cost();
     may_be_in_debt_ = true;
     perform({.kind = Operation::Kind::settle, .at = now_, .units = actual, .id = id});
-    const Verdict status = status_at_turn(value_->limits(), value_->cells(), value_->subject().turn(), now_);
+    const Subject subject = value_->subject();
+    const Verdict status = status_at_turn(subject.limits(), subject.cells(), subject.turn(), subject.block(), now_);
     compare(status, oracle_.status(now_));
+  }
+
+  /// Mostly for a short time: nothing else happens until it is over.
+  void block() {
+    collect();
+    const Span length = choices_.below(2) == 0   ? Span{}
+                        : choices_.below(4) == 0 ? choose_wait()
+                                                 : Span{choices_.byte()};
+    perform({.kind = Operation::Kind::block, .at = now_, .span = length});
+  }
+
+  /// What is of a clock that was ahead is brought back before.
+  [[nodiscard]] bool asks_as_of_later(const Request& request) const {
+    const bool is_blocked = value_->subject().block().left(now_) > Span{};
+    return request.mode == Mode::may_wait || (is_blocked && request.mode != Mode::force);
   }
 
   void give_back() {
@@ -466,7 +487,8 @@ class Together {
     const Instant then = now_ + last_.wait;
     if (then > kLatest) return;
     const auto outcome_at = [&](Instant instant) {
-      return decide(limits, cells, value_->subject().turn(), request, instant).decision.outcome;
+      const Subject subject = value_->subject();
+      return decide(limits, cells, subject.turn(), subject.block(), request, instant).decision.outcome;
     };
     const bool comes_true =
         outcome_at(then) == Outcome::granted && (may_be_earlier || outcome_at(then - 1ns) == Outcome::denied);
@@ -485,6 +507,7 @@ class Together {
   void compare(const Verdict& verdict, const oracle::Subject::Answer& answer) {
     require_equal(verdict.decision, answer.decision, "the same decision");
     require_equal(verdict.binding, answer.binding, "the same limit binds");
+    require_equal(verdict.is_blocked, answer.is_blocked, "by a block or not");
     if (verdict.decision.outcome != Outcome::granted) return;
     require_equal(verdict.idle_in.count(), answer.idle_in.count(), "idle at the same time");
     require_equal(verdict.turn.count(), answer.turn.count(), "the same turn");
@@ -493,6 +516,8 @@ class Together {
   void compare_memory() {
     const Instant at = value_->subject().turn().or_later(now_);
     require_equal(oracle::unix_ns(at), oracle::unix_ns(oracle_.turn_after(now_)), "the turn is at the same time");
+    const Span left = value_->subject().block().left(now_);
+    require_equal(left.count(), oracle_.blocked_for(now_).count(), "blocked for the same time");
     const oracle::Accounts& accounts = oracle_.accounts();
     require_equal(value_->limits().size(), accounts.size(), "as many accounts");
     require_equal(!value_->has_several_lists(), accounts.are_one_list(), "one list or several");

@@ -518,6 +518,31 @@ TEST(Arguments, ReadARefund) {
   EXPECT_EQ(fault({"k", "7", "8"}), unknown_at(3, forms::kSubject));
 }
 
+TEST(Arguments, ReadABlock) {
+  Span length{};
+  std::string_view subject;
+  const auto fault = [&](Words words) {
+    words.insert(words.begin(), "RL.BLOCK");
+    return parse_block(words, length, subject).value_or(kNone);
+  };
+  EXPECT_EQ(fault({"k", "90"}), kNone);
+  EXPECT_EQ(length, seconds(90));
+  EXPECT_EQ(subject, "") << "the key itself";
+  EXPECT_EQ(fault({"k", "3650d", "for", "s"}), kNone);
+  EXPECT_EQ(length, kMaxSpan);
+  EXPECT_EQ(subject, "s");
+  for (const std::string_view nothing : {"0", "0ms", "0d"}) {
+    EXPECT_EQ(fault({"k", nothing}), kNone);
+    EXPECT_EQ(length, Span{});
+  }
+  EXPECT_EQ(fault({"k"}), (Fault{Fault::Kind::missing, Argument::block_length}));
+  for (const std::string_view bad : {"", "-1", "00", "1.5", "3651d", "FOR", "s", "99999999999999999999"}) {
+    EXPECT_EQ(fault({"k", bad}), (Fault{Fault::Kind::malformed, Argument::block_length})) << bad;
+  }
+  EXPECT_EQ(fault({"k", "1s", "2s"}), unknown_at(3, forms::kSubject));
+  EXPECT_EQ(fault({"k", "1s", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
+}
+
 TEST(Arguments, ReadARelease) {
   std::string_view id;
   std::string_view subject;

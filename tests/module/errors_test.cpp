@@ -39,7 +39,7 @@ TEST(Errors, CallTheLaterArgumentsAsTheDocumentationDoes) {
   for (const Argument argument : {Argument::lease, Argument::window, Argument::ttl}) {
     EXPECT_NE(message({Kind::malformed, argument}).find(" must be a duration from 1ms to 3650d, "), std::string::npos);
   }
-  for (const Argument argument : {Argument::longest_wait, Argument::jitter}) {
+  for (const Argument argument : {Argument::longest_wait, Argument::jitter, Argument::block_length}) {
     EXPECT_NE(message({Kind::malformed, argument}).find(" must be 0 or a duration from 1ms to 3650d, "),
               std::string::npos);
   }

@@ -433,7 +433,8 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   if (command == "RL.SETTLE") return parse_settlement(words, request);
   if (command == "RL.REFUND") return parse_refund(words, units, request.subject);
   if (command == "RL.RELEASE") return parse_release(words, id, request.subject);
-  if (command == "RL.INFO") return parse_key_and_subject(words, request.subject);
+  if (command == "RL.BLOCK") return parse_block(words, ttl, request.subject);
+  if (command == "RL.INFO" || command == "RL.RESET") return parse_key_and_subject(words, request.subject);
   if (command == "RL.TOP") return parse_top(words, count);
   if (command == "CL.THROTTLE") return parse_throttle(words, request);
   ADD_FAILURE() << command << " has no parser here";

@@ -148,6 +148,8 @@ class Pair {
   Pair(Random& random, LimitsPool& pool, Hashes hashes, std::size_t most_limits, std::uint64_t subjects)
       : random_(random), pool_(pool), hashes_(hashes), subjects_(subjects), hash_table_(std::make_unique<HashTable>()) {
     for (SharedLimits& limits : palette_) limits = random_limits(most_limits);
+    // Who was blocked before being asked under any limit.
+    if (random_.one_in(2)) palette_.back() = pool_.none();
   }
 
   void step() {
@@ -219,6 +221,9 @@ class Pair {
     return palette_[random_.one_in(20) ? random_.below(palette_.size()) : usual_];
   }
 
+  /// What a call names, or RL.DEFINE stores: one limit at least.
+  const SharedLimits& limits_of_call() { return palette_[random_.below(palette_.size() - 1)]; }
+
   void check() {
     const SubjectHash hash = random_hash();
     std::optional<Subject> found = hash_table_->find(hash);
@@ -257,7 +262,7 @@ class Pair {
     const SubjectHash hash = random_hash();
     const std::optional<Subject> found = hash_table_->find(hash);
     if (!found) return;
-    const SharedLimits& limits = usual_limits();
+    const SharedLimits& limits = limits_of_call();
     Value::Pointer& value = values_[hash];
     Value::Pointer next = opened(*found, limits, pool_, now_);
     Value::Pointer expected = opened(value->subject(), limits, pool_, now_);
@@ -284,8 +289,8 @@ class Pair {
     Value::Pointer& value = values_[hash];
     if (value->reservations() == nullptr) value = value->with_reservations();
     const Span span{random_.magnitude_between(kMinSpan.count(), Span{10h}.count())};
-    const Operation::Kind kind =
-        random_.one_of({Operation::Kind::reserve, Operation::Kind::charge, Operation::Kind::settle});
+    const Operation::Kind kind = random_.one_of(
+        {Operation::Kind::reserve, Operation::Kind::charge, Operation::Kind::settle, Operation::Kind::block});
     const Operation operation{
         .kind = kind, .at = now_, .units = Units(2), .span = span, .id = random_.one_in(2) ? "a" : "b"};
     found->perform(operation);
@@ -295,14 +300,18 @@ class Pair {
 
   void forget_one() {
     const SubjectHash hash = random_hash();
-    forget(*hash_table_, hash);
+    if (random_.one_in(2)) {
+      ASSERT_EQ(hash_table_->remove(hash), values_.contains(hash));
+    } else {
+      forget(*hash_table_, hash);
+    }
     values_.erase(hash);
     ASSERT_FALSE(hash_table_->find(hash));
   }
 
   void redefine() {
     ++redefinitions_;
-    const SharedLimits& limits = palette_[random_.below(palette_.size())];
+    const SharedLimits& limits = limits_of_call();
     hash_table_->redefine(limits, now_);
     for (auto& [hash, value] : values_) {
       if (value->subject().any_hold_ended(now_)) value->subject().perform({.at = now_});
@@ -697,6 +706,43 @@ TEST(HashTable, KeepsApartWhoHasReserved) {
   EXPECT_EQ(contents_of(table), before);
   EXPECT_EQ(table.sweep(kAll, kNow + 99s), 9U) << "a hold is not idle";
   EXPECT_EQ(table.sweep(kAll, kNow + 100s), 1U);
+}
+
+TEST(HashTable, KeepsWhoIsBlockedAndHasNoLimits) {
+  LimitsPool pool;
+  HashTable table;
+  const Operation block{.kind = Operation::Kind::block, .at = kNow, .span = 100s};
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    table.insert(spread(i), pool.none());
+    table.put(spread(i), Value::take(*table.find(spread(i)))).perform(block);
+  }
+  table.insert(spread(300), pool.none());
+  EXPECT_TRUE(table.is_valid());
+  const Contents before = contents_of(table);
+  table.sweep(kAll, std::nullopt);
+  EXPECT_EQ(contents_of(table), before);
+  EXPECT_EQ(contents_of(*std::make_unique<HashTable>(table)), before);
+  EXPECT_EQ(table.sweep(kAll, kNow + 99s), 1U) << "who is not blocked is idle";
+
+  table.redefine(pool.get({&kBucket, 1}), kNow + 1s);
+  EXPECT_EQ(table.find(spread(7))->block().left(kNow + 1s), 99s);
+  EXPECT_EQ(table.find(spread(7))->limits().size(), 1U);
+  EXPECT_TRUE(table.is_valid());
+  EXPECT_EQ(table.sweep(kAll, kNow + 100s), 300U);
+}
+
+TEST(HashTable, RemovesOneAndLeavesTheOthers) {
+  LimitsPool pool;
+  HashTable table;
+  fill(table, pool.get({&kLog, 1}), 0, 2'000);
+  Contents expected = contents_of(table);
+  for (std::uint64_t i = 0; i < 2'000; i += 7) {
+    EXPECT_TRUE(table.remove(spread(i)));
+    EXPECT_FALSE(table.remove(spread(i)));
+    expected.erase(spread(i));
+  }
+  EXPECT_EQ(contents_of(table), expected);
+  EXPECT_TRUE(table.is_valid());
 }
 
 TEST(HashTable, KeepsApartWhoIsAskedUnderSeveralListsUntilOneIsDropped) {

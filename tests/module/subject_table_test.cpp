@@ -356,8 +356,11 @@ TEST(SubjectTable, RefusesSubjectsThatNobodyWrites) {
   EXPECT_FALSE(chunk("feffffffffffffff 00" + state + two + "00" + state)) << "behind the largest hash";
   EXPECT_FALSE(chunk("feffffffffffffff 00" + state + "feffffffffffffff 00" + state)) << "and the largest twice";
   EXPECT_FALSE(chunk(two + "40" + state + "01 000102030405060708090a0b0c0d0e0f")) << "a table in a table";
-  EXPECT_FALSE(chunk(two + "80" + state + "0000000000000000 0000000000000000 0000000000000000 00000000"))
+  EXPECT_FALSE(chunk(two + "80" + state +
+                     "0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
+                     "0000000000000000 00000000"))
       << "nothing reserved";
+  EXPECT_FALSE(chunk(two + "0f")) << "no limits, where some are stored";
   EXPECT_FALSE(chunk(two + "00 0058e176622cb897 03")) << "a window before 1970";
 }
 
@@ -415,6 +418,25 @@ TEST(SubjectTable, RefusesSeveralListsWhereLimitsAreStored) {
   SubjectTable read(head(true));
   EXPECT_FALSE(loads(read, chunk, stored, pool));
   EXPECT_TRUE(read.hash_table().is_valid());
+}
+
+TEST(SubjectTable, WritesAndReadsSubjectsWithoutLimits) {
+  LimitsPool pool;
+  SubjectTable subject_table(head(false));
+  for (const std::uint64_t word : {2, 4, 8}) {
+    Value::Pointer value = Value::create(pool.none(), Value::Room::for_reservations);
+    value->subject().perform({.kind = Operation::Kind::block, .at = kNow, .span = seconds(word)});
+    subject_table.hash_table().put(SubjectHash::of(word), std::move(value));
+  }
+  subject_table.hash_table().put(SubjectHash::of(6), charged(pool.get(std::array{kFixed}), Units(1)));
+  const std::string chunk = chunk_of(subject_table);
+  SubjectTable read(head(false));
+  std::optional<SubjectHash> last;
+  ASSERT_TRUE(read.load_chunk(chunk, {}, pool, last)) << to_hex(chunk);
+  EXPECT_EQ(chunk_of(read), chunk);
+  EXPECT_EQ(read.digest(), subject_table.digest());
+  EXPECT_EQ(read.hash_table().find(SubjectHash::of(4))->block().left(kNow), seconds(4));
+  EXPECT_FALSE(is_readable(chunk, pool.get(std::array{kFixed}), pool)) << "a limiter has limits";
 }
 
 TEST(SubjectTable, RefusesLimitsThatAreWrittenWhereTheyAreKnown) {

@@ -128,6 +128,8 @@ class Mix:
                 f"RL.SETTLE {key} {self._rng.choice(IDS)} {self._actual()}{limits}",
                 f"RL.REFUND {key} {self._cost()}",
                 f"RL.RELEASE {key} {self._rng.choice(IDS)}",
+                f"RL.BLOCK {key} {self._rng.choice([0, 0, *SPANS[:4]])}",
+                *([f"RL.RESET {key}"] if self._rng.random() < 0.3 else []),
             ]
         ).format(self._limits[key])
 
@@ -177,6 +179,7 @@ class Mix:
         lines += [
             "RL._EFFECT {} PERFORM 0 x",
             "RL.REFUND {} 0",
+            "RL.BLOCK {} 3651d",
             "RL.SETTLE {} a -1",
             "RL.QUOTA {} 1 DAY TZ Mars/Olympus",
             "RL.QUOTA {} 1 DAY ANCHOR 2026-02-30",

@@ -7,12 +7,26 @@ between calls in oracle_subject.py. All that knows the contract and nothing of t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
-from oracle_decide import AnyId, Decision, Request, Verdict, decide, decide_each, decide_turn, fewest, labels, longest
+from oracle_decide import (
+    AnyId,
+    Decision,
+    Request,
+    Verdict,
+    clamped,
+    decide,
+    decide_each,
+    decide_turn,
+    fewest,
+    label,
+    labels,
+    longest,
+)
 from oracle_leases import Concurrent, Lease
 from oracle_limits import Limit, ceil_ms
-from oracle_subject import Account, Hold, Subject, Turn
+from oracle_subject import Account, Block, Hold, Subject, Turn
 
 IS_SETTLED = "id"  # the first word of the error of who reserves an id that is settled
 
@@ -23,14 +37,14 @@ class Key(Subject):
     def check(self, limits: list[Limit], request: Request, now: int) -> tuple:
         """The reply to RL.CHECK, with the label."""
         verdict = self.take(limits, request, now)
-        return *self._reply(verdict, now), labels(limits)[verdict.bound], *lease_id(limits, verdict, request)
+        return *self._reply(verdict, now), label(limits, verdict), *lease_id(limits, verdict, request)
 
     def take(
         self, limits: list[Limit], request: Request, now: int, is_denied: bool = False, is_never: bool = False
     ) -> Verdict:
         """Decides and charges. A call may be denied elsewhere: that is as if it had been denied here."""
         there = self.for_call(limits, now)
-        is_new, named = not there.accounts, there.open(limits, now)
+        is_new, named = there.is_idle(now), there.open(limits, now)
         verdict = there._decide(limits, states_of(named), request, now)
         if verdict.granted and not is_denied:
             there._charge(named, verdict, request.call_id, now)
@@ -43,7 +57,8 @@ class Key(Subject):
         """What a check would answer, and what is left now."""
         there = self.for_call(limits, now) if limits else self.at(now)
         if not limits and not there.accounts:
-            return None
+            left_ms = ceil_ms(there.block.left(now))
+            return (0, 0, 0, left_ms, left_ms, "blocked") if left_ms else None
         named = there.open(limits, now) if limits else there.accounts
         limits, states = [account.limit for account in named], states_of(named)
         verdict = there._decide(limits, states, Request(cost), now)
@@ -54,23 +69,34 @@ class Key(Subject):
                 Decision(limit.size, limit.remaining(state, at), now, limit.idle_at(state, at)) for limit, state in both
             ]
             verdict = verdict._replace(decisions=left, bound=fewest(left))
-        return *there._reply(verdict, now), labels(limits)[verdict.bound]
+        return *there._reply(verdict, now), label(limits, verdict)
 
     def info(self, now: int) -> tuple | None:
-        """The number of holds, and of each limit the label and what is used, remaining, and until when."""
+        """The holds, how long a block lasts, and of each limit the label, what is used and remains, and until when."""
         there = self.at(now)
-        if not there.accounts:
+        left = there.block.left(now)
+        if not there.accounts and not left:
             return None
         at = there.turn.or_later(now)
-        return len(there.holds), [
-            (
-                label,
-                account.limit.used(account.state, at),
-                0 if at > now else account.limit.remaining(account.state, at),
-                ceil_ms(max(ceil(account.limit.idle_at(account.state, at)) - now, 0)),
-            )
-            for account, label in zip(there.accounts, there.labels())
+        holds = [
+            (hold_id, hold.granted if hold.settled is None else hold.settled, hold.end, int(hold.settled is not None))
+            for hold_id, hold in there.holds.items()
         ]
+        holds.sort(key=lambda hold: (hold[2], hold[0]))
+        held = [(hold_id, units, ceil_ms(end - now), is_settled) for hold_id, units, end, is_settled in holds]
+        return (
+            held,
+            ceil_ms(left),
+            [
+                (
+                    label,
+                    account.limit.used(account.state, at),
+                    0 if at > now or left else account.limit.remaining(account.state, at),
+                    ceil_ms(max(ceil(account.limit.idle_at(account.state, at)) - now, 0)),
+                )
+                for account, label in zip(there.accounts, there.labels())
+            ],
+        )
 
     def refund(self, units: int, now: int) -> int:
         there = self.collected(now)
@@ -84,19 +110,43 @@ class Key(Subject):
             self.become(there, now)
         return max([used - left for used, left in zip(before, after)], default=0)
 
+    def block_for(self, length: int, now: int) -> int:
+        """The reply to RL.BLOCK."""
+        there = self.collected(now)
+        is_change = bool(length or there.block.left(now))
+        if is_change:
+            if there.is_idle(now):  # as if never seen: under no limits
+                there.__init__()
+            there.block = Block.begun(now, length)
+        if is_change or there.has_collected:
+            self.become(there, now)
+        return int(is_change)
+
+    def reset(self, now: int) -> int:
+        """The reply to RL.RESET."""
+        there = self.collected(now)
+        if there.is_idle(now):
+            if there.has_collected:
+                self.become(there, now)
+            return 0
+        self.__init__()
+        return 1
+
     def reserve(self, limits: list[Limit], ttl: int, cost: int, hold_id: str, now: int) -> tuple | str:
         if not limits:
             return "NOLIMITS"
         there = self.for_call(limits, now)
-        is_new, named = not there.accounts, there.open(limits, now)
+        is_new, named = there.is_idle(now), there.open(limits, now)
         hold = there.live_hold(hold_id, now)
         if hold and hold.settled is not None:
             return IS_SETTLED
         if not all(limit.size for limit in limits):
             return self._refuse_closed(there, named, cost, hold_id, is_new, now)
-        charged = [hold.charged_on(account) if hold else 0 for account in named]
-        wanted = [limit.cost_of(min(cost, limit.size)) for limit in limits]
-        more = [max(units - held, 0) for units, held in zip(wanted, charged)]
+        if there.block.left(now):
+            verdict = there._decide_reservation_under_block(named, cost, hold_id, now)
+            self._deny(there, named, verdict.go_at is None, now)
+            return *there._reply(verdict, now), label(limits, verdict), None
+        charged, more = there._lacking(named, cost, hold)
         if hold and not any(more):
             return self._renew(there, named, hold_id, ttl, now)
         totals = [held + units for held, units in zip(charged, more)]
@@ -104,7 +154,7 @@ class Key(Subject):
         verdict = there._decide_reservation(named, more, hold, hold_id, now)
         if verdict.states is None:
             self._deny(there, named, verdict.go_at is None or is_new, now)
-            return *self._reply(verdict, now), labels(limits)[verdict.bound], None
+            return *self._reply(verdict, now), label(limits, verdict), None
         verdict = verdict._replace(granted=max(granted, hold.granted if hold else 0))
         there._hold(named, totals, verdict, hold_id, ttl, now)
         if hold:  # what is left after its leases were renewed
@@ -136,7 +186,7 @@ class Key(Subject):
             if there.has_collected:
                 self.become(there, now)
         elif not hold and not actual and not there.has_lease(hold_id, now):  # nothing to do, nothing to write
-            if self.accounts:
+            if self.accounts or self.block.left(now):
                 self._deny(there, named, False, now)
         else:
             there._settle(hold, hold_id, actual, now)
@@ -145,7 +195,7 @@ class Key(Subject):
             self.become(there, now)
         limits, states, at = [account.limit for account in named], states_of(named), there.turn.or_later(now)
         standing = decide(limits, states, 0, at)._replace(granted=actual)
-        return *standing.reply(now), labels(limits)[standing.bound], note
+        return *there._with_block(standing, now).reply(now), labels(limits)[standing.bound], note
 
     def release(self, lease_id: str, now: int) -> int:
         there = self.collected(now)
@@ -166,6 +216,29 @@ class Key(Subject):
         return there
 
     def _decide(self, limits: list[Limit], states: list, request: Request, now: int) -> Verdict:
+        left = self.block.left(now)
+        verdict = self._decide_unblocked(limits, states, request, now)
+        if not left or request.mode == "FORCE" or verdict.go_at is None:
+            return verdict
+        after, states = self._after_block(limits, states, now)
+        verdict = after._decide_unblocked(limits, states, request, now + left)
+        return after._until(now + left, verdict, limits, states, request.call_id)
+
+    def _after_block(self, limits: list[Limit], states: list, now: int) -> tuple[Key, list]:
+        """What is of a clock that was ahead is brought back before anything is said of later."""
+        after, states = self.copy(), clamped(limits, states, self.turn.or_later(now))
+        after.clamp([], now)
+        after.block = Block()
+        return after, states
+
+    def _until(self, end: int, verdict: Verdict, limits: list[Limit], states: list, call_id) -> Verdict:
+        """What is said now of a call that was decided as of the end of a block: nothing is granted before."""
+        if verdict.states is None:
+            return verdict
+        standing = decide(limits, states, 0, self.turn.or_later(end), call_id, True)
+        return standing._replace(granted=0, go_at=end, states=None, is_blocked=True)
+
+    def _decide_unblocked(self, limits: list[Limit], states: list, request: Request, now: int) -> Verdict:
         at = self.turn.or_later(now)
         if request.mode == "MAXWAIT":
             return self._decide_turn(limits, states, request, at, now)
@@ -212,6 +285,27 @@ class Key(Subject):
         lease = account.limit.lease(account.state, hold_id, at)
         return lease.units if lease else 0
 
+    @staticmethod
+    def _lacking(named: list[Account], cost: int, hold: Hold | None) -> tuple[list[int], list[int]]:
+        """What a hold was charged under each limit, and what it lacks if it is to have that estimate."""
+        limits = [account.limit for account in named]
+        charged = [hold.charged_on(account) if hold else 0 for account in named]
+        wanted = [limit.cost_of(min(cost, limit.size)) for limit in limits]
+        return charged, [max(units - held, 0) for units, held in zip(wanted, charged)]
+
+    def _decide_reservation_under_block(self, named: list[Account], cost: int, hold_id, now: int) -> Verdict:
+        """As of the end of the block, when a hold may have ended that is there now."""
+        limits, end = [account.limit for account in named], now + self.block.left(now)
+        after, states = self._after_block(limits, states_of(named), now)
+        accounts = [replace(account, state=state) for account, state in zip(named, states)]
+        hold = after.live_hold(hold_id, end)
+        _, more = after._lacking(named, cost, hold)
+        if hold and not any(more):  # that is granted
+            verdict = Verdict(0, [], 0, end, states)
+        else:
+            verdict = after._decide_reservation(accounts, more, hold, hold_id, end)
+        return after._until(end, verdict, limits, states, hold_id)
+
     def _decide_reservation(
         self, named: list[Account], more: list[int], held: Hold | None, hold_id, now: int
     ) -> Verdict:
@@ -228,7 +322,16 @@ class Key(Subject):
     def _reply(self, verdict: Verdict, now: int) -> tuple[int, ...]:
         """Who is denied while somebody waits finds nothing left."""
         has_none = not verdict.granted and self.turn.or_later(now) > now
-        return verdict.reply(now, 0 if has_none else None)
+        return self._with_block(verdict, now).reply(now, 0 if has_none else None)
+
+    def _with_block(self, verdict: Verdict, now: int) -> Verdict:
+        """Nothing is left while a block lasts, and nothing is idle."""
+        if not self.block.left(now):
+            return verdict
+        end = now + self.block.left(now)
+        return verdict._replace(
+            decisions=[each._replace(remaining=0, idle_at=max(each.idle_at, end)) for each in verdict.decisions]
+        )
 
     # --- changes
 

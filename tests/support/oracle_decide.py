@@ -53,12 +53,18 @@ class Verdict(NamedTuple):
     go_at: int | None
     states: list | None = None  # after a call that is granted
     turn: int = 0  # as of when it was charged
+    is_blocked: bool = False  # denied by nothing but a block
 
     def reply(self, now: int, remaining: int | None = None) -> tuple[int, ...]:
         limit = self.decisions[self.bound]
         wait_ms = -1 if self.go_at is None else ceil_ms(max(self.go_at - now, 0))
         left = limit.remaining if remaining is None else remaining
         return self.granted, limit.size, left, wait_ms, ceil_ms(max(ceil(limit.idle_at) - now, 0))
+
+
+def label(limits: list[Limit], verdict: Verdict) -> str:
+    """What binds."""
+    return "blocked" if verdict.is_blocked else labels(limits)[verdict.bound]
 
 
 def longest(decisions: list[Decision], refusing: list[int]) -> int:

@@ -13,9 +13,9 @@ from math import ceil
 from typing import NamedTuple
 
 from oracle import Key, states_of
-from oracle_decide import AnyId, Decision, Request, Verdict, fewest, labels, longest
+from oracle_decide import AnyId, Decision, Request, Verdict, fewest, label, labels, longest
 from oracle_leases import Concurrent
-from oracle_limits import LeakyBucket, Limit
+from oracle_limits import LeakyBucket, Limit, ceil_ms
 
 
 @dataclass
@@ -38,20 +38,27 @@ class Many:
 
     def check(self, limits: list[Limit], request: Request, now: int, subject: str) -> tuple:
         limits = self.stored or limits
-        return self._told(self[subject].check(limits, request, now), request.cost, limits, request.call_id)
+        reply = self[subject].check(limits, request, now)
+        if self.is_shadow and request.mode != "FORCE" and self[subject].block.left(now):
+            return self._blocked(now, subject, limits)
+        return self._told(reply, request.cost, now, subject, limits, request.call_id)
 
     def peek(self, limits: list[Limit], cost: int, now: int, subject: str) -> tuple | None:
         limits = self.stored or limits
         reply = self[subject].peek(limits, cost, now)
-        return reply and self._told(reply, cost)
+        if self.is_shadow and self[subject].block.left(now):
+            return self._blocked(now, subject)
+        return reply and self._told(reply, cost, now, subject)
 
     def reserve(self, limits: list[Limit], ttl: int, cost: int, hold_id: str, now: int, subject: str) -> tuple | str:
         limits = self.stored or limits
         reply = self[subject].reserve(limits, ttl, cost, hold_id, now)
         if not self.is_shadow or isinstance(reply, str):
             return reply
+        if self[subject].block.left(now):
+            return *self._blocked(now, subject), None
         units = [limit.cost_of(min(cost, limit.size)) for limit in limits if not limit.per_request]
-        return *self._told(reply[:6], reply[0] or max(units, default=cost)), hold_id
+        return *self._told(reply[:6], reply[0] or max(units, default=cost), now, subject), hold_id
 
     def settle(self, hold_id: str, actual: int, limits: list[Limit], now: int, subject: str) -> tuple | None:
         """On trial, what is held is settled; what is not, may be what would have been denied."""
@@ -60,7 +67,7 @@ class Many:
         charged = actual if hold or not self.is_shadow else 0
         reply = key.settle(hold_id, charged, self.stored or limits, now)
         told = hold.settled if hold and hold.settled is not None else actual
-        return reply and (*self._told((told, *reply[1:6]), told), reply[6])
+        return reply and (*self._told((told, *reply[1:6]), told, now, subject), reply[6])
 
     def refund(self, units: int, now: int, subject: str) -> int:
         return self[subject].refund(units, now)
@@ -68,20 +75,37 @@ class Many:
     def release(self, lease_id: str, now: int, subject: str) -> int:
         return self[subject].release(lease_id, now)
 
+    def block(self, length: int, now: int, subject: str) -> int:
+        return self[subject].block_for(length, now)
+
+    def reset(self, now: int, subject: str) -> int:
+        return self[subject].reset(now)
+
     def info(self, now: int, subject: str) -> tuple | None:
         """Null for who is idle; but a limiter is there, whatever it does."""
         there = self[subject].for_call([], now)
-        if not there.accounts and self.stored and not subject:
+        if not there.accounts and self.stored and (not subject or there.block.left(now)):
             there.open(self.stored, now)
         return there.info(now)
 
-    def _told(self, reply: tuple, cost: int, limits: list[Limit] = (), call_id: str | None = None) -> tuple:
-        """On trial, everything is granted, at once, and as if nothing had ever been: the smallest limit binds."""
+    def _told(
+        self, reply: tuple, cost: int, now: int, subject: str, limits: list[Limit] = (), call_id: str | None = None
+    ) -> tuple:
+        """On trial, everything is granted, at once, and as if nothing had ever been: the smallest limit binds. Only a
+        block shows."""
         if not self.is_shadow:
             return reply
         has_leases = any(isinstance(limit, Concurrent) for limit in limits)
         lease = (call_id or AnyId(),) if has_leases else ()
-        return cost, *unused(self.stored), *lease
+        size, remaining, wait_ms, _, label = unused(self.stored)
+        left_ms = ceil_ms(self[subject].block.left(now))
+        return cost, size, 0 if left_ms else remaining, wait_ms, left_ms, label, *lease
+
+    def _blocked(self, now: int, subject: str, limits: list[Limit] = ()) -> tuple:
+        """A block is no word of the limits: it also denies on trial."""
+        left_ms = ceil_ms(self[subject].block.left(now))
+        lease = (None,) if any(isinstance(limit, Concurrent) for limit in limits) else ()
+        return 0, unused(self.stored)[0], 0, left_ms, left_ms, "blocked", *lease
 
 
 def unused(limits: list[Limit]) -> tuple:
@@ -126,14 +150,38 @@ class Entry(NamedTuple):
     def has_leases(self) -> bool:
         return any(isinstance(limit, Concurrent) for limit in self.limits_in_force)
 
+    def is_on_trial(self, now: int) -> bool:
+        """Whether it does not count. A block does, on trial too."""
+        return self.key.is_shadow and not self.key[self.subject].block.left(now)
+
     def tried(self, now: int) -> Verdict:
         copy = deepcopy(self.key[self.subject])
-        return copy.take(self.limits_in_force, self.request, now) if self.cost else self._looked_at(copy, now)
+        verdict = copy.take(self.limits_in_force, self.request, now) if self.cost else self._looked_at(copy, now)
+        left = self.key[self.subject].block.left(now)
+        return self._blocked_on_trial(left, now) if self.key.is_shadow and left else verdict
+
+    def _blocked_on_trial(self, left: int, now: int) -> Verdict:
+        """Of limits on trial, only the block is told."""
+        limits = self.limits_in_force
+        unused = [Decision(limit.size, 0, now, now + left) for limit in limits]
+        bound = min(range(len(limits)), key=lambda i: limits[i].size)
+        if self.request.mode == "FORCE":
+            return Verdict(self.cost, unused, bound, now, states=[])
+        return Verdict(0, unused, bound, now + left, is_blocked=True)
 
     def _looked_at(self, key: Key, now: int) -> Verdict:
-        """Nothing is asked for: there must be no debt, and nobody who waits, unless the call is forced."""
+        """As of the end of a block, if there is one."""
         limits, there = self.limits_in_force, key.for_call(self.limits_in_force, now)
-        states, at = states_of(there.open(limits, now)), there.turn.or_later(now)
+        states, left = states_of(there.open(limits, now)), there.block.left(now)
+        if not left or self.request.mode == "FORCE":
+            return self._looked_at_as_of(now, there, states)
+        after, states = there._after_block(limits, states, now)
+        verdict = self._looked_at_as_of(now + left, after, states)
+        return after._until(now + left, verdict, limits, states, self.request.call_id)
+
+    def _looked_at_as_of(self, now: int, there: Key, states: list) -> Verdict:
+        """Nothing is asked for: there must be no debt, and nobody who waits, unless the call is forced."""
+        limits, at = self.limits_in_force, there.turn.or_later(now)
         debts_end = [max(at, ceil(limit.free_at(state, 0, at))) for limit, state in zip(limits, states)]
         decisions = [
             Decision(limit.size, limit.remaining(state, at), end, limit.idle_at(state, at))
@@ -152,21 +200,22 @@ class Entry(NamedTuple):
             key.take(limits, self.request, now, is_denied, is_never)
             return
         there = key.for_call(limits, now)
-        is_new, named = not there.accounts, there.open(limits, now)
+        is_new, named = there.is_idle(now), there.open(limits, now)
         key._deny(there, named, is_new or is_granted(verdict), now)
 
     def binding(self, verdict: Verdict, now: int) -> Decision:
         """What the limit says that binds in this key."""
-        decision = verdict.decisions[verdict.bound]._replace(go_at=verdict.go_at)
-        has_none = not is_granted(verdict) and self.key[self.subject].turn.or_later(now) > now
+        key = self.key[self.subject]
+        decision = key._with_block(verdict, now).decisions[verdict.bound]._replace(go_at=verdict.go_at)
+        has_none = not is_granted(verdict) and key.turn.or_later(now) > now
         return decision._replace(remaining=0) if has_none else decision
 
     def alone(self, verdict: Verdict, decision: Decision, now: int) -> list:
         """What this key alone would answer."""
-        if self.key.is_shadow:
+        if self.is_on_trial(now):
             return [self.cost, *unused(self.limits_in_force)]
-        label = labels(self.limits_in_force)[verdict.bound]
-        return [*Verdict(verdict.granted, [decision], 0, decision.go_at).reply(now), label]
+        reply = Verdict(verdict.granted, [decision], 0, decision.go_at).reply(now)
+        return [*reply, label(self.limits_in_force, verdict)]
 
 
 def is_granted(verdict: Verdict) -> bool:
@@ -179,7 +228,7 @@ def check_all(entries: list[Entry], now: int, *, each: bool = False) -> tuple:
     verdicts = [entry.tried(now) for entry in entries]
     decisions = [entry.binding(verdict, now) for entry, verdict in zip(entries, verdicts)]
     alone = [entry.alone(*said, now) for entry, *said in zip(entries, verdicts, decisions)]
-    in_force = [i for i, entry in enumerate(entries) if not entry.key.is_shadow]
+    in_force = [i for i, entry in enumerate(entries) if not entry.is_on_trial(now)]
     denying = [i for i in in_force if not is_granted(verdicts[i])]
     is_never = any(verdicts[i].go_at is None for i in denying)
     for entry, verdict in zip(entries, verdicts):
@@ -191,7 +240,7 @@ def tell(
     entries: list[Entry], verdicts: list[Verdict], decisions: list[Decision], denying: list[int], now: int
 ) -> tuple:
     """What binds is never on trial, unless all is."""
-    in_force = [i for i, entry in enumerate(entries) if not entry.key.is_shadow]
+    in_force = [i for i, entry in enumerate(entries) if not entry.is_on_trial(now)]
     is_leased = not denying and any(entry.has_leases and entry.cost for entry in entries)
     note = [AnyId() if is_leased else None] if any(entry.has_leases for entry in entries) else []
     if not in_force:
@@ -202,4 +251,5 @@ def tell(
     verdict = Verdict(granted, decisions, bound, go_at)
     limits = [entries[i].limits_in_force for i in in_force]
     before = sum(len(entries[i].limits_in_force) for i in in_force if i < bound)
-    return *verdict.reply(now), labels(sum(limits, []))[before + verdicts[bound].bound], *note
+    binding = Verdict(0, [], before + verdicts[bound].bound, None, is_blocked=verdicts[bound].is_blocked)
+    return *verdict.reply(now), label(sum(limits, []), binding), *note

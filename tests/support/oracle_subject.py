@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a subject keeps: an account for each limit that it was asked under, the turn of who waits, and the holds. How
-accounts are opened, booked on and dropped; what they answer is in oracle.py.
+"""What a subject keeps: an account for each limit that it was asked under, the turn of who waits, a block, and the
+holds. How accounts are opened, booked on and dropped; what they answer is in oracle.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import NamedTuple
 
-from oracle_decide import clamped, labels
+from oracle_decide import LATEST, clamped, labels
 from oracle_leases import Concurrent, Lease
 from oracle_limits import Limit
 from oracle_opening import opened, redefined
@@ -26,6 +26,21 @@ class Turn(NamedTuple):
 
     def or_later(self, now: int) -> int:
         return max(now, min(self.at, now + self.wait))
+
+
+class Block(NamedTuple):
+    """Until when nothing is granted, and how long that was when it began."""
+
+    end: int = 0
+    length: int = 0
+
+    @classmethod
+    def begun(cls, now: int, length: int) -> Block:
+        end = min(now + length, LATEST)
+        return cls(end, end - now) if end > now else cls()
+
+    def left(self, now: int) -> int:
+        return max(min(self.end - now, self.length), 0)
 
 
 @dataclass(eq=False)
@@ -62,6 +77,7 @@ class Subject:
         self.accounts: list[Account] = []
         self.has_many_lists = False  # or is asked under one list, that of all accounts in their order
         self.turn = Turn()
+        self.block = Block()
         self.holds: dict[object, Hold] = {}
         self.has_collected = False
 
@@ -70,7 +86,7 @@ class Subject:
     def copy(self):
         copy = type(self)()
         copy.accounts = [replace(account) for account in self.accounts]
-        copy.has_many_lists, copy.turn = self.has_many_lists, self.turn
+        copy.has_many_lists, copy.turn, copy.block = self.has_many_lists, self.turn, self.block
         copy.holds = {name: replace(hold, charged=dict(hold.charged)) for name, hold in self.holds.items()}
         return copy
 
@@ -88,16 +104,18 @@ class Subject:
         return copy
 
     def become(self, other, now: int) -> None:
-        """Writes. A turn that has come is over; what is as if never used is gone."""
+        """Writes. A turn that has come is over, and so is a block; what is as if never used is gone."""
         self.__dict__ = other.copy().__dict__
         if self.turn.at <= now:
             self.turn = Turn()
+        if self.block.end <= now:
+            self.block = Block()
         if self.is_idle(now):
             self.__init__()
 
     def is_idle(self, now: int) -> bool:
         is_used = any(account.limit.forgotten_at(account.state, now) > now for account in self.accounts)
-        return not is_used and not self.holds and self.turn.at <= now
+        return not is_used and not self.holds and self.turn.at <= now and self.block.end <= now
 
     def live_hold(self, hold_id, now: int) -> Hold | None:
         hold = self.holds.get(hold_id)
@@ -106,11 +124,14 @@ class Subject:
     def is_ahead(self, accounts: list[Account], now: int) -> bool:
         """Whether something is of a clock that was ahead."""
         at = self.turn.or_later(now)
-        return self.turn.at > at or any(account.limit.is_ahead(account.state, at) for account in accounts)
+        if self.turn.at > at or self.block.end > now + self.block.length:
+            return True
+        return any(account.limit.is_ahead(account.state, at) for account in accounts)
 
     def clamp(self, accounts: list[Account], now: int) -> None:
         at = self.turn.or_later(now)
         self.turn = self.turn._replace(at=min(self.turn.at, now + self.turn.wait))
+        self.block = self.block._replace(end=min(self.block.end, now + self.block.length))
         states = clamped([account.limit for account in accounts], [account.state for account in accounts], at)
         for account, state in zip(accounts, states):
             account.state = state

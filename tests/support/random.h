@@ -220,7 +220,14 @@ inline Request random_request(Random& random, const LimitSpec& spec, Units cost,
 }
 
 /// Something that is done besides checks: a refund, a settlement, the end of a lease, or a look at what has ended.
+inline Operation random_block(Random& random, const LimitSpec& spec, Instant now) {
+  const Span most = random.one_in(16) ? kMaxSpan : scale_of(spec) / 4 + 1ns;
+  const Span length = random.one_in(3) ? Span{} : Span{random.magnitude_between(1, most.count())};
+  return {.kind = Operation::Kind::block, .at = now, .span = length};
+}
+
 inline Operation random_operation(Random& random, const LimitSpec& spec, Units units, Instant now) {
+  if (random.one_in(6)) return random_block(random, spec, now);
   const auto kind =
       random.one_of({Operation::Kind::refund, Operation::Kind::refund, Operation::Kind::settle, Operation::Kind::settle,
                      Operation::Kind::settle, Operation::Kind::release, Operation::Kind::collect});

@@ -62,8 +62,8 @@ LATEST = 84_006 * DAY  # 2200-01-01
 CHECKS = ["RL.CHECK", "RL.PEEK"]
 ALGORITHMS = ["TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"]
 SHORTHANDS = [f"RL.{algorithm}" for algorithm in ALGORITHMS]
-OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE"]
-KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL"]
+OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE", "RL.BLOCK", "RL.RESET"]
+KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL", "FORGET"]
 SETTINGS = {
     "maxmemory": ["0", "0", "1mb", "100mb"],
     "maxmemory-policy": ["noeviction", "allkeys-lru", "volatile-ttl"],
@@ -145,6 +145,10 @@ class Grammar:
                 return (self._case(name), key, self._number(), *subject)
             case "RL.RELEASE":
                 return (self._case(name), key, self._id_word(), *subject)
+            case "RL.BLOCK":
+                return (self._case(name), key, self._rng.choice([0, 0, "1ms", self._span()]), *subject)
+            case "RL.RESET":
+                return (self._case(name), key, *subject)
             case "RL.SETTLE":
                 return (self._case(name), key, self._id_word(), self._number(), *limit, *subject)
         options = [subject, *self._cost(), *self._id()]

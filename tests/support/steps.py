@@ -29,7 +29,9 @@ def seen(line: str, reply):
         return tuple(reply)
     info = pairs(reply)
     names = "label", "used", "remaining", "reset_ms"
-    return info["holds"], [tuple(pairs(limit)[name] for name in names) for limit in info["limits"]]
+    holds = [tuple(pairs(hold)[name] for name in ("id", "units", "ends_ms", "settled")) for hold in info["first_holds"]]
+    assert info["holds"] == len(holds)
+    return holds, info["blocked"], [tuple(pairs(limit)[name] for name in names) for limit in info["limits"]]
 
 
 def transcript(steps: list[Step]) -> str:

@@ -24,6 +24,8 @@
 #include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/block.h"
+#include "ratelimit/blocked.h"
 #include "ratelimit/booking.h"
 #include "ratelimit/carried_states.h"
 #include "ratelimit/holds.h"
@@ -78,8 +80,8 @@ inline void PrintTo(const Request& request, std::ostream* out) {
   if (!request.id.empty()) *out << " ID " << request.id;
 }
 inline void PrintTo(const Operation& operation, std::ostream* out) {
-  constexpr std::array<std::string_view, 7> kNames = {"",        "collect", "charge", "refund",
-                                                      "reserve", "settle",  "release"};
+  constexpr std::array<std::string_view, 8> kNames = {"",        "collect", "charge",  "refund",
+                                                      "reserve", "settle",  "release", "block"};
   *out << kNames.at(static_cast<std::size_t>(operation.kind)) << ' ' << operation.units.count() << " span "
        << operation.span.count() << "ns id " << operation.id << " named " << int{operation.named};
 }
@@ -202,8 +204,9 @@ class Subject {
   explicit Subject(Limits limits) : limits_(std::make_unique<Limits>(std::move(limits))) {
     construct_idle(*limits_, cells());
   }
-  /// `specs` must be valid.
-  explicit Subject(const std::vector<LimitSpec>& specs) : Subject(Limits::make(specs).value()) {}
+  /// `specs` must be valid. There may be none.
+  explicit Subject(const std::vector<LimitSpec>& specs)
+      : Subject(specs.empty() ? Limits::none() : Limits::make(specs).value()) {}
   explicit Subject(const LimitSpec& spec) : Subject(std::vector{spec}) {}
   Subject(const Subject&) = delete;
   Subject& operator=(const Subject&) = delete;
@@ -215,10 +218,11 @@ class Subject {
   [[nodiscard]] std::span<const Instant> last_grants() const { return last_grants_; }
   [[nodiscard]] const Reservations& reservations() const { return reservations_; }
   [[nodiscard]] const Turn& turn() const { return reservations_.turn; }
+  [[nodiscard]] const Block& block() const { return reservations_.block; }
 
   /// What a call would be answered; takes nothing, and knows nothing of holds that have ended.
   [[nodiscard]] Verdict verdict(const Request& request, Instant now) const {
-    return decide(*limits_, cells(), turn(), request, now);
+    return decide(*limits_, cells(), turn(), block(), request, now);
   }
   [[nodiscard]] Verdict verdict(Units cost, Instant now) const { return verdict(Request{.cost = cost}, now); }
   [[nodiscard]] Decision peek(const Request& request, Instant now) const { return verdict(request, now).decision; }
@@ -258,14 +262,14 @@ class Subject {
   [[nodiscard]] Verdict verdict(const std::vector<LimitSpec>& list, const Request& request, Instant now) {
     const Limits called = Limits::make(list).value();
     if (is_absent(list, now)) return decide_idle(called, request, now);
-    return decide(called, NamedAccounts(accounts(), called, now, turn().or_later(now)), turn(), request, now);
+    return decide(called, NamedAccounts(accounts(), called, now, turn().or_later(now)), turn(), block(), request, now);
   }
   [[nodiscard]] Verdict reservation(const std::vector<LimitSpec>& list, const Request& estimate, Instant now) {
     const Limits called = Limits::make(list).value();
     const auto hold = find_hold(&reservations_, estimate.id, now);
     if (is_absent(list, now)) begin(list);
     const NamedAccounts named(accounts(), called, now, turn().or_later(now));
-    return decide_reservation(called, named, reservations_, estimate, now, [&](std::size_t i) {
+    return decide_reservation_under_block(called, named, reservations_, estimate, now, [&](std::size_t i) {
       if (!hold) return kNoUnits;
       return named.place(i) ? reservations_.charged_by(estimate.id, *hold, *named.place(i)) : hold->units;
     });
@@ -356,7 +360,7 @@ class Subject {
 
   [[nodiscard]] Verdict reservation(const Request& estimate, Instant now) const {
     const auto hold = find_hold(&reservations_, estimate.id, now);
-    return decide_reservation(*limits_, cells(), reservations_, estimate, now, [&](std::size_t i) {
+    return decide_reservation_under_block(*limits_, cells(), reservations_, estimate, now, [&](std::size_t i) {
       return hold ? reservations_.charged_by(estimate.id, *hold, i) : kNoUnits;
     });
   }
@@ -380,7 +384,9 @@ class Subject {
   bool settle(std::string_view id, std::int64_t actual, Instant now) {
     return perform({.kind = Operation::Kind::settle, .at = now, .units = Units(actual), .id = id});
   }
-  [[nodiscard]] Decision status(Instant now) const { return status_at_turn(*limits_, cells(), turn(), now).decision; }
+  [[nodiscard]] Decision status(Instant now) const {
+    return status_at_turn(*limits_, cells(), turn(), block(), now).decision;
+  }
 
   /// Units that came back: the most of one limit.
   Units refund(std::int64_t units, Instant now) {
@@ -421,10 +427,11 @@ class Subject {
   }
 
   [[nodiscard]] bool is_ahead(Instant now) const {
-    return turn().is_ahead(now) || any_is_ahead(*limits_, cells(), turn().or_later(now));
+    return turn().is_ahead(now) || block().is_ahead(now) || any_is_ahead(*limits_, cells(), turn().or_later(now));
   }
   void clamp(Instant now) {
     reservations_.turn.clamp(now);
+    reservations_.block.clamp(now);
     ratelimit::clamp(*limits_, cells(), turn().or_later(now));
   }
 

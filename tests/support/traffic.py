@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness import BASE, DAY
+from harness import BASE, DAY, MS
 from oracle_decide import Request
 from oracle_leases import Concurrent
 from oracle_limits import MOST, Limit, duration
@@ -56,7 +56,8 @@ class Talk:
         if rng.random() < self.of_all:
             return self._check_all()
         makers: list[Callable[[str, str], Step]] = [self._check] * 6 + [self._reserve, self._settle] * 2
-        return rng.choice([*makers, self._peek, self._refund, self._release, self._info])(name, subject)
+        others = [self._peek, self._refund, self._release, self._info, self._block, self._reset]
+        return rng.choice([*makers, *others])(name, subject)
 
     def _some_limits(self) -> list[Limit]:
         return any_limits(self.rng, self.rng.randint(1, self.most_limits))
@@ -140,6 +141,15 @@ class Talk:
     def _release(self, name: str, subject: str) -> Step:
         lease_id = self.rng.choice(IDS)
         return self._say(f"RL.RELEASE {name} {lease_id}", subject, self.keys[name].release(lease_id, self.now, subject))
+
+    def _block(self, name: str, subject: str) -> Step:
+        """Mostly short, or lifted soon: otherwise nothing else would be heard."""
+        length = self.rng.choice([0, 0, MS, any_span(self.rng, self.rng.choice(self.limits[name]))])
+        reply = self.keys[name].block(length, self.now, subject)
+        return self._say(f"RL.BLOCK {name} {duration(length) if length else 0}", subject, reply)
+
+    def _reset(self, name: str, subject: str) -> Step:
+        return self._say(f"RL.RESET {name}", subject, self.keys[name].reset(self.now, subject))
 
     def _check_all(self) -> Step:
         """Of keys that all store limits, as some do, or that have one limit each; none twice for the same subject."""

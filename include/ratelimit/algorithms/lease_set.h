@@ -188,6 +188,14 @@ class LeaseSet {
       visit(std::string_view(slot->name->first), holder_of(*slot));
   }
 
+  /// Calls `visit(id, holder)` for the first `count` of those that end after `instant`, in the order of (end, id). O(log n
+  /// + count).
+  template <class Visit>
+  void for_first_after(Instant instant, std::size_t count, Visit visit) const {
+    for (auto slot = first_after(instant); slot != slots_.end() && count > 0; ++slot, --count)
+      visit(std::string_view(slot->name->first), holder_of(*slot));
+  }
+
   /// Forgets those that end first, so that the others have at most `most` units. The last of these may lose a part.
   void cap_units(Units most) {
     while (units() > most) {

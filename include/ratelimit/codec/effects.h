@@ -124,7 +124,7 @@ inline void encode_operation(Writer& out, const Operation& operation) {
   in.require(in.u8() == kFormatVersion);
   const std::uint8_t kind = in.u8();
   in.require(static_cast<std::uint8_t>(Operation::Kind::collect) <= kind &&
-             kind <= static_cast<std::uint8_t>(Operation::Kind::release));
+             kind <= static_cast<std::uint8_t>(Operation::Kind::block));
   operation.kind = static_cast<Operation::Kind>(kind);
   operation.at = in.instant();
   operation.units = in.units();

@@ -24,6 +24,7 @@
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/block.h"
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/reservations.h"
@@ -50,6 +51,10 @@ inline constexpr unsigned kHasLastGrants = 1U << 5U;
 inline constexpr unsigned kHasReservations = 1U << 7U;
 inline constexpr unsigned kHasSubjectTable = 1U << 6U;
 inline constexpr unsigned kAllHeadFlags = kHasLastGrants | kHasReservations | kHasSubjectTable;
+
+/// In place of the number of limits: a subject that was never asked under any. 0 says that the reader knows the limits.
+inline constexpr unsigned kNoLimits = 15;
+static_assert(kMaxLimits < kNoLimits && (kNoLimits & kAllHeadFlags) == 0);
 
 /// Flags of the head of a subject table.
 inline constexpr unsigned kStored = 1U << 0U;
@@ -110,6 +115,8 @@ inline constexpr unsigned kUneven = 1U << 1U;
 inline void write(Writer& out, const Reservations& reservations) {
   out.instant(reservations.turn.at);
   out.span(reservations.turn.wait);
+  out.instant(reservations.block.end);
+  out.span(reservations.block.length);
   out.instant(reservations.as_of);
   reservations.holds.write(out, [&](const LeaseSet::Holder& hold) {
     out.variable(reservations.charged - hold.mark);
@@ -145,6 +152,8 @@ inline void read(Reader& in, Reservations& reservations) {
   Reservations read;
   read.turn.at = in.instant();
   read.turn.wait = in.span();
+  read.block.end = in.instant();
+  read.block.length = in.span();
   read.as_of = in.instant();
   read.holds = LeaseSet::read(in, [&in](LeaseSet::Holder& hold) {
     hold.mark = std::uint64_t{0} - in.variable();
@@ -157,6 +166,8 @@ inline void read(Reader& in, Reservations& reservations) {
   if (in.ok()) read_uneven(in, read);
   const bool has_turn = in_range(read.turn.at) && Span{} < read.turn.wait && read.turn.wait <= kMaxSpan;
   in.require(has_turn || read.turn == Turn{});
+  const bool has_block = in_range(read.block.end) && Span{} < read.block.length && read.block.length <= kMaxSpan;
+  in.require(has_block || read.block == Block{});
   in.require(in_range(read.as_of) && (!read.holds.empty() || read.as_of == Instant{}));
   in.require(!read.empty());
   if (in.ok()) reservations = std::move(read);
@@ -191,7 +202,8 @@ inline void read(Reader& in, SubjectTableHead& head) {
 /// knows them.
 inline void write_head(Writer& out, const Limits* limits, unsigned flags) {
   const std::size_t count = limits != nullptr ? limits->size() : 0;
-  out.u8(static_cast<std::uint8_t>(count | flags));
+  const bool has_none = limits != nullptr && count == 0;
+  out.u8(static_cast<std::uint8_t>((has_none ? kNoLimits : count) | flags));
   for (std::size_t i = 0; i < count; ++i) write(out, (*limits)[i].spec());
 }
 
@@ -236,7 +248,8 @@ void encode_subject(Writer& out, const Limits& limits, const Cells& cells, const
 
 /// The part of a subject before its states.
 struct SubjectHead {
-  LimitSpecs specs;  ///< `Limits::make` says whether they are valid; empty if the reader knows them
+  LimitSpecs specs;            ///< `Limits::make` says whether they are valid; empty if the reader knows them
+  bool has_no_limits = false;  ///< or if there are none
   bool has_last_grants = false;
   bool has_reservations = false;
   bool has_subject_table = false;
@@ -250,8 +263,12 @@ struct SubjectHead {
   head.has_last_grants = (count & format::kHasLastGrants) != 0;
   head.has_reservations = (count & format::kHasReservations) != 0;
   head.has_subject_table = (count & format::kHasSubjectTable) != 0;
-  in.require(size <= kMaxLimits);
-  for (std::size_t i = 0; i < size && in.ok(); ++i) head.specs.push_back(format::read_spec(in, find_zone));
+  head.has_no_limits = size == format::kNoLimits;
+  in.require(size <= kMaxLimits || head.has_no_limits);
+  // Last grants are those of accounts.
+  in.require(!head.has_no_limits || !head.has_last_grants);
+  for (std::size_t i = 0; i < size && !head.has_no_limits && in.ok(); ++i)
+    head.specs.push_back(format::read_spec(in, find_zone));
   return in.ok();
 }
 

@@ -126,22 +126,28 @@ template <class AppendParameters>
   return seconds;
 }
 
+/// What the limits are, and what is left of them; there must be some.
+[[nodiscard]] inline std::vector<HttpField> fields_of(std::span<const LimitStatus> limits, std::size_t binding) {
+  assert(binding < limits.size());
+  const LimitStatus& limit = limits[binding];
+  return {
+      {"RateLimit-Policy", policies(limits)},
+      {"RateLimit", service_limits(limits)},
+      {"RateLimit-Limit", std::to_string(count_in_field(limit.quota))},
+      {"RateLimit-Remaining", std::to_string(count_in_field(limit.remaining))},
+      {"RateLimit-Reset", std::to_string(seconds_until_more(limit))},
+  };
+}
+
 }  // namespace http
 
 /// The fields of a call that was decided by `limits`; `binding` is the index of the limit that binds. `wait` is how
 /// long a denied caller is told to wait; with jitter, that is longer than the limits demand. A call that can never be
-/// granted gets no Retry-After: it need not come again. O(limits).
+/// granted gets no Retry-After: it need not come again. A block may deny a call that names no limits. O(limits).
 [[nodiscard]] inline std::vector<HttpField> http_fields(std::span<const LimitStatus> limits, std::size_t binding,
                                                         Outcome outcome, Span wait) {
-  assert(binding < limits.size());
-  const LimitStatus& limit = limits[binding];
-  std::vector<HttpField> fields = {
-      {"RateLimit-Policy", http::policies(limits)},
-      {"RateLimit", http::service_limits(limits)},
-      {"RateLimit-Limit", std::to_string(http::count_in_field(limit.quota))},
-      {"RateLimit-Remaining", std::to_string(http::count_in_field(limit.remaining))},
-      {"RateLimit-Reset", std::to_string(http::seconds_until_more(limit))},
-  };
+  std::vector<HttpField> fields;
+  if (!limits.empty()) fields = http::fields_of(limits, binding);
   if (outcome == Outcome::denied) fields.push_back({"Retry-After", std::to_string(http::retry_after(limits, wait))});
   return fields;
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ratelimit/block.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/http/http_fields.h"
 #include "ratelimit/limit.h"
@@ -97,6 +98,16 @@ template <class Cells>
   return statuses;
 }
 
+/// Nothing is left for `left` more. The statuses are as of `ahead` of now.
+inline void block_statuses(std::vector<LimitStatus>& statuses, Span left, Span ahead) {
+  for (LimitStatus& status : statuses) {
+    const bool is_any_left = status.remaining > kNoUnits;
+    status.more = is_any_left ? left : std::max(status.more + ahead, left);
+    status.remaining = kNoUnits;
+    if (status.wait) *status.wait += ahead;
+  }
+}
+
 /// The statuses of all limits of a call. If the call was denied, the wait of the binding limit is that of the verdict.
 template <class Cells>
 [[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
@@ -108,6 +119,22 @@ template <class Cells>
     statuses.push_back(status_after(limits, i, cells, turn, request, verdict.decision.outcome, now));
   }
   if (verdict.decision.outcome == Outcome::denied) statuses[verdict.binding].wait = verdict.decision.wait;
+  return statuses;
+}
+
+/// The same on a subject that may be blocked: nothing is left before the block ends. A call that is not granted was
+/// decided as of that end, unless it was forced. A call that only a block denies may have no limits.
+template <class Cells>
+[[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
+                                                            const Block& block, const Request& request, Verdict verdict,
+                                                            Instant now) {
+  if (limits.size() == 0) return {};
+  const Span left = block.left(now);
+  const bool is_of_end = verdict.decision.outcome != Outcome::granted && request.mode != Mode::force;
+  const Instant at = is_of_end ? now + left : now;
+  verdict.decision.wait -= at - now;
+  std::vector<LimitStatus> statuses = limit_statuses_after(limits, cells, turn, request, verdict, at);
+  if (left > Span{}) block_statuses(statuses, left, at - now);
   return statuses;
 }
 

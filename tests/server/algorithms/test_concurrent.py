@@ -344,3 +344,40 @@ def test_never_more_than_the_limit_hold_at_once_among_many_connections(server, d
     assert granted > 100
     assert max(seen) <= limit
     assert db.exists("k") == 0
+
+
+# --- MAXWAIT: a turn is an instant, and stays one
+
+
+def wait_for_a_slot(db) -> None:
+    """The slot is a's until 60 s; b may go then."""
+    take(db, 1, ID="a")
+    assert take(db, 1, ID="b", MAXWAIT="2m") == [1, 1, 0, 60_000, 120_000, "b"]
+
+
+def test_a_slot_that_is_released_early_stays_free_until_the_turn_of_who_waits(db, clock):
+    """The wait that was told is not made shorter, and nobody else is let in before."""
+    wait_for_a_slot(db)
+    clock.advance(10 * SECOND)
+    assert db.do("RL.RELEASE k a") == 1
+    assert take(db, 1, ID="b", MAXWAIT="2m")[:4] == [1, 1, 0, 50_000]
+    assert take(db, 1, ID="c") == [0, 1, 0, 110_000, 110_000, None]
+    assert take(db, 1, ID="c", MAXWAIT="1m")[0] == 0
+    assert take(db, 1, ID="c", MAXWAIT="2m")[:4] == [1, 1, 0, 110_000]
+
+
+def test_who_waits_and_gives_up_leaves_the_slot_to_the_next_but_not_before_the_turn(db, clock):
+    wait_for_a_slot(db)
+    clock.advance(10 * SECOND)
+    assert (db.do("RL.RELEASE k a"), db.do("RL.RELEASE k b")) == (1, 1)
+    assert take(db, 1, ID="c") == [0, 1, 0, 50_000, 50_000, None]
+    clock.advance(50 * SECOND)
+    assert take(db, 1, ID="c")[:4] == [1, 1, 0, 0]
+
+
+def test_who_asks_again_instead_gets_a_slot_as_soon_as_it_is_free(db, clock):
+    take(db, 1, ID="a")
+    assert take(db, 1, ID="b")[:4] == [0, 1, 0, 60_000]
+    clock.advance(10 * SECOND)
+    db.do("RL.RELEASE k a")
+    assert take(db, 1, ID="b")[:4] == [1, 1, 0, 0]

@@ -52,7 +52,7 @@ class Conversation:
             if rng.random() < 0.2:
                 yield self._peek()
             if rng.random() < self._operations:
-                makers: list[Callable[[], Step]] = [self._refund, self._release, self._info]
+                makers: list[Callable[[], Step]] = [self._refund, self._release, self._info, self._block, self._reset]
                 # Holds and turns keep accounts that would be dropped: tests/core/account_walk_test.cpp has them all.
                 holds = [self._reserve, self._reserve, self._settle, self._settle] if not self._changes else []
                 yield rng.choice([*makers, *holds])()
@@ -124,6 +124,14 @@ class Conversation:
             f"RL.SETTLE {self._name} {hold_id} {actual}", self._key.settle(hold_id, actual, [], self._now)
         )
 
+    def _block(self) -> Step:
+        length = self._rng.choice([0, 0, MS, any_span(self._rng, self._any_limit())])
+        line = f"RL.BLOCK {self._name} {duration(length) if length else 0}"
+        return self._step(line, self._key.block_for(length, self._now))
+
+    def _reset(self) -> Step:
+        return self._step(f"RL.RESET {self._name}", self._key.reset(self._now))
+
     def _release(self) -> Step:
         lease_id = self._rng.choice(IDS)
         return self._step(f"RL.RELEASE {self._name} {lease_id}", self._key.release(lease_id, self._now))
@@ -182,7 +190,7 @@ def test_the_oracle_by_itself_keeps_what_it_promises(algorithm):
                 now += wait_ms * MS
                 assert key.copy().check([limit], Request(cost), now - MS)[0] == 0
                 assert key.check([limit], Request(cost), now)[0] == cost
-            _, [(_, used, left, _)] = key.info(now)
+            _, _, [(_, used, left, _)] = key.info(now)
             assert used + left == size
             if not isinstance(limit, Concurrent):
                 assert key.refund(1, now) in (0, 1)
@@ -193,7 +201,8 @@ def test_the_oracle_by_itself_keeps_what_it_promises(algorithm):
             key.reserve([FixedWindow(1000, DAY)], HOUR, 100, hold_id, BASE)
         key.settle(first, 10, [], BASE + MINUTE)
         key.settle(second, 10, [], BASE + MINUTE)
-        assert key.info(BASE + MINUTE) == (2, [("fixed", 20, 980, (DAY - MINUTE) // MS)])
+        held, _, limits = key.info(BASE + MINUTE)
+        assert (len(held), limits) == (2, [("fixed", 20, 980, (DAY - MINUTE) // MS)])
 
 
 @pytest.mark.parametrize("zone", ZONES)

@@ -36,7 +36,7 @@ RIGHT = {
     "budget": f"must be an integer from 0 to {MOST}",
     "rate": f"must be an integer from 1 to {MOST_32}",
     "duration": "must be a duration from 1ms to 3650d",
-    "unit": "must be HOUR, DAY, WEEK, MONTH or YEAR",
+    "unit": "must be HOUR, DAY, WEEK, MONTH, QUARTER or YEAR",
 }
 
 # An algorithm's numbers: the name that errors give to each, what it is, and a good value.
@@ -197,6 +197,7 @@ def test_a_bad_jitter_is_refused(db, clock, argv, bad):
 FOR_SOMEBODY = [
     *(argv for argv in WHOLE if "FIXED" in " ".join(argv)),
     *(line.split() for line in ("RL.REFUND k 1", "RL.RELEASE k a", "RL.INFO k", "RL.CHECK k", "RL.PEEK k")),
+    *(line.split() for line in ("RL.BLOCK k 60s", "RL.RESET k")),
     *(line.split() for line in ("RL.RESERVE k 1m", "RL.RESERVE k 1m FIXED 10 60s")),
     *(line.split() for line in ("RL.SETTLE k a 1", "RL.SETTLE k a 1 FIXED 10 60s")),
 ]
@@ -282,6 +283,7 @@ ACCOUNTS = [
     (["RL.SETTLE", "k", "a"], "actual", BAD_BUDGETS, f"must be an integer from 0 to {MOST}"),
     (["RL.SETTLE", "k"], "id", BAD_IDS, "must be 1 to 64 bytes"),
     (["RL.RELEASE", "k"], "id", BAD_IDS, "must be 1 to 64 bytes"),
+    (["RL.BLOCK", "k"], "d", NO_DURATIONS, "must be 0 or a duration from 1ms to 3650d"),
 ]
 
 
@@ -304,11 +306,11 @@ def test_an_operation_that_lacks_an_argument_is_too_short(db, clock, argv):
 @pytest.mark.parametrize(
     ("line", "rest"),
     product(
-        ["RL.REFUND k 1", "RL.RELEASE k a", "RL.INFO k"],
+        ["RL.REFUND k 1", "RL.RELEASE k a", "RL.BLOCK k 60s", "RL.RESET k", "RL.INFO k"],
         ["xyzzy", "FIXED 10 60s", "COST 1", "HEADERS", "FO xyzzy", "SHADOW"],
     ),
 )
-def test_refund_release_and_info_take_a_subject_and_nothing_more(db, clock, line, rest):
+def test_what_goes_by_no_limits_takes_a_subject_and_nothing_more(db, clock, line, rest):
     text = f"syntax error at argument {len(line.split())}: expected FOR subject"
     assert refused(db, [*line.split(), *rest.split()]) == text
     assert refused(db, [*line.split(), "FOR", "s", *rest.split()]).endswith(" must be the last argument")
@@ -487,6 +489,6 @@ def test_a_key_may_be_any_bytes(db, clock, key):
 
 
 def test_a_line_of_many_words_is_refused_and_survived(db, clock):
-    for line in ("RL.CHECK k", "RL.REFUND k 1", "RL.RESERVE k 1s", "RL.SETTLE k a 1", "RL.RELEASE k a"):
+    for line in ("RL.CHECK k", "RL.REFUND k 1", "RL.RESERVE k 1s", "RL.SETTLE k a 1", "RL.RELEASE k a", "RL.RESET k"):
         assert refused(db, [*line.split(), *["COST", "1"] * 50_000])
     assert refused(db, ["RL.CHECK", "k", *chain.from_iterable(["FIXED", "10", "60s"] for _ in range(50_000))])

@@ -3,7 +3,7 @@
 
 import pytest
 
-from harness import SECOND
+from harness import BASE, DAY, SECOND, pairs
 from resp import Connection
 
 
@@ -15,7 +15,8 @@ def test_info_shows_the_key(db, clock):
     db.ask_times(3, "RL.TOKENBUCKET k 20 10 1s COST 8")
     info = db.rl_info("k")
     assert info["memory"] > 0
-    names = ["form", "stored", "shadow", "subjects", "memory", "granted", "denied", "holds", "limits"]
+    names = ["form", "stored", "shadow", "subjects", "memory", "granted", "denied"]
+    names += ["holds", "limits", "blocked", "first_holds"]
     assert list(info) == names
     assert {name: info[name] for name in names if name != "memory"} == {
         "form": "single",
@@ -25,6 +26,8 @@ def test_info_shows_the_key(db, clock):
         "granted": 2,
         "denied": 1,
         "holds": 0,
+        "first_holds": [],
+        "blocked": 0,
         "limits": [
             {
                 "label": "tokenbucket",
@@ -156,3 +159,82 @@ def test_info_is_a_map_in_resp3(server, clock):
         assert info["form"] == "single"
         assert info["limits"][0]["limit"] == "FIXED 10 1m"
         assert connection.do("RL.INFO", "absent") is None
+
+
+# --- who holds what
+
+
+def listed(db, name: str, of: dict) -> tuple[int, list[dict]]:
+    return of[name], [pairs(entry) for entry in of[f"first_{name}"]]
+
+
+@pytest.mark.parametrize("who", ["", " FOR bob"], ids=["itself", "dense"])
+def test_holds_and_leases_are_listed_by_their_ends(db, clock, who):
+    list_ = "FIXED 100 1h CONCURRENT 50 30s AS slots"
+    db.ask(f"RL.RESERVE k 90s {list_} COST 5 ID late{who}")
+    db.ask(f"RL.RESERVE k 60s {list_} COST 7 ID early{who}")
+    db.ask(f"RL.RESERVE k 75s {list_} COST 9 ID done{who}")
+    db.do(f"RL.SETTLE k done 4{who}")
+    clock.advance(10 * SECOND)
+    db.ask(f"RL.CHECK k {list_} COST 2 ID lease{who}")
+    info = db.rl_info("k", who.removeprefix(" FOR "))
+    assert listed(db, "holds", info) == (
+        3,
+        [
+            {"id": "early", "units": 7, "ends_ms": 50_000, "settled": 0},
+            {"id": "done", "units": 4, "ends_ms": 65_000, "settled": 1},
+            {"id": "late", "units": 5, "ends_ms": 80_000, "settled": 0},
+        ],
+    )
+    window, slots = info["limits"]
+    assert "leases" not in window
+    assert listed(db, "leases", slots) == (
+        3,
+        [
+            {"id": "early", "units": 7, "ends_ms": 20_000},
+            {"id": "late", "units": 5, "ends_ms": 20_000},
+            {"id": "lease", "units": 2, "ends_ms": 30_000},
+        ],
+    )
+    clock.advance(60 * SECOND)
+    info = db.rl_info("k", who.removeprefix(" FOR "))
+    assert [entry["id"] for entry in listed(db, "holds", info)[1]] == ["late"]
+    assert listed(db, "leases", info["limits"][1]) == (0, [])
+
+
+def test_a_list_is_cut_after_128_and_its_length_is_told(db, clock):
+    with db.pipeline(transaction=False) as pipe:
+        for number in range(300):
+            pipe.execute_command("RL.RESERVE", "k", 1000 - number, "CONCURRENT", 1000, "1h", "ID", f"id{number:03}")
+        pipe.execute()
+    info = db.rl_info("k")
+    assert info["holds"] == info["limits"][0]["leases"] == 300
+    ids = [pairs(entry)["id"] for entry in info["first_holds"]]
+    assert ids == [f"id{number:03}" for number in range(299, 171, -1)]
+    assert len(info["limits"][0]["first_leases"]) == 128
+
+
+def test_ids_are_listed_as_they_are(server, clock):
+    with server.client(decode_responses=False) as raw:
+        for call_id in (b"\0", b"\r\n$5\r\n", b"\xff" * 64):
+            raw.execute_command("RL.RESERVE", "k", "1m", "CONCURRENT", 9, "1m", "ID", call_id)
+        info = pairs(raw.execute_command("RL.INFO", "k"))
+        held = [pairs(entry)[b"id"] for entry in info[b"first_holds"]]
+        leased = [pairs(entry)[b"id"] for entry in pairs(info[b"limits"][0])[b"first_leases"]]
+    assert held == leased == [b"\0", b"\r\n$5\r\n", b"\xff" * 64]
+
+
+def test_the_lists_are_maps_in_resp3(server, clock):
+    with Connection(server.socket, 3) as connection:
+        connection.do("RL.RESERVE", "k", "1m", "CONCURRENT", "9", "30s", "ID", "a")
+        info = connection.do("RL.INFO", "k")
+    assert info["first_holds"] == [{"id": "a", "units": 1, "ends_ms": 60_000, "settled": 0}]
+    assert info["limits"][0]["first_leases"] == [{"id": "a", "units": 1, "ends_ms": 30_000}]
+
+
+def test_a_lease_of_a_clock_that_was_ahead_is_listed_with_what_it_has_left_at_most(db, clock):
+    clock.set(BASE + DAY)
+    db.ask("RL.CHECK k CONCURRENT 9 30s ID a")
+    clock.set(BASE)
+    [lease] = db.rl_info("k")["limits"][0]["first_leases"]
+    assert pairs(lease)["ends_ms"] == 30_000

@@ -42,6 +42,8 @@ LINES = {
     "`SETTLE` of a known id": "RL.SETTLE k held 5",
     "`SETTLE` of an unknown id": "RL.SETTLE k nobody 3 {limit}",
     "`RELEASE`": "RL.RELEASE k lease",
+    "`BLOCK`": "RL.BLOCK k 30s",
+    "`RESET`": "RL.RESET k",
 }
 
 
@@ -126,6 +128,13 @@ TABLE: dict[str, list[tuple[Does, dict[str, Does]]]] = {
         (NOTHING, {"CONCURRENT": Does(1, -7)}),
         (NOTHING, {}),
     ],
+    "`BLOCK`": [(Does(1, 0), {})] * 4,
+    "`RESET`": [
+        (Does(1, -15), {}),
+        (Does(1, None), {}),  # all of it
+        (Does(1, -10), {}),
+        (NOTHING, {}),
+    ],
 }
 CELLS = [
     pytest.param(name, situation, algorithm, others.get(algorithm, usual), id=f"{name}-{situation}-{algorithm}")
@@ -150,7 +159,8 @@ def bring_about(db: Client, situation: str, algorithm: str, has_hold: bool = Tru
 
 
 def used(db: Client) -> int:
-    return db.rl_info("k")["limits"][0]["used"] if db.exists("k") else 0
+    limits = db.rl_info("k")["limits"] if db.exists("k") else []
+    return limits[0]["used"] if limits else 0
 
 
 def said(line: str, reply: list | int) -> str | int:

@@ -26,6 +26,8 @@ LINES = {
     "RL.RESERVE": "RL.RESERVE k 60s FIXED 10 60s",
     "RL.SETTLE": "RL.SETTLE k a 3",
     "RL.RELEASE": "RL.RELEASE k a",
+    "RL.BLOCK": "RL.BLOCK k 60s",
+    "RL.RESET": "RL.RESET k",
     "RL.CHECKALL": "RL.CHECKALL 1 k FIXED 10 60s",
     "RL.DEFINE": "RL.DEFINE k FIXED 10 60s SHADOW",
     "RL.PEEK": "RL.PEEK k",
@@ -34,7 +36,7 @@ LINES = {
     "CL.THROTTLE": "CL.THROTTLE k 15 30 60",
 }
 READERS = ["RL.PEEK", "RL.INFO", "RL.TOP"]
-GIVE_BACK = ["RL.REFUND", "RL.SETTLE", "RL.RELEASE"]  # these work without memory
+GIVE_BACK = ["RL.REFUND", "RL.SETTLE", "RL.RELEASE", "RL.RESET"]  # these work without memory
 BEFORE_KEYS = {"RL.CHECKALL": ["numkeys"]}
 PUBLIC = [*LINES, "RL.DEBUG"]
 

@@ -84,7 +84,8 @@ class Traffic:
             elif not self._is_stored and self._rng.random() < 0.01:
                 self._limits = any_limits(self._rng, NUMBERS)
             name = self._rng.choice(self.names if self._rng.random() < 0.5 else self.names[-20:])
-            self._rng.choices([self._check, self._question, self._give_back, self._promise], [50, 15, 10, 25])[0](name)
+            does = [self._check, self._question, self._give_back, self._promise, self._block]
+            self._rng.choices(does, [50, 15, 10, 25, 5])[0](name)
         self._send()
 
     def ask_all(self) -> None:
@@ -113,6 +114,12 @@ class Traffic:
 
     def _give_back(self, name: str) -> None:
         self._ask(name, *self._rng.choice([("RL.REFUND", self._cost()), ("RL.RELEASE", self._rng.choice(IDS))]))
+
+    def _block(self, name: str) -> None:
+        """Mostly lifted soon: otherwise nothing else would be heard."""
+        self._ask(name, "RL.BLOCK", self._rng.choice([0, 0, 0, "10ms", "1s", "1h"]))
+        if self._rng.random() < 0.2:
+            self._ask(name, "RL.RESET")
 
     def _promise(self, name: str) -> None:
         """Also under other limits than before, and with an id that is settled, held or new."""
@@ -185,12 +192,12 @@ def are_alike(command: str, of_subject, of_key, *, is_stored: bool) -> bool:
 
 def usage(info: list) -> tuple:
     told = pairs(info)
-    return told["holds"], told["limits"]
+    return told["holds"], told["blocked"], told["first_holds"], told["limits"]
 
 
 def is_idle(info: list) -> bool:
-    holds, limits = usage(info)
-    return holds == 0 and all(pairs(limit)["reset_ms"] == 0 for limit in limits)
+    holds, blocked, _, limits = usage(info)
+    return holds == blocked == 0 and all(pairs(limit)["reset_ms"] == 0 for limit in limits)
 
 
 # --- what happens in between ------------------------------------------------------------------------

@@ -322,6 +322,8 @@ def test_info_of_a_subject_is_its_holds_and_limits(db, clock):
     assert db.rl_info("k", "a") == {
         "form": "subject",
         "holds": 1,
+        "blocked": 0,
+        "first_holds": [["id", "h", "units", 4, "ends_ms", 3_600_000, "settled", 0]],
         "limits": [
             {"label": "fixed", "limit": "FIXED 10 1m", "size": 10, "used": 4, "remaining": 6, "reset_ms": 60_000},
             db.rl_info("k", "a")["limits"][1],

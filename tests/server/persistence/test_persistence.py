@@ -179,6 +179,7 @@ def operate(raw: redis.Redis, rng: random.Random) -> None:
             f"RL.SETTLE k {rng.choice('ab')} {rng.choice([0, 1, 4294967295])}",
             f"RL.REFUND k {rng.choice([1, 4294967295])}",
             f"RL.RELEASE k {rng.choice(['a', 'b', 'worker-1'])}",
+            f"RL.BLOCK k {rng.choice(['0', '1ms', '3650d'])}",
         ]
     )
     assert raw.execute_command(*operation.split()) is not None

@@ -23,12 +23,13 @@ from seed import SEED
 
 TOKENBUCKET, FIXED, SLIDING, LEAKYBUCKET, APPROX, QUOTA, CONCURRENT = range(1, 8)
 ALIGNED, PER_REQUEST, LABEL, ZONE, ANCHOR = 1, 2, 4, 8, 16
-SEVERAL_LISTS, RESERVED = 1 << 5, 1 << 7  # in the number of limits
+SEVERAL_LISTS, HAS_TABLE, RESERVED = 1 << 5, 1 << 6, 1 << 7  # in the number of limits
 INDEBTED = 1 << 63  # in the instant of a bucket
 SETTLED, UNEVEN = 1, 2  # flags of a hold
 ALL = 0xFF  # accounts: those that a call names, which is all that there are
 UNITS_OF_QUOTAS = {"HOUR": 1, "DAY": 2, "WEEK": 3, "MONTH": 4, "YEAR": 5, "QUARTER": 6}
-COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE = range(1, 7)
+COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE, BLOCK = range(1, 8)
+NO_LIMITS = 15  # in place of their number
 LATEST = 84_006 * DAY  # 2200-01-01
 GRID_OF_MINUTE, GRID_OF_HOUR = 500, 50_000  # the coarsest of 1, 2, 5, 10, ... ns that is no coarser than window / 2^26
 
@@ -85,7 +86,7 @@ def var(number: int) -> bytes:
 def value(limits: list[bytes], states: list[bytes], reserved: bytes = b"", last_grants: tuple[int, ...] = ()) -> bytes:
     flags = (SEVERAL_LISTS if last_grants else 0) | (RESERVED if reserved else 0)
     grants = b"".join(struct.pack("<q", last) for last in last_grants)
-    return bytes([1, len(limits) | flags]) + b"".join(limits + states) + grants + reserved
+    return bytes([1, (len(limits) or NO_LIMITS) | flags]) + b"".join(limits + states) + grants + reserved
 
 
 class Hold(NamedTuple):
@@ -98,7 +99,7 @@ class Hold(NamedTuple):
     charges: tuple[int, ...] = ()  # of an uneven one, by the places of the accounts
 
 
-def reservations(*holds: Hold, turn: int = 0, wait: int = 0, as_of: int = 0) -> bytes:
+def reservations(*holds: Hold, turn: int = 0, wait: int = 0, block: int = 0, length: int = 0, as_of: int = 0) -> bytes:
     rows = [
         struct.pack("<q", hold.end)
         + var(hold.units)
@@ -112,7 +113,7 @@ def reservations(*holds: Hold, turn: int = 0, wait: int = 0, as_of: int = 0) -> 
         for hold in sorted(holds, key=lambda hold: hold.name)
         if hold.flags & UNEVEN
     ]
-    return struct.pack("<qqqI", turn, wait, as_of, len(holds)) + b"".join(rows + uneven)
+    return struct.pack("<qqqqqI", turn, wait, block, length, as_of, len(holds)) + b"".join(rows + uneven)
 
 
 def grant(at: int, cost: int) -> bytes:
@@ -303,6 +304,28 @@ STORED_LATER = [
         before=("RL.FIXED k 10 60s COST 4",),
         ends=MINUTE,
         payload=value([limit(FIXED, 10, MINUTE)], [window(BASE + MINUTE, 13)]),
+    ),
+    Effect(  # asked under no limits, now or before
+        "RL.BLOCK k 1m",
+        before=("RL.BLOCK k 0",),
+        ends=MINUTE + SECOND,
+        payload=value([], [], reservations(block=BASE + SECOND + MINUTE, length=MINUTE)),
+    ),
+    Effect(  # a block needs room
+        "RL.BLOCK k 1h",
+        before=("RL.FIXED k 10 60s COST 4",),
+        ends=HOUR + SECOND,
+        payload=value(
+            [limit(FIXED, 10, MINUTE)],
+            [window(BASE + MINUTE, 4)],
+            reservations(block=BASE + SECOND + HOUR, length=HOUR),
+        ),
+    ),
+    Effect(  # the first account of who was blocked before
+        "RL.FIXED k 10 60s",
+        before=("RL.BLOCK k 1h",),
+        ends=HOUR,
+        payload=value([limit(FIXED, 10, MINUTE)], [window(0, 0)], reservations(block=BASE + HOUR, length=HOUR)),
     ),
     Effect(  # the first turn and the first hold need room
         "RL.TOKENBUCKET k 20 10 1s COST 15 MAXWAIT 2s",
@@ -506,6 +529,18 @@ PERFORMED = [
         ends=MINUTE,
         payload=operation(RELEASE, BASE + SECOND, name=b"req-7"),
     ),
+    Effect(
+        "RL.BLOCK k 2m",
+        before=("RL.BLOCK k 1m",),
+        ends=2 * MINUTE + SECOND,
+        payload=operation(BLOCK, BASE + SECOND, span=2 * MINUTE),
+    ),
+    Effect(
+        "RL.BLOCK k 0",
+        before=("RL.FIXED k 10 60s COST 3", "RL.BLOCK k 1m"),
+        ends=MINUTE,
+        payload=operation(BLOCK, BASE + SECOND),
+    ),
 ]
 
 # After which nothing is left of the key.
@@ -513,6 +548,9 @@ REMOVED = [
     Effect("RL.REFUND k 3", before=("RL.FIXED k 10 60s COST 3",), ends=0, payload=b""),
     Effect("RL.REFUND k 7", before=(LOG,), ends=0, payload=b""),
     Effect("RL.RELEASE k job:1", before=(LEASES,), ends=0, payload=b""),
+    Effect("RL.BLOCK k 0", before=("RL.BLOCK k 1m",), ends=0, payload=b""),
+    Effect("RL.RESET k", before=("RL.BLOCK k 1m",), ends=0, payload=b""),
+    Effect("RL.RESET k", before=(HOLD_AND_LEASE, LOG), ends=0, payload=b""),
     Effect(
         "RL.SETTLE k nobody 0",
         before=("RL.RESERVE k 500ms FIXED 1000 60s COST 100 ID req-7", "RL.SETTLE k req-7 0"),
@@ -786,6 +824,11 @@ NOTHING_DONE = [
     ("RL.TOKENBUCKET k 20 10 1s COST 5 PARTIAL", TURN),
     ("RL.TOKENBUCKET k 20 10 1s COST 5 MAXWAIT 2s", TURN),
     ("RL.FIXED k 1000 60s COST 901", (HOLD,)),
+    ("RL.BLOCK k 0", (FULL,)),
+    ("RL.BLOCK k 0", ()),
+    ("RL.RESET k", ()),
+    ("RL.SLIDING k 20 60s", ("RL.SLIDING k 20 60s", "RL.BLOCK k 1m")),
+    ("RL.RESERVE k 10s SLIDING 20 60s ID a", ("RL.RESERVE k 10s SLIDING 20 60s ID a", "RL.BLOCK k 1m")),
     ("RL.REFUND k 5", ()),
     ("RL.RELEASE k a", ()),
     ("RL.SETTLE k a 5", ()),
@@ -807,6 +850,7 @@ def test_a_wrong_type_does_not_travel(ear, db):
     db.set("k", "v")
     ear.heard()
     operations = ["RL.REFUND k 1", "RL.RESERVE k 1s FIXED 10 60s", "RL.SETTLE k a 1", "RL.RELEASE k a"]
+    operations += ["RL.BLOCK k 1m", "RL.RESET k"]
     for line in [*LINES, *(effect.line for effect in STORED_ALWAYS), *operations]:
         assert db.error(*line.split()).startswith("WRONGTYPE")
     assert ear.heard() == []
@@ -1126,6 +1170,14 @@ MALFORMED = [
     ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations())),
     ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(turn=BASE))),
     *(
+        ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(block=end, length=length)))
+        for end, length in ((BASE, 0), (-1, 1), (LATEST + 1, 1), (BASE, -1), (BASE, 3650 * DAY + 1))
+    ),
+    ("STORE", bytes([1, NO_LIMITS | SEVERAL_LISTS])),
+    ("STORE", bytes([1, NO_LIMITS | HAS_TABLE]) + b"\1" + b"x" * 16),  # limits that are stored, and are none
+    ("STORE", bytes([1, NO_LIMITS - 1])),
+    ("FORGET", b""),  # whom?
+    *(
         ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(hold, as_of=BASE)))
         for hold in (
             Hold(BASE, 1, b"a", flags=4),
@@ -1153,13 +1205,13 @@ MALFORMED = [
     ("APPLY", change(grant(BASE, 1), text(b"x" * 65))),
     *(("PERFORM", PERFORM[:size]) for size in range(len(PERFORM))),
     *(("PERFORM", payload) for payload in (b"\x02" + PERFORM[1:], b"\0" + PERFORM[1:], PERFORM + b"\0")),
-    *(("PERFORM", operation(kind, BASE, units=1, span=SECOND)) for kind in (0, 7, 255)),
+    *(("PERFORM", operation(kind, BASE, units=1, span=SECOND)) for kind in (0, 8, 255)),
     *(("PERFORM", operation(kind, BASE, span=SECOND, name=b"a")) for kind in (CHARGE, RESERVE)),
-    *(("PERFORM", operation(kind, -1, units=1, span=SECOND)) for kind in range(1, 7)),
-    *(("PERFORM", operation(kind, LATEST + 1, units=1, span=SECOND)) for kind in range(1, 7)),
-    *(("PERFORM", operation(kind, BASE, units=1, span=-1)) for kind in range(1, 7)),
-    *(("PERFORM", operation(kind, BASE, units=1, span=3650 * DAY + 1)) for kind in range(1, 7)),
-    *(("PERFORM", operation(kind, BASE, units=1, span=SECOND, name=b"x" * 65)) for kind in range(1, 7)),
+    *(("PERFORM", operation(kind, -1, units=1, span=SECOND)) for kind in range(1, 8)),
+    *(("PERFORM", operation(kind, LATEST + 1, units=1, span=SECOND)) for kind in range(1, 8)),
+    *(("PERFORM", operation(kind, BASE, units=1, span=-1)) for kind in range(1, 8)),
+    *(("PERFORM", operation(kind, BASE, units=1, span=3650 * DAY + 1)) for kind in range(1, 8)),
+    *(("PERFORM", operation(kind, BASE, units=1, span=SECOND, name=b"x" * 65)) for kind in range(1, 8)),
     ("PERFORM", operation(RESERVE, BASE, units=1, span=MS - 1, name=b"a")),
     ("PERFORM", operation(CHARGE, LATEST, units=1, span=1)),
     ("PERFORM", operation(CHARGE, LATEST - 3650 * DAY + 1, units=1, span=3650 * DAY)),
@@ -1207,7 +1259,7 @@ EVERYTHING = value(
 
 def any_operation(rng: random.Random) -> bytes:
     """One that is well formed, though nobody would do it; also one that names what its kind does not use."""
-    kind = rng.randrange(1, 7)
+    kind = rng.randrange(1, 8)
     at = rng.choice([0, 1, BASE, BASE + rng.randrange(10 * MINUTE), LATEST - 3650 * DAY, LATEST - DAY, LATEST])
     units = rng.choice([0, 1, 2, 5, 19, 21, 2**31, 2**32 - 1, 2**32, 2**53 - 1])
     span = rng.choice([0, 1, MS, SECOND, HOUR, 3650 * DAY])

@@ -27,6 +27,8 @@ CALLS = [
     ("RL.SETTLE", "held", "{id}", 3),
     ("RL.REFUND", "held", 1),
     ("RL.TOKENBUCKET", "held", 4294967295, 1000, "1s"),
+    ("RL.BLOCK", "blocked", "1h"),
+    ("RL.BLOCK", "blocked", 0),
 ]
 
 

@@ -57,6 +57,14 @@ OPERATIONS = [
     "RL.RELEASE met a",
     "RL.TOKENBUCKET met 5 1 60s FORCE",
     "RL.REFUND met 1",
+    "RL.BLOCK blocked 1000d",
+    "RL.BLOCK log 1h",
+    "RL.BLOCK lifted 1h",
+    "RL.FIXED lifted 10 60s FORCE",
+    "RL.BLOCK lifted 0",
+    "RL.SLIDING forgotten 10 60s",
+    "RL.RESET forgotten",
+    "RL.SLIDING forgotten 20 60s",
 ]
 KEYS = sorted({line.split()[1] for line in LINES + OPERATIONS})
 
@@ -183,7 +191,14 @@ def test_a_denied_call_never_reaches_the_replica(pair):
         before = offset(db)
         for line in LINES:
             assert db.ask(f"{line[:-1]}101").granted == 0
-        for quiet in ("RL.PEEK fixed", "RL.REFUND leases 1", "RL.RELEASE leases a", "RL.SETTLE absent a 1"):
+        for quiet in (
+            "RL.PEEK fixed",
+            "RL.REFUND leases 1",
+            "RL.RELEASE leases a",
+            "RL.SETTLE absent a 1",
+            "RL.RESET absent",
+            "RL.BLOCK fixed 0",
+        ):
             db.do(quiet)
         assert db.ask("RL.RESERVE fixed 1s FIXED 10 60s COST 8").granted == 0
         db.error("RL.FIXED", "k", "none", "60s")

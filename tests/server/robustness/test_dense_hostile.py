@@ -76,6 +76,9 @@ def operations(key: str) -> list[tuple]:
         ("RL.SETTLE", "c", 5),
         ("RL.REFUND", 3),
         ("RL.RELEASE", "a"),
+        ("RL.BLOCK", "1h"),
+        ("RL.CHECK", "COST", 2),
+        ("RL.BLOCK", 0),
         ("RL.CHECK", "COST", 4294967295, "FORCE"),
     ]
     names = [("FOR", name) for name in [*NAMES, "new"]] + [()]

@@ -235,6 +235,9 @@ class Found:
             ("RL.SETTLE", self.name, "c", 4294967295),
             ("RL.REFUND", self.name, 5),
             ("RL.RELEASE", self.name, "b"),
+            ("RL.BLOCK", self.name, "1s"),
+            ("RL.CHECK", self.name, *self.limits, "COST", 3, "MAXWAIT", "1h", "ID", "c"),
+            ("RL.BLOCK", self.name, 0),
         ]
 
 

@@ -48,6 +48,8 @@ def lines(rng: random.Random) -> Iterator[str]:
                 f"RL.SETTLE {key} x{number} {number + 2} {subject}",
                 f"RL.REFUND {key} {number} {subject}",
                 f"RL.RELEASE {key} x{number} {subject}",
+                f"RL.BLOCK {key} {rng.choice(['0', '0', '1s', '90s'])} {subject}",
+                f"RL.RESET {key} {subject}",
                 f"RL.DEFINE {rng.choice(LIMITERS)} {rng.choice(STORED)}",
                 f"DEL {rng.choice(KEYS[len(LIMITERS) :])}" if rng.random() < 0.2 else f"RL.PEEK {key}",
             ]
@@ -73,7 +75,7 @@ def heard(server: Server, db: Client, clock: Clock, configure) -> list[Words]:
             written += [words for key in KEYS for words in written_of(server, key)]
     said = effects(ear.heard())
     ear.close()
-    assert {words[2] for words in said} >= {b"STORE", b"APPLY", b"PERFORM", b"DEFINE"}
+    assert {words[2] for words in said} >= {b"STORE", b"APPLY", b"PERFORM", b"DEFINE", b"FORGET"}
     return said + written
 
 

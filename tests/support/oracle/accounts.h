@@ -129,7 +129,8 @@ class Accounts {
   /// Makes the accounts those that a call found. Returns the places of those that it names. After a denied call they
   /// are never one list.
   AccountSet take(View view, Instant now, bool may_drop, bool is_denied) {
-    const bool is_all_named = !is_denied && all_are_named(view) && (may_drop || places_stay(view));
+    const bool is_all_named =
+        (!is_denied || accounts_.empty()) && all_are_named(view) && (may_drop || places_stay(view));
     const bool is_changed = view.opens() || std::count(view.kept.begin(), view.kept.end(), false) > 0 ||
                             (are_one_list_ ? !all_are_named(view) : is_all_named);
     AccountSet named = 0;

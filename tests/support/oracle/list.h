@@ -96,8 +96,9 @@ struct Waiting {
 struct Answer {
   Decision decision;
   std::size_t binding = 0;
-  Span idle_in{};  ///< granted: until all are idle
-  Span turn{};     ///< granted: until the turn of who waits for it
+  Span idle_in{};           ///< granted: until all are idle
+  Span turn{};              ///< granted: until the turn of who waits for it
+  bool is_blocked = false;  ///< denied by nothing but a block
 };
 
 /// The limits that a call names, and what they remember; all borrowed.
@@ -136,6 +137,13 @@ class List {
 
   [[nodiscard]] bool is_any_closed() const {
     return std::any_of(specs_.begin(), specs_.end(), [](const LimitSpec& spec) { return spec.size == kNoUnits; });
+  }
+  /// A denial of what would be granted, until `now`.
+  [[nodiscard]] Answer keep_until(Instant now, const Waiting& waiting, std::string_view id) const {
+    const Instant at = waiting.after(now);
+    Answer answer = denied(Span{}, id, at);
+    answer.decision.reset += at - now;
+    return answer;
   }
 
   /// The most that a limit is charged for an estimate; all of it, if requests are all that is counted.

@@ -41,32 +41,47 @@ class Subject {
 
   // --- under the limits of all accounts, in their order ---
 
-  [[nodiscard]] Answer ask(const Request& request, Instant now) const { return all().ask(request, waiting_, now); }
+  [[nodiscard]] Answer ask(const Request& request, Instant now) const {
+    const List list = all();
+    return blocked(list, request, now, [&](Instant at) { return list.ask(request, waiting_, at); });
+  }
   /// How the limits stand.
-  [[nodiscard]] Answer status(Instant now) const { return all().status(waiting_, now); }
+  [[nodiscard]] Answer status(Instant now) const { return nothing_left(all().status(waiting_, now), now); }
+  [[nodiscard]] Span blocked_for(Instant now) const {
+    return block_end_ > now ? std::min(block_end_ - now, block_length_) : Span{};
+  }
   /// A reservation of as much of an estimate as each limit can ever hold.
   [[nodiscard]] Answer ask_to_reserve(const Request& request, Instant now) const {
-    std::vector<Units> charged;
-    const Hold* const hold = live_hold(request.id, now);
-    for (const Account& account : accounts_) charged.push_back(hold != nullptr ? hold->charged_by(account) : kNoUnits);
-    return reserved(all(), request, charged, now);
+    const List list = all();
+    return blocked(list, request, now, [&](Instant at) {
+      std::vector<Units> charged;
+      const Hold* const hold = live_hold(request.id, at);
+      for (const Account& account : accounts_) {
+        charged.push_back(hold != nullptr ? hold->charged_by(account) : kNoUnits);
+      }
+      return reserved(list, request, charged, at);
+    });
   }
 
   // --- under the limits that a call names ---
 
   [[nodiscard]] Answer ask(std::span<const LimitSpec> specs, const Request& request, Instant now) const {
     const Accounts::View view = find(specs, now);
-    return named_by(specs, view).ask(request, waiting_, now);
+    const List list = named_by(specs, view);
+    return blocked(list, request, now, [&](Instant at) { return list.ask(request, waiting_, at); });
   }
   [[nodiscard]] Answer ask_to_reserve(std::span<const LimitSpec> specs, const Request& request, Instant now) const {
     const Accounts::View view = find(specs, now);
-    std::vector<Units> charged;
-    const Hold* const hold = live_hold(request.id, now);
-    for (const Accounts::Found& found : view.of) {
-      const Units before = hold == nullptr ? kNoUnits : hold->units;
-      charged.push_back(hold != nullptr && found.place ? hold->charged_by(accounts_[*found.place]) : before);
-    }
-    return reserved(named_by(specs, view), request, charged, now);
+    const List list = named_by(specs, view);
+    return blocked(list, request, now, [&](Instant at) {
+      std::vector<Units> charged;
+      const Hold* const hold = live_hold(request.id, at);
+      for (const Accounts::Found& found : view.of) {
+        const Units before = hold == nullptr ? kNoUnits : hold->units;
+        charged.push_back(hold != nullptr && found.place ? hold->charged_by(accounts_[*found.place]) : before);
+      }
+      return reserved(list, request, charged, at);
+    });
   }
   /// Whether a denied call with these limits opens an account.
   [[nodiscard]] bool opens(std::span<const LimitSpec> specs, Instant now) const { return find(specs, now).opens(); }
@@ -76,7 +91,7 @@ class Subject {
   }
   /// Whether the subject is as good as absent for such a call: accounts that are to be dropped do not count.
   [[nodiscard]] bool is_absent(std::span<const LimitSpec> specs, Instant now) const {
-    const bool is_reserved = !holds_.empty() || waiting_.at != Instant{};
+    const bool is_reserved = !holds_.empty() || waiting_.at != Instant{} || block_end_ != Instant{};
     return idle_at() <= now || (!is_reserved && accounts_.are_idle(find(specs, now), now));
   }
 
@@ -96,6 +111,7 @@ class Subject {
       case Operation::Kind::reserve: found = reserve(operation); break;
       case Operation::Kind::settle: found = settle(operation); break;
       case Operation::Kind::release: found = release(operation.id, operation.at); break;
+      case Operation::Kind::block: block(operation.at, operation.span); break;
     }
     last_done_ = holds_.empty() ? Instant{} : operation.at;
     return found;
@@ -105,17 +121,18 @@ class Subject {
     Instant last{};
     for (const Account& account : accounts_) last = std::max(last, account.model->idle_at());
     for (const auto& [id, hold] : holds_) last = std::max(last, hold.end);
-    return std::max(last, waiting_.at);
+    return std::max({last, waiting_.at, block_end_});
   }
 
   [[nodiscard]] bool is_ahead(Instant now) const {
     const Instant at = turn_after(now);
-    return waiting_.at > now + waiting_.wait ||
+    return waiting_.at > now + waiting_.wait || block_end_ > now + block_length_ ||
            std::any_of(accounts_.begin(), accounts_.end(),
                        [at](const Account& account) { return account.model->is_ahead(at); });
   }
   void clamp(Instant now) {
     waiting_.at = std::min(waiting_.at, now + waiting_.wait);
+    block_end_ = std::min(block_end_, now + block_length_);
     for (Account& account : accounts_) account.model->clamp(turn_after(now));
   }
 
@@ -123,6 +140,37 @@ class Subject {
   void change(std::span<const LimitSpec> specs, Instant now) { accounts_.redefine(specs, turn_after(now)); }
 
  private:
+  /// Under a block a call is decided as of its end, and told at `now`: nothing is granted before, but by force.
+  template <class Decide>
+  [[nodiscard]] Answer blocked(const List& list, const Request& request, Instant now, Decide decide) const {
+    const Span left = blocked_for(now);
+    if (left == Span{}) return decide(now);
+    Answer answer = decide(now);
+    if (request.mode == Mode::force || answer.decision.outcome == Outcome::never) return nothing_left(answer, now);
+    answer = decide(now + left);
+    if (answer.decision.outcome == Outcome::granted) {
+      answer = list.keep_until(now + left, waiting_, request.id);
+      answer.is_blocked = true;
+    }
+    answer.decision.wait += left;
+    answer.decision.granted = kNoUnits;
+    answer.decision.remaining = kNoUnits;
+    answer.decision.reset += left;
+    return answer;
+  }
+  [[nodiscard]] Answer nothing_left(Answer answer, Instant now) const {
+    if (blocked_for(now) == Span{}) return answer;
+    answer.decision.remaining = kNoUnits;
+    answer.decision.reset = std::max(answer.decision.reset, blocked_for(now));
+    return answer;
+  }
+  /// The clock ends, and so does a block then.
+  void block(Instant now, Span length) {
+    const Instant end = std::min(now + length, kLatest);
+    block_end_ = end > now ? end : Instant{};
+    block_length_ = end > now ? end - now : Span{};
+  }
+
   [[nodiscard]] bool may_drop() const { return holds_.empty(); }
   [[nodiscard]] Accounts::View find(std::span<const LimitSpec> specs, Instant now) const {
     return accounts_.find(specs, now, turn_after(now), may_drop());
@@ -390,11 +438,14 @@ class Subject {
       forget_of(hold, hold.units);
     }
     if (waiting_.at <= now) waiting_ = {};
+    if (block_end_ <= now) block(now, Span{});
   }
 
   Accounts accounts_;
   Holds holds_;
   Waiting waiting_;
+  Instant block_end_{};
+  Span block_length_{};  ///< as it was when it began
   Instant last_done_{};  ///< as long as there are holds
 };
 
