@@ -64,7 +64,8 @@ class Booking {
   void collect(Instant now) {
     const Instant last = std::min(reservations_.as_of, now);
     for (int i = 0; i < kCollectedAtOnce && reservations_.any_hold_ended(now); ++i) {
-      end_hold(reservations_.holds.first_id(), reservations_.holds.first(), last);
+      const std::string id(reservations_.holds.first_id());
+      end_hold(id, reservations_.holds.first(), last);
     }
     if (reservations_.turn.at <= now) reservations_.turn = {};
     if (reservations_.block.end <= now) reservations_.block = {};
@@ -73,10 +74,8 @@ class Booking {
   /// A hold gives its units back as of its end. If it was left over by an earlier operation, that of the instant `last`,
   /// it does so as of that operation.
   void end_hold(std::string_view id, const LeaseSet::Holder& hold, Instant last) {
-    if (!Hold::is_settled(hold)) give_back_hold(id, hold, kNoUnits, std::max(hold.end, last));
-    reservations_.forget_charges(id, hold);
-    reservations_.holds.erase(id);
-    if (!Hold::is_settled(hold)) reservations_.forget_charged(hold, hold.units);
+    if (!Hold::is_settled(hold)) give_back_hold(hold, {}, std::max(hold.end, last));
+    reservations_.end_hold(id);
   }
 
   // ---- Charging
@@ -88,11 +87,15 @@ class Booking {
     const Instant at = operation.at + operation.span;
     const Time time = operation.span == Span{} ? Time::now : Time::ahead;
     if (time == Time::ahead) forget_leases_ended(operation.at);
-    Charges costs;
-    costs.fill(operation.units);
+    const Charges costs = costs_of(operation);
     charge_all(costs, operation, at, time);
-    count_charged(operation.units);
+    reservations_.count_charged(costs);
     if (time == Time::ahead) reservations_.turn = {at, operation.span};
+  }
+
+  /// What the call costs each account.
+  [[nodiscard]] static Charges costs_of(const Operation& operation) {
+    return operation.each ? *operation.each : same_for_all(operation.units);
   }
 
   /// If there is such a hold, it is charged what it lacks and lasts longer, and so does the lease of its call if that
@@ -102,83 +105,69 @@ class Booking {
     if (any && any->end <= operation.at) end_hold(operation.id, *any, std::min(reservations_.as_of, operation.at));
     const std::optional<LeaseSet::Holder> hold = reservations_.live_hold(operation.id, operation.at);
     if (hold && Hold::is_settled(*hold)) return true;
-    const Charges charges = charges_of(operation.units, operation.named);
-    LeaseSet::Holder holder{.end = operation.at + operation.span,
-                            .units = *std::max_element(charges.begin(), charges.end())};
+    const Charges charges = charges_of(operation);
     if (hold) {
-      extend(operation, *hold, charges, holder);
+      extend(operation, *hold, charges);
     } else {
       charge_all(charges, operation, operation.at, Time::now);
-      count_charged(holder.units);
-      holder.mark = reservations_.charged;
-      holder.tag = operation.named;
-      remember(operation.id, holder, charges);
+      reservations_.count_charged(charges);
+      reservations_.add_hold(operation.id, operation.at + operation.span, operation.named, charges);
     }
-    reservations_.holds.put(operation.id, holder);
     return hold.has_value();
   }
 
-  void extend(const Operation& operation, const LeaseSet::Holder& hold, Charges charges, LeaseSet::Holder& holder) {
-    const Units most = std::max(holder.units, hold.units);
-    holder = {.end = holder.end, .units = hold.units, .mark = hold.mark, .tag = hold.tag};
+  void extend(const Operation& operation, const LeaseSet::Holder& hold, const Charges& charges) {
     const Instant at = reservations_.turn.or_later(operation.at);
-    Charges missing{};
+    Charges costs{};
     if (lacks_some(operation, hold, charges)) {
-      holder.units = most;
-      for (std::size_t i = 0; i < limits_.size(); ++i) {
-        const Units held = reservations_.charged_by(operation.id, hold, i);
-        if (!contains(operation.named, i)) charges[i] = holder.units;
-        charges[i] = std::max(charges[i], held);
-        if (!limits_[i].is_per_request()) missing[i] = charges[i] - held;
+      Charges more{};
+      for (std::size_t i = 0; i < more.size(); ++i) {
+        more[i] = std::max(charges[i] - reservations_.charged_by(hold, i), kNoUnits);
       }
-      // An account that is opened later has what the hold has.
-      std::fill(charges.begin() + static_cast<std::ptrdiff_t>(limits_.size()), charges.end(), holder.units);
+      costs = costs_of_more(hold, more);
       charge_some(
-          missing, {}, at, [](const Limit& limit, std::size_t) { return !limit.has_leases(); }, Time::now);
-      // The mark moves along: what was charged after the hold is still as much as before.
-      count_charged(holder.units - hold.units);
-      holder.mark += static_cast<std::uint64_t>((holder.units - hold.units).count());
-      reservations_.forget_charges(operation.id, hold);
-      holder.tag = operation.named;
-      remember(operation.id, holder, charges);
+          costs, {}, at, [](const Limit& limit, std::size_t) { return !limit.has_leases(); }, Time::now);
+      reservations_.grow_hold(operation.id, operation.named, more);
     }
+    LeaseSet::Holder longer = *reservations_.holds.find(operation.id);
+    longer.end = operation.at + operation.span;
+    reservations_.holds.put(operation.id, longer);
     note_grant(operation);
-    extend_leases(operation, missing, at);
+    extend_leases(operation, costs, at);
+  }
+
+  /// What the accounts are charged for `more` units of a hold. A limit that counts requests was charged when the hold
+  /// was taken, unless the hold was of nothing.
+  [[nodiscard]] Charges costs_of_more(const LeaseSet::Holder& hold, Charges more) const {
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      if (limits_[i].is_per_request() && reservations_.charged_by(hold, i) > kNoUnits) more[i] = kNoUnits;
+    }
+    return more;
   }
 
   /// Whether an estimate is larger than what a hold has charged some limit of the call.
   [[nodiscard]] bool lacks_some(const Operation& operation, const LeaseSet::Holder& hold,
                                 const Charges& charges) const {
     for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (!contains(operation.named, i) || limits_[i].is_per_request()) continue;
-      if (charges[i] > reservations_.charged_by(operation.id, hold, i)) return true;
+      if (contains(operation.named, i) && limits_[i].lacking(charges[i], reservations_.charged_by(hold, i)) > kNoUnits)
+        return true;
     }
     return false;
   }
 
   /// What each account is charged for an estimate: the limits that the call names no more than their size, and the
-  /// others as much as the most that one of these is charged.
-  [[nodiscard]] Charges charges_of(Units estimate, AccountSet named) const {
-    const auto cut = [&](std::size_t i) { return std::min(estimate, limits_[i].size()); };
-    const auto is_cut = [&](std::size_t i) { return contains(named, i) && !limits_[i].is_per_request(); };
-    Units most;
+  /// others no more than the most that one of these is charged.
+  [[nodiscard]] Charges charges_of(const Operation& operation) const {
+    Charges charges = costs_of(operation);
+    const auto is_cut = [&](std::size_t i) { return contains(operation.named, i) && !limits_[i].is_per_request(); };
+    std::optional<Units> most;
     for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (is_cut(i)) most = std::max(most, cut(i));
+      if (!is_cut(i)) continue;
+      charges[i] = std::min(charges[i], limits_[i].size());
+      most = std::max(most, std::optional(charges[i]));
     }
-    Charges charges;
-    charges.fill(most > kNoUnits ? most : estimate);
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (is_cut(i)) charges[i] = cut(i);
-    }
+    for (Units& units : charges) units = std::min(units, most.value_or(operation.units));
     return charges;
-  }
-
-  /// Keeps the charges of a hold if they differ.
-  void remember(std::string_view id, LeaseSet::Holder& holder, const Charges& charges) {
-    const bool is_even =
-        std::all_of(charges.begin(), charges.end(), [&holder](Units units) { return units == holder.units; });
-    holder.tag = is_even ? holder.tag & ~Hold::kUneven : holder.tag | Hold::kUneven;
-    if (!is_even) reservations_.uneven.insert_or_assign(std::string(id), charges);
   }
 
   /// Charges all accounts. Leases are booked on accounts with leases only, and nothing else is booked there.
@@ -245,8 +234,6 @@ class Booking {
     if (step.decision.outcome == Outcome::granted) A::put(state, id, step.change.cost, at, end);
   }
 
-  void count_charged(Units units) { reservations_.count_charged(units); }
-
   void note_grant(const Operation& operation) {
     for (std::size_t i = 0; i < last_grants_.size(); ++i) {
       if (contains(operation.named, i)) last_grants_[i] = operation.at;
@@ -303,34 +290,23 @@ class Booking {
     if (hold && Hold::is_settled(*hold)) return true;
     release(operation.id, operation.at);
     const Instant at = reservations_.turn.or_later(operation.at);
+    const Charges costs = costs_of(operation);
     if (!hold) {
-      Charges costs;
-      costs.fill(operation.units);
       charge_some(costs, {}, at, counts_units, Time::now);
-      count_charged(operation.units);
+      reservations_.count_charged(costs);
       return false;
     }
     Charges missing{};
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      missing[i] = std::max(operation.units - reservations_.charged_by(operation.id, *hold, i), kNoUnits);
+    Charges given_back{};
+    for (std::size_t i = 0; i < costs.size(); ++i) {
+      const Units charged = reservations_.charged_by(*hold, i);
+      missing[i] = std::max(costs[i] - charged, kNoUnits);
+      given_back[i] = std::max(charged - costs[i], kNoUnits);
     }
     charge_some(missing, {}, at, counts_units, Time::now);
-    give_back_hold(operation.id, *hold, operation.units, operation.at);
-    remember_settled(operation, *hold);
+    give_back_hold(*hold, costs, operation.at);
+    reservations_.settle_hold(operation.id, operation.units, given_back, missing);
     return true;
-  }
-
-  void remember_settled(const Operation& operation, const LeaseSet::Holder& hold) {
-    reservations_.forget_charges(operation.id, hold);
-    reservations_.holds.erase(operation.id);
-    if (operation.units > hold.units) {
-      count_charged(operation.units - hold.units);
-    } else {
-      reservations_.forget_charged(hold, hold.units - operation.units);
-    }
-    reservations_.holds.put(
-        operation.id,
-        {.end = hold.end, .units = operation.units, .mark = hold.mark, .tag = Hold::named(hold) | Hold::kSettled});
   }
 
   void refund(const Operation& operation) {
@@ -338,11 +314,10 @@ class Booking {
     reservations_.forget_newest_charged(operation.units);
   }
 
-  /// Gives back what a hold has charged beyond `cost`.
-  void give_back_hold(std::string_view id, const LeaseSet::Holder& hold, Units cost, Instant now) {
-    const Units newer = reservations_.charged_after(hold);
+  /// Gives back what a hold has charged each account beyond its cost.
+  void give_back_hold(const LeaseSet::Holder& hold, const Charges& costs, Instant now) {
     for (std::size_t i = 0; i < limits_.size(); ++i) {
-      give_back(i, reservations_.charged_by(id, hold, i) - cost, newer, now);
+      give_back(i, reservations_.charged_by(hold, i) - costs[i], reservations_.charged_after(hold, i), now);
     }
   }
 

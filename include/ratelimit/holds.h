@@ -11,6 +11,7 @@
 
 #include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/costs.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/request.h"
@@ -22,15 +23,15 @@
 namespace ratelimit {
 
 /// The most that a limit is charged for an estimate; all of it if the limits only count requests.
-[[nodiscard]] inline Units most_charged(const Limits& limits, Units estimate) {
+[[nodiscard]] inline Units most_charged(const Limits& limits, const Costs& costs) {
   Units most;
   bool is_any_counted = false;
   for (std::size_t i = 0; i < limits.size(); ++i) {
     if (limits[i].is_per_request()) continue;
-    most = std::max(most, std::min(estimate, limits[i].size()));
+    most = std::max(most, std::min(costs[i], limits[i].size()));
     is_any_counted = true;
   }
-  return is_any_counted ? most : estimate;
+  return is_any_counted ? most : costs.most();
 }
 
 /// Whether a limit has a lease with that id that has not ended.
@@ -57,7 +58,7 @@ template <class Cells>
 [[nodiscard]] bool settles(const Limits& limits, const Cells& cells, const Reservations* reservations,
                            const Request& request, Instant now) {
   if (const auto hold = find_hold(reservations, request.id, now)) return !Hold::is_settled(*hold);
-  return request.cost > kNoUnits || has_lease(limits, cells, request.id, now);
+  return !request.costs(limits).are_nothing() || has_lease(limits, cells, request.id, now);
 }
 
 namespace detail {
@@ -66,11 +67,6 @@ namespace detail {
 template <class A>
 [[nodiscard]] Units lease_units(const A& algorithm, const typename A::State& state, std::string_view id, Instant at) {
   return algorithm.has_lease(state, id, at) ? state.leases()->find(id)->units : kNoUnits;
-}
-
-/// What a limit lacks if a hold that has charged `charged` is to have the estimate `cost`.
-[[nodiscard]] inline Units lacking(const Limit& limit, Units cost, Units charged) {
-  return limit.is_per_request() ? kNoUnits : std::max(std::min(cost, limit.size()) - charged, kNoUnits);
 }
 
 /// What limit `i` of the call is asked if its hold is to have `more` units.
@@ -94,13 +90,14 @@ template <class Cells>
 template <class Cells, class Charged>
 [[nodiscard]] Verdict decide_reservation(const Limits& limits, const Cells& cells, const Reservations& reservations,
                                          const Request& request, Instant now, Charged charged) {
-  Units most = most_charged(limits, request.cost);
+  const Costs costs = request.costs(limits);
+  Units most = most_charged(limits, costs);
   const Instant at = reservations.turn.or_later(now);
   Verdict verdict;
   const bool is_closed = limits.is_any_closed();
   if (const auto hold = find_hold(&reservations, request.id, now); hold && !is_closed) {
     std::array<Units, kMaxLimits> more{};
-    for (std::size_t i = 0; i < limits.size(); ++i) more[i] = detail::lacking(limits[i], request.cost, charged(i));
+    for (std::size_t i = 0; i < limits.size(); ++i) more[i] = limits[i].lacking(costs[i], charged(i));
     if (more == std::array<Units, kMaxLimits>{}) {
       verdict = status_at_turn(limits, cells, reservations.turn, now);
       verdict.decision.granted = hold->units;
@@ -112,7 +109,9 @@ template <class Cells, class Charged>
     verdict = decide_each(
         limits, cells, at,
         [&](std::size_t i) { return detail::ask_for_more(limits[i], cells, i, more[i], request, at); },
-        [&](std::size_t i) { return more[i] > kNoUnits; });
+        [&](std::size_t i, Decision& decision) {
+          if (more[i] == kNoUnits) decision.wait = Span{};
+        });
     if (verdict.decision.outcome == Outcome::granted && at > now) {
       verdict = detail::held_back(limits, cells, at, Span{}, request.id);
     }

@@ -86,6 +86,11 @@ class Limit {
   /// The cost, under this limit, of a call that asks for `asked` units. Asking for nothing costs nothing.
   [[nodiscard]] Units cost_of(Units asked) const { return spec_.per_request ? std::min(asked, kMinUnits) : asked; }
 
+  /// What the limit is still to be charged so that a hold that has charged it `charged` has an estimate.
+  [[nodiscard]] Units lacking(Units estimate, Units charged) const {
+    return std::max(cost_of(std::min(estimate, size())) - cost_of(charged), kNoUnits);
+  }
+
   /// Calls `visitor` with the algorithm, which has one of the types of `AnyAlgorithm`.
   template <class Visitor>
   decltype(auto) visit(Visitor&& visitor) const {

@@ -6,13 +6,27 @@
 #ifndef RATELIMIT_OPERATION_H
 #define RATELIMIT_OPERATION_H
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "ratelimit/states.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
+
+/// Units for each account of a subject, by its place. The last are those of accounts that are opened later, which the
+/// places behind the last account repeat.
+inline constexpr std::size_t kChargedPlaces = kMaxLimits + 1;
+using Charges = std::array<Units, kChargedPlaces>;
+
+[[nodiscard]] constexpr Charges same_for_all(Units units) {
+  Charges charges;
+  charges.fill(units);
+  return charges;
+}
 
 /// Whatever its numbers are, an operation leaves a valid subject.
 struct Operation {
@@ -29,7 +43,8 @@ struct Operation {
 
   Kind kind = Kind::collect;
   Instant at{};
-  Units units{};
+  Units units{};                  ///< the most that an account is charged, or what the call did cost
+  std::optional<Charges> each{};  ///< for each account, if they are not charged the same
   Span span{};
   std::string_view id{};
   /// The accounts that the call names. Charge and reserve book on all others by force.

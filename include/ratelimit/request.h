@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include "ratelimit/costs.h"
 #include "ratelimit/decision.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/states.h"
@@ -30,10 +31,19 @@ enum class Mode : std::uint8_t {
 };
 
 struct Request {
-  Units cost{1};
+  Units cost{1};      ///< under all limits that `charged` does not name; nothing: only asks whether a call may go on
+  Charged charged{};  ///< costs of their own
   Mode mode = Mode::whole;
   Span longest_wait{};    ///< of Mode::may_wait
   std::string_view id{};  ///< of the lease or the hold that the call takes or renews
+
+  /// Whether all limits are asked the same, and for something.
+  [[nodiscard]] bool has_one_cost() const { return charged.empty() && cost > kNoUnits; }
+  [[nodiscard]] Costs costs(const Limits& limits) const { return Costs(limits, cost, charged); }
+  /// Whether the call takes a lease if it is granted.
+  [[nodiscard]] bool takes_lease(const Limits& limits) const {
+    return limits.have_leases() && (has_one_cost() || costs(limits).take_lease(limits));
+  }
 };
 
 /// What is left at `at`: the answer to a call that takes nothing. Its wait is how long a debt lasts.
@@ -43,6 +53,26 @@ template <class Cells>
 }
 
 namespace detail {
+
+/// Decides a call that asks each limit for its own cost. A limit that it asks for nothing denies it while it is in debt,
+/// and does not make it wait.
+template <class Cells>
+[[nodiscard]] Verdict decide_costs(const Limits& limits, const Cells& cells, const Costs& costs, const Request& request,
+                                   Instant at) {
+  const bool force = request.mode == Mode::force;
+  Verdict verdict = decide_each(
+      limits, cells, at,
+      [&](std::size_t i) {
+        return Ask{costs[i], request.id, force};
+      },
+      [&](std::size_t i, Decision& decision) {
+        if (costs[i] > kNoUnits || force || decision.outcome != Outcome::granted) return;
+        if (decision.wait > Span{}) decision.outcome = Outcome::denied;
+      });
+  verdict.decision.granted = verdict.decision.outcome == Outcome::granted ? costs.most() : kNoUnits;
+  verdict.id = costs.take_lease(limits) ? request.id : std::string_view{};
+  return verdict;
+}
 
 /// The part of its cost that a call with Mode::partial can get; none if nothing is left.
 template <class Cells>
@@ -78,38 +108,38 @@ template <class A>
 
 /// The denial of a call whose turn would be too late. The limit under which the call would wait longest binds.
 template <class Cells>
-[[nodiscard]] Verdict too_late(const Limits& limits, const Cells& cells, const Ask& ask, Instant at, Span wait) {
+[[nodiscard]] Verdict too_late(const Limits& limits, const Cells& cells, const Costs& costs, const Request& request,
+                               Instant at, Span wait) {
   Verdict verdict;
   Span longest{-1};
   for (std::size_t i = 0; i < limits.size(); ++i) {
     limits[i].visit([&](const auto& algorithm) {
       const auto& state = state_in(std::as_const(cells[i]), algorithm);
-      const Span own = wait_under(algorithm, state, Ask{limits[i].cost_of(ask.cost), ask.id}, at);
+      const Span own = wait_under(algorithm, state, Ask{costs[i], request.id}, at);
       if (own <= longest) return;
       longest = own;
-      verdict.decision = algorithm.decide(state, Ask{kNoUnits, ask.id, true}, at).decision;
+      verdict.decision = algorithm.decide(state, Ask{kNoUnits, request.id, true}, at).decision;
       verdict.binding = i;
     });
   }
   verdict.decision.outcome = Outcome::denied;
-  verdict.decision.wait = wait;
+  verdict.decision.wait = wait - request.longest_wait;
   return verdict;
 }
 
 /// Decides a call with Mode::may_wait as of `at`, which is `ahead` of the call. Its turn is when it would be granted.
 template <class Cells>
-[[nodiscard]] Verdict decide_turn(const Limits& limits, const Cells& cells, const Request& request, Instant at,
-                                  Span ahead) {
-  const Ask ask{request.cost, request.id};
-  const Verdict first = decide(limits, cells, ask, at);
+[[nodiscard]] Verdict decide_turn(const Limits& limits, const Cells& cells, const Costs& costs, const Request& request,
+                                  Instant at, Span ahead) {
+  const Verdict first = decide_costs(limits, cells, costs, request, at);
   const bool fits_now = first.decision.outcome == Outcome::granted;
   const Span turn = fits_now ? Span{} : first.decision.wait;
   if (first.decision.outcome == Outcome::never || turn > kLatest - at) return first;
-  Verdict then = fits_now ? first : decide(limits, cells, ask, at + turn);
+  Verdict then = fits_now ? first : decide_costs(limits, cells, costs, request, at + turn);
   if (then.decision.outcome != Outcome::granted) return first;
   // LEAKYBUCKET makes a call wait even after it is granted.
   const Span wait = turn + then.decision.wait;
-  if (wait + ahead > request.longest_wait) return too_late(limits, cells, ask, at, wait - request.longest_wait);
+  if (wait + ahead > request.longest_wait) return too_late(limits, cells, costs, request, at, wait);
   then.turn = turn;
   then.decision.wait = wait;
   then.decision.reset += turn;
@@ -117,29 +147,22 @@ template <class Cells>
   return then;
 }
 
-template <class Cells>
-[[nodiscard]] Verdict decide_estimate(const Limits& limits, const Cells& cells, const Request& request, Instant at) {
-  Verdict verdict = decide_each(limits, cells, at, [&](std::size_t i) {
-    return Ask{std::min(limits[i].cost_of(request.cost), limits[i].size()), request.id};
-  });
-  verdict.decision.granted = verdict.decision.outcome == Outcome::granted ? request.cost : kNoUnits;
-  verdict.id = request.id;
-  return verdict;
-}
-
+/// `at` is the turn of the last call that waits, if one does, and then `ahead` of the call.
 template <class Cells>
 [[nodiscard]] Verdict decide_as_of(const Limits& limits, const Cells& cells, const Request& request, Instant at,
                                    Span ahead) {
-  if (request.mode == Mode::may_wait) return decide_turn(limits, cells, request, at, ahead);
-  const Verdict verdict = request.mode == Mode::estimate
-                              ? decide_estimate(limits, cells, request, at)
-                              : decide(limits, cells, Ask{request.cost, request.id, request.mode == Mode::force}, at);
+  const Costs costs = request.mode == Mode::estimate ? request.costs(limits).cut(limits) : request.costs(limits);
+  if (request.mode == Mode::may_wait && !costs.are_nothing()) {
+    return decide_turn(limits, cells, costs, request, at, ahead);
+  }
+  const Verdict verdict = decide_costs(limits, cells, costs, request, at);
   const bool is_granted = verdict.decision.outcome == Outcome::granted;
   // No call overtakes one that waits for its turn.
   if (is_granted && ahead > Span{} && request.mode != Mode::force) {
     return held_back(limits, cells, at, Span{}, request.id);
   }
-  if (is_granted || request.mode != Mode::partial) return verdict;
+  // Costs that differ cannot be granted in part: the reply has one number for all.
+  if (is_granted || request.mode != Mode::partial || !request.has_one_cost()) return verdict;
   const Units part = part_of(limits, cells, request, at);
   if (part > kNoUnits && ahead > Span{}) return held_back(limits, cells, at, Span{}, request.id);
   return decide(limits, cells, Ask{std::max(part, kMinUnits), request.id}, at);
@@ -165,7 +188,7 @@ template <class Cells>
 [[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
                              Instant now) {
   // Nearly all calls, on their shortest way.
-  if (request.mode == Mode::whole && turn.at <= now) {
+  if (request.mode == Mode::whole && turn.at <= now && request.has_one_cost()) {
     return decide(limits, cells, Ask{request.cost, request.id}, now);
   }
   const Instant at = turn.or_later(now);
@@ -195,7 +218,9 @@ template <class Cells>
   if (limits.is_any_closed()) return request.mode != Mode::force;
   if (request.mode != Mode::whole && request.mode != Mode::may_wait) return false;
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (limits[i].cost_of(request.cost) > limits[i].size()) return true;
+    const Units cost =
+        request.charged.empty() ? request.cost : cost_for(limits.label(i), request.cost, request.charged);
+    if (limits[i].cost_of(cost) > limits[i].size()) return true;
   }
   return false;
 }

@@ -37,24 +37,25 @@ struct Verdict {
 }
 static_assert(Outcome::granted < Outcome::denied && Outcome::denied < Outcome::never);
 
-/// The call waits for every limit.
-inline constexpr auto kWaitsForAll = [](std::size_t) { return true; };
+/// The decision of each limit stays as it is.
+inline constexpr auto kAsDecided = [](std::size_t, Decision&) {};
 
 /// Decides a call under all limits: all are charged, or none is. `cells[i]` is the state of limit i, `ask_of(i)` is what
-/// it is asked, and `waits_for(i)` whether a granted call waits for it. Pure; O(limits * log n).
-template <class Cells, class AskOf, class WaitsFor = decltype(kWaitsForAll)>
+/// it is asked, and `review(i, decision)` may change what it decided. Pure; O(limits * log n).
+template <class Cells, class AskOf, class Review = decltype(kAsDecided)>
 [[nodiscard]] Verdict decide_each(const Limits& limits, const Cells& cells, Instant now, AskOf ask_of,
-                                  WaitsFor waits_for = kWaitsForAll) {
+                                  Review review = kAsDecided) {
   Verdict verdict;
   Span longest_wait{};
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    const Decision decision = limits[i].visit([&](const auto& algorithm) {
+    Decision decision = limits[i].visit([&](const auto& algorithm) {
       const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm), ask_of(i), now);
       verdict.changes[i].emplace(step.change);
       return step.decision;
     });
+    review(i, decision);
     verdict.idle_in = std::max(verdict.idle_in, decision.reset);
-    if (waits_for(i)) longest_wait = std::max(longest_wait, decision.wait);
+    longest_wait = std::max(longest_wait, decision.wait);
     if (i == 0 || binds_before(decision, verdict.decision)) {
       verdict.decision = decision;
       verdict.binding = i;

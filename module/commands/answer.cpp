@@ -77,9 +77,10 @@ void answer_check(const Call& call, const KeySession& session, const Request& re
   const bool has_id = form.has_id && limits.have_leases();
   std::string id;
   if (session.is_shadow()) {
-    show_on_trial(session, verdict, request.cost, request.mode);
-    if (verdict.id.empty()) verdict.id = request.id;
-    if (verdict.id.empty() && has_id) verdict.id = id = server::random_id();
+    show_on_trial(session, verdict, request.costs(limits).most(), request.mode);
+    if (verdict.id.empty() && request.takes_lease(limits)) {
+      verdict.id = request.id.empty() ? id = server::random_id() : request.id;
+    }
   }
   CheckReply reply;
   if (form.has_label) reply.label = label_of(limits, verdict);
@@ -94,7 +95,9 @@ void answer_check(const Call& call, const KeySession& session, const Request& re
 void answer_in_brief(const Call& call, const KeySession& session, const Request& request, Verdict& verdict,
                      Span jitter) {
   Decision& decision = verdict.decision;
-  if (session.is_shadow()) show_on_trial(session, verdict, request.cost, request.mode);
+  if (session.is_shadow()) {
+    show_on_trial(session, verdict, request.costs(session.limits()).most(), request.mode);
+  }
   if (decision.outcome == Outcome::denied && jitter > Span{}) decision.wait += server::random_span(jitter);
   reply_brief(call.server(), decision);
 }

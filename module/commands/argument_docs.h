@@ -112,9 +112,20 @@ constexpr ArgumentDoc word(Argument argument) {
   return {.name = row.name, .type = type_of(row.kind), .parts = choices_of(argument)};
 }
 
+// The values of the option that has two.
+inline constexpr std::array kPartsOfCharge{word(Argument::charged_label), word(Argument::charged_cost)};
+
 constexpr ArgumentDoc option(Option option) {
   const OptionRow& row = row_of(option);
   const auto i = static_cast<std::size_t>(option);
+  if (option == Option::charge) {
+    return {.name = kOptionNames[i].text.data(),
+            .type = ArgumentDoc::Type::block,
+            .token = kOptionTokens[i].text.data(),
+            .repeats = true,
+            .repeats_token = true,
+            .parts = kPartsOfCharge};
+  }
   return {.name = has_value(row) ? row_of(row.argument).name : kOptionNames[i].text.data(),
           .type = type_of(row_of(row.argument).kind),
           .token = kOptionTokens[i].text.data()};
@@ -166,7 +177,7 @@ template <const Form& kForm>
 class OfForm {
   static constexpr ArgumentDoc option_of_form(Option one) {
     ArgumentDoc doc = option(one);
-    doc.repeats = row_of(one).is_for_each_key && kForm.has_many_keys();
+    doc.repeats |= row_of(one).is_for_each_key && kForm.has_many_keys();
     return doc;
   }
 
@@ -181,7 +192,7 @@ class OfForm {
     return all;
   }();
 
-  static constexpr void add_option(List<20>& list, Option one) {
+  static constexpr void add_option(List<24>& list, Option one) {
     const OptionRow& row = row_of(one);
     const List<4>& alternatives = kAlternatives[static_cast<std::size_t>(one)];
     if (one == Option::limit) {
@@ -202,7 +213,7 @@ class OfForm {
 
  public:
   static constexpr auto kList = [] {
-    List<20> list;
+    List<24> list;
     for (std::size_t i = 0; i < kForm.words.size(); ++i) {
       ArgumentDoc doc = word(kForm.words[i]);
       doc.repeats = doc.type == ArgumentDoc::Type::key && kForm.has_many_keys();

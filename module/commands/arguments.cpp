@@ -128,9 +128,9 @@ std::string_view Arguments::bytes(Argument argument) {
   return *word;
 }
 
-std::string_view Arguments::label() {
-  const auto word = next(Argument::label);
-  if (word && !is_valid_label(*word)) fail({Fault::Kind::malformed, Argument::label});
+std::string_view Arguments::label(Argument argument) {
+  const auto word = next(argument);
+  if (word && !is_valid_label(*word)) fail({Fault::Kind::malformed, argument});
   return word.value_or(std::string_view{});
 }
 

@@ -48,7 +48,7 @@ class Arguments {
   /// Takes bytes of a length within the bounds of `argument`.
   std::string_view bytes(Argument argument);
   /// Takes the label of a limit.
-  std::string_view label();
+  std::string_view label(Argument argument = Argument::label);
   /// Takes one of the words of `argument`, in any case, and returns its position among them.
   std::size_t choice(Argument argument);
 

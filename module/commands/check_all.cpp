@@ -36,36 +36,6 @@
 namespace ratelimit::commands {
 namespace {
 
-/// What a key says that is only looked at: it denies the call if it waits for the turn of somebody, or is in debt. Then the
-/// limit with the longest debt binds. Nothing is taken.
-template <class Cells>
-Verdict look_at(const Limits& limits, const Cells& cells, const Turn& turn, std::string_view id, Instant now) {
-  const Instant at = turn.or_later(now);
-  Verdict verdict = status(limits, cells, at, id);
-  const Span debt = verdict.decision.wait;
-  for (std::size_t i = 0; i < limits.size() && debt > Span{}; ++i) {
-    const Decision decision = limits[i].visit([&](const auto& algorithm) {
-      return algorithm.decide(state_in(cells[i], algorithm), Ask{kNoUnits, id, true}, at).decision;
-    });
-    if (decision.wait != debt) continue;
-    verdict.decision = decision;
-    verdict.binding = i;
-    break;
-  }
-  if (debt > Span{} || at > now) verdict.decision.outcome = Outcome::denied;
-  if (at > now) detail::move_back(verdict, at - now);
-  return verdict;
-}
-
-/// The same of a key whose subject may be blocked.
-Verdict look_at(const KeySession& session, const Request& asked, Instant now) {
-  return session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    const Span left = session.blocked_for();
-    const auto look = [&](Instant instant) { return look_at(limits, cells, turn, asked.id, instant); };
-    return left == Span{} ? look(now) : detail::decide_blocked(limits, cells, turn, asked, now, left, look);
-  });
-}
-
 /// One key of the call, and what its limits say.
 struct Entry {
   server::Text key;
@@ -79,9 +49,8 @@ struct Entry {
 
   [[nodiscard]] bool refuses() const { return verdict.decision.outcome != Outcome::granted; }
   [[nodiscard]] bool is_only_looked_at() const { return asked.cost == kNoUnits; }
-  void ask(const KeySession& session, Instant now) {
-    const bool may_deny = is_only_looked_at() && asked.mode == Mode::whole;
-    verdict = may_deny ? look_at(session, asked, now) : session.peek(asked);
+  void ask(const KeySession& session) {
+    verdict = session.peek(asked);
     // A block is no word of the limits that are on trial.
     if (session.is_shadow() && session.blocked_for() > Span{}) show_on_trial(session, verdict, asked.cost, asked.mode);
   }
@@ -135,7 +104,7 @@ class CheckAll {
     entry.has_ended_holds = session.subject() && session.subject()->any_hold_ended(call_.now());
     if (entry.has_ended_holds) return std::nullopt;
     session.bring_back_if_blocked();
-    entry.ask(session, call_.now());
+    entry.ask(session);
     return std::nullopt;
   }
 
@@ -143,7 +112,7 @@ class CheckAll {
     KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
     if (session.find_limits(entry.specs, KeySession::Otherwise::fault)) return;  // there was no fault before
     session.bring_back_if_blocked();
-    entry.ask(session, call_.now());
+    entry.ask(session);
   }
 
   /// A call takes one lease in all keys, and none in keys that it only looks at.

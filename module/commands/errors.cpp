@@ -41,7 +41,9 @@ std::vector<std::string> keywords_of(Argument one_of) {
 std::string name_of(Argument argument) {
   if (row_of(argument).kind == ArgumentKind::alternatives) return listed(keywords_of(argument), " or ");
   for (const OptionRow& row : kOptions) {
-    if (row.argument == argument && !row.errors_name_value) return keyword_of(row);
+    if ((row.argument == argument && !row.errors_name_value) ||
+        (row.second == argument && row.second != Argument::none))
+      return keyword_of(row);
   }
   return row_of(argument).name;
 }
@@ -82,7 +84,10 @@ std::string any_limit() {
 std::string text_of(Option option) {
   const OptionRow& row = row_of(option);
   if (option == Option::limit) return any_limit();
-  return has_value(row) ? keyword_of(row) + ' ' + row_of(row.argument).name : keyword_of(row);
+  std::string text = keyword_of(row);
+  if (has_value(row)) text.append(" ").append(row_of(row.argument).name);
+  if (row.second != Argument::none) text.append(" ").append(row_of(row.second).name);
+  return text;
 }
 
 /// An option of a limit, with its algorithm if it is not one of all algorithms.
@@ -133,6 +138,10 @@ std::string message(const Fault& fault) {
       return "ERR syntax error at argument " + std::to_string(fault.position) + ": expected " + expected(fault.options);
     case Fault::Kind::not_together:
       return "ERR only one of " + listed(keywords_of(fault.argument), " and ") + " can be given";
+    case Fault::Kind::unknown_label: return "ERR " + name + " must name the label of one of the limits";
+    case Fault::Kind::charged_twice: return "ERR " + name + " is given twice for the same label";
+    case Fault::Kind::not_with_charge:
+      return "ERR PARTIAL cannot be given with " + name + ": the reply has one number for what was granted";
     case Fault::Kind::not_with_brief: return "ERR BRIEF cannot be given with " + reason_against_brief(fault.argument);
     case Fault::Kind::incomplete_per_request: return "ERR PER must be followed by REQUEST";
     case Fault::Kind::no_limits:

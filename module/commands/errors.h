@@ -25,6 +25,9 @@ struct Fault {
     nothing_more,             ///< something follows the last argument, `argument`
     unknown_option,           ///< the argument at `position` is none of `options`
     not_together,             ///< two options of which a call has one; `argument` is their OptionRow::one_of
+    unknown_label,            ///< `argument` is the label of none of the limits that apply
+    charged_twice,            ///< a limit is given a cost twice
+    not_with_charge,          ///< costs that differ cannot be granted in part
     not_with_brief,           ///< an answer in brief cannot say what a call with `argument` needs to know
     incomplete_per_request,   ///< PER without REQUEST
     no_limits,                ///< no limits in the call and none stored in the key

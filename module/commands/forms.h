@@ -44,22 +44,22 @@ namespace forms {
 
 inline constexpr OptionSet kSubject{Option::subject};
 /// What a call of RL.CHECK may have besides limits.
-inline constexpr OptionSet kCallOptions{Option::subject, Option::cost,     Option::partial,
-                                        Option::force,   Option::max_wait, Option::id,
-                                        Option::jitter,  Option::headers,  Option::brief};
+inline constexpr OptionSet kCallOptions{Option::subject,  Option::cost, Option::charge, Option::partial, Option::force,
+                                        Option::max_wait, Option::id,   Option::jitter, Option::headers, Option::brief};
 
 inline constexpr Form kCheck{.words = {Argument::key}, .options = kCallOptions | OptionSet{Option::limit}};
-inline constexpr Form kPeek{.words = {Argument::key},
-                            .options = {Option::limit, Option::subject, Option::cost, Option::headers, Option::brief}};
+inline constexpr Form kPeek{
+    .words = {Argument::key},
+    .options = {Option::limit, Option::subject, Option::cost, Option::charge, Option::headers, Option::brief}};
 inline constexpr Form kCheckAll{.words = {Argument::number_of_keys, Argument::key},
                                 .options = {Option::limit, Option::subject, Option::cost, Option::costs, Option::force,
                                             Option::each, Option::jitter, Option::headers}};
 inline constexpr Form kDefine{
     .words = {Argument::key}, .options = {Option::limit, Option::shadow}, .needs_limits = true};
 inline constexpr Form kReserve{.words = {Argument::key, Argument::ttl},
-                               .options = {Option::limit, Option::subject, Option::cost, Option::id}};
+                               .options = {Option::limit, Option::subject, Option::cost, Option::charge, Option::id}};
 inline constexpr Form kSettle{.words = {Argument::key, Argument::id, Argument::actual},
-                              .options = {Option::limit, Option::subject}};
+                              .options = {Option::limit, Option::subject, Option::charge}};
 inline constexpr Form kRefund{.words = {Argument::key, Argument::units}, .options = kSubject};
 inline constexpr Form kRelease{.words = {Argument::key, Argument::id}, .options = kSubject};
 inline constexpr Form kBlock{.words = {Argument::key, Argument::block_length}, .options = kSubject};

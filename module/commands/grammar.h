@@ -39,6 +39,7 @@ enum class Option : std::uint8_t {
   subject,
   cost,
   costs,
+  charge,
   partial,
   force,
   max_wait,
@@ -98,6 +99,8 @@ struct OptionRow {
   Argument argument;                 ///< its value. Of an option without a value, what errors are about
   Argument one_of = Argument::none;  ///< a call has one of the options with the same `one_of`
   bool errors_name_value = false;    ///< errors name the value, and not the keyword
+  Argument second = Argument::none;  ///< of an option with two values
+  bool may_repeat = false;           ///< a call may have the option several times
   bool is_for_each_key = false;      ///< where there are several keys, a value for each follows the keyword
 };
 
@@ -116,6 +119,11 @@ inline constexpr std::array<OptionRow, kOptionCount> kOptions{{
      .argument = Argument::costs,
      .one_of = Argument::any_cost,
      .is_for_each_key = true},
+    {.option = Option::charge,
+     .keyword = "CHARGE",
+     .argument = Argument::charged_label,
+     .second = Argument::charged_cost,
+     .may_repeat = true},
     {.option = Option::partial, .keyword = "PARTIAL", .argument = Argument::mode, .one_of = Argument::mode},
     {.option = Option::force, .keyword = "FORCE", .argument = Argument::mode, .one_of = Argument::mode},
     {.option = Option::max_wait, .keyword = "MAXWAIT", .argument = Argument::longest_wait, .one_of = Argument::mode},

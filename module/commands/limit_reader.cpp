@@ -52,6 +52,7 @@ void LimitReader::read(const OptionRow& row) {
     case Option::subject:
     case Option::cost:
     case Option::costs:
+    case Option::charge:
     case Option::partial:
     case Option::force:
     case Option::max_wait:

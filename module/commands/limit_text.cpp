@@ -40,6 +40,7 @@ std::optional<std::string> value_of(const LimitSpec& spec, Option option) {
     case Option::subject:
     case Option::cost:
     case Option::costs:
+    case Option::charge:
     case Option::partial:
     case Option::force:
     case Option::max_wait:

@@ -5,6 +5,7 @@
 #include "commands/answer.h"
 #include "commands/commands.h"
 #include "commands/forms.h"
+#include "commands/limits_of_call.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/blocked.h"
@@ -19,15 +20,11 @@ std::optional<Fault> peek(const Call& call) {
   CheckRequest request;
   if (const auto fault = parse_check(call.words(), forms::kPeek.options, request)) return fault;
   KeySession session(call.context(), call.key(), KeySession::Access::read, request.subject);
-  const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::those_of_subject);
-  if (fault) return fault_of(*fault);
+  const auto fault = find_limits(session, request, KeySession::Otherwise::those_of_subject, Purpose::look);
+  if (fault) return fault;
   if (!session.has_limits() && session.blocked_for() == Span{}) {
     call.server().reply_null();
     return std::nullopt;
-  }
-  if (request.is_brief && request.limits.empty()) {
-    const auto too_brief = fault_of_brief(session.limits(), request.call.id, Purpose::look);
-    if (too_brief) return too_brief;
   }
   Verdict verdict = session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
     return look(limits, cells, turn, session.block(), request.call, call.now());

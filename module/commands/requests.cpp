@@ -74,6 +74,21 @@ void read_costs(Arguments& arguments, CheckAllRequest& request) {
   if (arguments.is_at_integer()) arguments.fail({Fault::Kind::malformed, Argument::costs});
 }
 
+void read_charge(Arguments& arguments, CheckRequest& request) {
+  const std::string_view label = arguments.label(Argument::charged_label);
+  const Units cost = arguments.count(Argument::charged_cost);
+  const auto charged = request.charged.span();
+  if (std::any_of(charged.begin(), charged.end(), [&](const Charge& each) { return each.label == label; })) {
+    arguments.fail({Fault::Kind::charged_twice, Argument::charged_label});
+  } else if (request.charged.full()) {  // more labels than there can be limits
+    arguments.fail({Fault::Kind::unknown_label, Argument::charged_label});
+  } else {
+    request.charged.push_back({label, cost});
+  }
+  request.call.charged = request.charged.span();
+}
+void read_charge(Arguments&, CheckAllRequest&) {}  // not of RL.CHECKALL
+
 void note_form(Option option, CheckRequest& request) {
   (option == Option::brief ? request.is_brief : request.headers) = true;
 }
@@ -99,6 +114,7 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
     case Option::subject: return read_subjects(arguments, request);
     case Option::cost: request.call.cost = arguments.count(Argument::cost); return;
     case Option::costs: return read_costs(arguments, request);
+    case Option::charge: return read_charge(arguments, request);
     case Option::partial: request.call.mode = Mode::partial; return;
     case Option::force: request.call.mode = Mode::force; return;
     case Option::max_wait:
@@ -138,7 +154,7 @@ Fault second(const OptionRow& row, OptionSet given) {
 
 /// Notes that an option is given, and a fault if it was given before, or one that excludes it.
 void note(Arguments& arguments, const OptionRow& row, OptionSet& given) {
-  if (given.has_any_of(excluded_by(row.option))) arguments.fail(second(row, given));
+  if (given.has_any_of(excluded_by(row.option)) && !row.may_repeat) arguments.fail(second(row, given));
   given.add(row.option);
 }
 
@@ -189,6 +205,12 @@ void check_brief(Arguments& arguments, const CheckRequest& request, Purpose purp
   if (fault) arguments.fail(*fault);
 }
 
+/// Fails if costs that differ are to be granted in part.
+void check_charge(Arguments& arguments, const CheckRequest& request) {
+  if (request.charged.empty() || request.call.mode != Mode::partial) return;
+  arguments.fail({Fault::Kind::not_with_charge, Argument::charged_label});
+}
+
 /// Whether one subject of one key is named twice. There are at most 64 keys, so that all pairs are compared.
 bool names_any_twice(std::span<const std::string_view> keys, std::span<const std::string_view> subjects) {
   for (std::size_t i = 1; i < keys.size(); ++i) {
@@ -215,6 +237,7 @@ std::optional<Fault> parse_check(std::span<const std::string_view> words, Option
   Arguments arguments(words);
   arguments.text(Argument::key);
   read_options(arguments, options, request);
+  check_charge(arguments, request);
   if (request.is_brief) check_brief(arguments, request, options.has(Option::id) ? Purpose::take : Purpose::look);
   return arguments.fault();
 }
@@ -233,6 +256,7 @@ std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Al
   arguments.text(Argument::key);
   limits.read_numbers(row, request.limits.push_back({}));
   read_options(arguments, limits, forms::shorthand_options(row), request, {Option::brief});
+  check_charge(arguments, request);
   if (request.is_brief) check_brief(arguments, request, Purpose::take);
   return arguments.fault();
 }

@@ -23,7 +23,8 @@ namespace ratelimit {
 /// What a call asks of the limits of a key. Names and labels are borrowed from the words of the call.
 struct CheckRequest {
   LimitSpecs limits;  ///< may be empty
-  Request call;
+  Request call;       ///< borrows `charged`
+  BoundedList<Charge, kMaxLimits> charged;
   std::string_view subject{};  ///< empty: the key itself
   Span jitter{};               ///< by how much a wait may be made longer at random
   bool headers = false;        ///< whether the reply has the fields of an HTTP response

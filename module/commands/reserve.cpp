@@ -6,6 +6,7 @@
 
 #include "commands/answer.h"
 #include "commands/commands.h"
+#include "commands/limits_of_call.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/holds.h"
@@ -20,13 +21,36 @@ namespace {
 void settle_under_limits(KeySession& session, const Request& settled, bool is_held, Instant now) {
   // A call that the limits on trial would have denied holds nothing, and would not have cost anything.
   const bool costs = !session.is_shadow() || is_held;
-  const Request request{.cost = costs ? settled.cost : kNoUnits, .id = settled.id};
+  Request request{.cost = costs ? settled.cost : kNoUnits, .charged = settled.charged, .id = settled.id};
+  if (!costs) request.charged = {};
   const auto& subject = session.subject();
   const bool is_change = subject ? settles(subject->limits(), subject->cells(), subject->reservations(), request, now)
-                                 : request.cost > kNoUnits;
+                                 : !request.costs(session.limits()).are_nothing();
   if (!is_change) return session.deny();
   if (!is_held) session.open_accounts();
-  session.perform({.kind = Operation::Kind::settle, .at = now, .units = request.cost, .id = request.id});
+  session.settle(request);
+}
+
+/// Finds the limits that a settlement goes by: those of the hold, if it is there. With a fault nothing has changed.
+std::optional<Fault> find_limits_of_hold(KeySession& session, const CheckRequest& request) {
+  const auto go_by_hold = [&] {
+    if (const auto hold = session.hold(request.call.id)) session.go_by_accounts(Hold::named(*hold));
+  };
+  const auto specs = request.limits.span();
+  if (!request.call.charged.empty()) {
+    if (const auto fault = session.look_for_limits(specs, KeySession::Otherwise::those_of_subject)) {
+      return fault_of(*fault);
+    }
+    go_by_hold();
+    if (session.has_limits()) {
+      if (const auto fault = fault_of_labels(session, request.call)) return fault;
+    }
+    session.go_by_subject();
+  }
+  const auto fault = session.find_limits(specs, KeySession::Otherwise::those_of_subject);
+  if (fault) return fault_of(*fault);
+  go_by_hold();
+  return std::nullopt;
 }
 
 }  // namespace
@@ -36,18 +60,18 @@ std::optional<Fault> reserve(const Call& call) {
   Span ttl{};
   if (const auto fault = parse_reservation(call.words(), request, ttl)) return fault;
   KeySession session(call.context(), call.key(), KeySession::Access::write, request.subject);
-  auto fault = session.look_for_limits(request.limits.span(), KeySession::Otherwise::fault);
+  const auto unusable = session.look_for_limits(request.limits.span(), KeySession::Otherwise::fault);
   const auto hold = session.hold(request.call.id);
-  if (!fault && hold && Hold::is_settled(*hold)) return Fault{Fault::Kind::settled, Argument::id};
-  if (!fault) fault = session.find_limits(request.limits.span(), KeySession::Otherwise::fault);
-  if (fault) return fault_of(*fault);
+  if (!unusable && hold && Hold::is_settled(*hold)) return Fault{Fault::Kind::settled, Argument::id};
+  if (const auto fault = find_limits(session, request, KeySession::Otherwise::fault, Purpose::take)) return fault;
   const Verdict verdict = session.reserve(request.call, ttl);
   const bool is_granted = verdict.decision.outcome == Outcome::granted;
   // A reservation that limits on trial deny is granted all the same, but not held.
   std::string id(is_granted ? verdict.id : std::string_view{});
   if (!is_granted && session.is_shadow() && session.blocked_for() == Span{})
     id = request.call.id.empty() ? server::random_id() : std::string(request.call.id);
-  const Units granted = is_granted ? verdict.decision.granted : most_charged(session.limits(), request.call.cost);
+  const Units granted =
+      is_granted ? verdict.decision.granted : most_charged(session.limits(), request.call.costs(session.limits()));
   answer(call, session, verdict, granted, id, Mode::estimate);
   return std::nullopt;
 }
@@ -56,15 +80,13 @@ std::optional<Fault> settle(const Call& call) {
   CheckRequest request;
   if (const auto fault = parse_settlement(call.words(), request)) return fault;
   KeySession session(call.context(), call.key(), KeySession::Access::write, request.subject);
-  const auto fault = session.find_limits(request.limits.span(), KeySession::Otherwise::those_of_subject);
-  if (fault) return fault_of(*fault);
+  if (const auto fault = find_limits_of_hold(session, request)) return fault;
   if (!session.has_limits()) {
     call.server().reply_null();
     return std::nullopt;
   }
-  Units granted = request.call.cost;
   const auto hold = session.hold(request.call.id);
-  if (hold) session.go_by_accounts(Hold::named(*hold));
+  Units granted = request.call.costs(session.limits()).most();
   if (hold && Hold::is_settled(*hold)) {
     granted = hold->units;
   } else {

@@ -14,7 +14,9 @@ using Type = ArgumentDoc::Type;
 std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separator);
 
 /// A block that repeats is shown by its name; what it is made of is shown apart.
-bool is_shown_by_name(const ArgumentDoc& argument) { return argument.type == Type::block && argument.repeats; }
+bool is_shown_by_name(const ArgumentDoc& argument) {
+  return argument.type == Type::block && argument.repeats && !argument.repeats_token;
+}
 
 std::string syntax_of(const ArgumentDoc& argument) {
   std::string value;
@@ -24,11 +26,12 @@ std::string syntax_of(const ArgumentDoc& argument) {
     value = argument.name;
   }
   if (argument.type == Type::one_of) value = '<' + value + '>';
-  // The keyword stands once, in front of all that repeats.
-  if (argument.repeats) value += " [" + value + " ...]";
+  // The keyword stands once, in front of all that repeats, unless it comes again.
+  if (argument.repeats && !argument.repeats_token) value += " [" + value + " ...]";
   std::string text = argument.token != nullptr ? argument.token : "";
   if (!text.empty() && !value.empty()) text += ' ';
   text += value;
+  if (argument.repeats_token) text += " [" + text + " ...]";
   return argument.optional ? '[' + text + ']' : text;
 }
 

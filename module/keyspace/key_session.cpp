@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "keyspace/key_session.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "ratelimit/codec/bytes.h"
 #include "ratelimit/codec/effects.h"
 #include "ratelimit/codec/format.h"
+#include "ratelimit/costs.h"
 #include "ratelimit/holds.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -155,7 +157,16 @@ Verdict KeySession::decide(const Request& request) {
   return verdict;
 }
 
+// A call that costs nothing and is granted changes nothing.
+Verdict KeySession::ask(const Request& request) {
+  bring_back_if_blocked();
+  const Verdict verdict = peek(request);
+  if (verdict.decision.outcome == Outcome::denied) deny();
+  return verdict;
+}
+
 Verdict KeySession::charge(const Request& request) {
+  if (!request.has_one_cost() && request.costs(limits()).are_nothing()) return ask(request);
   if (limits_ && is_absent()) open_accounts();
   // When a turn comes, or how it is after a block, is found by asking as of later: what is ahead of now must have been brought
   // back before.
@@ -166,20 +177,34 @@ Verdict KeySession::charge(const Request& request) {
                             : ratelimit::decide(subject()->limits(), subject()->cells(), subject()->turn(),
                                                 subject()->block(), request, now());
   if (verdict.decision.outcome == Outcome::granted) {
-    if (verdict.id.empty() && limits().have_leases()) verdict.id = id_ = server::random_id();
-    commit(verdict);
+    if (verdict.id.empty() && request.takes_lease(limits())) verdict.id = id_ = server::random_id();
+    commit(verdict, request);
   } else if (verdict.decision.outcome == Outcome::denied) {
     deny();
   }
   return verdict;
 }
 
-void KeySession::commit(const Verdict& verdict) {
-  if (limits_ || verdict.turn > Span{} || subject()->reservations() != nullptr || subject()->has_several_lists()) {
+std::optional<Charges> KeySession::costs_each(const Request& request) const {
+  if (request.charged.empty()) return std::nullopt;
+  const Limits& accounts = subject()->limits();
+  if (!limits_) {
+    return costs_of_accounts(accounts, accounts, request.cost, request.charged,
+                             [](std::size_t i) { return std::optional(i); });
+  }
+  const NamedAccounts& named = named_accounts();
+  return costs_of_accounts(accounts, *limits_, request.cost, request.charged,
+                           [&named](std::size_t i) { return named.place(i); });
+}
+
+void KeySession::commit(const Verdict& verdict, const Request& request) {
+  const bool is_plain = verdict.turn == Span{} && request.charged.empty();
+  if (limits_ || !is_plain || subject()->reservations() != nullptr || subject()->has_several_lists()) {
     const AccountSet named = open_accounts();
     perform({.kind = Operation::Kind::charge,
              .at = now(),
              .units = verdict.decision.granted,
+             .each = costs_each(request),
              .span = verdict.turn,
              .id = verdict.id,
              .named = named});
@@ -214,54 +239,6 @@ void KeySession::deny() {
   subject()->clamp(now(), of);
   key_.write_back();
   publish(subject()->idle_at(), {});
-}
-
-Verdict KeySession::decide_reservation(const Request& request) const {
-  const Reservations nothing;
-  const Reservations* const held = subject()->reservations();
-  const Reservations& reservations = held != nullptr ? *held : nothing;
-  const auto hold = this->hold(request.id);
-  const auto charged = [&](std::optional<std::size_t> place) {
-    return hold && place ? reservations.charged_by(request.id, *hold, *place) : hold.value_or(LeaseSet::Holder{}).units;
-  };
-  if (!limits_) {
-    return decide_reservation_under_block(subject()->limits(), subject()->cells(), reservations, request, now(),
-                                          charged);
-  }
-  const NamedAccounts& named = named_accounts();
-  return decide_reservation_under_block(*limits_, named, reservations, request, now(),
-                                        [&](std::size_t i) { return charged(named.place(i)); });
-}
-
-Verdict KeySession::reserve(const Request& request, Span ttl) {
-  if (limits_ && is_absent()) open_accounts();
-  bring_back_if_blocked();
-  Verdict verdict = decide_reservation(request);
-  if (verdict.decision.outcome == Outcome::granted) {
-    const Units granted = verdict.decision.granted;
-    const bool is_held = hold(request.id).has_value();
-    id_ = request.id.empty() ? server::random_id() : std::string(request.id);
-    AccountSet named = open_accounts();
-    // A hold remembers its accounts, also when others are opened. Stored limits are all limits, also when they change.
-    if (!key_.stored().is_stored()) named &= all_accounts(subject()->limits());
-    perform(
-        {.kind = Operation::Kind::reserve, .at = now(), .units = request.cost, .span = ttl, .id = id_, .named = named});
-    if (is_held) {
-      const Span wait = verdict.decision.wait;
-      verdict = status();
-      verdict.decision.granted = granted;
-      verdict.decision.wait = wait;
-    }
-    verdict.id = id_;
-  } else if (!limits().is_any_closed()) {
-    deny();
-  }
-  count_call(verdict.decision.outcome);
-  return verdict;
-}
-
-std::optional<LeaseSet::Holder> KeySession::hold(std::string_view id) const {
-  return subject() ? find_hold(subject()->reservations(), id, now()) : std::nullopt;
 }
 
 // None is left if a redefinition took all of them away.

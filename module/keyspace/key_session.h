@@ -110,8 +110,12 @@ class KeySession {
   /// Decides the reservation of an estimate, which becomes a hold for `ttl`, and counts the call. The verdict has the id of
   /// the hold.
   Verdict reserve(const Request& request, Span ttl);
+  /// Settles the hold with the id of a request, or charges the costs if there is none.
+  void settle(const Request& request);
   /// The hold with that id, settled or not, if the subject has it.
   [[nodiscard]] std::optional<LeaseSet::Holder> hold(std::string_view id) const;
+  /// From now on the limits of all accounts apply, as before any were found.
+  void go_by_subject() { go_by({}); }
   /// From now on the limits of these accounts apply.
   void go_by_accounts(AccountSet set);
   /// Does an operation on the subject. A key that is one subject, and idle then, is removed. Returns what
@@ -155,7 +159,10 @@ class KeySession {
   void prepare(Value::Pointer value);
   void go_by(SharedLimits limits);
   [[nodiscard]] Verdict decide_reservation(const Request& request) const;
-  void commit(const Verdict& verdict);
+  [[nodiscard]] Verdict ask(const Request& request);
+  void commit(const Verdict& verdict, const Request& request);
+  /// What a call costs each account that the subject has then, if not all the same.
+  [[nodiscard]] std::optional<Charges> costs_each(const Request& request) const;
   /// How a change is propagated: by the whole subject, by what a grant changed, or by what was done. And when the subject was
   /// idle before, if the server ends the key accordingly.
   struct Change {

@@ -46,7 +46,8 @@ RedisModuleCommandArg* wire_arguments(std::span<const ArgumentDoc> docs, Argumen
     arg.type = wire_type(doc.type);
     arg.key_spec_index = doc.type == ArgumentDoc::Type::key ? 0 : -1;
     arg.token = doc.token;
-    arg.flags = (doc.optional ? REDISMODULE_CMD_ARG_OPTIONAL : 0) | (doc.repeats ? REDISMODULE_CMD_ARG_MULTIPLE : 0);
+    arg.flags = (doc.optional ? REDISMODULE_CMD_ARG_OPTIONAL : 0) | (doc.repeats ? REDISMODULE_CMD_ARG_MULTIPLE : 0) |
+                (doc.repeats_token ? REDISMODULE_CMD_ARG_MULTIPLE_TOKEN : 0);
     arg.subargs = wire_arguments(doc.parts, lists);
     list.push_back(arg);
   }

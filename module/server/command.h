@@ -24,6 +24,7 @@ struct ArgumentDoc {
   const char* token = nullptr;  ///< the keyword before the argument
   bool optional = false;
   bool repeats = false;
+  bool repeats_token = false;  ///< the keyword comes again, too
   std::span<const ArgumentDoc> parts{};
 };
 

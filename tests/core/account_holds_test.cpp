@@ -79,11 +79,11 @@ TEST(HoldsOfAccounts, ThatHaveEndedAndWereLeftOverEndBeforeTheirIdIsReservedAgai
   const List big = {both[0]};
   Subject subject(both);
   subject.reserve(both, "x", 20, 3min, kToday);
-  ASSERT_EQ(subject.reservations().uneven.size(), 1U);
+  ASSERT_TRUE(subject.reservations().is_uneven);
   for (int i = 0; i < 70; ++i) subject.reserve(big, "short-" + std::to_string(i), 1, 1min, kToday);
   subject.perform(
       {.kind = Operation::Kind::reserve, .at = kToday + 4min, .units = Units(3), .span = 1min, .id = "x", .named = 1});
-  EXPECT_EQ(subject.reservations().uneven.size(), 0U);
+  EXPECT_EQ(subject.reservations().charged_by(*subject.reservations().holds.find("x"), 1), Units(3));
   EXPECT_EQ(subject.used(0, kToday + 4min), Units(6 + 3)) << "six of the 70 are left over still, and the new hold";
   subject.collect(kToday + 6min);
   EXPECT_EQ(used(subject, kToday + 6min), (Used{0, 0}));

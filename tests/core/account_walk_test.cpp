@@ -94,11 +94,16 @@ TEST(Accounts, AgreeWithTheOracleOnARandomWalk) {
       const auto [gap, cost] = random_call(random, spec, last, habit);
       now = random_next(random, now, gap, scale_of(spec));
       const std::uint64_t deed = habit.is_plain ? 0 : random.below(10);
+      const RandomCosts costs = random_costs(random, Limits::make(list).value(), cost);
       if (deed < 7) {
-        last = both.check(list, habit.is_plain ? Request{.cost = cost} : random_request(random, spec, cost, last), now);
+        Request request = habit.is_plain ? Request{.cost = cost} : random_request(random, spec, cost, last);
+        if (!habit.is_plain) request.charged = costs.charged;
+        if (!habit.is_plain && random.one_in(24)) request.cost = kNoUnits;
+        last = both.check(list, request, now);
         if (last.outcome == Outcome::denied && random.one_in(4)) both.clamp(cost, now);
       } else if (deed < 9) {
-        last = both.reserve(list, cost, random_id(random), random_time_to_live(random, spec), now);
+        const Request estimate{.cost = cost, .charged = costs.charged, .id = random_id(random)};
+        last = both.reserve(list, estimate, random_time_to_live(random, spec), now);
       } else {
         both.perform(random_operation(random, spec, cost, now));
       }

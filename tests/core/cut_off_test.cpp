@@ -164,8 +164,10 @@ TEST(Buckets, OfOtherRatesHaveTheSameUnitsInUseToTheFraction) {
   Random random(seed);
   using oracle::Exact;
   for (std::uint64_t i = 0; i < test_steps() / 10; ++i) {
-    const LimitSpec from = random_spec(random, Algorithm::token_bucket);
-    const LimitSpec to = random_spec(random, random.one_in(2) ? Algorithm::token_bucket : Algorithm::leaky_bucket);
+    LimitSpec from = random_spec(random, Algorithm::token_bucket);
+    from.size = std::max(from.size, kMinUnits);
+    LimitSpec to = random_spec(random, random.one_in(2) ? Algorithm::token_bucket : Algorithm::leaky_bucket);
+    to.size = std::max(to.size, kMinUnits);
     const TokenBucket old = *TokenBucket::make(from);
     const TokenBucket next = *TokenBucket::make(to);
     const Instant then = random_instant(random);

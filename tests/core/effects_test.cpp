@@ -233,6 +233,13 @@ const std::vector<std::pair<Operation, std::string>> kGoldenOperations = {
      "01 04 00009a7e542cb817 64 00e40b5402000000 05 7265712d37 01"},
     {{.kind = Operation::Kind::settle, .at = kToday + 2s, .units = Units(42), .id = "req-7"},
      "01 05 0094cff5542cb817 2a 0000000000000000 05 7265712d37 ff"},
+    {{.kind = Operation::Kind::settle,
+      .at = kToday + 2s,
+      .units = Units(300),
+      .each = Charges{Units(300), Units(7), kNoUnits, Units(300), Units(300), Units(300), Units(300), Units(300),
+                      Units(300)},
+      .id = "req-7"},
+     "01 85 0094cff5542cb817 ac02 0000000000000000 05 7265712d37 ff ac02 07 00 ac02 ac02 ac02 ac02 ac02 ac02"},
     {{.kind = Operation::Kind::settle, .at = kToday + 2s, .units = kMaxUnits, .id = "req-7"},
      "01 05 0094cff5542cb817 ffffffffffffff0f 0000000000000000 05 7265712d37 ff"},
     {{.kind = Operation::Kind::release, .at = kToday + 2s, .id = "job:1"},
@@ -295,7 +302,14 @@ TEST(Effects, RefusesOperationsThatNobodyWrites) {
   EXPECT_FALSE(operation("01 02 0100bac93a04ba64" + one + no_span + "00 ff")) << "and a nanosecond";
   EXPECT_FALSE(operation("01 02 0000bac93a04ba64" + one + second + "00 ff")) << "a turn behind 2200";
   EXPECT_FALSE(operation("01 02" + at + none + no_span + "00 ff")) << "a charge of nothing";
-  EXPECT_FALSE(operation("01 04" + at + none + second + "01 61 ff")) << "a hold of nothing";
+  EXPECT_TRUE(operation("01 04" + at + none + second + "01 61 ff")) << "a hold of nothing";
+  const std::string each = "01 00 01 00 01 00 01 00";
+  EXPECT_TRUE(operation("01 82" + at + one + no_span + "00 ff" + each + "01")) << "each account another cost";
+  EXPECT_TRUE(operation("01 85" + at + none + no_span + "01 61 ff 00 00 00 00 00 00 00 00 00"));
+  EXPECT_FALSE(operation("01 82" + at + one + no_span + "00 ff" + each)) << "one cost is missing";
+  EXPECT_FALSE(operation("01 82" + at + one + no_span + "00 ff" + each + "02")) << "more than its units";
+  EXPECT_FALSE(operation("01 02" + at + one + no_span + "00 ff" + each + "01")) << "costs that are not announced";
+  EXPECT_FALSE(operation("01 88" + at + one + no_span + "00 ff" + each + "01")) << "kind 8";
   EXPECT_FALSE(operation("01 04" + at + one + no_span + "01 61 ff")) << "a hold for no time";
   EXPECT_FALSE(operation("01 04" + at + one + "3f420f0000000000 01 61 ff")) << "a hold of less than a millisecond";
   EXPECT_FALSE(operation("01 04" + at + one + too_long + "01 61 ff")) << "a hold of more than 3650 d";

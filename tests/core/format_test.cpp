@@ -166,29 +166,31 @@ const std::vector<Golden> kGolden = {
      {{0s, 20}, {0s, {.cost = Units(5), .mode = Mode::may_wait, .longest_wait = 2s}}},
      "0181 0100 14 0a 00ca9a3b00000000 00f99c13552cb817 00000000 0065679c542cb817 0065cd1d00000000 "
      "0000000000000000 0000000000000000 "
-     "0000000000000000 00000000"},
+     "0000000000000000 00 00000000"},
     {"Hold",
      {fixed(1000, 60s)},
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
-     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
-     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64 03 01 00 05 7265712d37"},
+     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 "
+     "0000000000000000 "
+     "00ca34ba542cb817 00 01000000 00e4a5d2562cb817 64 03 01 00 05 7265712d37"},
     {"HoldThatIsSettled",
      {fixed(1000, 60s)},
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, Call::settle(2s, "req-7", 42)},
-     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 2a 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
-     "0094cff5542cb817 01000000 00e4a5d2562cb817 2a 00 01 01 05 7265712d37"},
+     "0181 0200 e807 00 005847f80d000000 0058e176622cb817 2a 0000000000000000 0000000000000000 0000000000000000 "
+     "0000000000000000 "
+     "0094cff5542cb817 00 01000000 00e4a5d2562cb817 2a 00 01 01 05 7265712d37"},
     {"HoldThatWasCutByOneLimit",
      {fixed(1000, 60s), fixed(5, 60s)},
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}},
      "0182 0200 e807 00 005847f80d000000 0200 05 00 005847f80d000000 "
      "0058e176622cb817 64 0058e176622cb817 05 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
-     "00009a7e542cb817 01000000 00e4a5d2562cb817 64 00 03 02 05 7265712d37 "
-     "64 05 64 64 64 64 64 64"},
+     "00009a7e542cb817 01 01000000 00e4a5d2562cb817 64 00 03 00 "
+     "64 00 05 00 64 00 64 00 64 00 64 00 64 00 64 00 64 00 05 7265712d37"},
     {"Block",
      {fixed(5, 60s)},
      {{0s, 3}, Call::block(10s, 1h)},
      "0181 0200 05 00 005847f80d000000 0058e176622cb817 03 0000000000000000 0000000000000000 "
-     "00845e039d2fb817 00a0b83046030000 0000000000000000 00000000"},
+     "00845e039d2fb817 00a0b83046030000 0000000000000000 00 00000000"},
     {"HoldsAndATurn",
      {leaky(20, 10, 1s), sliding(1000, 60s), concurrent(5, 30s)},
      {{0s, {.cost = Units(2), .id = "b"}, 10s},
@@ -198,7 +200,8 @@ const std::vector<Golden> kGolden = {
      "0183 0400 14 0a 00ca9a3b00000000 0300 e807 00 005847f80d000000 "
      "0700 05 00 00ac23fc06000000 008db3805b2cb817 00000000 02000000 8080a28cbe9e8906 cb01 808ece1c 01 "
      "04000000 00acbd7a5b2cb817 01 01 61 00acbd7a5b2cb817 02 01 62 00acbd7a5b2cb817 c801 01 63 "
-     "0058e176622cb817 01 01 64 00ac23fc06000000 00acbd7a5b2cb817 00e288c006000000 0000000000000000 0000000000000000 00ca34ba542cb817 02000000 "
+     "0058e176622cb817 01 01 64 00ac23fc06000000 00acbd7a5b2cb817 00e288c006000000 0000000000000000 0000000000000000 "
+     "00ca34ba542cb817 00 02000000 "
      "00e4a5d2562cb817 01 c901 07 00 01 61 00e4a5d2562cb817 02 ca01 07 00 01 62"},
 };
 
@@ -480,8 +483,8 @@ TEST(Format, RefusesReservationsThatNobodyWrites) {
   const std::string no_turn = no_instant + no_instant + no_block;
   const std::string now = "00009a7e542cb817";
   const std::string second = "00ca9a3b00000000";
-  const std::string hold = "01000000 00e4a5d2562cb817 64 03 01 00 01 61";
-  const std::string none = "00000000";
+  const std::string hold = "00 01000000 00e4a5d2562cb817 64 03 01 00 01 61";
+  const std::string none = "00 00000000";
   EXPECT_TRUE(reserved(no_turn + now + hold));
   EXPECT_TRUE(reserved(no_turn + no_instant + hold)) << "something was done at the beginning of time";
   EXPECT_TRUE(reserved(now + second + no_block + no_instant + none));
@@ -500,19 +503,24 @@ TEST(Format, RefusesReservationsThatNobodyWrites) {
   EXPECT_FALSE(reserved("00acbd7a5b2cb897" + second + no_block + no_instant + none)) << "a turn before 1970";
   EXPECT_FALSE(reserved(now + second + no_block + now + none)) << "of holds that are not there";
   EXPECT_FALSE(reserved(no_turn + "00acbd7a5b2cb897" + hold)) << "done before 1970";
-  EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 00 03 01 00 01 61")) << "a hold of nothing";
-  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64 8300 01 00 01 61")) << "three in two bytes";
-  EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64 ffffffffffffffffff01 01 00 01 61")) << "2^64-1";
-  const std::string settled = "01000000 00e4a5d2562cb817 00 03 01 01 01 61";
+  EXPECT_TRUE(reserved(no_turn + now + "00 01000000 00e4a5d2562cb817 00 03 01 00 01 61")) << "a hold of nothing";
+  EXPECT_FALSE(reserved(no_turn + now + "00 01000000 00e4a5d2562cb817 64 8300 01 00 01 61")) << "three in two bytes";
+  EXPECT_TRUE(reserved(no_turn + now + "00 01000000 00e4a5d2562cb817 64 ffffffffffffffffff01 01 00 01 61")) << "2^64-1";
+  const std::string settled = "00 01000000 00e4a5d2562cb817 00 03 01 01 01 61";
   EXPECT_TRUE(reserved(no_turn + now + settled)) << "a call that cost nothing";
-  EXPECT_TRUE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64 03 ff 00 01 61")) << "all limits";
-  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64 03 01 04 01 61")) << "an unknown flag";
-  EXPECT_FALSE(reserved(no_turn + now + "01000000 00e4a5d2562cb817 64 03 01 03 01 61")) << "settled, and uneven";
-  const std::string uneven = "01000000 00e4a5d2562cb817 64 03 01 02 01 61";
-  const std::string seven_of_nothing = "00 00 00 00 00 00 00";
-  EXPECT_TRUE(reserved(no_turn + now + uneven + "64" + seven_of_nothing));
-  EXPECT_FALSE(reserved(no_turn + now + uneven + "65" + seven_of_nothing)) << "more than the hold has";
-  EXPECT_FALSE(reserved(no_turn + now + uneven)) << "charged how unevenly?";
+  EXPECT_TRUE(reserved(no_turn + now + "00 01000000 00e4a5d2562cb817 64 03 ff 00 01 61")) << "all limits";
+  EXPECT_FALSE(reserved(no_turn + now + "00 01000000 00e4a5d2562cb817 64 03 01 02 01 61")) << "an unknown flag";
+  EXPECT_FALSE(reserved(no_turn + now + "02 01000000 00e4a5d2562cb817 64 03 01 00 01 61")) << "neither even nor uneven";
+  const std::string uneven = "01 01000000 00e4a5d2562cb817 64 03 01 00 ";
+  const std::string eight_of_nothing = "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00";
+  EXPECT_TRUE(reserved(no_turn + now + uneven + "64 03" + eight_of_nothing + "01 61"));
+  EXPECT_TRUE(reserved(no_turn + now + uneven + "64 ffffffffffffffffff01" + eight_of_nothing + "01 61")) << "2^64-1";
+  EXPECT_FALSE(reserved(no_turn + now + uneven + "65 03" + eight_of_nothing + "01 61")) << "more than the hold has";
+  EXPECT_FALSE(reserved(no_turn + now + uneven + "01 61")) << "charged how unevenly?";
+  EXPECT_FALSE(reserved(no_turn + now + "00 01000000 00e4a5d2562cb817 64 03 01 00 64 03" + eight_of_nothing + "01 61"))
+      << "unevenly, where all are even";
+  EXPECT_TRUE(reserved(no_turn + now + "01 01000000 00e4a5d2562cb817 00 03 01 01 01 61")) << "settled";
+  EXPECT_FALSE(reserved(now + second + no_block + no_instant + "01 00000000")) << "uneven, without holds";
   const auto blocked = [&](const std::string& block) { return reserved(no_block + block + no_instant + none); };
   EXPECT_TRUE(blocked(now + second));
   EXPECT_TRUE(blocked(now + "0100000000000000")) << "a nanosecond";
@@ -686,8 +694,9 @@ const std::vector<GoldenKey> kGoldenKeys = {
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
      LimitsForm::written,
      head_of(true, false),
-     "01c1 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
-     "00ca34ba542cb817 01000000 00e4a5d2562cb817 64 03 ff 00 05 7265712d37 01" +
+     "01c1 0200 e807 00 005847f80d000000 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 "
+     "0000000000000000 "
+     "00ca34ba542cb817 00 01000000 00e4a5d2562cb817 64 03 ff 00 05 7265712d37 01" +
          kSecret},
     {"SubjectOfALimiter",
      fixed(5, 60s),
@@ -700,7 +709,8 @@ const std::vector<GoldenKey> kGoldenKeys = {
      {{0s, {.cost = Units(100), .id = "req-7"}, 10s}, {1s, 3}},
      LimitsForm::known,
      std::nullopt,
-     "0180 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 0000000000000000 00ca34ba542cb817 01000000 00e4a5d2562cb817 "
+     "0180 0058e176622cb817 67 0000000000000000 0000000000000000 0000000000000000 0000000000000000 00ca34ba542cb817 "
+     "00 01000000 00e4a5d2562cb817 "
      "64 03 ff 00 05 7265712d37"},
 };
 
@@ -797,7 +807,7 @@ TEST(Format, ReadsTheLastGrantsOfAccounts) {
 
 /// A subject that is blocked, and was never asked under any limit.
 const std::string kNoLimitsAtAll =
-    "018f 0000000000000000 0000000000000000 00845e039d2fb817 00a0b83046030000 0000000000000000 00000000";
+    "018f 0000000000000000 0000000000000000 00845e039d2fb817 00a0b83046030000 0000000000000000 00 00000000";
 
 TEST(Format, KeepsABlockWithoutLimits) {
   Reservations reservations;

@@ -103,7 +103,7 @@ TEST(LargeCounts, ChargedAfterAHoldAreNotGivenBackByIt) {
   for (int i = 0; i < 8192; ++i) {
     subject.perform({.kind = Operation::Kind::charge, .at = kToday, .units = kMaxUnits});
     const auto first = subject.reservations().live_hold("first", kToday);
-    ASSERT_GE(subject.reservations().charged_after(*first), kMaxUnits) << i;
+    ASSERT_GE(subject.reservations().charged_after(*first, 0), kMaxUnits) << i;
   }
   subject.settle("first", 0, kToday);
   EXPECT_EQ(subject.used(0, kToday), kMaxUnits);
@@ -118,7 +118,7 @@ TEST(LargeCounts, KeepTheOrderOfHolds) {
   subject.reserve("new", 10, 2h, kToday);  // is charged nothing more: there is no room
   const Reservations& reservations = subject.reservations();
   const auto newer = [&](std::string_view id) {
-    return reservations.charged_after(*reservations.live_hold(id, kToday));
+    return reservations.charged_after(*reservations.live_hold(id, kToday), 0);
   };
   subject.perform({.kind = Operation::Kind::reserve, .at = kToday, .units = Units(10), .span = 2h, .id = "new"});
   subject.perform({.kind = Operation::Kind::charge, .at = kToday, .units = kMaxUnits});

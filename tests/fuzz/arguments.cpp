@@ -124,8 +124,12 @@ bool is_enough_in_brief(const Grammar& command, const CheckRequest& request) {
 void require_valid_call(const Grammar& command, const Asked& asked) {
   const Request& call = asked.check.call;
   const bool is_settlement = command.name == "RL.SETTLE";
-  const bool may_cost_nothing = is_settlement || command.name == "CL.THROTTLE";
-  require(in_range(call.cost) || (may_cost_nothing && call.cost == kNoUnits), "a cost is in its range");
+  require(in_range(call.cost) || call.cost == kNoUnits, "a cost is in its range");
+  require(call.charged.empty() || command.options.has(Option::charge), "there may be costs of limits");
+  for (const Charge& charge : call.charged) {
+    require(is_valid_label(charge.label), "each has a label");
+    require(in_range(charge.cost) || charge.cost == kNoUnits, "and is in its range");
+  }
   require(call.cost == kMinUnits || is_settlement || command.options.has(Option::cost), "there may be a cost");
   require(call.id.size() <= kMaxIdBytes && asked.id.size() <= kMaxIdBytes, "an id is not too long");
   require(call.id.empty() || is_settlement || command.options.has(Option::id), "there may be an id");
@@ -170,7 +174,7 @@ void require_valid_keys(const Asked& asked, std::span<const std::string_view> wo
     require(limit.has_value(), "what is accepted makes a limit");
     require_same_when_read_again(*limit);
   }
-  require(in_range(request.call.cost), "a cost is in its range");
+  require(in_range(request.call.cost) || request.call.cost == kNoUnits, "a cost is in its range");
   require(request.costs.empty() || request.costs.size() == request.keys, "each has a cost, or none has");
   require(request.costs.empty() || request.call.cost == kMinUnits, "and then there is no cost of all");
   for (const Units cost : request.costs.span()) require(cost == kNoUnits || in_range(cost), "a cost is in its range");

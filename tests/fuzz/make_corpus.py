@@ -115,7 +115,7 @@ def leases(*holders: tuple[int, int, bytes], longest: int = 30 * SECOND) -> byte
     return struct.pack("<I", len(holders)) + held + (struct.pack("<q", longest) if holders else b"")
 
 
-SETTLED, UNEVEN = 1, 2
+SETTLED = 1
 
 
 def reserved(
@@ -129,12 +129,18 @@ def reserved(
     flags: int = 0,
     charges: tuple[int, ...] = (),
 ) -> bytes:
-    """Each its end, units, what was charged since, and id. `charges` are those of uneven holds, eight for each."""
+    """Each its end, units, what was charged since, and id. `charges`: accounts are counted each for itself, and so much
+    is what a hold has charged each of the eight, and those opened later.
+    """
     holders = b"".join(
-        instant(end, units) + variable(newer) + bytes([named, flags]) + text(id) for end, units, newer, id in holds
+        instant(end, units)
+        + variable(newer)
+        + bytes([named, flags])
+        + b"".join(variable(units) + variable(newer) for units in charges)
+        + text(id)
+        for end, units, newer, id in holds
     )
-    uneven = b"".join(map(variable, charges))
-    return struct.pack("<qqqqqI", turn, wait, block, length, as_of, len(holds)) + holders + uneven
+    return struct.pack("<qqqqqBI", turn, wait, block, length, as_of, bool(charges), len(holds)) + holders
 
 
 COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE, BLOCK = range(1, 8)
@@ -386,9 +392,7 @@ DECODER = {
         [fixed(1000, 60 * SECOND), fixed(5, 60 * SECOND)],
         [instant(TODAY + 60 * SECOND, 100), instant(TODAY + 60 * SECOND, 5)],
         [operation(RESERVE, TODAY + 2 * SECOND, 200, 60 * SECOND, b"req-7", named=3)],
-        reserved(
-            (TODAY + 10 * SECOND, 100, 0, b"req-7"), as_of=TODAY, named=3, flags=UNEVEN, charges=(100, 5, *[100] * 6)
-        ),
+        reserved((TODAY + 10 * SECOND, 100, 0, b"req-7"), as_of=TODAY, named=3, charges=(100, 5, *[100] * 7)),
     ),
     "two-lists": value(
         [fixed(5, 60 * SECOND), sliding(3, 60 * SECOND)],
@@ -608,6 +612,9 @@ RL.BLOCK k 0 FOR s
 RL.BLOCK k 3651d
 RL.RESET k
 RL.RESET k FOR s
+RL.CHECK k FIXED 5 60s AS in FIXED 9 60s AS out CHARGE in 3 CHARGE out 0 COST 2
+RL.SETTLE k a 5 CHARGE out 2
+RL.CHECK k FIXED 5 60s CHARGE fixed 1 PARTIAL
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------

@@ -251,7 +251,7 @@ class Together {
       return decide_reservation_under_block(limits, accounts, reservations, request, now_, [&](std::size_t i) {
         if (!hold) return kNoUnits;
         const auto place = accounts.place(i);
-        return place ? reservations.charged_by(request.id, *hold, *place) : hold->units;
+        return place ? reservations.charged_by(*hold, *place) : hold->units;
       });
     });
     compare(verdict, oracle_.ask_to_reserve(list, request, now_));
@@ -336,7 +336,7 @@ class Together {
     if (hold && Hold::is_settled(*hold)) return;
     const Verdict verdict = decide_reservation_under_block(
         value_->limits(), value_->cells(), reservations, request, now_,
-        [&](std::size_t i) { return hold ? reservations.charged_by(request.id, *hold, i) : kNoUnits; });
+        [&](std::size_t i) { return hold ? reservations.charged_by(*hold, i) : kNoUnits; });
     compare(verdict, oracle_.ask_to_reserve(request, now_));
     last_ = verdict.decision;
     if (last_.outcome == Outcome::granted) {
@@ -549,11 +549,12 @@ class Together {
       require(other != oracle_.holds().end(), "the same holds");
       require_equal(oracle::unix_ns(hold.end), oracle::unix_ns(other->second.end), "until the same time");
       require_equal(hold.units, other->second.units, "of the same units");
-      require_equal(reservations->charged_after(hold), other->second.newer, "as much charged since");
       require_equal(Hold::is_settled(hold), other->second.is_settled, "settled or not");
+      if (Hold::is_settled(hold)) return;
       for (std::size_t i = 0; i < oracle_.accounts().size(); ++i) {
-        require_equal(reservations->charged_by(id, hold, i), other->second.charged_by(oracle_.accounts()[i]),
-                      "as much charged by each");
+        const oracle::Account& account = oracle_.accounts()[i];
+        require_equal(reservations->charged_by(hold, i), other->second.charged.of(account), "as much charged by each");
+        require_equal(reservations->charged_after(hold, i), other->second.newer.of(account), "as much charged since");
       }
     });
   }

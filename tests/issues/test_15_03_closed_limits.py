@@ -21,7 +21,7 @@ CALLS = [
     *("RL.CHECK k {}", "RL.CHECK k {} COST 5", "RL.CHECK k {} COST 5 PARTIAL", "RL.CHECK k {} COST 9007199254740991"),
     *("RL.CHECK k {} MAXWAIT 3650d", "RL.CHECK k {} MAXWAIT 0", "RL.CHECK k {} ID a", "RL.CHECK k {} JITTER 1h"),
     *("RL.CHECK k {} PER REQUEST", "RL.RESERVE k 1h {} COST 5", "RL.PEEK k {}", "RL.PEEK k {} COST 5"),
-    *("RL.CHECKALL 1 k {}", "RL.CHECKALL 1 k {} COST 5"),
+    *("RL.CHECKALL 1 k {}", "RL.CHECKALL 1 k {} COST 5", "RL.CHECKALL 1 k {} COSTS 0"),
 ]
 every_limit = pytest.mark.parametrize("closed", CLOSED)
 

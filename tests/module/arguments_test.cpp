@@ -470,7 +470,7 @@ TEST(Arguments, ReadAReservation) {
   EXPECT_EQ(fault_of_reservation({"k"}), (Fault{Fault::Kind::missing, Argument::ttl}));
   EXPECT_EQ(fault_of_reservation({"k", "FIXED", "1", "1"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
   EXPECT_EQ(fault_of_reservation({"k", "0"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
-  EXPECT_EQ(fault_of_reservation({"k", "1", "COST", "0"}), (Fault{Fault::Kind::malformed, Argument::cost}));
+  EXPECT_EQ(fault_of_reservation({"k", "1", "COST", "-1"}), (Fault{Fault::Kind::malformed, Argument::cost}));
   for (const std::string_view option : {"FORCE", "JITTER", "HEADERS", "SHADOW"}) {
     EXPECT_EQ(fault_of_reservation({"k", "1", option}), unknown_at(3, kOfReserve)) << option;
   }

@@ -21,7 +21,7 @@ TEST(Errors, NameTheArgumentAndItsRange) {
   EXPECT_EQ(message({Kind::malformed, Argument::limit}), "ERR limit must be an integer from 0 to 4294967295");
   EXPECT_EQ(message({Kind::malformed, Argument::window_limit}),
             "ERR limit must be an integer from 0 to 9007199254740991");
-  EXPECT_EQ(message({Kind::malformed, Argument::cost}), "ERR COST must be an integer from 1 to 9007199254740991");
+  EXPECT_EQ(message({Kind::malformed, Argument::cost}), "ERR COST must be an integer from 0 to 9007199254740991");
   EXPECT_EQ(message({Kind::malformed, Argument::label}),
             "ERR label must be 1 to 64 visible ASCII characters other than \" and \\");
 }
@@ -71,9 +71,9 @@ TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
 
 TEST(Errors, SayThatThereIsACostForEachKey) {
   EXPECT_EQ(message({Kind::malformed, Argument::costs}),
-            "ERR COSTS must be one integer for each key, from 0 to 4294967295");
+            "ERR COSTS must be one integer for each key, from 0 to 9007199254740991");
   EXPECT_EQ(message({Kind::missing, Argument::costs}),
-            "ERR COSTS is missing: it must be one integer for each key, from 0 to 4294967295");
+            "ERR COSTS is missing: it must be one integer for each key, from 0 to 9007199254740991");
   EXPECT_EQ(message({Kind::repeated, Argument::costs}), "ERR COSTS is given twice");
   EXPECT_EQ(message({Kind::repeated, Argument::each}), "ERR EACH is given twice");
   EXPECT_EQ(message({Kind::not_together, Argument::any_cost}), "ERR only one of COST and COSTS can be given");

@@ -135,6 +135,7 @@ std::string example(const std::string& name, bool is_throttle, std::size_t times
   const std::set<std::string> durations{"period", "window", "lease", "ttl", "d"};
   if (name == "numkeys") return std::to_string(times);
   if (name == "key" && repetition > 0) return "k" + std::to_string(repetition);
+  if (name == "label" && repetition > 0) return "label-" + std::to_string(repetition);
   if (name == "date") return "2026-01-31T06:00";
   if (name == "zone") return "Europe/Berlin";
   return durations.contains(name) && !is_throttle ? "5s" : "5";
@@ -470,6 +471,12 @@ bool asks_too_much_of_brief(std::string_view command, const Texts& form) {
          (takes_lease && !has("ID") && command != "RL.PEEK");
 }
 
+/// Whether a call wants costs that differ to be granted in part.
+bool asks_for_parts_of_costs(const Texts& form) {
+  const auto has = [&](std::string_view word) { return std::find(form.begin(), form.end(), word) != form.end(); };
+  return has("CHARGE") && has("PARTIAL");
+}
+
 // --- the tests --------------------------------------------------------------------------------------
 
 TEST(Grammar, EveryDocumentedFormIsAccepted) {
@@ -479,7 +486,10 @@ TEST(Grammar, EveryDocumentedFormIsAccepted) {
     for (const Texts& form : forms_of(*command)) {
       ++forms;
       std::optional<Fault> fault = fault_of(command->name, form);
-      if (asks_too_much_of_brief(command->name, form)) {
+      if (asks_for_parts_of_costs(form)) {
+        ASSERT_TRUE(fault && fault->kind == Fault::Kind::not_with_charge) << join(form);
+        fault.reset();
+      } else if (asks_too_much_of_brief(command->name, form)) {
         ASSERT_TRUE(fault && fault->kind == Fault::Kind::not_with_brief) << join(form);
         fault.reset();
       }
@@ -517,15 +527,38 @@ TEST(Grammar, ThereIsACostForEachKey) {
     call.insert(call.end(), behind.begin(), behind.end());
     return fault_of(call[0], call);
   };
-  EXPECT_EQ(fault_of_costs({"0", "4294967295"}), std::nullopt);
+  EXPECT_EQ(fault_of_costs({"0", "9007199254740991"}), std::nullopt);
   EXPECT_EQ(fault_of_costs({"0", "0"}, {"EACH", "FORCE", "HEADERS"}), std::nullopt);
   EXPECT_EQ(fault_of_costs({"1", "2", "3"}), wrong);
-  EXPECT_EQ(fault_of_costs({"1", "4294967296"}), wrong);
+  EXPECT_EQ(fault_of_costs({"1", "9007199254740992"}), wrong);
   EXPECT_EQ(fault_of_costs({"1"}, {"FOR", "a", "b"}), wrong);
   EXPECT_EQ(fault_of_costs({"1", "-1"}), wrong);
   EXPECT_EQ(fault_of_costs({"1"}), (Fault{Fault::Kind::missing, Argument::costs}));
   EXPECT_EQ(fault_of_costs({"1", "2"}, {"COST", "1"}), (Fault{Fault::Kind::not_together, Argument::any_cost}));
   EXPECT_EQ(fault_of_costs({"1", "2"}, {"COSTS", "1", "2"}), (Fault{Fault::Kind::repeated, Argument::costs}));
+}
+
+TEST(Grammar, EachLimitMayHaveACostOfItsOwn) {
+  const auto fault_of_charges = [](const Texts& charges) {
+    Texts call{"RL.CHECK", "k", "FIXED", "5", "5s"};
+    call.insert(call.end(), charges.begin(), charges.end());
+    return fault_of(call[0], call);
+  };
+  EXPECT_EQ(fault_of_charges({"CHARGE", "in", "0", "charge", "out", "9007199254740991", "COST", "3"}), std::nullopt);
+  EXPECT_EQ(fault_of_charges({"CHARGE"}), (Fault{Fault::Kind::missing, Argument::charged_label}));
+  EXPECT_EQ(fault_of_charges({"CHARGE", "in"}), (Fault{Fault::Kind::missing, Argument::charged_cost}));
+  EXPECT_EQ(fault_of_charges({"CHARGE", "", "1"}), (Fault{Fault::Kind::malformed, Argument::charged_label}));
+  for (const char* cost : {"-1", "", "x", "1.5", "9007199254740992"}) {
+    EXPECT_EQ(fault_of_charges({"CHARGE", "in", cost}), (Fault{Fault::Kind::malformed, Argument::charged_cost}))
+        << cost;
+  }
+  EXPECT_EQ(fault_of_charges({"CHARGE", "in", "1", "CHARGE", "in", "2"}),
+            (Fault{Fault::Kind::charged_twice, Argument::charged_label}));
+  EXPECT_EQ(fault_of_charges({"PARTIAL", "CHARGE", "in", "1"}),
+            (Fault{Fault::Kind::not_with_charge, Argument::charged_label}));
+  Texts many;
+  for (int i = 0; i < 9; ++i) many.insert(many.end(), {"CHARGE", "label-" + std::to_string(i), "1"});
+  EXPECT_EQ(fault_of_charges(many), (Fault{Fault::Kind::unknown_label, Argument::charged_label}));
 }
 
 TEST(Grammar, TheArityOfACommandIsThatOfItsShortestForm) {

@@ -358,7 +358,7 @@ TEST(SubjectTable, RefusesSubjectsThatNobodyWrites) {
   EXPECT_FALSE(chunk(two + "40" + state + "01 000102030405060708090a0b0c0d0e0f")) << "a table in a table";
   EXPECT_FALSE(chunk(two + "80" + state +
                      "0000000000000000 0000000000000000 0000000000000000 0000000000000000 "
-                     "0000000000000000 00000000"))
+                     "0000000000000000 00 00000000"))
       << "nothing reserved";
   EXPECT_FALSE(chunk(two + "0f")) << "no limits, where some are stored";
   EXPECT_FALSE(chunk(two + "00 0058e176622cb897 03")) << "a window before 1970";

@@ -46,7 +46,10 @@ class Key(Subject):
         there = self.for_call(limits, now)
         is_new, named = there.is_idle(now), there.open(limits, now)
         verdict = there._decide(limits, states_of(named), request, now)
-        if verdict.granted and not is_denied:
+        if verdict.states is not None and not request.cost:  # it changes nothing
+            if there.has_collected:
+                self.become(self.collected(now), now)
+        elif verdict.granted and not is_denied:
             there._charge(named, verdict, request.call_id, now)
             self.become(there, now)
         else:
@@ -104,7 +107,7 @@ class Key(Subject):
         before = there.refundable(at)
         there.give_back(units, 0, at)
         for hold in there.holds.values() if any(before) else []:
-            hold.newer = max(hold.newer - units, 0)
+            hold.change_newer(there.accounts, lambda newer, _: max(newer - units, 0))
         after = there.refundable(at)
         if any(before) or there.has_collected:
             self.become(there, now)
@@ -156,7 +159,8 @@ class Key(Subject):
             self._deny(there, named, verdict.go_at is None or is_new, now)
             return *self._reply(verdict, now), label(limits, verdict), None
         verdict = verdict._replace(granted=max(granted, hold.granted if hold else 0))
-        there._hold(named, totals, verdict, hold_id, ttl, now)
+        wanted = [min(cost, limit.size) for limit in limits if not limit.per_request]
+        there._hold(named, totals, max(wanted, default=cost), verdict, hold_id, ttl, now)
         if hold:  # what is left after its leases were renewed
             standing = decide(limits, states_of(named), 0, there.turn.or_later(now))
             verdict = standing._replace(granted=verdict.granted, go_at=verdict.go_at)
@@ -240,6 +244,8 @@ class Key(Subject):
 
     def _decide_unblocked(self, limits: list[Limit], states: list, request: Request, now: int) -> Verdict:
         at = self.turn.or_later(now)
+        if not request.cost and request.mode != "FORCE":
+            return self._behind(self._look(limits, states, request.call_id, at), limits, states, request.call_id, now)
         if request.mode == "MAXWAIT":
             return self._decide_turn(limits, states, request, at, now)
         verdict = decide(limits, states, request.cost, at, request.call_id, request.mode == "FORCE")
@@ -253,6 +259,19 @@ class Key(Subject):
         if verdict.states is None or at == now:
             return verdict
         return decide(limits, states, 0, at, call_id)._replace(granted=0, go_at=at, states=None)
+
+    @staticmethod
+    def _look(limits: list[Limit], states: list, call_id, at: int) -> Verdict:
+        """A call that costs nothing is denied while something is in debt, or closed. The longest debt binds."""
+        standing = decide(limits, states, 0, at, call_id)
+        decisions = [
+            each if limit.size else each._replace(go_at=None) for limit, each in zip(limits, standing.decisions)
+        ]
+        refusing = [index for index, each in enumerate(decisions) if each.go_at is None or each.go_at > at]
+        if not refusing:
+            return standing
+        bound = longest(decisions, refusing)
+        return Verdict(0, decisions, bound, decisions[bound].go_at)
 
     @staticmethod
     def _part(limits: list[Limit], states: list, request: Request, at: int) -> int:
@@ -339,7 +358,7 @@ class Key(Subject):
         lease = self._take(named, verdict, call_id, now)
         for account in self.others(named):
             self.book(account, account.limit.cost_of(verdict.granted), verdict.turn, lease, now)
-        self.count_newer(verdict.granted)
+        self.count_newer(lambda _: verdict.granted)
         self.note_grant(named, now)
         if verdict.turn > now:
             self.turn = Turn(verdict.turn, verdict.turn - now)
@@ -354,10 +373,13 @@ class Key(Subject):
             account.state = account.limit.without_ended(state, now)
         return max(leases, key=lambda lease: lease.end, default=None)
 
-    def _hold(self, named: list[Account], totals: list[int], verdict: Verdict, hold_id, ttl: int, now: int) -> None:
-        """Charges a reservation, or what it has become larger by."""
+    def _hold(
+        self, named: list[Account], totals: list[int], most: int, verdict: Verdict, hold_id, ttl: int, now: int
+    ) -> None:
+        """Charges a reservation, or what it has become larger by. The others are charged the `most` that a limit of the
+        call is charged for the estimate.
+        """
         at, hold = self.turn.or_later(now), self.live_hold(hold_id, now)
-        before = hold.granted if hold else 0
         lease = self._take(named, verdict, hold_id, now)
         if hold:
             self.renew_leases(named, hold_id, at)
@@ -367,10 +389,13 @@ class Key(Subject):
         }
         for account in self.others(named):
             held = hold.charged_on(account) if hold else 0
-            total = max(account.limit.cost_of(verdict.granted), held)
-            charged[account.number] = max(verdict.granted, held)
+            total = max(account.limit.cost_of(most), held)
+            charged[account.number] = max(most, held)
             self.book(account, total - held + self._own(account, hold, hold_id, at), at, lease, now)
-        self.count_newer(verdict.granted - before, but=hold)
+        before = {account.number: hold.charged_on(account) if hold else 0 for account in self.accounts}
+        more = {number: units - before[number] for number, units in charged.items()}
+        later = verdict.granted - (hold.granted if hold else 0)
+        self.count_newer(lambda account: more[account.number] if account else later, but=hold)
         self.note_grant(named, now)
         if not hold:
             self.holds.pop(hold_id, None)
@@ -407,7 +432,7 @@ class Key(Subject):
         for account in self.accounts:
             if account.is_refundable:
                 self.book(account, actual, at, None, now)
-        self.count_newer(actual)
+        self.count_newer(lambda _: actual)
 
     def _deny(self, there: Key, named: list[Account], is_forgotten: bool, now: int) -> None:
         """Leaves nothing behind but accounts that were opened, and what makes the wait that was told come true."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, field
-from math import ceil
 from typing import NamedTuple
 
-from oracle import Key, states_of
-from oracle_decide import AnyId, Decision, Request, Verdict, fewest, label, labels, longest
+from oracle import Key
+from oracle_decide import AnyId, Decision, Request, Verdict, label, labels, longest
 from oracle_leases import Concurrent
 from oracle_limits import LeakyBucket, Limit, ceil_ms
 
@@ -156,7 +155,7 @@ class Entry(NamedTuple):
 
     def tried(self, now: int) -> Verdict:
         copy = deepcopy(self.key[self.subject])
-        verdict = copy.take(self.limits_in_force, self.request, now) if self.cost else self._looked_at(copy, now)
+        verdict = copy.take(self.limits_in_force, self.request, now)
         left = self.key[self.subject].block.left(now)
         return self._blocked_on_trial(left, now) if self.key.is_shadow and left else verdict
 
@@ -169,39 +168,8 @@ class Entry(NamedTuple):
             return Verdict(self.cost, unused, bound, now, states=[])
         return Verdict(0, unused, bound, now + left, is_blocked=True)
 
-    def _looked_at(self, key: Key, now: int) -> Verdict:
-        """As of the end of a block, if there is one."""
-        limits, there = self.limits_in_force, key.for_call(self.limits_in_force, now)
-        states, left = states_of(there.open(limits, now)), there.block.left(now)
-        if not left or self.request.mode == "FORCE":
-            return self._looked_at_as_of(now, there, states)
-        after, states = there._after_block(limits, states, now)
-        verdict = self._looked_at_as_of(now + left, after, states)
-        return after._until(now + left, verdict, limits, states, self.request.call_id)
-
-    def _looked_at_as_of(self, now: int, there: Key, states: list) -> Verdict:
-        """Nothing is asked for: there must be no debt, and nobody who waits, unless the call is forced."""
-        limits, at = self.limits_in_force, there.turn.or_later(now)
-        debts_end = [max(at, ceil(limit.free_at(state, 0, at))) for limit, state in zip(limits, states)]
-        decisions = [
-            Decision(limit.size, limit.remaining(state, at), end, limit.idle_at(state, at))
-            for limit, state, end in zip(limits, states, debts_end)
-        ]
-        in_debt = [i for i, decision in enumerate(decisions) if decision.go_at > at]
-        go_at = max(decision.go_at for decision in decisions)
-        if go_at == now or self.request.mode == "FORCE":
-            return Verdict(0, decisions, fewest(decisions), go_at, states)
-        return Verdict(0, decisions, longest(decisions, in_debt) if in_debt else fewest(decisions), go_at)
-
-    def carry_out(self, verdict: Verdict, is_denied: bool, is_never: bool, now: int) -> None:
-        """A key that is only looked at stays as it is, unless it denies the call."""
-        key, limits = self.key[self.subject], self.limits_in_force
-        if self.cost:
-            key.take(limits, self.request, now, is_denied, is_never)
-            return
-        there = key.for_call(limits, now)
-        is_new, named = there.is_idle(now), there.open(limits, now)
-        key._deny(there, named, is_new or is_granted(verdict), now)
+    def carry_out(self, is_denied: bool, is_never: bool, now: int) -> None:
+        self.key[self.subject].take(self.limits_in_force, self.request, now, is_denied, is_never)
 
     def binding(self, verdict: Verdict, now: int) -> Decision:
         """What the limit says that binds in this key."""
@@ -231,8 +199,8 @@ def check_all(entries: list[Entry], now: int, *, each: bool = False) -> tuple:
     in_force = [i for i, entry in enumerate(entries) if not entry.is_on_trial(now)]
     denying = [i for i in in_force if not is_granted(verdicts[i])]
     is_never = any(verdicts[i].go_at is None for i in denying)
-    for entry, verdict in zip(entries, verdicts):
-        entry.carry_out(verdict, bool(denying), is_never, now)
+    for entry in entries:
+        entry.carry_out(bool(denying), is_never, now)
     return *tell(entries, verdicts, decisions, denying, now), *([alone] if each else [])
 
 

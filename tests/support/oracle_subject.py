@@ -62,8 +62,27 @@ class Hold:
     end: int
     named: list[int]  # the numbers of the accounts that decided it
     charged: dict[int, int]  # what each account was charged, by its number
-    newer: int = 0  # units that were granted after those of the hold, and not given back since
+    # Units that were charged after those of the hold, and not given back since: by account, and for those opened later.
+    newer: dict[int, int] = field(default_factory=dict)
+    newer_on_others: int = 0
     settled: int | None = None  # the actual cost of one that is over: only its id is remembered
+
+    def charged_of(self, account: Account | None) -> int:
+        return self.charged_on(account) if account else self.granted
+
+    def known_by(self, newer: int, account: Account | None, actual: int) -> int:
+        """What was charged after an older hold, which learns that this one has cost no more than that."""
+        since = self.newer_on(account) if account else self.newer_on_others
+        too_much = max(self.charged_of(account) - actual, 0)
+        return max(newer - too_much, since) if newer > since else newer
+
+    def newer_on(self, account: Account) -> int:
+        return self.newer.get(account.number, self.newer_on_others)
+
+    def change_newer(self, accounts: list[Account], change) -> None:
+        """Each count becomes what `change(count, account)` says; for accounts that are opened later, of none."""
+        self.newer |= {account.number: change(self.newer_on(account), account) for account in accounts}
+        self.newer_on_others = change(self.newer_on_others, None)
 
     def charged_on(self, account: Account) -> int:
         """One that was opened later has what is settled booked like any other."""
@@ -87,7 +106,9 @@ class Subject:
         copy = type(self)()
         copy.accounts = [replace(account) for account in self.accounts]
         copy.has_many_lists, copy.turn, copy.block = self.has_many_lists, self.turn, self.block
-        copy.holds = {name: replace(hold, charged=dict(hold.charged)) for name, hold in self.holds.items()}
+        copy.holds = {
+            name: replace(hold, charged=dict(hold.charged), newer=dict(hold.newer)) for name, hold in self.holds.items()
+        }
         return copy
 
     def at(self, now: int, limits: list[Limit] = ()):
@@ -228,9 +249,11 @@ class Subject:
     def others(self, named: list[Account]) -> list[Account]:
         return [account for account in self.accounts if account not in named]
 
-    def count_newer(self, units: int, but: Hold | None = None) -> None:
+    def count_newer(self, charged, but: Hold | None = None) -> None:
+        """So much was charged: `charged(account)`, and for those opened later `charged(None)`."""
         for hold in self.holds.values():
-            hold.newer += units if hold is not but else 0
+            if hold is not but:
+                hold.change_newer(self.accounts, lambda newer, account: newer + charged(account))
 
     def give_back(self, units: int, newer: int, at: int) -> None:
         for account in self.accounts:
@@ -255,12 +278,11 @@ class Subject:
             return
         for account in self.accounts:
             if account.is_refundable:
-                self._make_equal(account, hold.charged_on(account), actual, hold.newer, at)
-        too_much = max(hold.granted - actual, 0)
+                self._make_equal(account, hold.charged_on(account), actual, hold.newer_on(account), at)
+        charged = hold.charged_of
         for other in self.holds.values():
-            if other.newer > hold.newer:
-                other.newer = max(other.newer - too_much, hold.newer)
-        self.count_newer(max(actual - hold.granted, 0))
+            other.change_newer(self.accounts, lambda newer, account: hold.known_by(newer, account, actual))
+        self.count_newer(lambda account: max(actual - charged(account), 0))
 
     @staticmethod
     def _make_equal(account: Account, charged: int, actual: int, newer: int, at: int) -> None:

@@ -197,6 +197,34 @@ inline std::string_view random_id(Random& random) {
   return random.one_of<std::string_view>({"", "", "", "a", "b", "c", "d", "e"});
 }
 
+/// The costs that a call gives some limits, and the labels that it borrows.
+struct RandomCosts {
+  std::vector<std::string> labels;
+  std::vector<Charge> charged;
+};
+inline RandomCosts random_costs(Random& random, const Limits& limits, Units about) {
+  const Units most = std::max(about, kMinUnits);
+  RandomCosts costs;
+  if (!random.one_in(6)) return costs;
+  for (std::size_t i = 0; i < limits.size(); ++i) costs.labels.emplace_back(limits.label(i));
+  for (const std::string& label : costs.labels) {
+    const bool is_nothing = random.one_in(4);
+    const Units cost = is_nothing ? kNoUnits : Units(random.magnitude_between(1, most.count()));
+    if (random.one_in(2)) costs.charged.push_back({label, cost});
+  }
+  return costs;
+}
+
+/// What an operation charges each account: one of them all of it.
+inline std::optional<Charges> random_charges(Random& random, Units most) {
+  if (!random.one_in(4)) return std::nullopt;
+  Charges charges = same_for_all(most);
+  for (Units& units : charges) {
+    if (random.one_in(2)) units = Units(random.between(0, most.count()));
+  }
+  return charges;
+}
+
 /// A request for `cost` units in some mode, after `last` of a limit like `spec`.
 inline Request random_request(Random& random, const LimitSpec& spec, Units cost, const Decision& last) {
   Request request{.cost = cost, .id = random_id(random)};
@@ -236,6 +264,7 @@ inline Operation random_operation(Random& random, const LimitSpec& spec, Units u
   if (kind == Operation::Kind::settle && random.one_in(2)) {
     operation.units = Units(random.between(0, std::min(units.count(), spec.size.count())));
   }
+  if (kind == Operation::Kind::settle) operation.each = random_charges(random, operation.units);
   return operation;
 }
 

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <span>
 #include <string>
@@ -28,6 +29,7 @@
 #include "ratelimit/blocked.h"
 #include "ratelimit/booking.h"
 #include "ratelimit/carried_states.h"
+#include "ratelimit/costs.h"
 #include "ratelimit/holds.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
@@ -70,6 +72,7 @@ inline void PrintTo(const LimitSpec& spec, std::ostream* out) {
 }
 inline void PrintTo(const Request& request, std::ostream* out) {
   *out << "COST " << request.cost.count();
+  for (const Charge& charge : request.charged) *out << " CHARGE " << charge.label << ' ' << charge.cost.count();
   switch (request.mode) {
     case Mode::whole: break;
     case Mode::partial: *out << " PARTIAL"; break;
@@ -84,6 +87,8 @@ inline void PrintTo(const Operation& operation, std::ostream* out) {
                                                       "reserve", "settle",  "release", "block"};
   *out << kNames.at(static_cast<std::size_t>(operation.kind)) << ' ' << operation.units.count() << " span "
        << operation.span.count() << "ns id " << operation.id << " named " << int{operation.named};
+  if (!operation.each) return;
+  for (const Units units : *operation.each) *out << ' ' << units.count();
 }
 
 }  // namespace ratelimit
@@ -232,20 +237,35 @@ class Subject {
   Decision check(const Request& request, Instant now) {
     collect(now);
     const Verdict verdict = this->verdict(request, now);
-    if (verdict.decision.outcome == Outcome::granted) commit(verdict, now);
+    if (verdict.decision.granted > kNoUnits) commit(verdict, now, costs_each(request));
     return verdict.decision;
+  }
+  /// What a call costs each account, if not all the same.
+  [[nodiscard]] std::optional<Charges> costs_each(const Request& request) const {
+    if (request.charged.empty()) return std::nullopt;
+    return costs_of_accounts(*limits_, *limits_, request.cost, request.charged,
+                             [](std::size_t i) { return std::optional(i); });
+  }
+  [[nodiscard]] std::optional<Charges> costs_each(const std::vector<LimitSpec>& list, const Request& request,
+                                                  Instant now) {
+    if (request.charged.empty()) return std::nullopt;
+    const Limits called = Limits::make(list).value();
+    const NamedAccounts named(accounts(), called, now, turn().or_later(now));
+    return costs_of_accounts(*limits_, called, request.cost, request.charged,
+                             [&](std::size_t i) { return named.place(i); });
   }
   Decision check(Units cost, Instant now) { return check(Request{.cost = cost}, now); }
   Decision check(std::int64_t cost, Instant now) { return check(Units(cost), now); }
 
   /// Carries out a granted verdict. A lease without an id gets one that nobody has.
-  void commit(Verdict verdict, Instant now) {
+  void commit(Verdict verdict, Instant now, const std::optional<Charges>& each = {}) {
     const std::string id = fresh_id();
     if (verdict.id.empty() && limits_->have_leases()) verdict.id = id;
-    if (verdict.turn == Span{} && !has_reserved_) return apply(*limits_, cells(), verdict);
+    if (verdict.turn == Span{} && !has_reserved_ && !each) return apply(*limits_, cells(), verdict);
     perform({.kind = Operation::Kind::charge,
              .at = now,
              .units = verdict.decision.granted,
+             .each = each,
              .span = verdict.turn,
              .id = verdict.id});
   }
@@ -271,7 +291,7 @@ class Subject {
     const NamedAccounts named(accounts(), called, now, turn().or_later(now));
     return decide_reservation_under_block(called, named, reservations_, estimate, now, [&](std::size_t i) {
       if (!hold) return kNoUnits;
-      return named.place(i) ? reservations_.charged_by(estimate.id, *hold, *named.place(i)) : hold->units;
+      return named.place(i) ? reservations_.charged_by(*hold, *named.place(i)) : hold->units;
     });
   }
 
@@ -279,7 +299,7 @@ class Subject {
   Decision check(const std::vector<LimitSpec>& list, const Request& request, Instant now) {
     collect(now);
     const Verdict verdict = this->verdict(list, request, now);
-    if (verdict.decision.outcome == Outcome::granted) commit(list, verdict, now);
+    if (verdict.decision.granted > kNoUnits) commit(list, verdict, now, request);
     if (verdict.decision.outcome == Outcome::denied) deny(list, now);
     return verdict.decision;
   }
@@ -287,13 +307,14 @@ class Subject {
     return check(list, {.cost = Units(cost)}, now);
   }
 
-  void commit(const std::vector<LimitSpec>& list, const Verdict& verdict, Instant now) {
+  void commit(const std::vector<LimitSpec>& list, const Verdict& verdict, Instant now, const Request& request = {}) {
     if (is_absent(list, now)) begin(list);
     const std::string id = fresh_id();
     const AccountSet named = open(list, now);
     perform({.kind = Operation::Kind::charge,
              .at = now,
              .units = verdict.decision.granted,
+             .each = costs_each(list, request, now),
              .span = verdict.turn,
              .id = verdict.id.empty() ? id : verdict.id,
              .named = named});
@@ -339,15 +360,19 @@ class Subject {
 
   Decision reserve(const std::vector<LimitSpec>& list, std::string_view id, std::int64_t estimate, Span ttl,
                    Instant now) {
+    return reserve(list, {.cost = Units(estimate), .id = id}, ttl, now);
+  }
+  Decision reserve(const std::vector<LimitSpec>& list, const Request& estimate, Span ttl, Instant now) {
     collect(now);
-    const Verdict verdict = reservation(list, {.cost = Units(estimate), .id = id}, now);
+    const Verdict verdict = reservation(list, estimate, now);
     if (verdict.decision.outcome == Outcome::granted) {
       const AccountSet named = open(list, now);
       perform({.kind = Operation::Kind::reserve,
                .at = now,
-               .units = Units(estimate),
+               .units = estimate.costs(Limits::make(list).value()).most(),
+               .each = costs_each(list, estimate, now),
                .span = ttl,
-               .id = id,
+               .id = estimate.id,
                .named = static_cast<AccountSet>(named & all_accounts(*limits_))});
     }
     if (verdict.decision.outcome == Outcome::denied) deny(list, now);
@@ -361,7 +386,7 @@ class Subject {
   [[nodiscard]] Verdict reservation(const Request& estimate, Instant now) const {
     const auto hold = find_hold(&reservations_, estimate.id, now);
     return decide_reservation_under_block(*limits_, cells(), reservations_, estimate, now, [&](std::size_t i) {
-      return hold ? reservations_.charged_by(estimate.id, *hold, i) : kNoUnits;
+      return hold ? reservations_.charged_by(*hold, i) : kNoUnits;
     });
   }
   Decision reserve(std::string_view id, std::int64_t estimate, Span ttl, Instant now) {

@@ -111,7 +111,9 @@ class Talk:
         line = f"RL.PEEK {name} {words(named)} COST {cost}"
         if self.rng.random() < 0.7:
             return self._say(line, subject, reply)
-        too_brief = reply and needs_more_than_brief(self.keys[name].stored or self.limits[name], None)
+        key = self.keys[name]
+        limits = key.stored or named or [account.limit for account in key[subject].at(self.now).accounts]
+        too_brief = reply and needs_more_than_brief(limits, None)
         return self._say(f"{line} BRIEF", subject, "BRIEF" if too_brief else in_brief(reply))
 
     def _info(self, name: str, subject: str) -> Step:

@@ -170,13 +170,13 @@ class LeaseSet {
     marks_in_order_ = false;
   }
 
-  /// Calls `change(mark)` for the mark of each holder. It may change the mark, but not the order of the marks, which
-  /// may wrap around. It returns false if no equal or higher mark needs a change. Then the scan stops, if the holders
-  /// end in the order of their marks.
+  /// Calls `change(units, mark, tag)` for each holder. It may change the mark, but not the order of the marks, which may
+  /// wrap around, and the tag. It returns false if no holder with an equal or higher mark needs a change. Then the scan
+  /// stops, if the holders end in the order of their marks.
   template <class Change>
-  void change_low_marks(Change change) {
+  void change_numbers(Change change) {
     for (auto slot = front(); slot != slots_.end(); ++slot) {
-      if (!change(slot->mark) && marks_in_order_) return;
+      if (!change(slot->units, slot->mark, slot->tag) && marks_in_order_) return;
     }
   }
 

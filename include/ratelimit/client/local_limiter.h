@@ -76,9 +76,9 @@ class LocalLimiter {
     const Reservations& reservations = state->reservations;
     const auto hold = find_hold(&reservations, request.id, now);
     if (hold && Hold::is_settled(*hold)) return std::nullopt;
-    const Verdict verdict = decide_reservation(
-        *state->limits, state->cells, reservations, request, now,
-        [&](std::size_t i) { return hold ? reservations.charged_by(request.id, *hold, i) : kNoUnits; });
+    const Verdict verdict =
+        decide_reservation(*state->limits, state->cells, reservations, request, now,
+                           [&](std::size_t i) { return hold ? reservations.charged_by(*hold, i) : kNoUnits; });
     if (verdict.decision.outcome == Outcome::granted) {
       state->perform(
           {.kind = Operation::Kind::reserve, .at = now, .units = request.cost, .span = ttl, .id = request.id});

@@ -109,20 +109,36 @@ void encode_changes(Writer& out, const Limits& limits, const Changes& changes, s
   return in.done();
 }
 
+/// Beside the kind of an operation: what each account is charged follows.
+inline constexpr unsigned kForEachAccount = 1U << 7U;
+
 inline void encode_operation(Writer& out, const Operation& operation) {
   out.u8(kFormatVersion);
-  out.u8(static_cast<std::uint8_t>(operation.kind));
+  out.u8(static_cast<std::uint8_t>(operation.kind) | (operation.each ? kForEachAccount : 0U));
   out.instant(operation.at);
   out.units(operation.units);
   out.span(operation.span);
   out.text(operation.id);
   out.u8(operation.named);
+  if (!operation.each) return;
+  for (const Units units : *operation.each) out.variable(static_cast<std::uint64_t>(units.count()));
+}
+
+/// Reads what an operation charges each account: no more than its units.
+[[nodiscard]] inline Charges read_charges_of_operation(Reader& in, Units most) {
+  Charges charges;
+  for (Units& units : charges) {
+    const std::uint64_t count = in.variable();
+    if (in.require(count <= static_cast<std::uint64_t>(most.count()))) units = Units(static_cast<std::int64_t>(count));
+  }
+  return charges;
 }
 
 /// Reads an operation. Its id is borrowed from the bytes. False if the bytes are anything else.
 [[nodiscard]] inline bool decode_operation(Reader& in, Operation& operation) {
   in.require(in.u8() == kFormatVersion);
-  const std::uint8_t kind = in.u8();
+  const std::uint8_t first = in.u8();
+  const auto kind = static_cast<std::uint8_t>(first & ~kForEachAccount);
   in.require(static_cast<std::uint8_t>(Operation::Kind::collect) <= kind &&
              kind <= static_cast<std::uint8_t>(Operation::Kind::block));
   operation.kind = static_cast<Operation::Kind>(kind);
@@ -131,10 +147,10 @@ inline void encode_operation(Writer& out, const Operation& operation) {
   operation.span = in.span();
   operation.id = in.text();
   operation.named = in.u8();
+  if ((first & kForEachAccount) != 0) operation.each = read_charges_of_operation(in, operation.units);
   in.require(in_range(operation.at) && Span{} <= operation.span && operation.span <= kMaxSpan);
   in.require(operation.id.size() <= kMaxIdBytes);
-  const bool takes = operation.kind == Operation::Kind::charge || operation.kind == Operation::Kind::reserve;
-  in.require(!takes || in_range(operation.units));
+  in.require(operation.kind != Operation::Kind::charge || in_range(operation.units));
   // Only numbers that are within their ranges can be added without overflow.
   if (in.ok() && operation.kind == Operation::Kind::charge) in.require(in_range(operation.at + operation.span));
   in.require(operation.kind != Operation::Kind::reserve || in_range(operation.span));

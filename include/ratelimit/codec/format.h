@@ -109,43 +109,40 @@ inline void write(Writer& out, const LimitSpec& spec) {
 
 /// Flags of a hold, beside the accounts that it names.
 inline constexpr unsigned kSettled = 1U << 0U;
-inline constexpr unsigned kUneven = 1U << 1U;
 
-/// Only differences of the counter have a meaning: what was charged after each hold is written.
+/// Writes what a hold has charged each account, and what was charged after it.
+inline void write_charges(Writer& out, const Reservations& reservations, const LeaseSet::Holder& hold) {
+  const AccountCharges& own = reservations.each[*Hold::place(hold.tag)];
+  for (std::size_t i = 0; i < kChargedPlaces; ++i) {
+    out.units(own.charges[i]);
+    out.variable(reservations.charged_each[i] - own.marks[i]);
+  }
+}
+
+/// Only differences of sums have a meaning: what was charged after each hold is written.
 inline void write(Writer& out, const Reservations& reservations) {
   out.instant(reservations.turn.at);
   out.span(reservations.turn.wait);
   out.instant(reservations.block.end);
   out.span(reservations.block.length);
   out.instant(reservations.as_of);
+  out.u8(reservations.is_uneven ? 1 : 0);
   reservations.holds.write(out, [&](const LeaseSet::Holder& hold) {
     out.variable(reservations.charged - hold.mark);
     out.u8(Hold::named(hold));
-    out.u8(
-        static_cast<std::uint8_t>((Hold::is_settled(hold) ? kSettled : 0U) | (Hold::is_uneven(hold) ? kUneven : 0U)));
+    out.u8(Hold::is_settled(hold) ? kSettled : 0U);
+    if (Hold::place(hold.tag)) write_charges(out, reservations, hold);
   });
-  for (const auto& [id, charges] : reservations.uneven) {
-    for (const Units units : charges) out.units(units);
-  }
 }
 
-/// Reads what the uneven holds have charged each account, in the order of their ids.
-inline void read_uneven(Reader& in, Reservations& read) {
-  std::vector<std::string_view> ids;
-  read.holds.for_each([&ids](std::string_view id, const LeaseSet::Holder& hold) {
-    if (Hold::is_uneven(hold)) ids.push_back(id);
-  });
-  std::sort(ids.begin(), ids.end());
-  for (const std::string_view id : ids) {
-    Charges charges;
-    Units most;
-    for (Units& units : charges) {
-      units = in.units();
-      most = std::max(most, units);
-    }
-    if (!in.require(most <= read.holds.find(id)->units)) return;
-    read.uneven.emplace(id, charges);
+[[nodiscard]] inline AccountCharges read_charges(Reader& in, Units most) {
+  AccountCharges own;
+  for (std::size_t i = 0; i < kChargedPlaces; ++i) {
+    own.charges[i] = in.units();
+    in.require(own.charges[i] <= most);
+    own.marks[i] = std::uint64_t{0} - in.variable();
   }
+  return own;
 }
 
 inline void read(Reader& in, Reservations& reservations) {
@@ -155,15 +152,21 @@ inline void read(Reader& in, Reservations& reservations) {
   read.block.end = in.instant();
   read.block.length = in.span();
   read.as_of = in.instant();
-  read.holds = LeaseSet::read(in, [&in](LeaseSet::Holder& hold) {
+  const std::uint8_t is_uneven = in.u8();
+  in.require(is_uneven <= 1);
+  read.is_uneven = is_uneven != 0;
+  read.holds = LeaseSet::read(in, [&in, &read](LeaseSet::Holder& hold) {
     hold.mark = std::uint64_t{0} - in.variable();
     hold.tag = in.u8();
     const std::uint8_t flags = in.u8();
-    in.require((flags & ~(kSettled | kUneven)) == 0 && flags != (kSettled | kUneven));
-    if ((flags & kSettled) != 0) hold.tag |= Hold::kSettled;
-    if ((flags & kUneven) != 0) hold.tag |= Hold::kUneven;
+    in.require((flags & ~kSettled) == 0);
+    if ((flags & kSettled) != 0) {
+      hold.tag |= Hold::kSettled;
+    } else if (read.is_uneven && in.ok()) {
+      hold.tag = Hold::with_place(hold.tag, read.put(read_charges(in, hold.units)));
+    }
   });
-  if (in.ok()) read_uneven(in, read);
+  in.require(!read.is_uneven || !read.holds.empty());
   const bool has_turn = in_range(read.turn.at) && Span{} < read.turn.wait && read.turn.wait <= kMaxSpan;
   in.require(has_turn || read.turn == Turn{});
   const bool has_block = in_range(read.block.end) && Span{} < read.block.length && read.block.length <= kMaxSpan;

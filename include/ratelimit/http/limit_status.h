@@ -61,11 +61,11 @@ template <class A>
 
 /// The status of limit `i` after a request was decided with that outcome, in the same terms as the verdict. What a
 /// granted call leaves is as of its turn, if it waits for one. To a call that is not granted, nothing is left before
-/// the turn of who waits; a lease of its own, which it asked to renew, counts as left. The label is borrowed from the
-/// limits.
+/// the turn of who waits; a lease of its own, which it asked to renew, counts as left. `cost` is that under this limit.
+/// The label is borrowed from the limits.
 template <class Cells>
 [[nodiscard]] LimitStatus status_after(const Limits& limits, std::size_t i, const Cells& cells, const Turn& turn,
-                                       const Request& request, Outcome outcome, Instant now) {
+                                       const Request& request, Units cost, Outcome outcome, Instant now) {
   const Limit& limit = limits[i];
   const Instant at = turn.or_later(now);
   const Span ahead = at - now;
@@ -81,7 +81,7 @@ template <class Cells>
       status.more = ahead + detail::until_more(algorithm, state, status.remaining, id, at);
     }
     if (is_granted) return;
-    status.wait = detail::kept_back_for(algorithm, state, request, limit.cost_of(request.cost), at, ahead);
+    status.wait = detail::kept_back_for(algorithm, state, request, cost, at, ahead);
   });
   return status;
 }
@@ -115,8 +115,9 @@ template <class Cells>
                                                             Instant now) {
   std::vector<LimitStatus> statuses;
   statuses.reserve(limits.size());
+  const Costs costs = request.costs(limits);
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    statuses.push_back(status_after(limits, i, cells, turn, request, verdict.decision.outcome, now));
+    statuses.push_back(status_after(limits, i, cells, turn, request, costs[i], verdict.decision.outcome, now));
   }
   if (verdict.decision.outcome == Outcome::denied) statuses[verdict.binding].wait = verdict.decision.wait;
   return statuses;

@@ -117,9 +117,9 @@ def test_a_call_without_a_key_is_refused_also_in_a_transaction(db, clock, comman
     assert not db.exists("other"), "nothing of the transaction was done"
 
 
-@pytest.mark.parametrize(("argv", "bad"), [pytest.param(a, b, id=shown([*a, b])) for a in WHOLE for b in BAD_COSTS])
+@pytest.mark.parametrize(("argv", "bad"), [pytest.param(a, b, id=shown([*a, b])) for a in WHOLE for b in BAD_BUDGETS])
 def test_a_bad_cost_is_refused(db, clock, argv, bad):
-    assert refused(db, [*argv, "COST", bad]).startswith(f"COST must be an integer from 1 to {MOST}")
+    assert refused(db, [*argv, "COST", bad]).startswith(f"COST must be an integer from 0 to {MOST}")
 
 
 @pytest.mark.parametrize("argv", WHOLE, ids=shown)
@@ -224,7 +224,7 @@ DEFINITIONS = [
     (["RL.DEFINE", "k", "SHADOW", "SHADOW", "SHADOW"], "SHADOW is given twice"),
     (["RL.DEFINE", "k", "FIXED", "10", "60s", "SHADOW", "SHADOW"], "SHADOW is given twice"),
     (["RL.DEFINE", "k", "SHADOW", "FIXED", "10"], "window is missing"),
-    (["RL.DEFINE", "k", "FIXED", "0", "60s"], "limit must be an integer"),
+    (["RL.DEFINE", "k", "FIXED", "-1", "60s"], "limit must be an integer"),
     (["RL.DEFINE", "k", "FIXED", "10", "60s", "AS", ""], "label must be"),
     (["RL.DEFINE", "k", *["FIXED", "10", "60s"] * 9], "limits must be at most 8"),
     (["RL.DEFINE", "k", *["FIXED", "10", "60s", "AS", "a"] * 2], "label must be different for each limit of a call"),
@@ -472,7 +472,7 @@ def test_the_first_fault_is_the_one_reported(db, clock):
 
 def test_a_bad_command_on_a_key_of_another_type_is_still_bad(db, clock):
     db.set("k", "string")
-    assert db.error(*"RL.FIXED k 0 60s".split()).startswith("limit must be")
+    assert db.error(*"RL.FIXED k -1 60s".split()).startswith("limit must be")
     assert db.error(*"RL.REFUND k 0".split()).startswith("n must be")
     assert db.error(*"RL.SETTLE k a xyzzy".split()).startswith("actual must be")
 

@@ -427,3 +427,40 @@ def test_a_bucket_is_small_again_once_the_block_is_lifted(db, clock):
     db.do("RL.BLOCK k 0")
     assert db.memory_usage("k") == before
     assert db.ask("RL.TOKENBUCKET k 10 1 6s")[:3] == (1, 10, 6)
+
+
+# --- in brief, and of each key
+
+
+def test_in_brief_it_is_minus_the_wait(db, clock):
+    db.do("RL.BLOCK k 90s")
+    assert db.do("RL.PEEK k BRIEF") == -90_000
+    assert db.do("RL.CHECK k FIXED 10 60s BRIEF") == -90_000
+    assert db.do("RL.CHECK k FIXED 10 60s COST 11 BRIEF") is None
+    assert db.do("RL.CHECK k FIXED 10 60s COST 3 FORCE BRIEF") == 0
+    db.do("RL.DEFINE trial FIXED 10 60s SHADOW")
+    db.do("RL.BLOCK trial 30s")
+    assert db.do("RL.CHECK trial BRIEF") == db.do("RL.PEEK trial BRIEF") == -30_000
+
+
+def test_a_key_that_is_only_looked_at_denies_all_if_it_is_blocked(db, clock):
+    db.ask("RL.CHECK a FIXED 10 60s COST 4")
+    db.do("RL.BLOCK a 20s")
+    blocked = [0, 10, 0, 20_000, 60_000, "blocked"]
+    line = "RL.CHECKALL 2 a b FIXED 10 60s FIXED 20 60s COSTS 0 3"
+    assert db.do(f"{line} EACH") == [*blocked, [blocked, [3, 20, 17, 0, 60_000, "fixed"]]]
+    assert db.do("RL.INFO b") is None
+    assert db.do(f"{line} FORCE")[:4] == [3, 10, 0, 0]
+    assert db.rl_info("a")["limits"][0]["used"] == 4
+    clock.advance(20 * SECOND)
+    assert db.do(line)[:4] == [3, 10, 6, 0]
+
+
+def test_each_key_says_so_on_trial_too(db, clock):
+    db.do("RL.DEFINE a FIXED 10 60s SHADOW")
+    db.do("RL.BLOCK a 20s")
+    blocked = [0, 10, 0, 20_000, 20_000, "blocked"]
+    line = "RL.CHECKALL 2 a b COSTS 1 1 EACH"
+    db.do("RL.DEFINE b FIXED 20 60s")
+    assert db.do(line) == [*blocked, [blocked, [1, 20, 19, 0, 60_000, "fixed"]]]
+    assert db.do(f"{line} FORCE")[6] == [[1, 10, 0, 0, 20_000, "fixed"], [1, 20, 19, 0, 60_000, "fixed"]]

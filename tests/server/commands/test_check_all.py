@@ -627,7 +627,7 @@ BAD = [
     (f"RL.CHECKALL 2 k l {GOOD} COSTS 1 1 COST 1", "only one of COST and COSTS can be given"),
     (f"RL.CHECKALL 2 k l {GOOD} COST 1 COSTS 1 1", "only one of COST and COSTS can be given"),
     *(
-        (f"RL.CHECKALL 2 k l {GOOD} COSTS{costs}", f"COSTS {text}one integer for each key, from 0 to 4294967295")
+        (f"RL.CHECKALL 2 k l {GOOD} COSTS{costs}", f"COSTS {text}one integer for each key, from 0 to 9007199254740991")
         for costs, text in [
             *(("", "is missing: it must be "), (" 1", "is missing: it must be ")),
             *((" 1 2 3", "must be "), (" 1 FOR a b", "must be "), (" FOR a b", "must be "), (" EACH", "must be ")),
@@ -635,7 +635,7 @@ BAD = [
         ]
     ),
     (f"RL.CHECKALL 2 k l {GOOD} JITTER", "JITTER is missing"),
-    ("RL.CHECKALL 2 k l FIXED 10 60s FIXED 0 60s", "limit must be an integer"),
+    ("RL.CHECKALL 2 k l FIXED 10 60s FIXED -1 60s", "limit must be an integer"),
     ("RL.CHECKALL 2 k l FIXED 10 60s TOKENBUCKET 2 1 3650d", "refill must be large enough"),
     ("RL.CHECKALL 2 k l AS mine FIXED 10 60s FIXED 10 60s", "syntax error at argument 4: expected a limit"),
     *(
@@ -659,7 +659,7 @@ def test_a_bad_number_of_keys_is_refused(db, clock, bad):
 @pytest.mark.parametrize(
     ("option", "bad"),
     [
-        *product(["COST"], BAD_COSTS),
+        *product(["COST"], BAD_BUDGETS),
         *product(["COSTS"], BAD_BUDGETS),
         *product(["JITTER"], NO_DURATIONS),
     ],

@@ -198,7 +198,7 @@ def test_holds_and_leases_are_listed_by_their_ends(db, clock, who):
     )
     clock.advance(60 * SECOND)
     info = db.rl_info("k", who.removeprefix(" FOR "))
-    assert [entry["id"] for entry in listed(db, "holds", info)[1]] == ["late"]
+    assert [entry["id"] for entry in listed(db, "holds", info)[1]] == ["done", "late"]
     assert listed(db, "leases", info["limits"][1]) == (0, [])
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from harness import BASE, HOUR, MS, REPOSITORY, SECOND, Client, Clock
-from oracle_limits import LONGEST, MOST
+from oracle_limits import LONGEST, MOST, MOST_32
 
 # Ten units in a minute; in an hour, where it cannot be said otherwise.
 LIMITS = {
@@ -49,7 +49,9 @@ LINES = {
 
 def most(algorithm: str) -> int:
     """Units that are used when no debt can be larger."""
-    return 10 + LONGEST // (6 * SECOND) if algorithm in BUCKETS else MOST
+    if algorithm in BUCKETS:
+        return 10 + LONGEST // (6 * SECOND)
+    return MOST if algorithm in ("FIXED", "QUOTA") else MOST_32
 
 
 class Does(NamedTuple):

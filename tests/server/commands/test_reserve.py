@@ -686,7 +686,7 @@ def test_a_gateway_to_a_language_model(db, clock):
         ("RL.RESERVE k 3651d FIXED 10 60s", "ttl must be a duration"),
         ("RL.RESERVE k soon FIXED 10 60s", "ttl must be a duration"),
         ("RL.RESERVE k 1m FIXED -1 60s", "limit must be"),
-        ("RL.RESERVE k 1m FIXED 10 60s COST 0", "COST must be"),
+        ("RL.RESERVE k 1m FIXED 10 60s COST -1", "COST must be"),
         ("RL.RESERVE k 1m FIXED 10 60s ID a ID b", "id is given twice"),
         ("RL.RESERVE k 1m FIXED 10 60s ID", "id is missing"),
         ("RL.SETTLE", TOO_SHORT),

@@ -93,7 +93,7 @@ def test_a_call_with_limits_of_its_own_sends_them_with_its_cell(heard_by):
     ((name, _, kind, _, payload, subject),) = effects(ear.heard())
     assert (name, kind, len(subject)) == (b"RL._EFFECT", b"STORE", HASH)
     # Two accounts: each has its limit of 18 bytes, a window of 12, and its last grant of 8.
-    assert len(payload) == 2 + 2 * (18 + 12 + 8)
+    assert len(payload) == 2 + 2 * (12 + 9 + 8)
 
 
 def test_the_first_subject_of_a_key_is_preceded_by_the_table(heard_by):

@@ -54,8 +54,10 @@ def picture(server: Server, questions: bool = False) -> dict:
             for key in db.keys():
                 seen[database, key] = [db.digest(key), db.do(f"PEXPIRETIME {key}")]
                 if questions and db.type(key) == "ratelimit":
-                    seen[database, key] += [db.ask(f"RL.PEEK {key}"), db.ask(f"RL.PEEK {key} COST 7")]
-                    seen[database, key] += [db.rl_info(key)[name] for name in ("holds", "limits")]
+                    seen[database, key] += [db.do(f"RL.PEEK {key}"), db.do(f"RL.PEEK {key} COST 7")]
+                    # Of a key whose block has ended there is nothing to say, until the server ends it.
+                    info = db.rl_info(key) if db.do(f"RL.INFO {key}") else {}
+                    seen[database, key] += [info.get(name) for name in ("holds", "limits")]
     return seen
 
 

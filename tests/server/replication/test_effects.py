@@ -25,7 +25,7 @@ TOKENBUCKET, FIXED, SLIDING, LEAKYBUCKET, APPROX, QUOTA, CONCURRENT = range(1, 8
 ALIGNED, PER_REQUEST, LABEL, ZONE, ANCHOR = 1, 2, 4, 8, 16
 SEVERAL_LISTS, HAS_TABLE, RESERVED = 1 << 5, 1 << 6, 1 << 7  # in the number of limits
 INDEBTED = 1 << 63  # in the instant of a bucket
-SETTLED, UNEVEN = 1, 2  # flags of a hold
+SETTLED = 1  # the flag of a hold
 ALL = 0xFF  # accounts: those that a call names, which is all that there are
 UNITS_OF_QUOTAS = {"HOUR": 1, "DAY": 2, "WEEK": 3, "MONTH": 4, "YEAR": 5, "QUARTER": 6}
 COLLECT, CHARGE, REFUND, RESERVE, SETTLE, RELEASE, BLOCK = range(1, 8)
@@ -96,24 +96,28 @@ class Hold(NamedTuple):
     newer: int = 0
     named: int = 1  # the first account
     flags: int = 0
-    charges: tuple[int, ...] = ()  # of an uneven one, by the places of the accounts
+    charges: tuple[int, ...] = ()  # if accounts are counted each for itself, by their places
+
+    def row(self) -> bytes:
+        charges = [*self.charges, *[self.units] * (9 - len(self.charges))] if self.charges else []
+        each = b"".join(var(units) + var(self.newer) for units in charges)
+        numbers = struct.pack("<q", self.end) + var(self.units) + var(self.newer)
+        return numbers + bytes([self.named, self.flags]) + each + text(self.name)
 
 
-def reservations(*holds: Hold, turn: int = 0, wait: int = 0, block: int = 0, length: int = 0, as_of: int = 0) -> bytes:
-    rows = [
-        struct.pack("<q", hold.end)
-        + var(hold.units)
-        + var(hold.newer)
-        + bytes([hold.named, hold.flags])
-        + text(hold.name)
-        for hold in holds
-    ]
-    uneven = [
-        b"".join(map(var, [*hold.charges, *[hold.units] * (8 - len(hold.charges))]))
-        for hold in sorted(holds, key=lambda hold: hold.name)
-        if hold.flags & UNEVEN
-    ]
-    return struct.pack("<qqqqqI", turn, wait, block, length, as_of, len(holds)) + b"".join(rows + uneven)
+def reservations(
+    *holds: Hold,
+    turn: int = 0,
+    wait: int = 0,
+    block: int = 0,
+    length: int = 0,
+    as_of: int = 0,
+    uneven: int | None = None,
+) -> bytes:
+    """`uneven`: whether accounts are counted each for itself. Unless it is given, what the holds say."""
+    each = int(any(hold.charges for hold in holds)) if uneven is None else uneven
+    head = struct.pack("<qqqqqBI", turn, wait, block, length, as_of, each, len(holds))
+    return head + b"".join(hold.row() for hold in holds)
 
 
 def grant(at: int, cost: int) -> bytes:
@@ -267,7 +271,7 @@ STORED_ALWAYS = [
             [limit(FIXED, 1000, MINUTE), limit(FIXED, 40, MINUTE, flags=LABEL, label=b"b")],
             [window(BASE + MINUTE, 100), window(BASE + MINUTE, 40)],
             reservations(
-                Hold(BASE + HOUR, 100, b"req-7", named=0b11, flags=UNEVEN, charges=(100, 40)),
+                Hold(BASE + HOUR, 100, b"req-7", named=0b11, charges=(100, 40)),
                 as_of=BASE,
             ),
         ),
@@ -764,7 +768,7 @@ def test_what_takes_nothing_does_not_travel(ear, db, line):
     for question in (denied, "RL.PEEK k", "RL.PEEK k COST 5", "RL.INFO k", "RL.PEEK absent", "RL.INFO absent", never):
         db.do(question)
     assert db.ask(f"RL.CHECK absent {INSTEAD} COST 11")[:4] == (0, 10, 10, -1)
-    for mistake in ("RL.FIXED k -1 1s", "RL.CHECK k", "RL.FIXED k 10 1s COST 0", "RL.PEEK k k"):
+    for mistake in ("RL.FIXED k -1 1s", "RL.CHECK k", "RL.FIXED k 10 1s COST -1", "RL.PEEK k k"):
         assert db.error(*mistake.split())
     assert ear.heard() == []
 
@@ -1180,9 +1184,17 @@ MALFORMED = [
     *(
         ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reservations(hold, as_of=BASE)))
         for hold in (
-            Hold(BASE, 1, b"a", flags=4),
-            Hold(BASE, 1, b"a", flags=SETTLED | UNEVEN, charges=(1,)),
-            Hold(BASE, 1, b"a", flags=UNEVEN, charges=(2,)),
+            Hold(BASE, 1, b"a", flags=2),
+            Hold(BASE, 1, b"a", flags=SETTLED, charges=(1,)),
+            Hold(BASE, 1, b"a", charges=(2,)),
+        )
+    ),
+    *(
+        ("STORE", value([limit(FIXED, 10, MINUTE)], [window(BASE, 1)], reserved))
+        for reserved in (
+            reservations(Hold(BASE, 1, b"a"), as_of=BASE, uneven=2),
+            reservations(Hold(BASE, 1, b"a"), as_of=BASE, uneven=1),
+            reservations(turn=BASE, wait=1, uneven=1),
         )
     ),
     *(
@@ -1206,7 +1218,7 @@ MALFORMED = [
     *(("PERFORM", PERFORM[:size]) for size in range(len(PERFORM))),
     *(("PERFORM", payload) for payload in (b"\x02" + PERFORM[1:], b"\0" + PERFORM[1:], PERFORM + b"\0")),
     *(("PERFORM", operation(kind, BASE, units=1, span=SECOND)) for kind in (0, 8, 255)),
-    *(("PERFORM", operation(kind, BASE, span=SECOND, name=b"a")) for kind in (CHARGE, RESERVE)),
+    ("PERFORM", operation(CHARGE, BASE, span=SECOND, name=b"a")),
     *(("PERFORM", operation(kind, -1, units=1, span=SECOND)) for kind in range(1, 8)),
     *(("PERFORM", operation(kind, LATEST + 1, units=1, span=SECOND)) for kind in range(1, 8)),
     *(("PERFORM", operation(kind, BASE, units=1, span=-1)) for kind in range(1, 8)),
@@ -1250,8 +1262,8 @@ EVERYTHING = value(
     ],
     [bucket(0), window(0, 0), log(), bucket(0), weights(0, 0, 0), window(0, 0), leases(), window(0, 0)],
     reservations(
-        Hold(BASE + SECOND, 5, b"a", flags=UNEVEN, charges=(5, 4, 3, 2, 1, 0)),
-        Hold(LATEST + 3650 * DAY, 2**32 - 1, b"b", newer=2**64 - 1, named=ALL),
+        Hold(BASE + SECOND, 5, b"a", charges=(5, 4, 3, 2, 1, 0)),
+        Hold(LATEST + 3650 * DAY, 2**32 - 1, b"b", newer=2**64 - 1, named=ALL, charges=(1, 2, 0)),
         as_of=BASE,
     ),
 )

@@ -113,18 +113,16 @@ class List {
   [[nodiscard]] Answer ask(const Request& request, const Waiting& waiting, Instant now) const {
     const Instant at = waiting.after(now);
     const bool somebody_waits = at > now;
+    const Call call = call_of(request);
+    if (call.takes_nothing() && request.mode != Mode::force) {
+      return told(now, at, keep_back(ask_all(call, at), somebody_waits, request.id, at));
+    }
     switch (request.mode) {
-      case Mode::whole: {
-        const Answer answer = ask_all({request.cost, request.id}, at);
-        return told(now, at, keep_back(answer, somebody_waits, request.id, at));
-      }
-      case Mode::estimate: {
-        const Answer answer = ask_estimate({request.cost, request.id}, at);
-        return told(now, at, keep_back(answer, somebody_waits, request.id, at));
-      }
-      case Mode::partial: return told(now, at, ask_part(request, somebody_waits, at));
-      case Mode::force: return told(now, at, ask_all({request.cost, request.id, true}, at));
-      case Mode::may_wait: return told(now, at, ask_turn(request, at - now, at));
+      case Mode::whole: return told(now, at, keep_back(ask_all(call, at), somebody_waits, request.id, at));
+      case Mode::estimate: return told(now, at, keep_back(ask_all(cut(call), at), somebody_waits, request.id, at));
+      case Mode::partial: return told(now, at, ask_part(request, call, somebody_waits, at));
+      case Mode::force: return told(now, at, ask_all(call, at));
+      case Mode::may_wait: return told(now, at, ask_turn(request, call, at - now, at));
     }
     return {};
   }
@@ -132,7 +130,7 @@ class List {
   /// How the limits stand.
   [[nodiscard]] Answer status(const Waiting& waiting, Instant now) const {
     const Instant at = waiting.after(now);
-    return told(now, at, ask_all({kNoUnits, {}, true}, at));
+    return told(now, at, how_it_stands({}, at));
   }
 
   [[nodiscard]] bool is_any_closed() const {
@@ -147,23 +145,26 @@ class List {
   }
 
   /// The most that a limit is charged for an estimate; all of it, if requests are all that is counted.
-  [[nodiscard]] Units most_of(Units estimate) const {
+  [[nodiscard]] Units most_of(const Request& request) const {
+    const std::vector<Units> costs = asked_of(request);
     Units most;
     bool is_any_counted = false;
-    for (const LimitSpec& spec : specs_) {
-      if (spec.per_request) continue;
-      most = std::max(most, std::min(estimate, spec.size));
+    for (std::size_t i = 0; i < specs_.size(); ++i) {
+      if (specs_[i].per_request) continue;
+      most = std::max(most, std::min(costs[i], specs_[i].size));
       is_any_counted = true;
     }
-    return is_any_counted ? most : estimate;
+    return is_any_counted ? most : *std::max_element(costs.begin(), costs.end());
   }
 
   /// What each limit lacks if a hold that has charged `charged[i]` under limit i is to have that estimate.
-  [[nodiscard]] std::vector<Units> lacking(Units estimate, const std::vector<Units>& charged) const {
+  [[nodiscard]] std::vector<Units> lacking(const Request& request, const std::vector<Units>& charged) const {
+    const Call call = call_of(request);
     std::vector<Units> more;
     for (std::size_t i = 0; i < specs_.size(); ++i) {
-      const Units lacks = std::max(std::min(estimate, specs_[i].size) - charged[i], kNoUnits);
-      more.push_back(specs_[i].per_request ? kNoUnits : lacks);
+      // What counts requests was charged when the hold was taken, unless that was of nothing.
+      const Units held = specs_[i].per_request ? std::min(charged[i], Units(1)) : charged[i];
+      more.push_back(std::max(std::min(call.costs[i], specs_[i].size) - held, kNoUnits));
     }
     return more;
   }
@@ -180,34 +181,71 @@ class List {
       if (cost == kNoUnits) answers.back().wait = Span{};
     }
     Answer answer = of_all(answers);
-    if (answer.decision.outcome == Outcome::granted) answer.decision.granted = std::max(held, most_of(request.cost));
+    if (answer.decision.outcome == Outcome::granted) answer.decision.granted = std::max(held, most_of(request));
     return told(now, at, keep_back(answer, at > now, request.id, at));
   }
 
  private:
-  [[nodiscard]] Ask ask_of(std::size_t i, const Ask& ask) const {
-    return {specs_[i].per_request ? std::min(ask.cost, Units(1)) : ask.cost, ask.id, ask.force};
-  }
+  /// What a call asks: of each limit, and the most of it.
+  struct Call {
+    std::vector<Units> costs;
+    Units most;
+    std::string_view id;
+    bool force = false;
 
-  /// Each limit is asked for no more than it can ever hold.
-  [[nodiscard]] Answer ask_estimate(const Ask& ask, Instant at) const {
-    std::vector<Decision> answers;
-    for (std::size_t i = 0; i < models_.size(); ++i) {
-      Ask own = ask_of(i, ask);
-      own.cost = std::min(own.cost, specs_[i].size);
-      answers.push_back(models_[i].get().ask(own, at));
+    [[nodiscard]] bool takes_nothing() const { return most == kNoUnits; }
+  };
+
+  /// What a call says for each limit: for that of a label, or for all others.
+  [[nodiscard]] std::vector<Units> asked_of(const Request& request) const {
+    std::vector<Units> costs;
+    for (const std::string& label : labels_of_accounts(specs_)) {
+      Units cost = request.cost;
+      for (const Charge& charge : request.charged) {
+        if (charge.label == label) cost = charge.cost;
+      }
+      costs.push_back(cost);
     }
-    Answer answer = of_all(answers);
-    if (answer.decision.outcome == Outcome::granted) answer.decision.granted = ask.cost;
+    return costs;
+  }
+  [[nodiscard]] Call call_of(const Request& request) const {
+    Call call{asked_of(request), {}, request.id, request.mode == Mode::force};
+    call.most = *std::max_element(call.costs.begin(), call.costs.end());
+    for (std::size_t i = 0; i < specs_.size(); ++i) {
+      if (specs_[i].per_request) call.costs[i] = std::min(call.most, Units(1));
+    }
+    return call;
+  }
+  /// The same for `cost` under all limits.
+  [[nodiscard]] Call call_of(Units cost, std::string_view id) const { return call_of({.cost = cost, .id = id}); }
+  /// No limit is asked for more than it can ever hold.
+  [[nodiscard]] Call cut(Call call) const {
+    for (std::size_t i = 0; i < specs_.size(); ++i) call.costs[i] = std::min(call.costs[i], specs_[i].size);
+    return call;
+  }
+
+  /// What is asked for nothing is denied while it is in debt.
+  [[nodiscard]] Decision ask_one(std::size_t i, const Call& call, Instant at) const {
+    Decision answer = models_[i].get().ask({call.costs[i], call.id, call.force}, at);
+    if (call.costs[i] == kNoUnits && !call.force && answer.wait > Span{} && answer.outcome == Outcome::granted) {
+      answer.outcome = Outcome::denied;
+    }
     return answer;
   }
 
-  [[nodiscard]] Answer ask_all(const Ask& ask, Instant at) const {
+  [[nodiscard]] Answer ask_all(const Call& call, Instant at) const {
     std::vector<Decision> answers;
-    for (std::size_t i = 0; i < models_.size(); ++i) answers.push_back(models_[i].get().ask(ask_of(i, ask), at));
+    for (std::size_t i = 0; i < models_.size(); ++i) answers.push_back(ask_one(i, call, at));
     Answer answer = of_all(answers);
-    if (answer.decision.outcome == Outcome::granted) answer.decision.granted = ask.cost;
+    if (answer.decision.outcome == Outcome::granted) answer.decision.granted = call.most;
     return answer;
+  }
+
+  /// What is left, and how long debts last.
+  [[nodiscard]] Answer how_it_stands(std::string_view id, Instant at) const {
+    Call nothing = call_of(kNoUnits, id);
+    nothing.force = true;
+    return ask_all(nothing, at);
   }
 
   static Answer of_all(const std::vector<Decision>& answers) {
@@ -251,35 +289,39 @@ class List {
 
   /// A denial, though there is something left.
   [[nodiscard]] Answer denied(Span wait, std::string_view id, Instant at) const {
-    Answer answer = ask_all({kNoUnits, id, true}, at);
+    Answer answer = how_it_stands(id, at);
     answer.decision.outcome = Outcome::denied;
     answer.decision.wait = wait;
     return answer;
   }
 
   /// How long one limit alone would let the call wait.
-  [[nodiscard]] Span wait_under(std::size_t i, const Ask& ask, Instant at) const {
-    const Decision first = models_[i].get().ask(ask_of(i, ask), at);
+  [[nodiscard]] Span wait_under(std::size_t i, const Call& call, Instant at) const {
+    const Model& model = models_[i];
+    const Ask ask{call.costs[i], call.id};
+    const Decision first = model.ask(ask, at);
     if (first.outcome == Outcome::granted || first.wait > kLatest - at) return first.wait;
-    const Decision then = models_[i].get().ask(ask_of(i, ask), at + first.wait);
+    const Decision then = model.ask(ask, at + first.wait);
     return then.outcome == Outcome::granted ? first.wait + then.wait : first.wait;
   }
 
   /// A denial by the limit that lets the call wait for the longest.
-  [[nodiscard]] Answer too_late(const Ask& ask, Instant at, Span wait) const {
+  [[nodiscard]] Answer too_late(const Call& call, Instant at, Span wait) const {
     Answer answer;
     for (std::size_t i = 1; i < models_.size(); ++i) {
-      if (wait_under(i, ask, at) > wait_under(answer.binding, ask, at)) answer.binding = i;
+      if (wait_under(i, call, at) > wait_under(answer.binding, call, at)) answer.binding = i;
     }
-    answer.decision = models_[answer.binding].get().ask({kNoUnits, ask.id, true}, at);
+    answer.decision = models_[answer.binding].get().ask({kNoUnits, call.id, true}, at);
     answer.decision.outcome = Outcome::denied;
     answer.decision.wait = wait;
     return answer;
   }
 
-  [[nodiscard]] Answer ask_part(const Request& request, bool somebody_waits, Instant at) const {
-    const Answer whole = ask_all({request.cost, request.id}, at);
+  /// Costs of their own are not granted in part.
+  [[nodiscard]] Answer ask_part(const Request& request, const Call& call, bool somebody_waits, Instant at) const {
+    const Answer whole = ask_all(call, at);
     if (whole.decision.outcome == Outcome::granted) return keep_back(whole, somebody_waits, request.id, at);
+    if (!request.charged.empty()) return whole;
     Units part = request.cost;
     bool is_nothing = false;
     for (std::size_t i = 0; i < models_.size(); ++i) {
@@ -287,24 +329,23 @@ class List {
       if (!specs_[i].per_request) part = std::min(part, left);
       if (left == kNoUnits) is_nothing = true;
     }
-    if (is_nothing) return ask_all({Units(1), request.id}, at);
-    return keep_back(ask_all({part, request.id}, at), somebody_waits, request.id, at);
+    if (is_nothing) return ask_all(call_of(Units(1), request.id), at);
+    return keep_back(ask_all(call_of(part, request.id), at), somebody_waits, request.id, at);
   }
 
   /// To wait until the call would be granted, if that is soon enough, and before the clocks end; and then once more,
   /// if it is to queue.
-  [[nodiscard]] Answer ask_turn(const Request& request, Span ahead, Instant at) const {
-    const Ask ask{request.cost, request.id};
-    const Answer first = ask_all(ask, at);
+  [[nodiscard]] Answer ask_turn(const Request& request, const Call& call, Span ahead, Instant at) const {
+    const Answer first = ask_all(call, at);
     if (first.decision.outcome == Outcome::never) return first;
     const bool is_denied = first.decision.outcome == Outcome::denied;
     const Span until_turn = is_denied ? first.decision.wait : Span{};
     if (until_turn > kLatest - at) return first;
-    Answer then = ask_all(ask, at + until_turn);
+    Answer then = ask_all(call, at + until_turn);
     // What a clock that was ahead left is not over when it should be.
     if (then.decision.outcome != Outcome::granted) return first;
     const Span wait = until_turn + then.decision.wait;
-    if (ahead + wait > request.longest_wait) return too_late(ask, at, wait - request.longest_wait);
+    if (ahead + wait > request.longest_wait) return too_late(call, at, wait - request.longest_wait);
     then.turn = until_turn;
     then.decision.wait = wait;
     then.decision.reset += until_turn;

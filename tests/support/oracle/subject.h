@@ -57,7 +57,7 @@ class Subject {
       std::vector<Units> charged;
       const Hold* const hold = live_hold(request.id, at);
       for (const Account& account : accounts_) {
-        charged.push_back(hold != nullptr ? hold->charged_by(account) : kNoUnits);
+        charged.push_back(hold != nullptr ? hold->charged.of(account) : kNoUnits);
       }
       return reserved(list, request, charged, at);
     });
@@ -78,7 +78,7 @@ class Subject {
       const Hold* const hold = live_hold(request.id, at);
       for (const Accounts::Found& found : view.of) {
         const Units before = hold == nullptr ? kNoUnits : hold->units;
-        charged.push_back(hold != nullptr && found.place ? hold->charged_by(accounts_[*found.place]) : before);
+        charged.push_back(hold != nullptr && found.place ? hold->charged.of(accounts_[*found.place]) : before);
       }
       return reserved(list, request, charged, at);
     });
@@ -192,9 +192,9 @@ class Subject {
   /// A hold that has enough is only renewed.
   [[nodiscard]] Answer reserved(const List& list, const Request& request, const std::vector<Units>& charged,
                                 Instant now) const {
-    const Units most = list.most_of(request.cost);
+    const Units most = list.most_of(request);
     if (const Hold* const hold = live_hold(request.id, now); hold != nullptr && !list.is_any_closed()) {
-      const std::vector<Units> more = list.lacking(request.cost, charged);
+      const std::vector<Units> more = list.lacking(request, charged);
       if (more != std::vector<Units>(more.size())) {
         return list.ask_for_more(request, hold->units, more, waiting_, now);
       }
@@ -260,17 +260,41 @@ class Subject {
     }
   }
 
-  /// So much that no account counts as much is enough to know.
-  void count(Units units) {
+  /// The accounts were charged so much: after all holds but `own`. So much that no account counts as much is enough to
+  /// know.
+  void count(const EachAccount& units, const Hold* own = nullptr) {
     constexpr Units kEnough{std::int64_t{1} << 62U};
-    for (auto& [id, hold] : holds_) hold.newer = std::min(hold.newer + units, kEnough);
+    for (auto& [id, hold] : holds_) {
+      if (&hold == own) continue;
+      know_all(hold.newer);
+      hold.newer.change(
+          [&](Units newer, const auto& identity) { return std::min(newer + units.at(identity), kEnough); });
+    }
   }
 
   /// A hold that is gone took so many units too many: those that are older know it now.
-  void forget_of(const Hold& gone, Units units) {
+  void forget_of(const Hold& gone, const EachAccount& units) {
     for (auto& [id, hold] : holds_) {
-      if (hold.newer > gone.newer) hold.newer = std::max(hold.newer - units, gone.newer);
+      know_all(hold.newer);
+      hold.newer.change([&](Units newer, const auto& identity) {
+        const Units since = gone.newer.at(identity);
+        return newer > since ? std::max(newer - units.at(identity), since) : newer;
+      });
     }
+  }
+
+  /// Writes down a number for each account that there is.
+  void know_all(EachAccount& numbers) const {
+    for (const Account& account : accounts_) numbers.known.emplace(account.identity, numbers.later);
+  }
+
+  /// What the call of an operation costs each account.
+  [[nodiscard]] EachAccount costs_of(const Operation& operation) const {
+    EachAccount costs{{}, operation.each ? operation.each->back() : operation.units};
+    for (std::size_t i = 0; i < accounts_.size(); ++i) {
+      costs.known[accounts_[i].identity] = operation.each ? (*operation.each)[i] : operation.units;
+    }
+    return costs;
   }
 
   void charge_at_turn(const Operation& operation) {
@@ -279,74 +303,82 @@ class Subject {
     if (is_turn) {
       for (Account& account : accounts_) account.model->forget_some(operation.at);
     }
-    charge_all([&](std::size_t) { return operation.units; }, operation, at, is_turn);
-    count(operation.units);
+    const EachAccount costs = costs_of(operation);
+    charge_all([&](std::size_t i) { return costs.of(accounts_[i]); }, operation, at, is_turn);
+    count(costs);
     if (is_turn) waiting_ = {at, operation.span};
   }
 
   // --- holds ---
 
-  /// What each account is charged for an estimate: those that are named up to their sizes, the others as the most of
-  /// these.
-  [[nodiscard]] std::vector<Units> charges_of(Units estimate, AccountSet named) const {
-    List list;
+  /// What each account is charged for an estimate: those that are named up to their sizes, the others up to the most
+  /// that one of these is.
+  [[nodiscard]] EachAccount charges_of(const Operation& operation) const {
+    EachAccount charges = costs_of(operation);
+    Units most;
+    bool is_any_cut = false;
     for (std::size_t i = 0; i < accounts_.size(); ++i) {
-      if (contains(named, i)) list.add(accounts_[i].spec, *accounts_[i].model);
+      const Account& account = accounts_[i];
+      if (!contains(operation.named, i) || account.spec.per_request) continue;
+      Units& charge = charges.known[account.identity];
+      charge = std::min(charge, account.spec.size);
+      most = std::max(most, charge);
+      is_any_cut = true;
     }
-    const Units most = list.most_of(estimate);
-    std::vector<Units> charges;
-    for (std::size_t i = 0; i < accounts_.size(); ++i) {
-      const bool is_cut = contains(named, i) && !accounts_[i].spec.per_request;
-      charges.push_back(is_cut ? std::min(estimate, accounts_[i].spec.size) : most);
-    }
+    if (is_any_cut) charges.change([most](Units units, const auto&) { return std::min(units, most); });
     return charges;
   }
 
+  [[nodiscard]] static Units most_of(const EachAccount& charges) {
+    Units most = charges.later;
+    for (const auto& [identity, units] : charges.known) most = std::max(most, units);
+    return most;
+  }
+
   bool reserve(const Operation& operation) {
-    const std::vector<Units> charges = charges_of(operation.units, operation.named);
-    const Units most = *std::max_element(charges.begin(), charges.end());
+    const EachAccount charges = charges_of(operation);
     const Instant end = operation.at + operation.span;
     if (Hold* const hold = live_hold(operation.id, operation.at)) {
-      if (!hold->is_settled) renew(*hold, operation, charges, most, end);
+      if (!hold->is_settled) renew(*hold, operation, charges, end);
       return true;
     }
-    charge_all([&](std::size_t i) { return charges[i]; }, operation, operation.at, false);
-    count(most);
-    Hold hold{end, most, kNoUnits, {}};
-    for (std::size_t i = 0; i < accounts_.size(); ++i) hold.charged[accounts_[i].identity] = charges[i];
-    holds_[std::string(operation.id)] = hold;
+    charge_all([&](std::size_t i) { return charges.of(accounts_[i]); }, operation, operation.at, false);
+    count(charges);
+    holds_[std::string(operation.id)] = Hold{end, most_of(charges), charges, {}};
     return false;
   }
 
-  void renew(Hold& hold, const Operation& operation, const std::vector<Units>& charges, Units most, Instant end) {
+  void renew(Hold& hold, const Operation& operation, const EachAccount& charges, Instant end) {
     const Instant at = turn_after(operation.at);
-    std::vector<Units> more(accounts_.size());
+    std::vector<Units> costs(accounts_.size());
     if (lacks_some(hold, operation, charges)) {
-      const Units units = std::max(most, hold.units);
+      know_all(hold.charged);
+      const EachAccount before = hold.charged;
+      hold.charged.change([&](Units held, const auto& identity) { return std::max(held, charges.at(identity)); });
       for (std::size_t i = 0; i < accounts_.size(); ++i) {
         Account& account = accounts_[i];
-        const Units before = hold.charged_by(account);
-        const Units then = std::max(before, contains(operation.named, i) ? charges[i] : units);
-        hold.charged[account.identity] = then;
-        if (account.spec.per_request) continue;
-        more[i] = then - before;
-        if (account.model->lease() == Span{}) charge_one(account, {more[i], {}}, at);
+        const Units held = before.of(account);
+        if (account.spec.per_request && held > kNoUnits) continue;
+        costs[i] = hold.charged.of(account) - held;
+        if (account.model->lease() == Span{}) charge_one(account, {costs[i], {}}, at);
       }
-      const Units newer = hold.newer;
-      count(units - hold.units);
-      hold.newer = newer;
-      hold.units = units;
+      EachAccount more = hold.charged;
+      more.change([&](Units then, const auto& identity) { return then - before.at(identity); });
+      count(more, &hold);
+      hold.units = most_of(hold.charged);
     }
     hold.end = end;
     note_grant(operation);
-    renew_leases(operation, more, at);
+    renew_leases(operation, costs, at);
   }
 
   /// Whether the estimate is more than what a limit of the call was charged.
-  [[nodiscard]] bool lacks_some(const Hold& hold, const Operation& operation, const std::vector<Units>& charges) const {
+  [[nodiscard]] bool lacks_some(const Hold& hold, const Operation& operation, const EachAccount& charges) const {
     for (std::size_t i = 0; i < accounts_.size(); ++i) {
-      const bool counts = contains(operation.named, i) && !accounts_[i].spec.per_request;
-      if (counts && charges[i] > hold.charged_by(accounts_[i])) return true;
+      const Account& account = accounts_[i];
+      const Units held = hold.charged.of(account);
+      const bool is_counted = !account.spec.per_request || held == kNoUnits;
+      if (contains(operation.named, i) && is_counted && charges.of(account) > held) return true;
     }
     return false;
   }
@@ -376,24 +408,31 @@ class Subject {
     if (hold != nullptr && hold->is_settled) return true;
     release(operation.id, operation.at);
     const Instant at = turn_after(operation.at);
+    const EachAccount costs = costs_of(operation);
+    if (hold != nullptr) know_all(hold->newer);
     for (Account& account : accounts_) {
       if (account.spec.per_request || account.model->lease() > Span{}) continue;
-      const Units before = hold != nullptr ? hold->charged_by(account) : kNoUnits;
-      if (operation.units > before) charge_one(account, {operation.units - before, {}}, at);
-      if (hold != nullptr) account.model->give_back(std::max(before - operation.units, kNoUnits), hold->newer, at);
+      const Units before = hold != nullptr ? hold->charged.of(account) : kNoUnits;
+      const Units cost = costs.of(account);
+      if (cost > before) charge_one(account, {cost - before, {}}, at);
+      if (hold != nullptr) {
+        account.model->give_back(std::max(before - cost, kNoUnits), hold->newer.of(account), at);
+      }
     }
     if (hold == nullptr) {
-      count(operation.units);
+      count(costs);
       return false;
     }
-    if (operation.units > hold->units) {
-      count(operation.units - hold->units);
-    } else {
-      forget_of(*hold, hold->units - operation.units);
-    }
+    EachAccount missing = costs;
+    EachAccount too_many = costs;
+    know_all(hold->charged);
+    missing.change([&](Units cost, const auto& id) { return std::max(cost - hold->charged.at(id), kNoUnits); });
+    too_many.change([&](Units cost, const auto& id) { return std::max(hold->charged.at(id) - cost, kNoUnits); });
+    forget_of(Hold(*hold), too_many);
     hold->units = operation.units;
-    hold->charged.clear();
+    hold->charged = {{}, operation.units};
     hold->is_settled = true;
+    count(missing);
     return true;
   }
 
@@ -417,7 +456,9 @@ class Subject {
     for (Account& account : accounts_) {
       if (!account.spec.per_request) account.model->give_back(operation.units, kNoUnits, turn_after(operation.at));
     }
-    for (auto& [id, hold] : holds_) hold.newer = std::max(hold.newer - operation.units, kNoUnits);
+    for (auto& [id, hold] : holds_) {
+      hold.newer.change([&](Units newer, const auto&) { return std::max(newer - operation.units, kNoUnits); });
+    }
   }
 
   /// The holds that have ended give back as of their ends, the first first; but not before what was done since. A turn
@@ -433,9 +474,9 @@ class Subject {
       if (hold.is_settled) continue;
       for (Account& account : accounts_) {
         const Instant at = turn_after(std::max(hold.end, std::min(last_done_, now)));
-        if (!account.spec.per_request) account.model->give_back(hold.charged_by(account), hold.newer, at);
+        if (!account.spec.per_request) account.model->give_back(hold.charged.of(account), hold.newer.of(account), at);
       }
-      forget_of(hold, hold.units);
+      forget_of(hold, hold.charged);
     }
     if (waiting_.at <= now) waiting_ = {};
     if (block_end_ <= now) block(now, Span{});
