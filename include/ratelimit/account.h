@@ -109,6 +109,22 @@ class NamedAccounts {
   }
   /// Where the account of limit `i` of the call is; none if it is opened.
   [[nodiscard]] Place place(std::size_t i) const { return place_[i]; }
+  /// The same for the account whose part in holds that of limit `i` has: its own, else the one whose place it takes or which
+  /// it starts from. None if it has no part in any.
+  [[nodiscard]] Place predecessor(std::size_t i) const {
+    if (place_[i]) return place_[i];
+    return replaced_[i] ? replaced_[i] : source_[i];
+  }
+  /// For each account afterwards.
+  [[nodiscard]] std::array<Place, kMaxLimits> predecessors() const {
+    std::array<Place, kMaxLimits> all;
+    std::size_t place = 0;
+    for_each_after([&](const Limit&, Place before, Place opened) {
+      all[place] = opened ? predecessor(*opened) : before;
+      ++place;
+    });
+    return all;
+  }
   /// The accounts that the call names, of those that are there.
   [[nodiscard]] AccountSet named() const { return taken_; }
   /// Whether an account is opened: then also a denial stores it.

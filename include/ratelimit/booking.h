@@ -156,7 +156,8 @@ class Booking {
   }
 
   /// What each account is charged for an estimate: the limits that the call names no more than their size, and the
-  /// others no more than the most that one of these is charged.
+  /// others no more than the most that one of these is charged. A limit that counts requests is charged one of them, also
+  /// if all others are charged nothing.
   [[nodiscard]] Charges charges_of(const Operation& operation) const {
     Charges charges = costs_of(operation);
     const auto is_cut = [&](std::size_t i) { return contains(operation.named, i) && !limits_[i].is_per_request(); };
@@ -166,7 +167,11 @@ class Booking {
       charges[i] = std::min(charges[i], limits_[i].size());
       most = std::max(most, std::optional(charges[i]));
     }
-    for (Units& units : charges) units = std::min(units, most.value_or(operation.units));
+    if (!most) return charges;
+    for (std::size_t i = 0; i < charges.size(); ++i) {
+      const bool is_of_requests = i < limits_.size() && limits_[i].is_per_request();
+      charges[i] = std::min(charges[i], is_of_requests ? std::max(*most, kMinUnits) : *most);
+    }
     return charges;
   }
 

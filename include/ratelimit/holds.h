@@ -22,14 +22,13 @@
 
 namespace ratelimit {
 
-/// The most that a limit is charged for an estimate; all of it if the limits only count requests.
+/// The most that a limit is charged for an estimate. All of it if the limits only count requests.
 [[nodiscard]] inline Units most_charged(const Limits& limits, const Costs& costs) {
   Units most;
   bool is_any_counted = false;
   for (std::size_t i = 0; i < limits.size(); ++i) {
-    if (limits[i].is_per_request()) continue;
     most = std::max(most, std::min(costs[i], limits[i].size()));
-    is_any_counted = true;
+    is_any_counted |= !limits[i].is_per_request();
   }
   return is_any_counted ? most : costs.most();
 }
@@ -51,14 +50,6 @@ template <class Cells>
 [[nodiscard]] inline std::optional<LeaseSet::Holder> find_hold(const Reservations* reservations, std::string_view id,
                                                                Instant now) {
   return reservations == nullptr || id.empty() ? std::nullopt : reservations->live_hold(id, now);
-}
-
-/// Whether a settlement changes anything: there is a hold or a lease to end, or something to charge.
-template <class Cells>
-[[nodiscard]] bool settles(const Limits& limits, const Cells& cells, const Reservations* reservations,
-                           const Request& request, Instant now) {
-  if (const auto hold = find_hold(reservations, request.id, now)) return !Hold::is_settled(*hold);
-  return !request.costs(limits).are_nothing() || has_lease(limits, cells, request.id, now);
 }
 
 namespace detail {

@@ -44,7 +44,8 @@ struct Entry {
   Request asked;
   SharedLimits limits{};
   Verdict verdict{};
-  bool is_on_trial = false;      ///< so that it does not count, unless its subject is blocked
+  bool is_on_trial = false;      ///< so that it does not count
+  Span blocked_for{};            ///< then the block counts, unless the call is forced
   bool has_ended_holds = false;  ///< which are to be given back before the limits are asked
 
   [[nodiscard]] bool refuses() const { return verdict.decision.outcome != Outcome::granted; }
@@ -52,7 +53,12 @@ struct Entry {
   void ask(const KeySession& session) {
     verdict = session.peek(asked);
     // A block is no word of the limits that are on trial.
-    if (session.is_shadow() && session.blocked_for() > Span{}) show_on_trial(session, verdict, asked.cost, asked.mode);
+    if (session.is_shadow() && !is_on_trial) show_on_trial(session, verdict, asked.cost, asked.mode);
+  }
+  /// As if its limits, which are on trial, had never been used. A block shows.
+  void show_unused() {
+    grant_on_trial(*limits, verdict, asked.cost);
+    note_block(verdict, blocked_for);
   }
 };
 
@@ -98,12 +104,13 @@ class CheckAll {
   std::optional<Fault> decide_entry(Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::read, entry.subject);
     if (const auto fault = session.look_for_limits(entry.specs, KeySession::Otherwise::fault)) return fault_of(*fault);
-    entry.is_on_trial = session.is_shadow() && session.blocked_for() == Span{};
+    entry.blocked_for = session.blocked_for();
+    entry.is_on_trial = session.is_shadow() && (entry.blocked_for == Span{} || entry.asked.mode == Mode::force);
     entry.limits = session.shared_limits();
     give_id(entry);
     entry.has_ended_holds = session.subject() && session.subject()->any_hold_ended(call_.now());
     if (entry.has_ended_holds) return std::nullopt;
-    session.bring_back_if_blocked();
+    if (!is_never(session.limits(), entry.asked)) session.clamp_if_blocked();
     entry.ask(session);
     return std::nullopt;
   }
@@ -111,7 +118,7 @@ class CheckAll {
   void decide_after_giving_back(Entry& entry) {
     KeySession session(call_.context(), entry.key, KeySession::Access::write, entry.subject);
     if (session.find_limits(entry.specs, KeySession::Otherwise::fault)) return;  // there was no fault before
-    session.bring_back_if_blocked();
+    if (!is_never(session.limits(), entry.asked)) session.clamp_if_blocked();
     entry.ask(session);
   }
 
@@ -154,7 +161,7 @@ class CheckAll {
     }
     if (!told.empty()) return told;
     Entry& first = entries_.front();
-    grant_on_trial(*first.limits, first.verdict, first.asked.cost);
+    first.show_unused();
     return {&first};
   }
 
@@ -204,7 +211,7 @@ class CheckAll {
   [[nodiscard]] std::vector<KeyReply> replies_of_each() {
     std::vector<KeyReply> replies;
     for (Entry& entry : entries_) {
-      if (entry.is_on_trial) grant_on_trial(*entry.limits, entry.verdict, entry.asked.cost);
+      if (entry.is_on_trial) entry.show_unused();
       replies.push_back({entry.verdict.decision, label_of(*entry.limits, entry.verdict)});
     }
     return replies;

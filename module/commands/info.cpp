@@ -114,7 +114,7 @@ void reply_subject(const server::Context& context, const KeySession& session, In
   const Reservations* const reserved = session.subject()->reservations();
   const LeaseSet& holds = reserved != nullptr ? reserved->holds : none.holds;
   context.reply("holds");
-  context.reply(static_cast<std::int64_t>(holds.size()));
+  context.reply(static_cast<std::int64_t>(holds.count_after(now)));
   context.reply("limits");
   session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
     const Instant at = turn.or_later(now);

@@ -24,9 +24,8 @@ void settle_under_limits(KeySession& session, const Request& settled, bool is_he
   Request request{.cost = costs ? settled.cost : kNoUnits, .charged = settled.charged, .id = settled.id};
   if (!costs) request.charged = {};
   const auto& subject = session.subject();
-  const bool is_change = subject ? settles(subject->limits(), subject->cells(), subject->reservations(), request, now)
-                                 : !request.costs(session.limits()).are_nothing();
-  if (!is_change) return session.deny();
+  const bool ends_lease = subject && has_lease(subject->limits(), subject->cells(), request.id, now);
+  if (!is_held && !ends_lease && request.costs(session.limits()).are_nothing()) return session.deny();
   if (!is_held) session.open_accounts();
   session.settle(request);
 }

@@ -37,7 +37,7 @@ std::optional<KeyFault> KeySession::find_limits(std::span<const LimitSpec> specs
   }
   if (key_.access() == Access::read && subject()) {
     if (specs.empty() && subject()->has_several_lists()) leave_out_dropped();
-    bring_back_if_blocked();
+    clamp_if_blocked();
   }
   return std::nullopt;
 }
@@ -159,7 +159,7 @@ Verdict KeySession::decide(const Request& request) {
 
 // A call that costs nothing and is granted changes nothing.
 Verdict KeySession::ask(const Request& request) {
-  bring_back_if_blocked();
+  if (!is_never(limits(), request)) clamp_if_blocked();
   const Verdict verdict = peek(request);
   if (verdict.decision.outcome == Outcome::denied) deny();
   return verdict;

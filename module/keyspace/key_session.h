@@ -56,9 +56,9 @@ class KeySession {
   [[nodiscard]] std::optional<KeyFault> look_for_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
   /// For a call that names no limits, and goes by those that the subject has.
   [[nodiscard]] std::optional<KeyFault> find_subject() { return find_limits({}, Otherwise::those_of_subject); }
-  /// To be called before the limits are asked as of later, as they are under a block: brings to now what is of a clock that
-  /// ran ahead. A key that is only read stays as it is.
-  void bring_back_if_blocked();
+  /// To be called before the limits are asked as of later, as they are under a block: clamps what is of a clock that ran
+  /// ahead. A key that is only read stays as it is.
+  void clamp_if_blocked();
   /// For a second look at a key whose limits are known already. Gives nothing back.
   void look_under(const SharedLimits& limits);
   /// For CL.THROTTLE: the same as `find_limits`, in a key that may hold what the module redis-cell left in it.

@@ -10,7 +10,7 @@
 namespace ratelimit {
 
 // On a key that is only read, in a copy.
-void KeySession::bring_back_if_blocked() {
+void KeySession::clamp_if_blocked() {
   if (blocked_for() == Span{} || !subject()->is_ahead(now(), named())) return;
   if (key_.access() != Access::read) return deny();
   const AccountSet of = named();

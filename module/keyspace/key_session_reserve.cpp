@@ -31,12 +31,12 @@ Verdict KeySession::decide_reservation(const Request& request) const {
   }
   const NamedAccounts& named = named_accounts();
   return decide_reservation_under_block(*limits_, named, reservations, request, now(),
-                                        [&](std::size_t i) { return charged(named.place(i)); });
+                                        [&](std::size_t i) { return charged(named.predecessor(i)); });
 }
 
 Verdict KeySession::reserve(const Request& request, Span ttl) {
   if (limits_ && is_absent()) open_accounts();
-  bring_back_if_blocked();
+  if (!limits().is_any_closed()) clamp_if_blocked();
   Verdict verdict = decide_reservation(request);
   if (verdict.decision.outcome == Outcome::granted) {
     const Units granted = verdict.decision.granted;

@@ -185,6 +185,7 @@ Value::Pointer with_accounts(const Subject& subject, NamedAccounts& accounts, Li
                                        accounts.is_one_list() ? Value::Lists::one : Value::Lists::several);
   accounts.move_into(value->cells(), value->last_grants());
   move_reservations(subject, *value);
+  if (value->reservations() != nullptr) value->reservations()->move_charges(accounts.predecessors());
   return value;
 }
 

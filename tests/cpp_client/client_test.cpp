@@ -138,7 +138,7 @@ TEST(Client, TellsTheCallersErrorsAndGoesOn) {
                          client.check("key", Policy::stored()),
                          client.check("key", kTen, {.subject = long_name}),
                          client.check("key", kTen, {.cost = Units(0)}),
-                         client.check("key", kTen, {.mode = Mode::may_wait}),
+                         client.check("key", kTen, {.mode = Mode::may_wait, .longest_wait = 1us}),
                          client.reserve("key", 1us, kTen, {})};
   for (const Answer& answer : wrong) {
     EXPECT_EQ(answer.source, Source::error);

@@ -445,6 +445,9 @@ class Key(Subject):
         if has_opened or there.has_collected or there.is_ahead(named, now):
             there.clamp(named, now)
             self.become(there, now)
+            # Who writes nothing else leaves a turn that has come, and a block that is over, as they were.
+            if not there.has_collected and not self.is_idle(now):
+                self.turn, self.block = there.turn, there.block
 
 
 def states_of(accounts: list[Account]) -> list:

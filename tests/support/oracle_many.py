@@ -150,22 +150,20 @@ class Entry(NamedTuple):
         return any(isinstance(limit, Concurrent) for limit in self.limits_in_force)
 
     def is_on_trial(self, now: int) -> bool:
-        """Whether it does not count. A block does, on trial too."""
-        return self.key.is_shadow and not self.key[self.subject].block.left(now)
+        """Whether it does not count. A block does, on trial too, unless the call is forced."""
+        return self.key.is_shadow and (self.request.mode == "FORCE" or not self.key[self.subject].block.left(now))
 
     def tried(self, now: int) -> Verdict:
         copy = deepcopy(self.key[self.subject])
         verdict = copy.take(self.limits_in_force, self.request, now)
         left = self.key[self.subject].block.left(now)
-        return self._blocked_on_trial(left, now) if self.key.is_shadow and left else verdict
+        return self._blocked_on_trial(left, now) if self.key.is_shadow and not self.is_on_trial(now) else verdict
 
     def _blocked_on_trial(self, left: int, now: int) -> Verdict:
         """Of limits on trial, only the block is told."""
         limits = self.limits_in_force
         unused = [Decision(limit.size, 0, now, now + left) for limit in limits]
         bound = min(range(len(limits)), key=lambda i: limits[i].size)
-        if self.request.mode == "FORCE":
-            return Verdict(self.cost, unused, bound, now, states=[])
         return Verdict(0, unused, bound, now + left, is_blocked=True)
 
     def carry_out(self, is_denied: bool, is_never: bool, now: int) -> None:
@@ -178,10 +176,16 @@ class Entry(NamedTuple):
         has_none = not is_granted(verdict) and key.turn.or_later(now) > now
         return decision._replace(remaining=0) if has_none else decision
 
+    def told_on_trial(self, now: int) -> list:
+        """As if never used; a block shows."""
+        size, remaining, wait_ms, reset_ms, name = unused(self.limits_in_force)
+        left_ms = ceil_ms(self.key[self.subject].block.left(now))
+        return [self.cost, size, 0 if left_ms else remaining, wait_ms, max(reset_ms, left_ms), name]
+
     def alone(self, verdict: Verdict, decision: Decision, now: int) -> list:
         """What this key alone would answer."""
         if self.is_on_trial(now):
-            return [self.cost, *unused(self.limits_in_force)]
+            return self.told_on_trial(now)
         reply = Verdict(verdict.granted, [decision], 0, decision.go_at).reply(now)
         return [*reply, label(self.limits_in_force, verdict)]
 
@@ -212,7 +216,7 @@ def tell(
     is_leased = not denying and any(entry.has_leases and entry.cost for entry in entries)
     note = [AnyId() if is_leased else None] if any(entry.has_leases for entry in entries) else []
     if not in_force:
-        return entries[0].cost, *unused(entries[0].limits_in_force), *note
+        return *entries[0].told_on_trial(now), *note
     bound = longest(decisions, denying) if denying else min(in_force, key=lambda i: decisions[i].remaining)
     go_at = decisions[bound].go_at if denying else max([now, *(decisions[i].go_at for i in in_force)])
     granted = 0 if denying else max(entries[i].cost for i in in_force)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from oracle_decide import LATEST, clamped, labels
 from oracle_leases import Concurrent, Lease
 from oracle_limits import Limit
-from oracle_opening import opened, redefined
+from oracle_opening import opened, redefined, source_of
 
 MOST_ACCOUNTS = 8
 NUMBERS = count()
@@ -174,13 +174,16 @@ class Subject:
     def open(self, limits: list[Limit], now: int) -> list[Account]:
         """The accounts of these limits. New ones start from those that were there before, all of them."""
         named, at = self.known(limits), self.turn.or_later(now)
-        before = [(account.limit, account.state) for account in self.accounts]
+        there = list(self.accounts)
+        before = [(account.limit, account.state) for account in there]
         if before and None in named:
             self._remember_lists(now)
         for index, limit in enumerate(limits):
             if named[index] is None and len(self.accounts) < MOST_ACCOUNTS:
                 named[index] = Account(limit, opened(limit, before, at), now)
                 self.accounts.append(named[index])
+                source = source_of(limit, before, at)
+                self._take_part(named[index], [old for old, pair in zip(there, before) if pair is source])
             elif named[index] is None:
                 oldest = min((other for other in self.accounts if other not in named), key=lambda other: other.last)
                 # It also has the other one's part in holds.
@@ -188,6 +191,13 @@ class Subject:
                 named[index] = Account(limit, state, now, oldest.number)
                 self.accounts[self.accounts.index(oldest)] = named[index]
         return named
+
+    def _take_part(self, account: Account, sources: list[Account]) -> None:
+        """What starts from another account counts what holds have charged that one."""
+        for source in sources:
+            for hold in self.holds.values():
+                hold.charged[account.number] = hold.charged_on(source)
+                hold.newer[account.number] = hold.newer_on(source)
 
     def note_grant(self, named: list[Account], now: int) -> None:
         """A call under these limits was granted."""

@@ -291,7 +291,7 @@ class Subject {
     const NamedAccounts named(accounts(), called, now, turn().or_later(now));
     return decide_reservation_under_block(called, named, reservations_, estimate, now, [&](std::size_t i) {
       if (!hold) return kNoUnits;
-      return named.place(i) ? reservations_.charged_by(*hold, *named.place(i)) : hold->units;
+      return named.predecessor(i) ? reservations_.charged_by(*hold, *named.predecessor(i)) : hold->units;
     });
   }
 
@@ -347,6 +347,7 @@ class Subject {
     const AccountSet set = named.named_afterwards();
     Limits limits = Limits::make(specs.span(), Limits::Of::accounts).value();
     std::vector<Instant> last_grants(named.is_one_list() ? 0 : limits.size());
+    reservations_.move_charges(named.predecessors());
     replace(std::move(limits), [&](std::span<Cell> next) { named.move_into(next, last_grants); });
     last_grants_ = std::move(last_grants);
     return set;

@@ -719,6 +719,12 @@ def test_of_an_unknown_id_each_limit_is_charged_its_own_cost(db, clock):
     assert db.exists("other") == 0
 
 
+def test_of_an_unknown_id_a_limit_that_the_subject_was_never_asked_under_is_charged_too(db, clock):
+    db.ask("RL.CHECK k FIXED 500 1h AS other")
+    assert db.do("RL.SETTLE k nobody 0 FIXED 100 60s AS in CHARGE in 5")[0] == 5
+    assert used(db) == [1, 6], "the new account starts from what the other one counts, which is for COST"
+
+
 def test_the_labels_of_a_settlement_are_those_of_the_limits_of_the_hold(db, clock):
     db.ask("RL.CHECK k FIXED 500 1h AS other")
     reserve(db, TOKENS, "a", (60, 20))
@@ -759,7 +765,36 @@ def test_an_estimate_of_nothing_is_held_as_nothing_until_it_is_settled(db, clock
     assert used(db) == [8, 3]
 
 
+def test_a_reservation_is_a_request_also_if_all_tokens_are_guessed_as_0(db, clock):
+    limits = f"{TOKENS} FIXED 9 60s AS requests PER REQUEST"
+    assert db.do(f"RL.RESERVE k 1h {limits} CHARGE in 0 CHARGE out 0 ID a")[0] == 1
+    assert used(db) == [0, 0, 1]
+    assert settle(db, "a", (6, 2))[0] == 6
+    assert used(db) == [6, 2, 1]
+
+
 # --- other lists of limits on the same key
+
+
+@every_exact_limit
+def test_an_account_that_is_opened_while_holds_last_gives_back_what_its_source_does(db, clock, limit):
+    """Not what another limit was charged: that was never counted here."""
+    db.ask(f"RL.CHECK k {limit} AS in {limit} AS out CHARGE in 1 CHARGE out 900")
+    db.do(f"RL.RESERVE k 1h {limit} AS in {limit} AS out CHARGE in 500 CHARGE out 10 ID h")
+    longer = limit.replace("100000", "200000")
+    db.ask(f"RL.CHECK k {longer} AS out")
+    assert used(db) == [502, 911, 911]
+    settle(db, "h", (1, 10))
+    assert used(db) == [3, 911, 911]
+
+
+@every_exact_limit
+def test_a_held_id_asks_an_account_that_is_opened_for_what_it_lacks_there(db, clock, limit):
+    db.ask(f"RL.CHECK k {limit} AS in {limit} AS out CHARGE in 1 CHARGE out 900")
+    db.do(f"RL.RESERVE k 1h {limit} AS in {limit} AS out CHARGE in 500 CHARGE out 10 ID h")
+    longer = limit.replace("100000", "200000")
+    assert db.do(f"RL.RESERVE k 1h {longer} AS out CHARGE out 25 ID h")[:3] == [500, 200_000, 200_000 - 925]
+    assert used(db) == [501, 925, 925]
 
 
 def test_an_account_of_another_list_is_booked_what_the_call_charges_for_its_name(db, clock):

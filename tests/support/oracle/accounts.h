@@ -29,6 +29,7 @@ struct Account {
   std::unique_ptr<Model> model;
   Instant last{};              ///< the last grant under a call that named it, or when it was opened
   std::uint64_t identity = 0;  ///< of the account, wherever it stands in the list
+  std::uint64_t source = 0;    ///< the identity of the account that it starts from; until it has its own
 
   [[nodiscard]] Account copy() const { return {spec, model->clone(), last, identity}; }
 };
@@ -113,7 +114,8 @@ class Accounts {
       } else {
         ++count;
       }
-      view.of[i].opened = Account{specs[i], opened(specs[i], view, view.of[i].replaces, at), now, 0};
+      view.of[i].opened = opened(specs[i], view, view.of[i].replaces, at);
+      view.of[i].opened->last = now;
     }
     return view;
   }
@@ -230,8 +232,8 @@ class Accounts {
     return oldest;
   }
 
-  [[nodiscard]] std::unique_ptr<Model> opened(const LimitSpec& spec, const View& view,
-                                              std::optional<std::size_t> replaced, Instant at) const {
+  [[nodiscard]] Account opened(const LimitSpec& spec, const View& view,
+                               std::optional<std::size_t> replaced, Instant at) const {
     const Account* best = nullptr;
     for (std::size_t j = 0; j < size(); ++j) {
       const Account& account = accounts_[j];
@@ -243,10 +245,10 @@ class Accounts {
       };
       if (best == nullptr || worth(account) > worth(*best)) best = &account;
     }
-    if (best == nullptr) return model_of(spec);
+    if (best == nullptr) return {spec, model_of(spec)};
     std::unique_ptr<Model> made = converted(*best->model, spec, at);
     made->cap(at);
-    return made;
+    return {spec, std::move(made), {}, 0, best->identity};
   }
 
   [[nodiscard]] bool all_are_named(const View& view) const {

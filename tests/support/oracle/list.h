@@ -150,9 +150,9 @@ class List {
     Units most;
     bool is_any_counted = false;
     for (std::size_t i = 0; i < specs_.size(); ++i) {
-      if (specs_[i].per_request) continue;
-      most = std::max(most, std::min(costs[i], specs_[i].size));
-      is_any_counted = true;
+      const Units cost = specs_[i].per_request ? std::min(costs[i], Units(1)) : costs[i];
+      most = std::max(most, std::min(cost, specs_[i].size));
+      is_any_counted |= !specs_[i].per_request;
     }
     return is_any_counted ? most : *std::max_element(costs.begin(), costs.end());
   }

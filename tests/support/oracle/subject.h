@@ -78,7 +78,8 @@ class Subject {
       const Hold* const hold = live_hold(request.id, at);
       for (const Accounts::Found& found : view.of) {
         const Units before = hold == nullptr ? kNoUnits : hold->units;
-        charged.push_back(hold != nullptr && found.place ? hold->charged.of(accounts_[*found.place]) : before);
+        const Account* const known = account_in_holds(found);
+        charged.push_back(hold != nullptr && known != nullptr ? hold->charged.of(*known) : before);
       }
       return reserved(list, request, charged, at);
     });
@@ -87,7 +88,9 @@ class Subject {
   [[nodiscard]] bool opens(std::span<const LimitSpec> specs, Instant now) const { return find(specs, now).opens(); }
   /// Opens and drops accounts as such a call does. Returns those that it names.
   AccountSet open(std::span<const LimitSpec> specs, Instant now, bool is_denied = false) {
-    return accounts_.take(find(specs, now), now, may_drop(), is_denied);
+    const AccountSet named = accounts_.take(find(specs, now), now, may_drop(), is_denied);
+    for (Account& account : accounts_) take_part_in_holds(account);
+    return named;
   }
   /// Whether the subject is as good as absent for such a call: accounts that are to be dropped do not count.
   [[nodiscard]] bool is_absent(std::span<const LimitSpec> specs, Instant now) const {
@@ -169,6 +172,25 @@ class Subject {
     const Instant end = std::min(now + length, kLatest);
     block_end_ = end > now ? end : Instant{};
     block_length_ = end > now ? end - now : Span{};
+  }
+
+  /// The account whose part in holds the one of a limit has.
+  [[nodiscard]] const Account* account_in_holds(const Accounts::Found& found) const {
+    if (found.place) return &accounts_[*found.place];
+    if (found.replaces) return &accounts_[*found.replaces];
+    const auto source = std::find_if(accounts_.begin(), accounts_.end(), [&](const Account& account) {
+      return account.identity == found.opened->source;
+    });
+    return source != accounts_.end() ? &*source : nullptr;
+  }
+  /// An account that was just opened has the part in holds that its source has.
+  void take_part_in_holds(Account& account) {
+    if (account.source == 0) return;
+    for (auto& [id, hold] : holds_) {
+      hold.charged.known[account.identity] = hold.charged.at(account.source);
+      hold.newer.known[account.identity] = hold.newer.at(account.source);
+    }
+    account.source = 0;
   }
 
   [[nodiscard]] bool may_drop() const { return holds_.empty(); }
@@ -312,7 +334,7 @@ class Subject {
   // --- holds ---
 
   /// What each account is charged for an estimate: those that are named up to their sizes, the others up to the most
-  /// that one of these is.
+  /// that one of these is. A request is one also if all else is nothing.
   [[nodiscard]] EachAccount charges_of(const Operation& operation) const {
     EachAccount charges = costs_of(operation);
     Units most;
@@ -325,7 +347,13 @@ class Subject {
       most = std::max(most, charge);
       is_any_cut = true;
     }
-    if (is_any_cut) charges.change([most](Units units, const auto&) { return std::min(units, most); });
+    if (!is_any_cut) return charges;
+    const EachAccount asked = charges;
+    charges.change([most](Units units, const auto&) { return std::min(units, most); });
+    for (const Account& account : accounts_) {
+      Units& charge = charges.known[account.identity];
+      if (account.spec.per_request && charge == kNoUnits) charge = std::min(asked.of(account), Units(1));
+    }
     return charges;
   }
 
