@@ -39,6 +39,13 @@ void for_each_zoned(const Limits& limits, Visit visit) {
   return ends;
 }
 
+/// Whether there are none, or one for each limit that names a zone.
+[[nodiscard]] inline bool are_ends_of(const Limits& limits, const ZonedEnds& ends) {
+  std::size_t zoned = 0;
+  for_each_zoned(limits, [&zoned](std::size_t, const Quota&) { ++zoned; });
+  return ends.empty() || ends.size() == zoned;
+}
+
 /// Corrects the states of limits whose zone this machine lacks, after the subject went over to these limits at `at`:
 /// windows that were opened then end when `ends` says. There may be no `ends`; else they are those of `limits`.
 inline void tell_ends(const Limits& limits, std::span<Cell> cells, Instant at, const ZonedEnds& ends) {

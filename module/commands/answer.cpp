@@ -39,6 +39,9 @@ Fault fault_of(KeyFault fault) {
     case KeyFault::other_limits: return {Fault::Kind::other_limits, Argument::limits};
     case KeyFault::repeated_label: return {Fault::Kind::repeated_label, Argument::label};
     case KeyFault::too_many_changes: return {Fault::Kind::too_many_changes, Argument::limits};
+    case KeyFault::stores_none: return {Fault::Kind::stores_none, Argument::subject};
+    case KeyFault::other_labels: return {Fault::Kind::other_labels, Argument::label};
+    case KeyFault::too_many_exceptions: return {Fault::Kind::too_many_exceptions, Argument::subject};
   }
   return {Fault::Kind::wrong_type, Argument::key};
 }

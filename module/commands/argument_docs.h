@@ -198,7 +198,7 @@ class OfForm {
     if (one == Option::limit) {
       list.add({.name = "limit",
                 .type = ArgumentDoc::Type::block,
-                .optional = !kForm.needs_limits,
+                .optional = true,
                 .repeats = true,
                 .parts = kPartsOfLimit.span()});
     } else if (alternatives.size == 1) {

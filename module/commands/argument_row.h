@@ -14,11 +14,11 @@
 #include "keyspace/effect.h"
 #include "ratelimit/algorithms/calendar_unit.h"
 #include "ratelimit/units.h"
+#include "storage/subject_hash.h"
 
 namespace ratelimit {
 
-/// The longest name of a subject, the most keys of a call, and the most subjects that RL.TOP names.
-inline constexpr std::size_t kMaxSubjectBytes = 1024;
+/// The most keys of a call, and the most subjects that RL.TOP names.
 inline constexpr std::size_t kMostKeys = 64;
 inline constexpr std::size_t kMostNamed = 128;
 

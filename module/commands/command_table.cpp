@@ -74,7 +74,7 @@ constexpr std::array kChecks{
         .arguments = arguments_of<forms::kDefine>(),
         .complexity = "O(N) with N the number of limits; who is in the key follows step by step",
         .since = "0.1.0",
-        .summary = "Stores limits in a key, or changes them for everyone in it",
+        .summary = "Stores limits in a key, or changes them, for everyone in it or for one subject",
     },
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// RL.DEFINE: stores limits in a key, which makes it a limiter.
+// RL.DEFINE: stores limits in a key, which makes it a limiter; or gives one subject of a limiter limits of its own.
 #include <optional>
 
 #include "commands/answer.h"
@@ -10,13 +10,16 @@
 namespace ratelimit::commands {
 
 std::optional<Fault> define(const Call& call) {
-  LimitSpecs specs;
-  bool is_shadow = false;
-  if (const auto fault = parse_definition(call.words(), specs, is_shadow)) return fault;
-  const SharedLimits limits = call.module().limits.get(specs.span());
-  if (!limits) return fault_of(KeyFault::repeated_label);
-  KeySession session(call.context(), call.key(), KeySession::Access::write);
-  if (const auto fault = session.define(limits, is_shadow)) return fault_of(*fault);
+  DefinitionRequest request;
+  if (const auto fault = parse_definition(call.words(), request)) return fault;
+  SharedLimits limits;
+  if (!request.limits.empty()) {
+    limits = call.module().limits.get(request.limits.span());
+    if (!limits) return fault_of(KeyFault::repeated_label);
+  }
+  KeySession session(call.context(), call.key(), KeySession::Access::write, request.subject);
+  const auto fault = request.subject.empty() ? session.define(limits, request.is_shadow) : session.except(limits);
+  if (fault) return fault_of(*fault);
   call.server().reply_ok();
   return std::nullopt;
 }

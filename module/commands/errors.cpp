@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/exceptions.h"
 #include "storage/redefinitions.h"
 
 namespace ratelimit {
@@ -150,6 +151,12 @@ std::string message(const Fault& fault) {
     case Fault::Kind::settled:
       return "ERR " + name + " is that of a settled reservation: use another one until its ttl has ended";
     case Fault::Kind::other_limits: return "ERR the key stores other limits: name none, or change them with RL.DEFINE";
+    case Fault::Kind::stores_none:
+      return "NOLIMITS the key stores no limits to which there could be an exception: store them with RL.DEFINE first";
+    case Fault::Kind::other_labels: return "ERR the limits of an exception must have the labels of those in the key";
+    case Fault::Kind::too_many_exceptions:
+      return "ERR a key has " + std::to_string(Exceptions::kMost) + " exceptions at most";
+    case Fault::Kind::not_with_subject: return "ERR SHADOW cannot be given with FOR: a key is on trial as a whole";
     case Fault::Kind::too_many_changes:
       return "TRYAGAIN the limits of this key have changed " + std::to_string(Redefinitions::kMost) +
              " times, and not all subjects have them yet: try again a little later";

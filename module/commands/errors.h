@@ -34,6 +34,10 @@ struct Fault {
     settled,                  ///< the id of a reservation whose cost is settled already
     other_limits,             ///< limits in the call that are not those stored in the key
     not_one_for_each_key,     ///< `argument` is given for some of the keys only, or for more than there are
+    stores_none,              ///< an exception to limits that the key does not store
+    other_labels,             ///< an exception to limits with other labels
+    too_many_exceptions,      ///< more than a key has room for
+    not_with_subject,         ///< the limits of one subject cannot be on trial
     too_many_changes,         ///< limits stored in the key have changed too often in a short time
     repeated_subject,         ///< the same subject of the same key is named twice in one call
     wrong_type,               ///< the key holds something else

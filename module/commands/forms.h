@@ -34,7 +34,6 @@ struct Form {
   Words words;
   Argument last = Argument::none;  ///< one more, which may be left out
   OptionSet options{};             ///< the options of limits are not among them if Option::limit is
-  bool needs_limits = false;       ///< at least one
 
   /// Whether there are several keys, whose number comes first.
   [[nodiscard]] constexpr bool has_many_keys() const { return words[0] == Argument::number_of_keys; }
@@ -54,8 +53,7 @@ inline constexpr Form kPeek{
 inline constexpr Form kCheckAll{.words = {Argument::number_of_keys, Argument::key},
                                 .options = {Option::limit, Option::subject, Option::cost, Option::costs, Option::force,
                                             Option::each, Option::jitter, Option::headers}};
-inline constexpr Form kDefine{
-    .words = {Argument::key}, .options = {Option::limit, Option::shadow}, .needs_limits = true};
+inline constexpr Form kDefine{.words = {Argument::key}, .options = {Option::limit, Option::subject, Option::shadow}};
 inline constexpr Form kReserve{.words = {Argument::key, Argument::ttl},
                                .options = {Option::limit, Option::subject, Option::cost, Option::charge, Option::id}};
 inline constexpr Form kSettle{.words = {Argument::key, Argument::id, Argument::actual},

@@ -33,7 +33,8 @@ Units used_of(const Limit& limit, const Cell& cell, Instant at) {
   return limit.visit([&](const auto& algorithm) { return algorithm.used(state_in(cell, algorithm), at); });
 }
 
-/// So many of the leases of a limit, and of the holds of a subject, are listed: those that end first.
+/// So many of the leases of a limit, and of the holds of a subject, are listed: those that end first. And so many of the
+/// exceptions of a key.
 constexpr std::size_t kMostListed = 128;
 
 /// How holders are listed: none ends later than `longest` from now on, and each has so many more fields.
@@ -128,12 +129,28 @@ void reply_subject(const server::Context& context, const KeySession& session, In
   reply_holds(context, holds, now);
 }
 
+/// How many subjects have limits of their own, and the names of some.
+void reply_exceptions(const server::Context& context, const SubjectTable* table) {
+  const Exceptions* const exceptions = table != nullptr ? table->exceptions() : nullptr;
+  const std::size_t count = exceptions != nullptr ? exceptions->size() : 0;
+  context.reply("exceptions");
+  context.reply(static_cast<std::int64_t>(count));
+  context.reply("first_exceptions");
+  std::size_t left = std::min(count, kMostListed);
+  context.reply_list(left);
+  if (exceptions == nullptr) return;
+  for (const auto& [hash, name] : exceptions->names()) {
+    if (left-- == 0) break;
+    context.reply(name);
+  }
+}
+
 void reply_key(const server::Context& context, const KeySession& session, Instant now) {
   const StoredValue& stored = session.key().stored();
   const SubjectTable* table = stored.subject_table();
-  const std::size_t subjects = table != nullptr ? table->hash_table().size() : 0;
+  const std::size_t subjects = table != nullptr ? table->size() : 0;
   const StoredValue::Counters counters = stored.counters();
-  context.reply_map(7 + kFieldsOfSubject);
+  context.reply_map(9 + kFieldsOfSubject);
   context.reply("form");
   context.reply(subjects > 0 ? "dense" : "single");
   context.reply("stored");
@@ -149,18 +166,25 @@ void reply_key(const server::Context& context, const KeySession& session, Instan
   context.reply("denied");
   context.reply(std::int64_t{counters.denied});
   reply_subject(context, session, now);
+  reply_exceptions(context, table);
 }
 
 void reply_subject_of_key(const server::Context& context, const KeySession& session, Instant now) {
-  context.reply_map(1 + kFieldsOfSubject);
+  const SubjectTable* const table = session.key().stored().subject_table();
+  context.reply_map(2 + kFieldsOfSubject);
   context.reply("form");
   context.reply("subject");
   reply_subject(context, session, now);
+  context.reply("exception");
+  context.reply(std::int64_t{table != nullptr && table->is_exception(*session.key().hash()) ? 1 : 0});
 }
 
-/// Who is idle is as good as absent. But a key shows its limits, which it still has, and what else is in it.
+/// Who is idle is as good as absent. But a key shows its limits, which it still has, and what else is in it; and an
+/// exception shows its own.
 bool is_shown_idle(const KeySession& session, std::string_view name) {
-  return name.empty() && (session.has_limits() || session.key().stored().subject_table() != nullptr);
+  const SubjectTable* const table = session.key().stored().subject_table();
+  if (!name.empty()) return table != nullptr && table->is_exception(*session.key().hash());
+  return session.has_limits() || table != nullptr;
 }
 
 }  // namespace

@@ -59,12 +59,6 @@ std::size_t take_keys(Arguments& arguments) {
 
 // --- options ----------------------------------------------------------------------------------------
 
-/// What RL.DEFINE is asked for.
-struct Definition {
-  LimitSpecs& limits;
-  bool& is_shadow;
-};
-
 void read_costs(Arguments&, CheckRequest&) {}  // of RL.CHECKALL only
 void read_costs(Arguments& arguments, CheckAllRequest& request) {
   for (std::size_t i = 0; i < request.keys; ++i) {
@@ -136,8 +130,9 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
     case Option::shadow: return;       // of RL.DEFINE only: see below
   }
 }
-void read_option(Arguments&, Option option, Definition& definition) {
-  if (option == Option::shadow) definition.is_shadow = true;
+void read_option(Arguments& arguments, Option option, DefinitionRequest& request) {
+  if (option == Option::subject) request.subject = arguments.bytes(Argument::subject);
+  if (option == Option::shadow) request.is_shadow = true;
 }
 
 Fault too_many(const LimitSpecs&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
@@ -274,12 +269,13 @@ std::optional<Fault> parse_check_all(std::span<const std::string_view> words, Ch
   return std::nullopt;
 }
 
-std::optional<Fault> parse_definition(std::span<const std::string_view> words, LimitSpecs& limits, bool& is_shadow) {
+std::optional<Fault> parse_definition(std::span<const std::string_view> words, DefinitionRequest& request) {
   Arguments arguments(words);
   take_words<forms::kDefine>(arguments);
-  Definition definition{limits, is_shadow};
-  read_options(arguments, forms::kDefine.options, definition);
-  if (limits.empty()) arguments.fail({Fault::Kind::missing, Argument::limits});
+  read_options(arguments, forms::kDefine.options, request);
+  const bool is_for_all = request.subject.empty();
+  if (is_for_all && request.limits.empty()) arguments.fail({Fault::Kind::missing, Argument::limits});
+  if (!is_for_all && request.is_shadow) arguments.fail({Fault::Kind::not_with_subject, Argument::shadow});
   return arguments.fault();
 }
 

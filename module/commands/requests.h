@@ -45,6 +45,13 @@ struct CheckAllRequest {
   bool headers = false;
 };
 
+/// What limits a key is to store: for everyone in it, or for one subject, which may be none then.
+struct DefinitionRequest {
+  LimitSpecs limits;
+  std::string_view subject{};  ///< empty: everyone
+  bool is_shadow = false;
+};
+
 /// Reads a call whose only word before its options is the key: RL.CHECK, RL.PEEK.
 [[nodiscard]] std::optional<Fault> parse_check(std::span<const std::string_view> words, OptionSet options,
                                                CheckRequest& request);
@@ -62,8 +69,8 @@ enum class Purpose : bool { look, take };
 [[nodiscard]] std::optional<Fault> parse_check_all(std::span<const std::string_view> words, CheckAllRequest& request);
 
 /// Reads a call of RL.DEFINE.
-[[nodiscard]] std::optional<Fault> parse_definition(std::span<const std::string_view> words, LimitSpecs& limits,
-                                                    bool& is_shadow);
+[[nodiscard]] std::optional<Fault> parse_definition(std::span<const std::string_view> words,
+                                                    DefinitionRequest& request);
 
 /// Reads a call of RL.RESERVE.
 [[nodiscard]] std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request,

@@ -24,11 +24,12 @@ enum class EffectKind : std::uint8_t {
   sweep,    ///< subjects of a range of hashes are forgotten if they are idle at an instant
   fill,     ///< a chunk of the subjects of a table, when an append-only file is rewritten
   forget,   ///< a subject of the table is forgotten
+  except,   ///< a subject of the table has limits of its own, as of an instant, or no longer
 };
 
 /// The words for the kinds, which can be read in an append-only file.
-inline constexpr std::array<std::string_view, 7> kEffectWords{"STORE", "APPLY", "PERFORM", "DEFINE",
-                                                              "SWEEP", "FILL",  "FORGET"};
+inline constexpr std::array<std::string_view, 8> kEffectWords{"STORE", "APPLY", "PERFORM", "DEFINE",
+                                                              "SWEEP", "FILL",  "FORGET",  "EXCEPT"};
 
 [[nodiscard]] constexpr std::string_view word_of(EffectKind kind) {
   return kEffectWords[static_cast<std::size_t>(kind)];
@@ -45,7 +46,7 @@ inline constexpr std::array<std::string_view, 7> kEffectWords{"STORE", "APPLY", 
 /// Whether an effect of that kind may be one on a subject of the key's table, by its hash.
 [[nodiscard]] constexpr bool may_name_subject(EffectKind kind) {
   return kind == EffectKind::store || kind == EffectKind::apply || kind == EffectKind::perform ||
-         kind == EffectKind::forget;
+         kind == EffectKind::forget || kind == EffectKind::except;
 }
 
 }  // namespace ratelimit

@@ -44,9 +44,10 @@ std::optional<KeyFault> KeySession::find_limits(std::span<const LimitSpec> specs
 
 std::optional<KeyFault> KeySession::choose_limits(std::span<const LimitSpec> specs, Otherwise otherwise) {
   if (key_.stored().is_stored()) {
-    const SharedLimits& stored = key_.stored().own_limits();
-    if (!specs.empty() && !stored->matches(specs)) return KeyFault::other_limits;
-    if (!subject()) go_by(stored);
+    // A subject that is there has these limits, or is an exception.
+    const SharedLimits& limits = subject() ? subject()->shared_limits() : key_.stored().own_limits();
+    if (!specs.empty() && !limits->matches(specs)) return KeyFault::other_limits;
+    if (!subject()) go_by(limits);
     return std::nullopt;
   }
   if (specs.empty()) return otherwise == Otherwise::fault ? std::optional(KeyFault::no_limits) : std::nullopt;
@@ -250,33 +251,6 @@ void KeySession::go_by_accounts(AccountSet set) {
   }
   const bool are_all = specs.empty() || specs.size() == all.size();
   go_by(are_all ? SharedLimits{} : key_.call().module.limits.get(specs.span(), Limits::Of::accounts));
-}
-
-std::optional<KeyFault> KeySession::define(const SharedLimits& limits, bool is_shadow) {
-  if (key_.is_of_other_type()) return KeyFault::wrong_type;
-  const StoredValue& stored = key_.stored();
-  const SubjectTable* table = stored.subject_table();
-  const bool has_them = stored.is_stored() && *stored.own_limits() == *limits;
-  if (has_them && table->is_shadow() == is_shadow) return std::nullopt;
-  if (!has_them && table != nullptr && table->hash_table().has_too_many_changes()) return KeyFault::too_many_changes;
-  if (const auto fault = find_subject()) return fault;
-  table = stored.subject_table();
-  const SubjectTableHead head{.is_stored = true,
-                              .is_shadow = is_shadow,
-                              .secret = table != nullptr ? table->head().secret : server::random_secret()};
-  const Definition definition{head, now(), zoned_ends(*limits, now())};
-  key_.define(limits, definition);
-  const Propagation& propagation = key_.propagation();
-  if (propagation.is_on()) {
-    std::string bytes;
-    Writer out(bytes);
-    encode_definition(out, *limits, definition);
-    propagation.queue(EffectKind::define, kKeepEnd, bytes);
-  } else {
-    propagation.count_change();
-  }
-  propagation.signal();
-  return std::nullopt;
 }
 
 bool KeySession::remove_if_idle() {

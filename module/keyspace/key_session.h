@@ -36,6 +36,9 @@ enum class KeyFault : std::uint8_t {
   other_limits,      ///< the key stores other limits than the call names
   repeated_label,    ///< two limits of the call have the same label
   too_many_changes,  ///< its limits have changed so often that its subjects must catch up first
+  stores_none,       ///< it stores no limits to which there could be an exception
+  other_labels,      ///< the limits of an exception have other labels than those that it stores
+  too_many_exceptions,
 };
 
 class KeySession {
@@ -136,6 +139,10 @@ class KeySession {
   /// Stores limits in the key: everyone in it goes over to them. With a fault nothing has changed.
   [[nodiscard]] std::optional<KeyFault> define(const SharedLimits& limits, bool is_shadow);
 
+  /// Gives the subject, which must be one in a key that stores limits, limits of its own; null: it goes back to those of all.
+  /// With a fault nothing has changed.
+  [[nodiscard]] std::optional<KeyFault> except(const SharedLimits& limits);
+
   // --- for the background sweep ---
 
   /// Forgets who is idle in that range of the table, if `may_forget`, and compacts it.
@@ -147,6 +154,7 @@ class KeySession {
   [[nodiscard]] std::optional<KeyFault> choose_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
   void give_back_ended_holds();
   [[nodiscard]] const SharedLimits& limits_of_new() const;
+  [[nodiscard]] std::optional<KeyFault> fault_of_exception(const Limits& limits) const;
   void forget_own_subject();
   /// Whether there is nothing that the limits of the call would go by: the subject was never seen, or is idle.
   [[nodiscard]] bool is_absent() const { return !subject() || (limits_ && is_idle()); }

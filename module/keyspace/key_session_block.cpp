@@ -18,9 +18,11 @@ void KeySession::clamp_if_blocked() {
   subject()->clamp(now(), of);
 }
 
-// The limits of a subject that nobody has seen: those of a key that stores some, else none.
+// The limits of a subject that is as good as never seen: those of a key that stores some, unless it is an exception; else
+// none.
 const SharedLimits& KeySession::limits_of_new() const {
-  return key_.stored().is_stored() ? key_.stored().own_limits() : key_.call().module.limits.none();
+  if (!key_.stored().is_stored()) return key_.call().module.limits.none();
+  return subject() ? subject()->shared_limits() : key_.stored().own_limits();
 }
 
 bool KeySession::block(Span length) {

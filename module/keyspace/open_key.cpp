@@ -43,7 +43,7 @@ void OpenKey::find_subject() {
     if (stored_) subject_ = stored_.own_subject(loose_[0]);
   } else if (SubjectTable* table = stored_.subject_table()) {
     if (!hash_) hash_ = table->hash_of(subject_name_);
-    subject_ = table->hash_table().find(*hash_);
+    subject_ = table->find(*hash_);
   }
 }
 
@@ -103,9 +103,11 @@ void OpenKey::store_subject_in_table() {
     make_subject_table({.secret = server::random_secret()}, subject_->shared_limits());
     hash_ = stored_.subject_table()->hash_of(subject_name_);
   }
-  HashTable& table = stored_.subject_table()->hash_table();
-  if (const auto range = table.crowded(*hash_)) sweep(*range, true);
-  subject_ = prepared_ ? table.put(*hash_, std::move(prepared_)) : table.insert(*hash_, limits_of_idle_);
+  SubjectTable& table = *stored_.subject_table();
+  const bool is_exception = table.is_exception(*hash_);
+  const auto crowded = is_exception ? std::nullopt : table.hash_table().crowded(*hash_);
+  if (crowded) sweep(*crowded, true);
+  subject_ = prepared_ ? table.put(*hash_, std::move(prepared_)) : table.hash_table().insert(*hash_, limits_of_idle_);
   limits_of_idle_ = {};
   is_new_ = true;
 }
@@ -131,7 +133,7 @@ void OpenKey::forget_subject() {
   subject_.reset();
   prepared_.reset();
   limits_of_idle_ = {};
-  stored_.subject_table()->hash_table().remove(*hash_);
+  stored_.subject_table()->forget(*hash_);
 }
 
 void OpenKey::make_room_for_reservations() {
@@ -139,7 +141,7 @@ void OpenKey::make_room_for_reservations() {
     hand_over(stored_.add_reservations());
     find_subject();
   } else {
-    subject_ = stored_.subject_table()->hash_table().put(*hash_, Value::take(*subject_));
+    subject_ = stored_.subject_table()->put(*hash_, Value::take(*subject_));
     is_new_ = true;
   }
 }
@@ -177,6 +179,20 @@ void OpenKey::define(const SharedLimits& limits, const Definition& definition) {
     if (subjects.has_pending_changes()) call_.module.background_sweep.note_change(call_.server, key_name());
   }
   stored_.subject_table()->store(definition.head.is_shadow);
+}
+
+void OpenKey::except(const SharedLimits& limits, const Exception& exception) {
+  SubjectTable& table = *stored_.subject_table();
+  const SharedLimits& next = limits ? limits : stored_.own_limits();
+  Value::Pointer value = subject_ ? carry_over(*subject_, next, exception.at) : Value::create(next);
+  tell_ends(*next, value->cells(), exception.at, exception.ends);
+  if (limits) {
+    table.begin_exception(*hash_, exception.name, std::move(value));
+  } else {
+    table.end_exception(*hash_);
+    if (value->idle_at() > exception.at) table.put(*hash_, std::move(value));
+  }
+  find_subject();
 }
 
 void OpenKey::sweep(const HashRange& range, bool may_forget) {

@@ -56,6 +56,7 @@ class OpenKey {
   /// None if it was never seen. Void after whatever changes it below.
   [[nodiscard]] const std::optional<Subject>& subject() const { return subject_; }
   [[nodiscard]] bool is_key_itself() const { return !hash_ && subject_name_.empty(); }
+  [[nodiscard]] std::string_view subject_name() const { return subject_name_; }
   /// By what the table knows the subject; none if there is no table yet, or the subject is the key itself.
   [[nodiscard]] const std::optional<SubjectHash>& hash() const { return hash_; }
   /// Whether the place of the subject in the key is new: nobody else has heard of it as it is.
@@ -84,6 +85,9 @@ class OpenKey {
   void note_table() const;
   /// Stores limits in the key, as of an instant: all its subjects go over to them.
   void define(const SharedLimits& limits, const Definition& definition);
+  /// Gives the subject, which a table knows by its hash, limits of its own as of an instant; null: it goes back to those
+  /// that the key stores. It keeps what it has used, as all do if the key's limits change.
+  void except(const SharedLimits& limits, const Exception& exception);
   /// Forgets who is idle in that range of the table, if `may_forget`, and compacts it.
   void sweep(const HashRange& range, bool may_forget);
   /// Counts a call, for RL.INFO and for RL.TOP.

@@ -17,12 +17,13 @@ namespace {
 bool store_in_table(OpenKey& key, std::string_view payload) {
   SubjectTable* const table = key.stored().subject_table();
   if (table == nullptr) return false;
-  const SharedLimits limits_of_all = key.stored().stored_limits();
-  Value::Pointer value = Value::decode(payload, key.call().module.limits, limits_of_all);
+  const bool is_exception = table->is_exception(*key.hash());
+  const SharedLimits known = is_exception ? key.subject()->shared_limits() : key.stored().stored_limits();
+  Value::Pointer value = Value::decode(payload, key.call().module.limits, known);
   if (!value) return false;
-  // Stored limits are the one list of all subjects.
-  if (limits_of_all && (value->has_several_lists() || !(value->limits() == *limits_of_all))) return false;
-  table->hash_table().put(*key.hash(), std::move(value));
+  // Stored limits are the one list of all subjects but exceptions, each of which has a list of its own.
+  if (known && (value->has_several_lists() || !(value->limits() == *known))) return false;
+  table->put(*key.hash(), std::move(value));
   return true;
 }
 
@@ -66,6 +67,24 @@ bool define(OpenKey& key, std::string_view payload) {
   return true;
 }
 
+bool except(OpenKey& key, std::string_view payload) {
+  const SubjectTable* const table = key.stored().subject_table();
+  if (key.is_key_itself() || !key.stored().is_stored()) return false;
+  Reader in(payload);
+  LimitSpecs specs;
+  Exception exception;
+  if (!decode_exception(in, find_zone, specs, exception) || exception.name.empty()) return false;
+  if (exception.name.size() > kMaxSubjectBytes || table->hash_of(exception.name) != *key.hash()) return false;
+  SharedLimits limits;
+  const bool is_exception = table->is_exception(*key.hash());
+  if (!specs.empty()) limits = key.call().module.limits.get(specs.span());
+  if (specs.empty() ? !is_exception : !limits) return false;
+  if (!is_exception && table->exceptions_count() >= Exceptions::kMost) return false;
+  if (!are_ends_of(limits ? *limits : *key.stored().own_limits(), exception.ends)) return false;
+  key.except(limits, exception);
+  return true;
+}
+
 bool sweep(OpenKey& key, std::string_view payload) {
   Reader in(payload);
   Sweep decoded;
@@ -99,6 +118,7 @@ bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
     case EffectKind::sweep: return sweep(key, payload);
     case EffectKind::fill: return fill(key, payload);
     case EffectKind::forget: return forget(key, payload);
+    case EffectKind::except: return except(key, payload);
   }
   return false;
 }

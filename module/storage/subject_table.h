@@ -2,7 +2,8 @@
 // The subjects of a dense key: who is meant by a name, and what the key remembers of all of them.
 //
 // A hash table knows subjects by hashes only. This adds what a key needs around it: the secret that names are hashed with,
-// whether the key is a limiter (its limits are stored, and all subjects have them), and who is denied most.
+// whether the key is a limiter (its limits are stored, and all subjects have them, but for exceptions), and who is denied
+// most.
 #ifndef RATELIMIT_MODULE_STORAGE_SUBJECT_TABLE_H
 #define RATELIMIT_MODULE_STORAGE_SUBJECT_TABLE_H
 
@@ -12,19 +13,25 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "ratelimit/codec/format.h"
 #include "ratelimit/heavy_hitters.h"
+#include "storage/exceptions.h"
 #include "storage/hash_table.h"
 #include "storage/limits_pool.h"
+#include "storage/subject.h"
 #include "storage/subject_hash.h"
+#include "storage/value.h"
 
 namespace ratelimit {
 
 class SubjectTable {
  public:
   explicit SubjectTable(const SubjectTableHead& head) : head_(head) {}
-  SubjectTable(const SubjectTableHead& head, const HashTable& table) : head_(head), hash_table_(table) {}
+  /// `exceptions` may be null.
+  SubjectTable(const SubjectTableHead& head, const HashTable& table, std::unique_ptr<Exceptions> exceptions)
+      : head_(head), hash_table_(table), exceptions_(std::move(exceptions)) {}
 
   [[nodiscard]] const SubjectTableHead& head() const { return head_; }
   /// Whether limits are stored: then those of the key's own subject are the limits of all subjects.
@@ -40,6 +47,35 @@ class SubjectTable {
   /// The hash of a subject's name. Who does not know the secret cannot find two names with the same hash.
   [[nodiscard]] SubjectHash hash_of(std::string_view name) const;
 
+  // ---- Subjects, exceptions included
+
+  /// How many there are, those included that are idle but not yet forgotten.
+  [[nodiscard]] std::size_t size() const { return hash_table_.size() + exceptions_count(); }
+  /// A subject; none if it is not there. O(1). All views of subjects that were found before are void.
+  [[nodiscard]] std::optional<Subject> find(SubjectHash hash) {
+    if (exceptions_) [[unlikely]] {
+      if (const std::optional<Subject> exception = exceptions_->find(hash)) return exception;
+    }
+    return hash_table_.find(hash);
+  }
+  /// Puts a subject in place of the one that is there, or adds it. It must have the limits of that one.
+  Subject put(SubjectHash hash, Value::Pointer value);
+  /// Forgets what a subject has used; an exception keeps its limits. All views of subjects are void then.
+  void forget(SubjectHash hash);
+
+  // ---- Exceptions: subjects of a limiter with limits of their own
+
+  /// Null if there are none.
+  [[nodiscard]] const Exceptions* exceptions() const { return exceptions_.get(); }
+  [[nodiscard]] std::size_t exceptions_count() const { return exceptions_ ? exceptions_->size() : 0; }
+  [[nodiscard]] bool is_exception(SubjectHash hash) const { return exceptions_ && exceptions_->names().contains(hash); }
+  /// Makes a subject an exception, with its limits and states from then on those of `value`.
+  void begin_exception(SubjectHash hash, std::string_view name, Value::Pointer value);
+  /// Ends an exception, which must be there. Its subject is not there then.
+  void end_exception(SubjectHash hash);
+
+  // ---- All others
+
   [[nodiscard]] HashTable& hash_table() { return hash_table_; }
   [[nodiscard]] const HashTable& hash_table() const { return hash_table_; }
 
@@ -52,7 +88,8 @@ class SubjectTable {
   [[nodiscard]] std::unique_ptr<SubjectTable> copy() const;
 
   /// The binary form of some subjects, from `from` on. Sets `from` to where the next chunk begins, or to none after the last
-  /// one. Limits are written unless they are stored. Equal subjects give equal chunks.
+  /// one. Limits are written unless they are stored, and so are those of exceptions, which their names follow. Equal
+  /// subjects give equal chunks.
   [[nodiscard]] std::string encoded_chunk(std::optional<SubjectHash>& from);
   /// Adds the subjects of a chunk. `stored` are the limits that all subjects have, or null if each has its own. `last` is the
   /// last subject of the chunk before, or none, and becomes the last one of this chunk. False if the bytes are anything else,
@@ -67,14 +104,23 @@ class SubjectTable {
   /// sample if they are many. `allocated` says what a piece of memory really takes.
   [[nodiscard]] std::size_t memory(std::size_t (*allocated)(const void*)) const;
   /// Allocations, estimated.
-  [[nodiscard]] std::size_t pieces() const { return 1 + hash_table_.pieces(); }
+  [[nodiscard]] std::size_t pieces() const {
+    return 1 + hash_table_.pieces() + (exceptions_ ? exceptions_->pieces() : 0);
+  }
 
   /// Where the background sweep goes on.
   SubjectHash next_to_sweep = SubjectHash::smallest();
 
  private:
+  /// Calls `visit(hash, subject, name)` for all from `from` on, in the order of their hashes, until it returns false. The
+  /// name is null unless the subject is an exception.
+  template <class Visit>
+  void for_each(SubjectHash from, Visit visit);
+  [[nodiscard]] bool load_exception(SubjectHash hash, std::string_view name, Value::Pointer value);
+
   SubjectTableHead head_;
   HashTable hash_table_;
+  std::unique_ptr<Exceptions> exceptions_;
   std::unique_ptr<HeavyHitters> most_denied_;
 };
 

@@ -420,6 +420,66 @@ TEST(Effects, ReadsDefinitionsAndNothingLessOrMore) {
   }
 }
 
+// ---- Exceptions
+
+struct ReadException {
+  std::optional<Limits> limits;  ///< none if the exception ends
+  Exception exception{};
+  std::string name;
+};
+std::optional<ReadException> read_exception(std::string_view bytes) {
+  const std::vector<char> copy(bytes.begin(), bytes.end());
+  Reader in({copy.data(), copy.size()});
+  LimitSpecs specs;
+  ReadException read;
+  if (!decode_exception(in, find_zone, specs, read.exception)) return std::nullopt;
+  read.name = read.exception.name;
+  if (!specs.empty()) read.limits = Limits::make(specs.span());
+  return read;
+}
+
+const std::string kExceptionOfBob = "01 01 0200 0a 00 005847f80d000000 03 626f62 00acbd7a5b2cb817";
+const std::string kNoExceptionOfBob = "01 00 03 626f62 00acbd7a5b2cb817";
+
+TEST(Effects, WritesExceptionsAsThePageSays) {
+  std::string begins;
+  std::string ends;
+  Writer first(begins);
+  Writer second(ends);
+  const Limits limits = Limits::make(std::vector{fixed(10, 60s)}).value();
+  encode_exception(first, &limits, {"bob", kToday + 30s, {}});
+  encode_exception(second, nullptr, {"bob", kToday + 30s, {}});
+  EXPECT_EQ(to_hex(begins), to_hex(from_hex(kExceptionOfBob)));
+  EXPECT_EQ(to_hex(ends), to_hex(from_hex(kNoExceptionOfBob)));
+}
+
+TEST(Effects, ReadsExceptionsAndNothingLessOrMore) {
+  for (const std::string& hex : {kExceptionOfBob, kNoExceptionOfBob}) {
+    const std::string bytes = from_hex(hex);
+    const auto read = read_exception(bytes);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->name, "bob");
+    EXPECT_EQ(read->exception.at, kToday + 30s);
+    EXPECT_EQ(read->limits.has_value(), hex == kExceptionOfBob);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_FALSE(read_exception(std::string_view(bytes).substr(0, size))) << hex << " up to " << size;
+    }
+    EXPECT_FALSE(read_exception(bytes + '\0')) << hex;
+  }
+  EXPECT_FALSE(read_exception(from_hex("01 41 0200 0a 00 005847f80d000000 03 626f62 00acbd7a5b2cb817"))) << "a head";
+  EXPECT_FALSE(read_exception(from_hex("01 0f 03 626f62 00acbd7a5b2cb817"))) << "no limits as of a subject";
+  EXPECT_FALSE(read_exception(from_hex("01 00 03 626f62 ffffffffffffff7f"))) << "an instant that no clock shows";
+  EXPECT_FALSE(read_exception(from_hex(kExceptionOfBob + "00acbd7a5b2cb817"))) << "a window that ends at once";
+}
+
+TEST(Effects, ReadsNamesOfAnyLength) {
+  const std::string name(1024, 'x');
+  std::string bytes;
+  Writer out(bytes);
+  encode_exception(out, nullptr, {name, kToday, {}});
+  EXPECT_EQ(read_exception(bytes)->name, name);
+}
+
 TEST(Effects, RefusesDefinitionsThatNobodyWrites) {
   const std::string limit = "0200 0a 00 005847f80d000000";
   const std::string now = "00009a7e542cb817";

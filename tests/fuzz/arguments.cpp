@@ -65,8 +65,7 @@ void require_same_when_read_again(const Limit& limit) {
 struct Asked {
   CheckRequest check;
   CheckAllRequest check_all;
-  LimitSpecs definition;
-  bool is_shadow = false;
+  DefinitionRequest definition;
   Span ttl{};
   Units units;
   std::string_view id;
@@ -192,7 +191,9 @@ void require_valid_limits(const Grammar& command, const LimitSpecs& specs) {
   const bool may_be_named = command.options.has(Option::limit) || has_one;
   require(specs.empty() || may_be_named, "there may be limits");
   require(!has_one || specs.size() == 1, "a shorthand has one limit");
-  require(command.name != "RL.DEFINE" || !specs.empty(), "a definition has limits");
+  const bool is_for_all = command.name == "RL.DEFINE" && asked.definition.subject.empty();
+  require(!is_for_all || !specs.empty(), "a definition for everyone has limits");
+  require(is_for_all || !asked.definition.is_shadow, "limits of one subject are not on trial");
   for (const LimitSpec& spec : specs.span()) {
     const std::optional<Limit> limit = Limit::make(spec);
     require(limit.has_value(), "what is accepted makes a limit");
@@ -215,7 +216,7 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.name == "RL.RESERVE") return parse_reservation(words, asked.check, asked.ttl);
   if (command.name == "RL.SETTLE") return parse_settlement(words, asked.check);
   if (command.name == "RL.CHECKALL") return parse_check_all(words, asked.check_all);
-  if (command.name == "RL.DEFINE") return parse_definition(words, asked.definition, asked.is_shadow);
+  if (command.name == "RL.DEFINE") return parse_definition(words, asked.definition);
   if (command.name == "RL.REFUND") return parse_refund(words, asked.units, asked.check.subject);
   if (command.name == "RL.RELEASE") return parse_release(words, asked.id, asked.check.subject);
   if (command.name == "RL.BLOCK") return parse_block(words, asked.ttl, asked.check.subject);
@@ -239,7 +240,7 @@ void run(std::string_view line) {
   require_valid_answer(command, asked.check);
   require_valid_answer(command, asked.check_all);
   require_valid_count(command, asked);
-  require_valid_limits(command, command.name == "RL.DEFINE" ? asked.definition : asked.check.limits);
+  require_valid_limits(command, command.name == "RL.DEFINE" ? asked.definition.limits : asked.check.limits);
   if (command.name == "RL.CHECKALL") require_valid_keys(asked, words);
 }
 

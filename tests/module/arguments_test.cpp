@@ -73,9 +73,8 @@ Fault fault_of_check_all(Words words) {
 
 Fault fault_of_definition(Words words) {
   words.insert(words.begin(), "RL.DEFINE");
-  LimitSpecs limits;
-  bool is_shadow = false;
-  return parse_definition(words, limits, is_shadow).value_or(kNone);
+  DefinitionRequest request;
+  return parse_definition(words, request).value_or(kNone);
 }
 
 Fault fault_of_throttle(Words words) {
@@ -631,19 +630,36 @@ TEST(Arguments, ReadWhatTheAnswerIsToBe) {
 }
 
 TEST(Arguments, ReadADefinition) {
-  LimitSpecs limits;
-  bool is_shadow = false;
+  DefinitionRequest request;
   const Words words{"RL.DEFINE", "k", "FIXED", "5", "60s", "shadow", "ALIGNED", "SLIDING", "7", "1h", "AS", "hour"};
-  EXPECT_EQ(parse_definition(words, limits, is_shadow), std::nullopt);
-  ASSERT_EQ(limits.size(), 2U);
-  EXPECT_TRUE(is_shadow);
-  EXPECT_TRUE(limits.span()[0].aligned) << "the option of a limit may stand behind one of the call";
-  EXPECT_EQ(limits.span()[1].label, "hour");
+  EXPECT_EQ(parse_definition(words, request), std::nullopt);
+  ASSERT_EQ(request.limits.size(), 2U);
+  EXPECT_TRUE(request.is_shadow);
+  EXPECT_TRUE(request.subject.empty());
+  EXPECT_TRUE(request.limits.span()[0].aligned) << "the option of a limit may stand behind one of the call";
+  EXPECT_EQ(request.limits.span()[1].label, "hour");
 
-  LimitSpecs plain;
-  bool is_plain_shadow = false;
-  EXPECT_EQ(parse_definition(Words{"RL.DEFINE", "k", "FIXED", "5", "60s"}, plain, is_plain_shadow), std::nullopt);
-  EXPECT_FALSE(is_plain_shadow);
+  DefinitionRequest plain;
+  EXPECT_EQ(parse_definition(Words{"RL.DEFINE", "k", "FIXED", "5", "60s"}, plain), std::nullopt);
+  EXPECT_FALSE(plain.is_shadow);
+}
+
+TEST(Arguments, ReadAnException) {
+  DefinitionRequest begins;
+  EXPECT_EQ(parse_definition(Words{"RL.DEFINE", "k", "FIXED", "5", "60s", "for", "bob", "AS", "a"}, begins),
+            std::nullopt);
+  EXPECT_EQ(begins.subject, "bob");
+  ASSERT_EQ(begins.limits.size(), 1U);
+  EXPECT_EQ(begins.limits.span()[0].label, "a");
+  DefinitionRequest ends;
+  EXPECT_EQ(parse_definition(Words{"RL.DEFINE", "k", "FOR", "bob"}, ends), std::nullopt);
+  EXPECT_TRUE(ends.limits.empty());
+  EXPECT_EQ(fault_of_definition({"k", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault_of_definition({"k", "FOR", ""}), (Fault{Fault::Kind::malformed, Argument::subject}));
+  EXPECT_EQ(fault_of_definition({"k", "FOR", "a", "FOR", "b"}), (Fault{Fault::Kind::repeated, Argument::subject}));
+  const Fault on_trial{Fault::Kind::not_with_subject, Argument::shadow};
+  EXPECT_EQ(fault_of_definition({"k", "FOR", "a", "SHADOW"}), on_trial);
+  EXPECT_EQ(fault_of_definition({"k", "SHADOW", "FIXED", "5", "60s", "FOR", "a"}), on_trial);
 }
 
 TEST(Arguments, RefuseADefinitionOfNothing) {
@@ -657,7 +673,7 @@ TEST(Arguments, RefuseADefinitionOfNothing) {
   EXPECT_EQ(fault_of_definition(eight), kNone);
   eight.insert(eight.end(), {"FIXED", "1", "1"});
   EXPECT_EQ(fault_of_definition(eight), (Fault{Fault::Kind::too_many_limits, Argument::limits}));
-  for (const std::string_view option : {"COST", "FORCE", "ID", "FOR", "JITTER", "HEADERS", "MAXWAIT"}) {
+  for (const std::string_view option : {"COST", "FORCE", "ID", "JITTER", "HEADERS", "MAXWAIT"}) {
     EXPECT_EQ(fault_of_definition({"k", "FIXED", "5", "60s", option, "1"}), unknown_at(5, kOfDefine)) << option;
   }
   EXPECT_EQ(fault_of_check({"k", "FIXED", "5", "60s", "SHADOW"}), unknown_at(5, kOfCheck));

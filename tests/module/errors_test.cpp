@@ -138,10 +138,11 @@ TEST(Errors, ExpectOnlyWhatTheCommandHas) {
 }
 
 TEST(Errors, TellWhichAlgorithmAnOptionBelongsToWhereAllAreExpected) {
-  EXPECT_EQ(expected(forms::kDefine.options),
-            "ERR syntax error at argument 2: expected a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or "
-            "CONCURRENT and its numbers), SHADOW; after a limit: ALIGNED (FIXED), APPROX (SLIDING), ANCHOR date "
-            "(QUOTA), TZ zone (QUOTA), AS label, PER REQUEST");
+  EXPECT_EQ(
+      expected(forms::kDefine.options),
+      "ERR syntax error at argument 2: expected a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or "
+      "CONCURRENT and its numbers), FOR subject, SHADOW; after a limit: ALIGNED (FIXED), APPROX (SLIDING), ANCHOR date "
+      "(QUOTA), TZ zone (QUOTA), AS label, PER REQUEST");
   EXPECT_EQ(expected({Option::zone, Option::label, Option::cost}),
             "ERR syntax error at argument 2: expected TZ zone, AS label or COST n");
   EXPECT_EQ(expected({Option::subject}), "ERR syntax error at argument 2: expected FOR subject");

@@ -417,8 +417,7 @@ class Documented {
 std::optional<Fault> fault_of(std::string_view command, const Texts& texts, CheckRequest& request) {
   const std::vector<std::string_view> words(texts.begin(), texts.end());
   CheckAllRequest check_all;
-  LimitSpecs limits;
-  bool is_shadow = false;
+  DefinitionRequest definition;
   Span ttl{};
   Units units;
   std::string_view id;
@@ -429,7 +428,7 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   if (command == "RL.CHECK") return parse_check(words, forms::kCheck.options, request);
   if (command == "RL.PEEK") return parse_check(words, forms::kPeek.options, request);
   if (command == "RL.CHECKALL") return parse_check_all(words, check_all);
-  if (command == "RL.DEFINE") return parse_definition(words, limits, is_shadow);
+  if (command == "RL.DEFINE") return parse_definition(words, definition);
   if (command == "RL.RESERVE") return parse_reservation(words, request, ttl);
   if (command == "RL.SETTLE") return parse_settlement(words, request);
   if (command == "RL.REFUND") return parse_refund(words, units, request.subject);
@@ -477,6 +476,16 @@ bool asks_for_parts_of_costs(const Texts& form) {
   return has("CHARGE") && has("PARTIAL");
 }
 
+/// Why the limits of a key, or of one subject of it, cannot be defined so, if they cannot.
+std::optional<Fault::Kind> fault_of_definition(std::string_view command, const Texts& form) {
+  if (command != "RL.DEFINE") return std::nullopt;
+  const auto has = [&](std::string_view word) { return std::find(form.begin(), form.end(), word) != form.end(); };
+  const bool names_limits = std::any_of(kAlgorithms.begin(), kAlgorithms.end(),
+                                        [&](const AlgorithmRow& row) { return has(keyword(row.algorithm)); });
+  if (!names_limits && !has("FOR")) return Fault::Kind::missing;
+  return has("FOR") && has("SHADOW") ? std::optional(Fault::Kind::not_with_subject) : std::nullopt;
+}
+
 // --- the tests --------------------------------------------------------------------------------------
 
 TEST(Grammar, EveryDocumentedFormIsAccepted) {
@@ -491,6 +500,9 @@ TEST(Grammar, EveryDocumentedFormIsAccepted) {
         fault.reset();
       } else if (asks_too_much_of_brief(command->name, form)) {
         ASSERT_TRUE(fault && fault->kind == Fault::Kind::not_with_brief) << join(form);
+        fault.reset();
+      } else if (const auto expected = fault_of_definition(command->name, form)) {
+        ASSERT_TRUE(fault && fault->kind == *expected) << join(form);
         fault.reset();
       }
       if (fault && ++refused <= 3) ADD_FAILURE() << join(form) << "\n  " << message(*fault);

@@ -97,6 +97,10 @@ bool is_readable(std::string_view chunk, const SharedLimits& stored, LimitsPool&
   return is_read;
 }
 
+std::size_t allocated(const void* memory) {
+  return malloc_usable_size(const_cast<void*>(memory));
+}  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+
 /// Randomness that can be repeated.
 std::mt19937_64 seeded(std::uint64_t& seed) {
   const char* text = std::getenv("RATELIMIT_TEST_SEED");
@@ -377,6 +381,98 @@ TEST(SubjectTable, RefusesOtherLimitsThanThoseThatAreStored) {
   EXPECT_FALSE(is_readable(chunk_of(limiter), {}, pool)) << "limits that nobody knows";
 }
 
+// ---- Exceptions
+
+const std::string kSixOfSixty = "01 0200 06 00 005847f80d000000";
+const std::string kUserTwo = "bc48ac034ff5ed1b";
+
+/// A limiter of 5 a minute, and somebody in it who may have 6.
+struct WithException {
+  LimitsPool pool;
+  SharedLimits stored = pool.get(std::array{kFixed});
+  SharedLimits own = [this] {
+    LimitSpec larger = kFixed;
+    larger.size = Units(6);
+    return pool.get(std::array{larger});
+  }();
+  SubjectTable table{head(true)};
+  SubjectHash hash = table.hash_of("user:2");
+
+  WithException() {
+    charge(table.hash_table().insert(table.hash_of("user:1"), stored), Units(1), kNow);
+    table.begin_exception(hash, "user:2", charged(own, Units(2)));
+  }
+};
+
+TEST(Exceptions, AreFoundAndForgottenAndKeepTheirLimits) {
+  WithException limiter;
+  SubjectTable& table = limiter.table;
+  EXPECT_TRUE(table.is_exception(limiter.hash));
+  EXPECT_FALSE(table.is_exception(table.hash_of("user:1")));
+  EXPECT_EQ(table.size(), 2U);
+  EXPECT_EQ(&table.find(limiter.hash)->limits(), &*limiter.own);
+  EXPECT_GT(table.find(limiter.hash)->idle_at(), kNow);
+  table.forget(limiter.hash);
+  EXPECT_EQ(&table.find(limiter.hash)->limits(), &*limiter.own);
+  EXPECT_LE(table.find(limiter.hash)->idle_at(), kNow);
+  table.put(limiter.hash, charged(limiter.own, Units(3)));
+  EXPECT_EQ(table.hash_table().size(), 1U) << "they stand beside the others";
+  table.end_exception(limiter.hash);
+  EXPECT_FALSE(table.find(limiter.hash));
+  EXPECT_EQ(table.exceptions(), nullptr) << "who has none pays nothing";
+}
+
+TEST(Exceptions, AreWrittenAsThePageSays) {
+  WithException limiter;
+  EXPECT_EQ(to_hex(chunk_of(limiter.table)), to_hex(from_hex("01" + kUserTwo + kSixOfSixty +
+                                                             "0058e176622cb817 02 06 757365723a32"
+                                                             "74bea25629306af6 00 0058e176622cb817 01")));
+}
+
+TEST(Exceptions, ComeBackFromChunksInTheOrderOfHashes) {
+  std::uint64_t seed = 0;
+  std::mt19937_64 engine = seeded(seed);
+  SCOPED_TRACE(::testing::Message() << "RATELIMIT_TEST_SEED=" << seed);
+  WithException limiter;
+  fill(limiter.table, 5000, {limiter.stored}, engine);
+  for (int i = 0; i < 3000; ++i) {
+    const std::string name = std::to_string(engine()) + std::string(engine() % 40, 'x');
+    limiter.table.begin_exception(limiter.table.hash_of(name), name, charged(limiter.own, Units(1)));
+  }
+  const std::vector<std::string> chunks = chunks_of(limiter.table);
+  EXPECT_GT(chunks.size(), 2U);
+  SubjectTable loaded(head(true));
+  std::optional<SubjectHash> last;
+  for (const std::string& chunk : chunks) {
+    ASSERT_TRUE(loaded.load_chunk(chunk, limiter.stored, limiter.pool, last));
+  }
+  EXPECT_EQ(chunks_of(loaded), chunks);
+  EXPECT_EQ(loaded.exceptions()->names(), limiter.table.exceptions()->names());
+  EXPECT_EQ(chunks_of(*limiter.table.copy()), chunks);
+  EXPECT_EQ(limiter.table.copy()->digest(), loaded.digest());
+  EXPECT_GT(limiter.table.memory(allocated), 3001U * (sizeof(Exceptions::Names::value_type) + 16));
+}
+
+TEST(Exceptions, AreRefusedWhereNobodyWritesThem) {
+  WithException limiter;
+  const std::string state = "0058e176622cb817 02";
+  const auto reads = [&](const std::string& hex, bool is_stored = true) {
+    return is_readable(from_hex("01" + hex), is_stored ? limiter.stored : SharedLimits{}, limiter.pool);
+  };
+  EXPECT_TRUE(reads(kUserTwo + kSixOfSixty + state + "06 757365723a32"));
+  EXPECT_FALSE(reads(kUserTwo + kSixOfSixty + state)) << "no name";
+  EXPECT_FALSE(reads(kUserTwo + kSixOfSixty + state + "00")) << "an empty name";
+  EXPECT_FALSE(reads(kUserTwo + kSixOfSixty + state + "06 757365723a31")) << "the name of another hash";
+  EXPECT_FALSE(reads(kUserTwo + kSixOfSixty + state + "06 757365723a")) << "a name that is cut off";
+  EXPECT_FALSE(reads(kUserTwo + kSixOfSixty + state + "06 757365723a32", false)) << "an exception to nothing";
+  EXPECT_FALSE(reads(kUserTwo + "0f" + "06 757365723a32")) << "no limits";
+  EXPECT_FALSE(loads(limiter.table, from_hex("01" + kUserTwo + kSixOfSixty + state + "06 757365723a32"), limiter.stored,
+                     limiter.pool))
+      << "one that is there";
+  EXPECT_FALSE(loads(limiter.table, from_hex("01" + kUserTwo + "00" + state), limiter.stored, limiter.pool))
+      << "nor as one of all";
+}
+
 /// A subject that was asked under both lists.
 Value::Pointer under_two_lists(LimitsPool& pool, const LimitSpec& first, const LimitSpec& second, Instant now = kNow) {
   const Value::Pointer value = charged(pool.get(std::array{first}), Units(1), now);
@@ -572,10 +668,6 @@ TEST(SubjectTable, RemembersWhoWasDeniedMost) {
   EXPECT_EQ(top[0], (HeavyHitters::Entry{"greedy", 3, 0}));
   EXPECT_EQ(top[1], (HeavyHitters::Entry{"unlucky", 1, 0}));
 }
-
-std::size_t allocated(const void* memory) {
-  return malloc_usable_size(const_cast<void*>(memory));
-}  // NOLINT(cppcoreguidelines-pro-type-const-cast)
 
 TEST(SubjectTable, CountsTheMemoryOfAllThatItHas) {
   std::uint64_t seed = 0;

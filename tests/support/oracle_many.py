@@ -24,47 +24,62 @@ class Many:
     stored: list[Limit] = field(default_factory=list)
     is_shadow: bool = False
     subjects: dict[str, Key] = field(default_factory=dict)
+    exceptions: dict[str, list[Limit]] = field(default_factory=dict)
 
     def __getitem__(self, subject: str) -> Key:
         return self.subjects.setdefault(subject, Key())
 
+    def limits_of(self, subject: str, limits: list[Limit] = ()) -> list[Limit]:
+        """Those that a call goes by which names these limits, or none."""
+        return self.exceptions.get(subject) or self.stored or list(limits)
+
     def define(self, limits: list[Limit], is_shadow: bool, now: int) -> str:
-        """Everybody goes over to these limits now, with what is used now."""
-        for key in self.subjects.values() if limits != self.stored else []:
-            key.redefine(limits, now)
+        """Everybody goes over to these limits now, with what is used now; but not who has limits of its own."""
+        for name, key in self.subjects.items() if limits != self.stored else []:
+            if name not in self.exceptions:
+                key.redefine(limits, now)
         self.stored, self.is_shadow = limits, is_shadow
         return "OK"
 
+    def make_exception(self, limits: list[Limit], now: int, subject: str) -> str:
+        """This one goes over to these limits; if there are none, back to those of all."""
+        if limits != self.exceptions.get(subject, []):
+            self[subject].redefine(limits or self.stored, now)
+            self.exceptions = {name: own for name, own in self.exceptions.items() if name != subject}
+            self.exceptions |= {subject: limits} if limits else {}
+        return "OK"
+
     def check(self, limits: list[Limit], request: Request, now: int, subject: str) -> tuple:
-        limits = self.stored or limits
+        limits = self.limits_of(subject, limits)
         reply = self[subject].check(limits, request, now)
         if self.is_shadow and request.mode != "FORCE" and self[subject].block.left(now):
             return self._blocked(now, subject, limits)
         return self._told(reply, request.cost, now, subject, limits, request.call_id)
 
     def peek(self, limits: list[Limit], cost: int, now: int, subject: str) -> tuple | None:
-        limits = self.stored or limits
+        limits = self.limits_of(subject, limits)
         reply = self[subject].peek(limits, cost, now)
         if self.is_shadow and self[subject].block.left(now):
             return self._blocked(now, subject)
         return reply and self._told(reply, cost, now, subject)
 
     def reserve(self, limits: list[Limit], ttl: int, cost: int, hold_id: str, now: int, subject: str) -> tuple | str:
-        limits = self.stored or limits
+        limits = self.limits_of(subject, limits)
         reply = self[subject].reserve(limits, ttl, cost, hold_id, now)
         if not self.is_shadow or isinstance(reply, str):
             return reply
         if self[subject].block.left(now):
             return *self._blocked(now, subject), None
-        units = [limit.cost_of(min(cost, limit.size)) for limit in limits if not limit.per_request]
-        return *self._told(reply[:6], reply[0] or max(units, default=cost), now, subject), hold_id
+        are_requests = all(limit.per_request for limit in limits)
+        units = cost if are_requests else max(min(limit.cost_of(cost), limit.size) for limit in limits)
+        return *self._told(reply[:6], reply[0] or units, now, subject), hold_id
 
     def settle(self, hold_id: str, actual: int, limits: list[Limit], now: int, subject: str) -> tuple | None:
         """On trial, what is held is settled; what is not, may be what would have been denied."""
         key = self[subject]
         hold = key.live_hold(hold_id, now)
         charged = actual if hold or not self.is_shadow else 0
-        reply = key.settle(hold_id, charged, self.stored or limits, now)
+        reply = key.settle(hold_id, charged, self.limits_of(subject, limits), now)
         told = hold.settled if hold and hold.settled is not None else actual
         return reply and (*self._told((told, *reply[1:6]), told, now, subject), reply[6])
 
@@ -83,8 +98,9 @@ class Many:
     def info(self, now: int, subject: str) -> tuple | None:
         """Null for who is idle; but a limiter is there, whatever it does."""
         there = self[subject].for_call([], now)
-        if not there.accounts and self.stored and (not subject or there.block.left(now)):
-            there.open(self.stored, now)
+        is_shown = not subject or subject in self.exceptions or there.block.left(now)
+        if not there.accounts and self.stored and is_shown:
+            there.open(self.limits_of(subject), now)
         return there.info(now)
 
     def _told(
@@ -96,7 +112,7 @@ class Many:
             return reply
         has_leases = any(isinstance(limit, Concurrent) for limit in limits)
         lease = (call_id or AnyId(),) if has_leases else ()
-        size, remaining, wait_ms, _, label = unused(self.stored)
+        size, remaining, wait_ms, _, label = unused(self.limits_of(subject))
         left_ms = ceil_ms(self[subject].block.left(now))
         return cost, size, 0 if left_ms else remaining, wait_ms, left_ms, label, *lease
 
@@ -104,7 +120,7 @@ class Many:
         """A block is no word of the limits: it also denies on trial."""
         left_ms = ceil_ms(self[subject].block.left(now))
         lease = (None,) if any(isinstance(limit, Concurrent) for limit in limits) else ()
-        return 0, unused(self.stored)[0], 0, left_ms, left_ms, "blocked", *lease
+        return 0, unused(self.limits_of(subject))[0], 0, left_ms, left_ms, "blocked", *lease
 
 
 def unused(limits: list[Limit]) -> tuple:
@@ -143,7 +159,7 @@ class Entry(NamedTuple):
 
     @property
     def limits_in_force(self) -> list[Limit]:
-        return self.key.stored or self.limits
+        return self.key.limits_of(self.subject, self.limits)
 
     @property
     def has_leases(self) -> bool:

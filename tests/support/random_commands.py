@@ -63,7 +63,7 @@ CHECKS = ["RL.CHECK", "RL.PEEK"]
 ALGORITHMS = ["TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"]
 SHORTHANDS = [f"RL.{algorithm}" for algorithm in ALGORITHMS]
 OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE", "RL.BLOCK", "RL.RESET"]
-KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL", "FORGET"]
+KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL", "FORGET", "EXCEPT"]
 SETTINGS = {
     "maxmemory": ["0", "0", "1mb", "100mb"],
     "maxmemory-policy": ["noeviction", "allkeys-lru", "volatile-ttl"],
@@ -155,9 +155,9 @@ class Grammar:
         return (self._case(name), key, self._span(), *limit, *[word for option in options for word in option])
 
     def _define(self) -> Command:
-        limits = [self._limit() for _ in range(self._rng.choice([1, 1, 1, 2, 8]))]
-        shadow = ("SHADOW",) if self._rng.random() < 0.2 else ()
-        return (self._case("RL.DEFINE"), self._key(), *[word for limit in limits for word in limit], *shadow)
+        limits = [self._limit() for _ in range(self._rng.choice([0, 1, 1, 1, 2, 8]))]
+        rest = ("SHADOW",) if self._rng.random() < 0.2 else self._subject()
+        return (self._case("RL.DEFINE"), self._key(), *[word for limit in limits for word in limit], *rest)
 
     def _throttle(self) -> Command:
         """As clients of redis-cell do."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness import BASE, DAY, MS
-from oracle_decide import Request
+from oracle_decide import Request, labels
 from oracle_leases import Concurrent
 from oracle_limits import MOST, Limit, duration
 from oracle_many import Entry, Many, check_all, in_brief, needs_more_than_brief
@@ -53,6 +53,8 @@ class Talk:
             if rng.random() < 0.5:
                 self.limits[name] = self._some_limits()
             return self._define(name)
+        if self.keys[name].stored and subject and rng.random() < self.changes:
+            return self._make_exception(name, subject)
         if rng.random() < self.of_all:
             return self._check_all()
         makers: list[Callable[[str, str], Step]] = [self._check] * 6 + [self._reserve, self._settle] * 2
@@ -64,7 +66,8 @@ class Talk:
 
     def _named(self, name: str, subject: str) -> list[Limit]:
         """The limits that a question names: it need not, if they are stored, or of a subject that is there."""
-        return [] if self._is_there(name, subject) and self.rng.random() < 0.5 else self.limits[name]
+        need_not = self._is_there(name, subject) and self.rng.random() < 0.5
+        return [] if need_not or not self._may_name(name, subject) else self.limits[name]
 
     def _is_there(self, name: str, subject: str) -> bool:
         return bool(self.keys[name].stored) or self.keys[name].info(self.now, subject) is not None
@@ -80,8 +83,24 @@ class Talk:
         reply = self.keys[name].define(self.limits[name], is_shadow, self.now)
         return Step(self.now, f"RL.DEFINE {name} {words(self.limits[name])}{' SHADOW' * is_shadow}", reply)
 
+    def _make_exception(self, name: str, subject: str) -> Step:
+        """Limits of the same labels, or none."""
+        stored = self.keys[name].stored
+        limits = [changed(self.rng, limit) for limit in stored] if self.rng.random() < 0.7 else []
+        if sorted(labels(limits)) != sorted(labels(stored)):
+            limits = []
+        reply = self.keys[name].make_exception(limits, self.now, subject)
+        return self._say(f"RL.DEFINE {name} {words(limits)}", subject, reply)
+
+    def _may_name(self, name: str, subject: str) -> bool:
+        """Whether a call may name the limits of a key: an exception has others."""
+        return subject not in self.keys[name].exceptions
+
+    def _must_not_name(self, name: str, subject: str) -> bool:
+        return not self._may_name(name, subject) or (bool(self.keys[name].stored) and self.rng.random() < 0.5)
+
     def _check(self, name: str, subject: str) -> Step:
-        rng, limits = self.rng, self.limits[name]
+        rng, limits = self.rng, self.keys[name].limits_of(subject, self.limits[name])
         request = Request(self._cost(name))
         if rng.random() < 0.4:
             mode = rng.choice(["PARTIAL", "FORCE", "MAXWAIT"])
@@ -89,19 +108,19 @@ class Talk:
         if any(isinstance(limit, Concurrent) for limit in limits) and rng.random() < 0.7:
             request = request._replace(call_id=rng.choice(IDS))
         is_brief = rng.random() < 0.2
-        if is_brief and needs_more_than_brief(self.keys[name].stored or limits, request):
-            named = [] if self.keys[name].stored and rng.random() < 0.5 else limits
+        if is_brief and needs_more_than_brief(self.keys[name].limits_of(subject, limits), request):
+            named = [] if self._must_not_name(name, subject) else limits
             return self._say(f"RL.CHECK {name} {words(named)} {request} BRIEF", subject, "BRIEF")
         reply = self.keys[name].check(limits, request, self.now, subject)
         _, _, self.remaining, self.wait_ms, *_ = reply
-        if len(limits) == 1 and rng.random() < 0.5:
+        if len(limits) == 1 and self._may_name(name, subject) and rng.random() < 0.5:
             algorithm, numbers = words(limits).split(" ", 1)
             return self._say(
                 f"RL.{algorithm} {name} {numbers} {request}{' BRIEF' * is_brief}",
                 subject,
                 in_brief(reply) if is_brief else reply[:5] + reply[6:],
             )
-        named = [] if self.keys[name].stored and rng.random() < 0.5 else limits
+        named = [] if self._must_not_name(name, subject) else limits
         line = f"RL.CHECK {name} {words(named)} {request}{' BRIEF' * is_brief}"
         return self._say(line, subject, in_brief(reply) if is_brief else reply)
 
@@ -112,7 +131,7 @@ class Talk:
         if self.rng.random() < 0.7:
             return self._say(line, subject, reply)
         key = self.keys[name]
-        limits = key.stored or named or [account.limit for account in key[subject].at(self.now).accounts]
+        limits = key.limits_of(subject, named) or [account.limit for account in key[subject].at(self.now).accounts]
         too_brief = reply and needs_more_than_brief(limits, None)
         return self._say(f"{line} BRIEF", subject, "BRIEF" if too_brief else in_brief(reply))
 
@@ -127,7 +146,7 @@ class Talk:
 
     def _reserve(self, name: str, subject: str) -> Step:
         cost, hold_id = self._cost(name), self.rng.choice(IDS)
-        named = [] if self.keys[name].stored and self.rng.random() < 0.5 else self.limits[name]
+        named = [] if self._must_not_name(name, subject) else self.limits[name]
         ttl = any_span(self.rng, self.rng.choice(self.limits[name]))
         reply = self.keys[name].reserve(named, ttl, cost, hold_id, self.now, subject)
         line = f"RL.RESERVE {name} {duration(ttl)} {words(named)} COST {cost} ID {hold_id}"
@@ -161,6 +180,7 @@ class Talk:
         names_limits = bool(have_one) and rng.random() < 0.5
         some = sorted(have_one if names_limits else have_stored)
         pairs = [(name, subject) for name in some for subject in (SUBJECTS if rng.random() < 0.8 else [""])]
+        pairs = [pair for pair in pairs if not names_limits or self._may_name(*pair)]
         chosen = rng.sample(pairs, min(rng.randint(1, 6), len(pairs)))
         names, subjects = [name for name, _ in chosen], [subject for _, subject in chosen]
         subjects = subjects if any(subjects) else []

@@ -46,6 +46,11 @@ class Writer {
     fixed(static_cast<std::uint8_t>(text.size()));
     bytes_.append(text);
   }
+  /// A text that may have more than 255 bytes.
+  void long_text(std::string_view text) {
+    variable(text.size());
+    bytes_.append(text);
+  }
 
  private:
   std::string& bytes_;
@@ -91,13 +96,8 @@ class Reader {
     return require(count <= static_cast<std::uint64_t>(kMaxUnits.count())) ? Units(static_cast<std::int64_t>(count))
                                                                            : kNoUnits;
   }
-  [[nodiscard]] std::string_view text() {
-    const auto size = fixed<std::uint8_t>();
-    if (!require(bytes_.size() >= size)) return {};
-    const std::string_view text = bytes_.substr(0, size);
-    bytes_.remove_prefix(size);
-    return text;
-  }
+  [[nodiscard]] std::string_view text() { return take(fixed<std::uint8_t>()); }
+  [[nodiscard]] std::string_view long_text() { return take(variable()); }
 
   /// A fault, if the condition is false: what was read is not valid.
   bool require(bool condition) {
@@ -110,6 +110,13 @@ class Reader {
   [[nodiscard]] bool done() const { return ok_ && bytes_.empty(); }
 
  private:
+  [[nodiscard]] std::string_view take(std::uint64_t size) {
+    if (!require(bytes_.size() >= size)) return {};
+    const std::string_view text = bytes_.substr(0, static_cast<std::size_t>(size));
+    bytes_.remove_prefix(text.size());
+    return text;
+  }
+
   std::string_view bytes_;
   bool ok_ = true;
 };

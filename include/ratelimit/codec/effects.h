@@ -39,6 +39,13 @@ inline void encode_definition(Writer& out, const Limits& limits, const Definitio
   for (const Instant end : definition.ends) out.instant(end);
 }
 
+/// Reads the end of a window that is open at `at`.
+inline void read_end(Reader& in, Instant at, ZonedEnds& ends) {
+  const Instant end = in.instant();
+  in.require(at < end && end <= kLatest + kMaxSpan && end - at <= kLongestCalendarWindow);
+  if (in.ok()) ends.push_back(end);
+}
+
 /// Reads a definition. Labels and zones are borrowed from the bytes. False if the bytes are anything else.
 [[nodiscard]] inline bool decode_definition(Reader& in, FindZone find_zone, LimitSpecs& specs, Definition& definition) {
   SubjectHead head;
@@ -51,10 +58,38 @@ inline void encode_definition(Writer& out, const Limits& limits, const Definitio
   if (in.done()) return true;
   for (const LimitSpec& spec : specs.span()) {
     if (spec.zone.empty() || !in.ok()) continue;
-    const Instant end = in.instant();
-    in.require(definition.at < end && end <= kLatest + kMaxSpan && end - definition.at <= kLongestCalendarWindow);
-    definition.ends.push_back(end);
+    read_end(in, definition.at, definition.ends);
   }
+  return in.done();
+}
+
+/// A subject of a limiter has limits of its own as of `at`, or no longer.
+struct Exception {
+  std::string_view name;  ///< of the subject; borrowed
+  Instant at{};
+  ZonedEnds ends{};  ///< those of the limits that it has then
+};
+
+/// `limits` are null if the exception ends.
+inline void encode_exception(Writer& out, const Limits* limits, const Exception& exception) {
+  out.u8(kFormatVersion);
+  format::write_head(out, limits, 0);
+  out.long_text(exception.name);
+  out.instant(exception.at);
+  for (const Instant end : exception.ends) out.instant(end);
+}
+
+/// Reads an exception, with no limits if it ends. Name, labels and zones are borrowed from the bytes. False if the bytes
+/// are anything else.
+[[nodiscard]] inline bool decode_exception(Reader& in, FindZone find_zone, LimitSpecs& specs, Exception& exception) {
+  SubjectHead head;
+  if (!decode_head(in, find_zone, head) || head.has_last_grants || head.has_reservations) return false;
+  if (head.has_subject_table || head.has_no_limits) return false;
+  for (const LimitSpec& spec : head.specs.span()) specs.push_back(spec);
+  exception.name = in.long_text();
+  exception.at = in.instant();
+  in.require(in_range(exception.at));
+  while (!in.done() && in.ok() && exception.ends.size() < kMaxLimits) read_end(in, exception.at, exception.ends);
   return in.done();
 }
 

@@ -16,7 +16,7 @@ def test_info_shows_the_key(db, clock):
     info = db.rl_info("k")
     assert info["memory"] > 0
     names = ["form", "stored", "shadow", "subjects", "memory", "granted", "denied"]
-    names += ["holds", "limits", "blocked", "first_holds"]
+    names += ["holds", "limits", "blocked", "first_holds", "exceptions", "first_exceptions"]
     assert list(info) == names
     assert {name: info[name] for name in names if name != "memory"} == {
         "form": "single",
@@ -28,6 +28,8 @@ def test_info_shows_the_key(db, clock):
         "holds": 0,
         "first_holds": [],
         "blocked": 0,
+        "exceptions": 0,
+        "first_exceptions": [],
         "limits": [
             {
                 "label": "tokenbucket",

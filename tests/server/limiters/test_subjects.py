@@ -321,6 +321,7 @@ def test_info_of_a_subject_is_its_holds_and_limits(db, clock):
     db.do("RL.RESERVE k 1h FIXED 10 60s SLIDING 20 1h AS hourly COST 4 ID h FOR a")
     assert db.rl_info("k", "a") == {
         "form": "subject",
+        "exception": 0,
         "holds": 1,
         "blocked": 0,
         "first_holds": [["id", "h", "units", 4, "ends_ms", 3_600_000, "settled", 0]],

@@ -201,7 +201,10 @@ class DenseMix(Mix):
         return [begin + subject, *between, end + subject]
 
     def _definition(self) -> Line:
+        """For all, or for one; of one limit it is the most likely that the labels are those of the key."""
         key = self._key()
+        if self._rng.random() < 0.6:
+            return f"RL.DEFINE {key} {self._rng.choice(['', any_limits(self._rng), self._limits[key]])}{self._subject()}"
         self._limits[key] = any_limits(self._rng)
         return f"RL.DEFINE {key} {self._limits[key]}{self._rng.choice(['', '', ' SHADOW'])}"
 

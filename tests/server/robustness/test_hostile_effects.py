@@ -51,6 +51,7 @@ def lines(rng: random.Random) -> Iterator[str]:
                 f"RL.BLOCK {key} {rng.choice(['0', '0', '1s', '90s'])} {subject}",
                 f"RL.RESET {key} {subject}",
                 f"RL.DEFINE {rng.choice(LIMITERS)} {rng.choice(STORED)}",
+                f"RL.DEFINE {rng.choice(LIMITERS)} {rng.choice(['', *STORED])} FOR {rng.choice('abcd')}",
                 f"DEL {rng.choice(KEYS[len(LIMITERS) :])}" if rng.random() < 0.2 else f"RL.PEEK {key}",
             ]
         )
@@ -75,7 +76,7 @@ def heard(server: Server, db: Client, clock: Clock, configure) -> list[Words]:
             written += [words for key in KEYS for words in written_of(server, key)]
     said = effects(ear.heard())
     ear.close()
-    assert {words[2] for words in said} >= {b"STORE", b"APPLY", b"PERFORM", b"DEFINE", b"FORGET"}
+    assert {words[2] for words in said} >= {b"STORE", b"APPLY", b"PERFORM", b"DEFINE", b"FORGET", b"EXCEPT"}
     return said + written
 
 
