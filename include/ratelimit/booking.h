@@ -42,6 +42,21 @@ class Booking {
     return found;
   }
 
+  /// Charges each account by force so many units, which were used elsewhere. Of an account that counts requests they
+  /// are requests. Holds that have ended give their units back first. O(limits * log n).
+  void add_used(const std::array<Units, kMaxLimits>& used, Instant now) {
+    collect(now);
+    const Instant at = reservations_.turn.or_later(now);
+    Charges charges = same_for_all(*std::max_element(used.begin(), used.end()));
+    for (std::size_t i = 0; i < limits_.size(); ++i) {
+      charges[i] = used[i];
+      if (used[i] > kNoUnits) charge_one(i, used[i], {}, at, Time::now);
+    }
+    reservations_.count_charged(charges);
+    reservations_.as_of = now;
+    reservations_.compact();
+  }
+
  private:
   // Holds beyond that number still count until the next operation. This takes some microseconds; two milliseconds at
   // most, if there are kMaxHolders holds that end in another order than they were taken.
@@ -184,27 +199,29 @@ class Booking {
     note_grant(operation);
   }
 
-  /// Charges each account for which `which` is true, whatever is left: into debt. A set of leases that is full is not
-  /// charged.
+  /// Charges each account for which `which` is true, whatever is left.
   template <class Which>
   void charge_some(const Charges& costs, std::string_view id, Instant at, Which which, Time time) {
     for (std::size_t i = 0; i < limits_.size(); ++i) {
-      const Limit& limit = limits_[i];
-      const Units cost = limit.cost_of(costs[i]);
-      if (cost == kNoUnits || !which(limit, i)) continue;
-      limit.visit([&](const auto& algorithm) {
-        auto& state = state_in(cells_[i], algorithm);
-        const auto step = algorithm.decide(state, Ask{cost, id, true}, at);
-        if (step.decision.outcome != Outcome::granted) {
-          if constexpr (requires { algorithm.absorb(state, cost, at); }) algorithm.absorb(state, cost, at);
-          return;
-        }
-        if constexpr (requires { algorithm.apply_ahead(state, step.change, id); }) {
-          if (time == Time::ahead) return algorithm.apply_ahead(state, step.change, id);
-        }
-        algorithm.apply(state, step.change, id);
-      });
+      const Units cost = limits_[i].cost_of(costs[i]);
+      if (cost > kNoUnits && which(limits_[i], i)) charge_one(i, cost, id, at, time);
     }
+  }
+
+  /// Charges an account, whatever is left: into debt. A set of leases that is full is not charged.
+  void charge_one(std::size_t i, Units cost, std::string_view id, Instant at, Time time) {
+    limits_[i].visit([&](const auto& algorithm) {
+      auto& state = state_in(cells_[i], algorithm);
+      const auto step = algorithm.decide(state, Ask{cost, id, true}, at);
+      if (step.decision.outcome != Outcome::granted) {
+        if constexpr (requires { algorithm.absorb(state, cost, at); }) algorithm.absorb(state, cost, at);
+        return;
+      }
+      if constexpr (requires { algorithm.apply_ahead(state, step.change, id); }) {
+        if (time == Time::ahead) return algorithm.apply_ahead(state, step.change, id);
+      }
+      algorithm.apply(state, step.change, id);
+    });
   }
 
   /// Books the lease of a call on the accounts with leases that it does not name. It ends when it ends under a limit

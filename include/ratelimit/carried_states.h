@@ -20,20 +20,39 @@
 
 namespace ratelimit {
 
+/// For each limit the place of the one that it inherits from, if there is one.
+using Predecessors = std::array<std::optional<std::size_t>, kMaxLimits>;
+
+/// For each limit of a list that takes the place of another list: the old limit with the same label, else with the same
+/// algorithm, else the first that no other limit inherits from.
+[[nodiscard]] inline Predecessors predecessors_of(const Limits& old_limits, const Limits& limits) {
+  Predecessors from;
+  std::array<bool, kMaxLimits> taken{};
+  const auto claim = [&](auto matches) {
+    for (std::size_t i = 0; i < limits.size(); ++i) {
+      for (std::size_t j = 0; !from[i] && j < old_limits.size(); ++j) {
+        if (taken[j] || !matches(i, j)) continue;
+        from[i] = j;
+        taken[j] = true;
+      }
+    }
+  };
+  claim([&](std::size_t i, std::size_t j) { return limits.label(i) == old_limits.label(j); });
+  claim([&](std::size_t i, std::size_t j) { return limits[i].algorithm() == old_limits[j].algorithm(); });
+  claim([](std::size_t, std::size_t) { return true; });
+  return from;
+}
+
 /// The states of a subject under new limits, which inherit what was used under the old ones.
 ///
-/// A new limit inherits from the old limit with the same label, else with the same algorithm, else from the first that
-/// no other limit inherits from. Units that count beyond a new size go on to count until their time ends; a bucket
-/// remembers them as its cut-off. Only another algorithm counts no more than its size. The old cells are only read,
-/// until `move_into` is called.
+/// Each new limit inherits from its predecessor. Units that count beyond a new size go on to count until their time
+/// ends; a bucket remembers them as its cut-off. Only another algorithm counts no more than its size. The old cells are
+/// only read, until `move_into` is called.
 class CarriedStates {
  public:
-  using Predecessors = std::array<std::optional<std::size_t>, kMaxLimits>;
-
   CarriedStates(const Limits& old_limits, std::span<Cell> old_cells, const Limits& limits, Instant now)
-      : limits_(limits) {
+      : limits_(limits), from_(predecessors_of(old_limits, limits)) {
     construct_idle(limits_, made_);
-    from_ = predecessors(old_limits, limits_);
     for (std::size_t i = 0; i < limits_.size(); ++i) {
       if (from_[i]) carry(old_limits[*from_[i]], old_cells[*from_[i]], i, now);
     }
@@ -57,25 +76,6 @@ class CarriedStates {
   [[nodiscard]] const Predecessors& predecessors() const { return from_; }
 
  private:
-  /// For each new limit, the old one that it inherits from.
-  [[nodiscard]] static Predecessors predecessors(const Limits& old_limits, const Limits& limits) {
-    Predecessors from;
-    std::array<bool, kMaxLimits> taken{};
-    const auto claim = [&](auto matches) {
-      for (std::size_t i = 0; i < limits.size(); ++i) {
-        for (std::size_t j = 0; !from[i] && j < old_limits.size(); ++j) {
-          if (taken[j] || !matches(i, j)) continue;
-          from[i] = j;
-          taken[j] = true;
-        }
-      }
-    };
-    claim([&](std::size_t i, std::size_t j) { return limits.label(i) == old_limits.label(j); });
-    claim([&](std::size_t i, std::size_t j) { return limits[i].algorithm() == old_limits[j].algorithm(); });
-    claim([](std::size_t, std::size_t) { return true; });
-    return from;
-  }
-
   void carry(const Limit& old_limit, Cell& old_cell, std::size_t i, Instant now) {
     if (means_the_same(old_limit, limits_[i])) {
       kept_[i] = &old_cell;

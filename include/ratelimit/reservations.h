@@ -112,6 +112,21 @@ struct Reservations {
     });
   }
 
+  /// The calls of all holds named no other accounts than these.
+  void name_only(AccountSet accounts) {
+    holds.change_numbers([accounts](Units, std::uint64_t, std::uint32_t& tag) {
+      tag &= ~Hold::kNamed | accounts;
+      return true;
+    });
+  }
+  /// The calls of all holds named all accounts, whichever these are.
+  void name_all() {
+    holds.change_numbers([](Units, std::uint64_t, std::uint32_t& tag) {
+      tag |= Hold::kNamed;
+      return true;
+    });
+  }
+
   // --- what an operation does to the counts ---
 
   /// The accounts were charged so much.

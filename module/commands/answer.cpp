@@ -38,6 +38,7 @@ Fault fault_of(KeyFault fault) {
     case KeyFault::no_limits: return {Fault::Kind::no_limits, Argument::limits};
     case KeyFault::other_limits: return {Fault::Kind::other_limits, Argument::limits};
     case KeyFault::repeated_label: return {Fault::Kind::repeated_label, Argument::label};
+    case KeyFault::used_in_both: return {Fault::Kind::used_in_both, Argument::subject};
     case KeyFault::too_many_changes: return {Fault::Kind::too_many_changes, Argument::limits};
     case KeyFault::stores_none: return {Fault::Kind::stores_none, Argument::subject};
     case KeyFault::other_labels: return {Fault::Kind::other_labels, Argument::label};

@@ -26,6 +26,8 @@ inline constexpr std::size_t kMostNamed = 128;
 enum class Argument : std::uint8_t {
   none,
   key,
+  from,
+  to,
   capacity,
   refill,
   period,
@@ -159,6 +161,9 @@ inline constexpr std::int64_t kMostSeconds = std::chrono::floor<std::chrono::sec
 inline constexpr std::array kArguments{
     detail::text(Argument::none, "argument", "given"),
     ArgumentRow{.argument = Argument::key, .kind = ArgumentKind::key, .name = "key", .requirement = "a key"},
+    ArgumentRow{.argument = Argument::from, .kind = ArgumentKind::key, .name = "from", .requirement = "a key"},
+    ArgumentRow{
+        .argument = Argument::to, .kind = ArgumentKind::key, .name = "to", .requirement = "another key than from"},
     detail::size(Argument::capacity, "capacity", kMax32BitUnits),
     detail::count(Argument::refill, "refill", kMax32BitUnits),
     detail::duration(Argument::period, "period"),

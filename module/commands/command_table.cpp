@@ -184,6 +184,17 @@ constexpr std::array kOthers{
         .summary = "Forgets one subject: what it used, holds, waits for and is blocked for",
     },
     Command{
+        .name = "RL.TRANSFER",
+        .handler = commands::transfer,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update_two,
+        .arguments = arguments_of<forms::kTransfer>(),
+        .complexity = "O(M), with M the number of entries, leases and holds that the subject has",
+        .since = "0.1.0",
+        .summary = "Lets a subject go over to another key, where what it used counts from then on",
+    },
+    Command{
         .name = "RL.TOP",
         .handler = commands::top,
         .flags = kReadFlags,

@@ -35,6 +35,9 @@ std::optional<Fault> block(const Call& call);
 // reset.cpp
 std::optional<Fault> reset(const Call& call);
 
+// transfer.cpp
+std::optional<Fault> transfer(const Call& call);
+
 // info.cpp
 std::optional<Fault> info(const Call& call);
 

@@ -163,6 +163,9 @@ std::string message(const Fault& fault) {
     case Fault::Kind::not_one_for_each_key: return "ERR " + name + " must be given once for each key, or not at all";
     case Fault::Kind::repeated_subject:
       return "ERR the same key and subject is given twice: give all its limits to one call of RL.CHECK instead";
+    case Fault::Kind::used_in_both:
+      return "ERR the subject is in use in both keys, and in from it has holds, leases or a caller who waits: settle, "
+             "release or wait first, or forget it in to with RL.RESET";
     case Fault::Kind::wrong_type: return "WRONGTYPE Operation against a key holding the wrong kind of value";
     case Fault::Kind::internal_only: return "ERR this command is for replication and for loading files only";
     case Fault::Kind::unknown_module_argument: return "ERR the only argument that the module takes is DEBUG";

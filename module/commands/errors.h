@@ -39,6 +39,7 @@ struct Fault {
     too_many_exceptions,      ///< more than a key has room for
     not_with_subject,         ///< the limits of one subject cannot be on trial
     too_many_changes,         ///< limits stored in the key have changed too often in a short time
+    used_in_both,             ///< a subject with holds, leases or a turn cannot go over to where it is in use
     repeated_subject,         ///< the same subject of the same key is named twice in one call
     wrong_type,               ///< the key holds something else
     internal_only,            ///< a command for the primary, called by a client

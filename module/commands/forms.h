@@ -62,6 +62,7 @@ inline constexpr Form kRefund{.words = {Argument::key, Argument::units}, .option
 inline constexpr Form kRelease{.words = {Argument::key, Argument::id}, .options = kSubject};
 inline constexpr Form kBlock{.words = {Argument::key, Argument::block_length}, .options = kSubject};
 inline constexpr Form kReset{.words = {Argument::key}, .options = kSubject};
+inline constexpr Form kTransfer{.words = {Argument::from, Argument::to}, .options = kSubject};
 inline constexpr Form kInfo{.words = {Argument::key}, .options = kSubject};
 inline constexpr Form kTop{.words = {Argument::key}, .last = Argument::count};
 inline constexpr Form kThrottle{

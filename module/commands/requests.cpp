@@ -26,8 +26,8 @@ void take_word(Arguments& arguments, Value& value) {
     static_assert(kKind == ArgumentKind::duration);
     value = arguments.duration(kArgument);
   } else if constexpr (std::is_same_v<Value, std::string_view>) {
-    static_assert(kKind == ArgumentKind::bytes);
-    value = arguments.bytes(kArgument);
+    static_assert(kKind == ArgumentKind::bytes || kKind == ArgumentKind::key);
+    value = kKind == ArgumentKind::key ? arguments.text(kArgument) : arguments.bytes(kArgument);
   } else {
     static_assert(kKind == ArgumentKind::integer);
     value = static_cast<Value>(arguments.integer(kArgument));
@@ -312,6 +312,15 @@ std::optional<Fault> parse_release(std::span<const std::string_view> words, std:
 std::optional<Fault> parse_block(std::span<const std::string_view> words, Span& length, std::string_view& subject) {
   Arguments arguments(words);
   take_words<forms::kBlock>(arguments, length);
+  take_last_subject(arguments, subject);
+  return arguments.fault();
+}
+
+std::optional<Fault> parse_transfer(std::span<const std::string_view> words, std::string_view& subject) {
+  Arguments arguments(words);
+  std::string_view to;
+  take_words<forms::kTransfer>(arguments, to);
+  if (!arguments.fault() && words[1] == to) arguments.fail({Fault::Kind::malformed, Argument::to});
   take_last_subject(arguments, subject);
   return arguments.fault();
 }

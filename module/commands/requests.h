@@ -91,6 +91,9 @@ enum class Purpose : bool { look, take };
 [[nodiscard]] std::optional<Fault> parse_block(std::span<const std::string_view> words, Span& length,
                                                std::string_view& subject);
 
+/// Reads a call of RL.TRANSFER: the two keys differ.
+[[nodiscard]] std::optional<Fault> parse_transfer(std::span<const std::string_view> words, std::string_view& subject);
+
 /// Reads a call of RL.INFO or RL.RESET.
 [[nodiscard]] std::optional<Fault> parse_key_and_subject(std::span<const std::string_view> words,
                                                          std::string_view& subject);

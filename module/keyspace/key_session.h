@@ -39,6 +39,7 @@ enum class KeyFault : std::uint8_t {
   stores_none,       ///< it stores no limits to which there could be an exception
   other_labels,      ///< the limits of an exception have other labels than those that it stores
   too_many_exceptions,
+  used_in_both,  ///< a subject cannot go over to another key: it is in use in both, and holds something here
 };
 
 class KeySession {
@@ -130,6 +131,11 @@ class KeySession {
   /// Forgets the subject: what is used, reserved and blocked. The limits of a key that stores them stay, and so do others in
   /// it. False if there was nothing to forget. For a session that found the subject.
   bool forget();
+  /// Lets the subject go over to the key of another session, for the subject of that name there, and forgets it here.
+  /// What is not in use there goes over whole; else what is used here is charged there, by force. `is_done` is false
+  /// if there is nothing to take along. For sessions that have found nothing yet. With a fault nothing has changed,
+  /// except that holds that have ended were given back.
+  [[nodiscard]] std::optional<KeyFault> transfer_to(KeySession& to, bool& is_done);
   /// Lets the subject have the accounts that the call names. The key stays as it is until something is granted or done.
   /// Returns the accounts that the call names.
   enum class For : bool { grant, denial };
@@ -155,7 +161,12 @@ class KeySession {
   void give_back_ended_holds();
   [[nodiscard]] const SharedLimits& limits_of_new() const;
   [[nodiscard]] std::optional<KeyFault> fault_of_exception(const Limits& limits) const;
+  /// Whether the subject was never seen, or is idle, as far as all its accounts go.
+  [[nodiscard]] bool is_forgotten() const { return !subject() || subject()->idle_at() <= now(); }
+  void forget_subject();
   void forget_own_subject();
+  void take_over(const Subject& subject);
+  void add_used(const Subject& subject);
   /// Whether there is nothing that the limits of the call would go by: the subject was never seen, or is idle.
   [[nodiscard]] bool is_absent() const { return !subject() || (limits_ && is_idle()); }
   [[nodiscard]] bool is_idle() const;

@@ -29,7 +29,7 @@ bool KeySession::block(Span length) {
   if (length == Span{} && blocked_for() == Span{}) return false;
   if (!subject()) {
     key_.prepare_idle(limits_of_new());
-  } else if (subject()->idle_at() <= now()) {
+  } else if (is_forgotten()) {
     prepare(Value::create(limits_of_new()));  // as good as never seen
   }
   perform({.kind = Operation::Kind::block, .at = now(), .span = length});
@@ -37,7 +37,12 @@ bool KeySession::block(Span length) {
 }
 
 bool KeySession::forget() {
-  if (!subject() || subject()->idle_at() <= now()) return false;
+  if (is_forgotten()) return false;
+  forget_subject();
+  return true;
+}
+
+void KeySession::forget_subject() {
   named_accounts_.reset();
   if (key_.stored().subject_table() == nullptr) {
     remove();
@@ -47,7 +52,6 @@ bool KeySession::forget() {
     key_.forget_subject();
     if (!remove_if_idle()) publish_forgotten();
   }
-  return true;
 }
 
 void KeySession::forget_own_subject() {

@@ -17,6 +17,7 @@ std::uint64_t wire_key_flags(KeyUse use) {
     case KeyUse::none: return 0;
     case KeyUse::read: return REDISMODULE_CMD_KEY_RO | REDISMODULE_CMD_KEY_ACCESS;
     case KeyUse::update:
+    case KeyUse::update_two:
     case KeyUse::update_many: return kUpdatesKey;
   }
   return 0;
@@ -62,9 +63,10 @@ Registration register_command(Context context, const CommandDescription& command
   // positions or, where there is no fixed one, by asking the command.
   const bool has_many = command.key == KeyUse::update_many;
   const int key = command.key == KeyUse::none || has_many ? 0 : 1;
+  const int after_first = command.key == KeyUse::update_two ? 1 : 0;
   const std::string flags = std::string(command.flags) + (has_many ? " getkeys-api" : "");
-  if (RedisModule_CreateCommand(context.handle(), command.name, command.function, flags.c_str(), key, key, key) !=
-      REDISMODULE_OK) {
+  if (RedisModule_CreateCommand(context.handle(), command.name, command.function, flags.c_str(), key, key + after_first,
+                                key) != REDISMODULE_OK) {
     return Registration::name_taken;  // names, flags and positions are constants of ours: there is no other reason
   }
   RedisModuleCommandKeySpec key_specs[2]{};
@@ -76,7 +78,7 @@ Registration register_command(Context context, const CommandDescription& command
     key_specs[0].fk.keynum = {.keynumidx = 0, .firstkey = 1, .keystep = 1};
   } else {
     key_specs[0].find_keys_type = REDISMODULE_KSPEC_FK_RANGE;
-    key_specs[0].fk.range = {.lastkey = 0, .keystep = 1, .limit = 0};
+    key_specs[0].fk.range = {.lastkey = after_first, .keystep = 1, .limit = 0};
   }
 
   ArgumentLists lists;

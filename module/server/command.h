@@ -28,9 +28,10 @@ struct ArgumentDoc {
   std::span<const ArgumentDoc> parts{};
 };
 
-/// How a command uses its key. The key is the first argument. Of a command with many keys the first argument is their
-/// number, and the server also calls the command to ask which arguments are keys (`Context::asks_for_keys`).
-enum class KeyUse : std::uint8_t { none, read, update, update_many };
+/// How a command uses its key. The key is the first argument; of two keys, the first two. Of a command with many keys the
+/// first argument is their number, and the server also calls the command to ask which arguments are keys
+/// (`Context::asks_for_keys`).
+enum class KeyUse : std::uint8_t { none, read, update, update_two, update_many };
 
 /// One command as the server registers and documents it.
 struct CommandDescription {

@@ -7,6 +7,7 @@
 #define RATELIMIT_MODULE_STORAGE_SUBJECT_H
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <span>
 
@@ -18,6 +19,7 @@
 #include "ratelimit/reservations.h"
 #include "ratelimit/states.h"
 #include "ratelimit/turn.h"
+#include "ratelimit/units.h"
 #include "storage/limits_pool.h"
 
 namespace ratelimit {
@@ -87,6 +89,12 @@ class Subject {
     Reservations none;
     Reservations& reservations = reservations_ != nullptr ? *reservations_ : none;
     return Booking(limits(), cells_, reservations, last_grants()).perform(operation);
+  }
+
+  /// Charges the accounts units that were used elsewhere, as Booking::add_used does.
+  void add_used(const std::array<Units, kMaxLimits>& used, Instant now) const {
+    Reservations none;
+    Booking(limits(), cells_, reservations_ != nullptr ? *reservations_ : none, last_grants()).add_used(used, now);
   }
 
   /// When all states are idle, all holds have ended, nobody waits, and nothing is blocked.

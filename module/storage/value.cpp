@@ -124,15 +124,16 @@ Value::Pointer Value::with_reservations() {
   return roomy;
 }
 
-Value::Pointer Value::take(const Subject& subject) {
-  Pointer roomy = create_like(subject, Room::for_reservations);
+Value::Pointer Value::take(const Subject& subject, Room room) {
+  Pointer taken = create_like(subject, room);
   for (std::size_t i = 0; i < subject.limits().size(); ++i) {
     subject.limits()[i].visit([&](const auto& algorithm) {
-      state_in(roomy->cells()[i], algorithm) = std::move(state_in(subject.cells()[i], algorithm));
+      state_in(taken->cells()[i], algorithm) = std::move(state_in(subject.cells()[i], algorithm));
     });
   }
-  if (subject.reservations() != nullptr) *roomy->reservations() = std::move(*subject.reservations());
-  return roomy;
+  if (subject.reservations() != nullptr && room == Room::for_reservations)
+    *taken->reservations() = std::move(*subject.reservations());
+  return taken;
 }
 
 void Value::count_call(Outcome outcome) {
@@ -174,7 +175,16 @@ Value::Pointer carry_over(const Subject& subject, const SharedLimits& limits, In
   CarriedStates carried(subject.limits(), subject.cells(), *limits, subject.turn().or_later(now));
   carried.move_into(value->cells());
   move_reservations(subject, *value);
-  if (value->reservations() != nullptr) value->reservations()->move_charges(carried.predecessors());
+  if (value->reservations() != nullptr) {
+    value->reservations()->move_charges(carried.predecessors());
+    value->reservations()->name_all();  // stored limits are all limits, also when they change
+  }
+  return value;
+}
+
+Value::Pointer take_along(const Subject& subject) {
+  Value::Pointer value = Value::take(subject, room_for(subject));
+  if (value->reservations() != nullptr) value->reservations()->name_only(all_accounts(value->limits()));
   return value;
 }
 

@@ -55,8 +55,9 @@ class Value {
   [[nodiscard]] std::string encoded() const;
   /// A copy of a subject: the same limits, states and reservations, and counters at zero.
   [[nodiscard]] static Pointer copy(const Subject& subject);
-  /// A value with room for reservations that takes over all of a subject, which is left as good as idle.
-  [[nodiscard]] static Pointer take(const Subject& subject);
+  /// A value with room for reservations that takes over all of a subject, which is left as good as idle. If the subject
+  /// has reserved nothing, there need be no room.
+  [[nodiscard]] static Pointer take(const Subject& subject, Room room = Room::for_reservations);
   /// The same, and it goes on counting calls from here.
   [[nodiscard]] Pointer with_reservations();
 
@@ -122,6 +123,9 @@ class Value {
 /// A subject when the limits change that its key stores, as of `now`: what is used stays used, and what is reserved
 /// stays reserved. `subject` is left as good as idle. Holds that have ended should have been collected before.
 [[nodiscard]] Value::Pointer carry_over(const Subject& subject, const SharedLimits& limits, Instant now);
+
+/// A subject that goes over to a key which stores no limits: it keeps its accounts. `subject` is left as good as idle.
+[[nodiscard]] Value::Pointer take_along(const Subject& subject);
 
 /// A subject whose accounts are as a call finds and opens them. `subject` is left as good as idle.
 [[nodiscard]] Value::Pointer with_accounts(const Subject& subject, NamedAccounts& accounts, LimitsPool& pool);

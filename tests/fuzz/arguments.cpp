@@ -97,6 +97,7 @@ constexpr Grammar kCommands[] = {
     {"RL.RELEASE", forms::kRelease.options},
     {"RL.BLOCK", forms::kBlock.options},
     {"RL.RESET", forms::kReset.options},
+    {"RL.TRANSFER", forms::kTransfer.options},
     {"RL.INFO", forms::kInfo.options},
     {"RL.TOP"},
     {"CL.THROTTLE", {Option::cost}},
@@ -221,6 +222,7 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.name == "RL.RELEASE") return parse_release(words, asked.id, asked.check.subject);
   if (command.name == "RL.BLOCK") return parse_block(words, asked.ttl, asked.check.subject);
   if (command.name == "RL.RESET") return parse_key_and_subject(words, asked.check.subject);
+  if (command.name == "RL.TRANSFER") return parse_transfer(words, asked.check.subject);
   if (command.name == "RL.INFO") return parse_key_and_subject(words, asked.check.subject);
   if (command.name == "CL.THROTTLE") return parse_throttle(words, asked.check);
   if (command.name == "RL.TOP") return parse_top(words, asked.count);
@@ -237,6 +239,7 @@ void run(std::string_view line) {
   if (fault) return require_proper_error(*fault, words.size());
   require_valid_call(command, asked);
   require_valid_subject(command, asked.check);
+  require(command.name != "RL.TRANSFER" || words[1] != words[2], "the keys of a transfer differ");
   require_valid_answer(command, asked.check);
   require_valid_answer(command, asked.check_all);
   require_valid_count(command, asked);

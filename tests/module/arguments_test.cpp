@@ -517,6 +517,25 @@ TEST(Arguments, ReadARefund) {
   EXPECT_EQ(fault({"k", "7", "8"}), unknown_at(3, forms::kSubject));
 }
 
+TEST(Arguments, ReadATransferBetweenTwoKeys) {
+  std::string_view subject;
+  const auto fault = [&](Words words) {
+    words.insert(words.begin(), "RL.TRANSFER");
+    return parse_transfer(words, subject).value_or(kNone);
+  };
+  EXPECT_EQ(fault({"k", "l"}), kNone);
+  EXPECT_EQ(subject, "") << "the keys themselves";
+  EXPECT_EQ(fault({"k", "", "for", "s"}), kNone);
+  EXPECT_EQ(subject, "s");
+  EXPECT_EQ(fault({}), (Fault{Fault::Kind::missing, Argument::from}));
+  EXPECT_EQ(fault({"k"}), (Fault{Fault::Kind::missing, Argument::to}));
+  EXPECT_EQ(fault({"k", "k"}), (Fault{Fault::Kind::malformed, Argument::to}));
+  EXPECT_EQ(fault({"", "", "FOR", "s"}), (Fault{Fault::Kind::malformed, Argument::to}));
+  EXPECT_EQ(fault({"k", "l", "m"}), unknown_at(3, forms::kSubject));
+  EXPECT_EQ(fault({"k", "l", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault({"k", "l", "FOR", "s", "t"}), (Fault{Fault::Kind::nothing_more, Argument::subject}));
+}
+
 TEST(Arguments, ReadABlock) {
   Span length{};
   std::string_view subject;

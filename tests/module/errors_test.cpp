@@ -65,6 +65,10 @@ TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
             "ERR limits must be given once for each key, or not at all");
   EXPECT_EQ(message({Kind::repeated_subject, Argument::key}),
             "ERR the same key and subject is given twice: give all its limits to one call of RL.CHECK instead");
+  EXPECT_EQ(message({Kind::malformed, Argument::to}), "ERR to must be another key than from");
+  EXPECT_EQ(message({Kind::used_in_both, Argument::subject}),
+            "ERR the subject is in use in both keys, and in from it has holds, leases or a caller who waits: settle, "
+            "release or wait first, or forget it in to with RL.RESET");
   EXPECT_EQ(message({Kind::other_limits, Argument::limits}),
             "ERR the key stores other limits: name none, or change them with RL.DEFINE");
 }

@@ -135,6 +135,7 @@ std::string example(const std::string& name, bool is_throttle, std::size_t times
   const std::set<std::string> durations{"period", "window", "lease", "ttl", "d"};
   if (name == "numkeys") return std::to_string(times);
   if (name == "key" && repetition > 0) return "k" + std::to_string(repetition);
+  if (name == "to") return "another key";
   if (name == "label" && repetition > 0) return "label-" + std::to_string(repetition);
   if (name == "date") return "2026-01-31T06:00";
   if (name == "zone") return "Europe/Berlin";
@@ -435,6 +436,7 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   if (command == "RL.RELEASE") return parse_release(words, id, request.subject);
   if (command == "RL.BLOCK") return parse_block(words, ttl, request.subject);
   if (command == "RL.INFO" || command == "RL.RESET") return parse_key_and_subject(words, request.subject);
+  if (command == "RL.TRANSFER") return parse_transfer(words, request.subject);
   if (command == "RL.TOP") return parse_top(words, count);
   if (command == "CL.THROTTLE") return parse_throttle(words, request);
   ADD_FAILURE() << command << " has no parser here";

@@ -130,6 +130,7 @@ class Mix:
                 f"RL.RELEASE {key} {self._rng.choice(IDS)}",
                 f"RL.BLOCK {key} {self._rng.choice([0, 0, *SPANS[:4]])}",
                 *([f"RL.RESET {key}"] if self._rng.random() < 0.3 else []),
+                *([f"RL.TRANSFER {key} {self._key()}"] if self._rng.random() < 0.5 else []),
             ]
         ).format(self._limits[key])
 

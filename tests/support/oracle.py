@@ -180,6 +180,8 @@ class Key(Subject):
         if there.has_collected and there.is_idle(now):  # the end of the last hold leaves nothing
             self.become(there, now)
             there = self.copy()
+        if limits and there.is_idle(now):  # who is idle is as if never seen
+            there.__init__()
         if not there.accounts and not limits:
             return None
         hold = there.live_hold(hold_id, now)

@@ -95,6 +95,13 @@ class Many:
     def reset(self, now: int, subject: str) -> int:
         return self[subject].reset(now)
 
+    def transfer(self, to: Many, now: int, subject: str) -> int | str:
+        """Where limits are stored, a subject has their accounts, also if it is no more than blocked."""
+        for key in (self, to):
+            if key.stored and not key[subject].accounts and key[subject].block.left(now):
+                key[subject].open(key.limits_of(subject), now)
+        return self[subject].transfer(to[subject], to.limits_of(subject), now)
+
     def info(self, now: int, subject: str) -> tuple | None:
         """Null for who is idle; but a limiter is there, whatever it does."""
         there = self[subject].for_call([], now)

@@ -15,6 +15,7 @@ from oracle_limits import Limit
 from oracle_opening import opened, redefined, source_of
 
 MOST_ACCOUNTS = 8
+IS_IN_USE = "the"  # the first word of the error of who has holds and the like, and goes to where it is in use
 NUMBERS = count()
 
 
@@ -233,17 +234,66 @@ class Subject:
         """Everything is under these limits from now on."""
         there = self.at(now)
         if there.accounts:
-            at, before = there.turn.or_later(now), predecessors(there, limits)
-            there.accounts = [
-                Account(limit, None)
-                if old is None
-                else Account(limit, redefined(limit, old.limit, old.state, at), number=old.number)
-                for limit, old in zip(limits, before)
-            ]
-            there.has_many_lists = False
-            for hold in there.holds.values():
-                hold.named = [account.number for account in there.accounts]
+            there._go_over(limits, now)
             self.become(there, now)
+
+    def _go_over(self, limits: list[Limit], now: int) -> None:
+        at, before = self.turn.or_later(now), predecessors(self, limits)
+        self.accounts = [
+            Account(limit, None)
+            if old is None
+            else Account(limit, redefined(limit, old.limit, old.state, at), number=old.number)
+            for limit, old in zip(limits, before)
+        ]
+        self.has_many_lists = False
+        for hold in self.holds.values():
+            hold.named = [account.number for account in self.accounts]
+
+    # --- another key
+
+    def transfer(self, to: Subject, stored: list[Limit], now: int) -> int | str:
+        """The reply to RL.TRANSFER, to where these limits are stored, or none."""
+        here, there = self.collected(now), to.collected(now)
+        if here.is_idle(now):
+            return self._write_collected([(self, here)], 0, now)
+        if not there.is_idle(now) and here.is_tied(now):
+            return self._write_collected([(self, here), (to, there)], IS_IN_USE, now)
+        here.clamp(here.accounts, now)
+        if not there.is_idle(now):
+            there._add_used(here, now)
+            to.become(there, now)
+        else:
+            if stored and here.accounts:
+                here._go_over(stored, now)
+            to.become(here, now)
+        self.__init__()
+        return 1
+
+    @staticmethod
+    def _write_collected(pairs: list[tuple[Subject, Subject]], reply, now: int):
+        for subject, collected in pairs:
+            if collected.has_collected:
+                subject.become(collected, now)
+        return reply
+
+    def is_tied(self, now: int) -> bool:
+        """Whether it has what cannot be added to what another key has."""
+        leasing = [account for account in self.accounts if isinstance(account.limit, Concurrent)]
+        has_leases = any(account.limit.used(account.state, now) for account in leasing)
+        return bool(self.holds) or self.turn.or_later(now) > now or has_leases
+
+    def _add_used(self, other: Subject, now: int) -> None:
+        """What the predecessors count is charged by force. Nobody holds what was used. The longer block stays."""
+        self.clamp(self.accounts, now)
+        at, used = self.turn.or_later(now), {}
+        for account, old in zip(self.accounts, predecessors(other, [account.limit for account in self.accounts])):
+            units = 0 if old is None or isinstance(account.limit, Concurrent) else old.limit.used(old.state, now)
+            account.state = account.limit.booked(account.state, units, at)
+            used[account.number] = units
+        most = max(used.values(), default=0)
+        self.count_newer(lambda account: used[account.number] if account else most)
+        if other.block.left(now) > self.block.left(now):
+            self.block = Block.begun(now, other.block.left(now))
 
     # --- units come and go
 

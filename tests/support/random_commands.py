@@ -62,7 +62,7 @@ LATEST = 84_006 * DAY  # 2200-01-01
 CHECKS = ["RL.CHECK", "RL.PEEK"]
 ALGORITHMS = ["TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"]
 SHORTHANDS = [f"RL.{algorithm}" for algorithm in ALGORITHMS]
-OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE", "RL.BLOCK", "RL.RESET"]
+OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE", "RL.BLOCK", "RL.RESET", "RL.TRANSFER"]
 KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL", "FORGET", "EXCEPT"]
 SETTINGS = {
     "maxmemory": ["0", "0", "1mb", "100mb"],
@@ -149,6 +149,8 @@ class Grammar:
                 return (self._case(name), key, self._rng.choice([0, 0, "1ms", self._span()]), *subject)
             case "RL.RESET":
                 return (self._case(name), key, *subject)
+            case "RL.TRANSFER":
+                return (self._case(name), key, self._key(), *subject)
             case "RL.SETTLE":
                 return (self._case(name), key, self._id_word(), self._number(), *limit, *subject)
         options = [subject, *self._cost(), *self._id()]

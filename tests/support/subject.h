@@ -36,6 +36,7 @@
 #include "ratelimit/request.h"
 #include "ratelimit/reservations.h"
 #include "ratelimit/states.h"
+#include "ratelimit/transferred.h"
 #include "ratelimit/turn.h"
 #include "ratelimit/verdict.h"
 
@@ -468,6 +469,13 @@ class Subject {
     replace(next, [&](std::span<Cell> made) { carried.move_into(made); });
     reservations_.move_charges(carried.predecessors());
   }
+  /// Is charged what another subject counts as used, as RL.TRANSFER does it.
+  void add_used(const Subject& other, Instant now) {
+    Booking(*limits_, cells(), reservations_, last_grants_)
+        .add_used(used_by_predecessors(other.limits(), other.cells(), now, *limits_), now);
+    has_reserved_ = true;
+  }
+  [[nodiscard]] bool is_tied(Instant now) const { return ratelimit::is_tied(*limits_, cells(), &reservations_, now); }
 
  private:
   [[nodiscard]] Accounts accounts() { return {*limits_, cells(), last_grants_, reservations_.holds.empty()}; }

@@ -28,6 +28,7 @@ class Talk:
     most_limits: int = 3
     changes: float = 0.05
     of_all: float = 0.0  # how many of the calls are RL.CHECKALL
+    transfers: float = 0.0  # and how many RL.TRANSFER
     keys: dict[str, Many] = field(default_factory=dict)
     limits: dict[str, list[Limit]] = field(default_factory=dict)
     now: int = 0
@@ -57,6 +58,8 @@ class Talk:
             return self._make_exception(name, subject)
         if rng.random() < self.of_all:
             return self._check_all()
+        if rng.random() < self.transfers:
+            return self._transfer(name, subject)
         makers: list[Callable[[str, str], Step]] = [self._check] * 6 + [self._reserve, self._settle] * 2
         others = [self._peek, self._refund, self._release, self._info, self._block, self._reset]
         return rng.choice([*makers, *others])(name, subject)
@@ -136,9 +139,13 @@ class Talk:
         return self._say(f"{line} BRIEF", subject, "BRIEF" if too_brief else in_brief(reply))
 
     def _info(self, name: str, subject: str) -> Step:
-        """A key that is itself idle may be there for its subjects."""
+        """A key that is itself idle may be there for its subjects. Of several lists, whose accounts come along with a
+        transfer, those that are idle may be shown while one lasts that is to be dropped."""
         subject = subject if self.keys[name].stored else subject or "a"
-        return self._say(f"RL.INFO {name}", subject, self.keys[name].info(self.now, subject))
+        reply = self.keys[name].info(self.now, subject)
+        if self.transfers and reply is None:
+            return self._peek(name, subject)
+        return self._say(f"RL.INFO {name}", subject, reply)
 
     def _refund(self, name: str, subject: str) -> Step:
         units = self._cost(name)
@@ -171,6 +178,11 @@ class Talk:
 
     def _reset(self, name: str, subject: str) -> Step:
         return self._say(f"RL.RESET {name}", subject, self.keys[name].reset(self.now, subject))
+
+    def _transfer(self, name: str, subject: str) -> Step:
+        other = self.rng.choice([other for other in self.keys if other != name])
+        reply = self.keys[name].transfer(self.keys[other], self.now, subject)
+        return self._say(f"RL.TRANSFER {name} {other}", subject, reply)
 
     def _check_all(self) -> Step:
         """Of keys that all store limits, as some do, or that have one limit each; none twice for the same subject."""

@@ -197,7 +197,7 @@ def test_a_bad_jitter_is_refused(db, clock, argv, bad):
 FOR_SOMEBODY = [
     *(argv for argv in WHOLE if "FIXED" in " ".join(argv)),
     *(line.split() for line in ("RL.REFUND k 1", "RL.RELEASE k a", "RL.INFO k", "RL.CHECK k", "RL.PEEK k")),
-    *(line.split() for line in ("RL.BLOCK k 60s", "RL.RESET k")),
+    *(line.split() for line in ("RL.BLOCK k 60s", "RL.RESET k", "RL.TRANSFER k l")),
     *(line.split() for line in ("RL.RESERVE k 1m", "RL.RESERVE k 1m FIXED 10 60s")),
     *(line.split() for line in ("RL.SETTLE k a 1", "RL.SETTLE k a 1 FIXED 10 60s")),
 ]
@@ -306,7 +306,7 @@ def test_an_operation_that_lacks_an_argument_is_too_short(db, clock, argv):
 @pytest.mark.parametrize(
     ("line", "rest"),
     product(
-        ["RL.REFUND k 1", "RL.RELEASE k a", "RL.BLOCK k 60s", "RL.RESET k", "RL.INFO k"],
+        ["RL.REFUND k 1", "RL.RELEASE k a", "RL.BLOCK k 60s", "RL.RESET k", "RL.INFO k", "RL.TRANSFER k l"],
         ["xyzzy", "FIXED 10 60s", "COST 1", "HEADERS", "FO xyzzy", "SHADOW"],
     ),
 )

@@ -53,7 +53,7 @@ def test_the_type_is_ratelimit(db, clock):
     assert set(db.scan_iter(_type="ratelimit")) == set(keys)
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", [*COMMANDS, "RL.TRANSFER k l", "RL.TRANSFER l k"])
 @pytest.mark.parametrize("other", OTHER_TYPES)
 def test_a_key_of_another_type_is_the_wrong_type(db, clock, line, other):
     db.do(OTHER_TYPES[other])

@@ -44,6 +44,7 @@ LINES = {
     "`RELEASE`": "RL.RELEASE k lease",
     "`BLOCK`": "RL.BLOCK k 30s",
     "`RESET`": "RL.RESET k",
+    "`TRANSFER`": "RL.TRANSFER k another",
 }
 
 
@@ -134,6 +135,12 @@ TABLE: dict[str, list[tuple[Does, dict[str, Does]]]] = {
     "`RESET`": [
         (Does(1, -15), {}),
         (Does(1, None), {}),  # all of it
+        (Does(1, -10), {}),
+        (NOTHING, {}),
+    ],
+    "`TRANSFER`": [  # to where it is not in use
+        (Does(1, -15), {}),
+        (Does(1, None), {}),
         (Does(1, -10), {}),
         (NOTHING, {}),
     ],

@@ -28,6 +28,7 @@ LINES = {
     "RL.RELEASE": "RL.RELEASE k a",
     "RL.BLOCK": "RL.BLOCK k 60s",
     "RL.RESET": "RL.RESET k",
+    "RL.TRANSFER": "RL.TRANSFER k l",
     "RL.CHECKALL": "RL.CHECKALL 1 k FIXED 10 60s",
     "RL.DEFINE": "RL.DEFINE k FIXED 10 60s SHADOW",
     "RL.PEEK": "RL.PEEK k",
@@ -38,6 +39,7 @@ LINES = {
 READERS = ["RL.PEEK", "RL.INFO", "RL.TOP"]
 GIVE_BACK = ["RL.REFUND", "RL.SETTLE", "RL.RELEASE", "RL.RESET"]  # these work without memory
 BEFORE_KEYS = {"RL.CHECKALL": ["numkeys"]}
+TWO_KEYS = {"RL.TRANSFER": ["from", "to"]}
 PUBLIC = [*LINES, "RL.DEBUG"]
 
 
@@ -65,7 +67,8 @@ def test_command_docs_agrees_with_the_table(db, name, field):
 def test_command_docs_lists_the_arguments(db, name):
     [(_, docs)] = pairs(db.execute_command("COMMAND DOCS", name)).items()
     names = [pairs(argument)["name"] for argument in pairs(docs)["arguments"]]
-    assert names[: len(BEFORE_KEYS.get(name, [])) + 1] == [*BEFORE_KEYS.get(name, []), "key"]
+    first = TWO_KEYS.get(name, [*BEFORE_KEYS.get(name, []), "key"])
+    assert names[: len(first)] == first
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -77,7 +80,7 @@ def test_the_page_of_a_command_shows_its_syntax_and_summary(name):
 
 @pytest.mark.parametrize("name", LINES)
 def test_command_getkeys_finds_the_key(db, name):
-    assert db.execute_command("COMMAND GETKEYS", *LINES[name].split()) == ["k"]
+    assert db.execute_command("COMMAND GETKEYS", *LINES[name].split()) == ["k", "l"][: 2 if name in TWO_KEYS else 1]
 
 
 def test_rl_debug_has_no_keys(db):
@@ -100,7 +103,7 @@ def test_command_info_knows_who_writes(db, name):
 @pytest.mark.parametrize("name", [name for name in LINES if name not in BEFORE_KEYS])
 def test_the_key_is_the_first_argument(db, name):
     [info] = db.execute_command("COMMAND INFO", name)
-    assert info[3:6] == [1, 1, 1]
+    assert info[3:6] == [1, 2 if name in TWO_KEYS else 1, 1]
 
 
 @pytest.mark.parametrize("name", LINES)

@@ -34,6 +34,8 @@ NUMBERS = Numbers(
 AT_ONCE = 400  # commands in a pipeline
 CROWD = {False: 2000, True: 1000}  # by whether limits are stored: then each key of its own is told as well
 LIMITER = "dense"
+PLANS = ["a", "b"]  # other keys to which subjects go over; if limits are stored, the first has some too
+BACK = "back"
 
 Words = tuple[str | int, ...]
 
@@ -50,6 +52,7 @@ class Traffic:
         self.names: list[str] = []
         self.now = BASE
         self.compared = 0
+        self._limits_of_plan = any_limits(rng, NUMBERS)
         self.go_on(db)
         self.change_limits()
 
@@ -63,15 +66,19 @@ class Traffic:
         self._send()
         self._limits = any_limits(self._rng, NUMBERS)
         if self._is_stored:
-            keys = [LIMITER, *map(single, self.names)]
-            self._run([("RL.DEFINE", key, *self._limits.split()) for key in keys])
+            self._define([LIMITER, *map(single, self.names)], self._limits)
+            self._define([f"{LIMITER}-{PLANS[0]}"], self._limits_of_plan)
+
+    def _define(self, keys: list[str], limits: str) -> None:
+        self._run([("RL.DEFINE", key, *limits.split()) for key in keys])
 
     def welcome(self, count: int) -> None:
         """So many subjects that nobody has seen before."""
         new = [f"{len(self.names) + number}" for number in range(count)]
         self.names += new
         if self._is_stored:
-            self._run([("RL.DEFINE", single(name), *self._limits.split()) for name in new])
+            self._define([single(name) for name in new], self._limits)
+            self._define([f"{single(name)}-{PLANS[0]}" for name in new], self._limits_of_plan)
         for name in new:
             self._ask(name, "RL.CHECK", *self._named(), "COST", self._cost())
         self._send()
@@ -84,8 +91,8 @@ class Traffic:
             elif not self._is_stored and self._rng.random() < 0.01:
                 self._limits = any_limits(self._rng, NUMBERS)
             name = self._rng.choice(self.names if self._rng.random() < 0.5 else self.names[-20:])
-            does = [self._check, self._question, self._give_back, self._promise, self._block]
-            self._rng.choices(does, [50, 15, 10, 25, 5])[0](name)
+            does = [self._check, self._question, self._give_back, self._promise, self._block, self._go_over]
+            self._rng.choices(does, [50, 15, 10, 25, 5, 4])[0](name)
         self._send()
 
     def ask_all(self) -> None:
@@ -120,6 +127,15 @@ class Traffic:
         self._ask(name, "RL.BLOCK", self._rng.choice([0, 0, 0, "10ms", "1s", "1h"]))
         if self._rng.random() < 0.2:
             self._ask(name, "RL.RESET")
+
+    def _go_over(self, name: str) -> None:
+        """To another key, which stores limits or not, and mostly back again."""
+        other = self._rng.choice(PLANS)
+        self._ask(name, "RL.TRANSFER", other)
+        if self._rng.random() < 0.5:
+            self._ask(name, "RL.CHECK", *self._named(), "COST", self._cost())
+        if self._rng.random() < 0.8:
+            self._ask(name, "RL.TRANSFER", other, BACK)
 
     def _promise(self, name: str) -> None:
         """Also under other limits than before, and with an id that is settled, held or new."""
@@ -157,6 +173,9 @@ class Traffic:
         asked, self._pending = self._pending, []
         questions = []
         for name, (command, *words) in asked:
+            if command == "RL.TRANSFER":
+                questions += transfers(name, *words)
+                continue
             questions += [(command, LIMITER, *words, "FOR", name), (command, single(name), *words)]
         replies = self._run(questions)
         for number, (name, words) in enumerate(asked):
@@ -174,6 +193,13 @@ class Traffic:
 
 def single(name: str) -> str:
     return f"single:{name}"
+
+
+def transfers(name: str, plan: str, *back: str) -> list[Words]:
+    """Of a subject of the dense key, and of the key of its own: to keys of that plan, or back from there."""
+    ways = [(LIMITER, f"dense-{plan}"), (single(name), f"{single(name)}-{plan}")]
+    (here, there), (own, other) = [way[::-1] for way in ways] if back else ways
+    return [("RL.TRANSFER", here, there, "FOR", name), ("RL.TRANSFER", own, other)]
 
 
 def are_alike(command: str, of_subject, of_key, *, is_stored: bool) -> bool:

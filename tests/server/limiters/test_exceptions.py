@@ -156,6 +156,17 @@ def test_it_may_close_a_subject_or_open_one(db, clock):
     assert db.ask("RL.CHECK api FOR bob")[3] == -1
 
 
+def test_to_another_plan_goes_what_was_used_and_an_exception_stays_where_it_is(api, clock):
+    api.do("RL.DEFINE paid FIXED 1000 60s AS calls")
+    api.do("RL.DEFINE paid FIXED 5000 60s AS calls FOR carol")
+    for name in ("bob", "carol"):
+        api.do(f"RL.CHECK api COST 8 FOR {name}")
+        assert api.do(f"RL.TRANSFER api paid FOR {name}") == 1
+    assert api.ask("RL.PEEK api FOR bob")[1:3] == (100, 100)
+    assert api.ask("RL.PEEK paid FOR bob")[1:3] == (1000, 992)
+    assert api.ask("RL.PEEK paid FOR carol")[1:3] == (5000, 4992)
+
+
 def test_on_trial_it_is_on_trial_too(db, clock):
     db.do(f"RL.DEFINE api {PLAN} SHADOW")
     db.do(f"RL.DEFINE api {OWN} FOR bob")

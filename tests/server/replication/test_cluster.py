@@ -65,6 +65,20 @@ def test_the_server_knows_what_is_done_to_the_key(cluster, lines, use):
             assert (key, sorted(flags)) == ("k", sorted(use))
 
 
+def test_a_transfer_is_between_two_keys_of_one_slot(cluster):
+    with cluster.owner_of("k").client() as db:
+        both = [[key, ["RW", "access", "update"]] for key in ("k", "{k}other")]
+        told = db.execute_command("COMMAND GETKEYSANDFLAGS", "RL.TRANSFER", "k", "{k}other", "FOR", "bob")
+        assert [[key, sorted(flags)] for key, flags in told] == both
+        db.ask("RL.FIXED k 10 60s FOR bob COST 3")
+    with Connection(cluster.owner_of("k").socket) as connection:
+        assert connection.do("RL.TRANSFER", "k", "other", "FOR", "bob").startswith("CROSSSLOT")
+        assert connection.do("RL.TRANSFER", "k", "{k}other", "FOR", "bob") == 1
+        assert connection.do("RL.PEEK", "{k}other", "FOR", "bob")[:3] == [1, 10, 7]
+    with Connection(other_than(cluster, cluster.owner_of("k")).socket) as connection:
+        assert connection.do("RL.TRANSFER", "k", "{k}other").startswith("MOVED")
+
+
 def test_a_client_that_knows_nothing_of_the_module_finds_every_key(cluster):
     lines = {f"{name}-{number}": line for name, line in CHECKS.items() for number in range(20)}
     client = cluster.client()

@@ -29,6 +29,8 @@ CALLS = [
     ("RL.TOKENBUCKET", "held", 4294967295, 1000, "1s"),
     ("RL.BLOCK", "blocked", "1h"),
     ("RL.BLOCK", "blocked", 0),
+    ("RL.CHECK", "moves", *HELD),
+    ("RL.TRANSFER", "moves", "moved"),
 ]
 
 

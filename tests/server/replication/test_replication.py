@@ -65,8 +65,13 @@ OPERATIONS = [
     "RL.SLIDING forgotten 10 60s",
     "RL.RESET forgotten",
     "RL.SLIDING forgotten 20 60s",
+    "RL.SLIDING goes 20 60s",
+    "RL.TRANSFER goes gone-to",
+    "RL.SLIDING goes 20 60s COST 3",
+    "RL.TRANSFER goes gone-to",
+    "RL.FIXED goes 20 60s",
 ]
-KEYS = sorted({line.split()[1] for line in LINES + OPERATIONS})
+KEYS = sorted({line.split()[1] for line in LINES + OPERATIONS} | {"gone-to"})
 
 
 @pytest.fixture
@@ -197,6 +202,7 @@ def test_a_denied_call_never_reaches_the_replica(pair):
             "RL.RELEASE leases a",
             "RL.SETTLE absent a 1",
             "RL.RESET absent",
+            "RL.TRANSFER absent new",
             "RL.BLOCK fixed 0",
         ):
             db.do(quiet)

@@ -82,7 +82,11 @@ def operations(key: str) -> list[tuple]:
         ("RL.CHECK", "COST", 4294967295, "FORCE"),
     ]
     names = [("FOR", name) for name in [*NAMES, "new"]] + [()]
-    return [(name, key, *words, *subject) for subject in names for name, *words in of_each]
+    moves = [("RL.TRANSFER", key, f"{key}-2"), ("RL.TRANSFER", f"{key}-2", key)]
+    return [
+        *((name, key, *words, *subject) for subject in names for name, *words in of_each),
+        *((*move, *subject) for move in moves for subject in names),
+    ]
 
 
 def assert_they_work(db: Client, keys: list[str]) -> None:

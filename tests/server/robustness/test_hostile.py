@@ -238,6 +238,8 @@ class Found:
             ("RL.BLOCK", self.name, "1s"),
             ("RL.CHECK", self.name, *self.limits, "COST", 3, "MAXWAIT", "1h", "ID", "c"),
             ("RL.BLOCK", self.name, 0),
+            ("RL.TRANSFER", self.name, f"{self.name}-2"),
+            ("RL.TRANSFER", f"{self.name}-2", self.name),
         ]
 
 

@@ -50,6 +50,7 @@ def lines(rng: random.Random) -> Iterator[str]:
                 f"RL.RELEASE {key} x{number} {subject}",
                 f"RL.BLOCK {key} {rng.choice(['0', '0', '1s', '90s'])} {subject}",
                 f"RL.RESET {key} {subject}",
+                f"RL.TRANSFER {key} {rng.choice([other for other in KEYS if other != key])} {subject}",
                 f"RL.DEFINE {rng.choice(LIMITERS)} {rng.choice(STORED)}",
                 f"RL.DEFINE {rng.choice(LIMITERS)} {rng.choice(['', *STORED])} FOR {rng.choice('abcd')}",
                 f"DEL {rng.choice(KEYS[len(LIMITERS) :])}" if rng.random() < 0.2 else f"RL.PEEK {key}",
