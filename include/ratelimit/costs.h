@@ -52,6 +52,7 @@ class Costs {
   }
 
   [[nodiscard]] Units operator[](std::size_t i) const { return costs_[i]; }
+  [[nodiscard]] const Charges& each() const { return costs_; }
   /// The same, but to no limit more than its size.
   [[nodiscard]] Costs cut(const Limits& limits) const {
     Costs cut = *this;

@@ -54,8 +54,12 @@ std::vector<LimitStatus> statuses_after(const KeySession& session, const Request
     if (session.blocked_for() > Span{}) block_statuses(statuses, session.blocked_for(), Span{});
     return statuses;
   }
+  const auto costs_at = [&](Instant at) {
+    if (request.mode == Mode::estimate) return session.asked_by_reservation(request, at);
+    return request.costs(session.limits()).each();
+  };
   return session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    return limit_statuses_after(limits, cells, turn, session.block(), request, verdict, now);
+    return limit_statuses_after(limits, cells, turn, session.block(), request, verdict, now, costs_at);
   });
 }
 
@@ -106,10 +110,10 @@ void answer_in_brief(const Call& call, const KeySession& session, const Request&
   reply_brief(call.server(), decision);
 }
 
-void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
-            std::optional<std::string_view> note, Mode mode) {
-  if (session.is_shadow()) show_on_trial(session, verdict, granted, mode);
-  reply_check(call.server(), verdict.decision, {.label = label_of(session.limits(), verdict), .note = note});
+void answer(const Call& call, const KeySession& session, const Request& request, Verdict verdict, Units granted,
+            std::string_view note, const AnswerForm& form) {
+  if (session.is_shadow()) show_on_trial(session, verdict, granted, request.mode);
+  reply_in_full(call, session, request, verdict, form, {.label = label_of(session.limits(), verdict), .note = note});
 }
 
 }  // namespace ratelimit

@@ -48,9 +48,8 @@ void answer_in_brief(const Call& call, const KeySession& session, const Request&
                      Span jitter = {});
 
 /// Answers with a verdict that granted `granted`, or would have if the limits are on trial. `note` comes after the label.
-/// `mode` says whether a block denies the call.
-void answer(const Call& call, const KeySession& session, Verdict verdict, Units granted,
-            std::optional<std::string_view> note, Mode mode);
+void answer(const Call& call, const KeySession& session, const Request& request, Verdict verdict, Units granted,
+            std::string_view note, const AnswerForm& form = {});
 
 }  // namespace ratelimit
 

@@ -35,6 +35,8 @@ constexpr const char* kLogTime =
     "O(N log M), with N the number of limits (at most 8) and M the number of entries of a SLIDING limit";
 constexpr const char* kLogTimeWithHolds =
     "O(N log M), with N the number of limits (at most 8) and M the number of entries of a SLIDING limit, or of holds";
+constexpr const char* kLogTimeOfKeysWithHolds =
+    "O(K * N log M), with K the number of keys (at most 64), N and M as of RL.RESERVE";
 constexpr const char* kWriteFlags = "write deny-oom fast";
 // What gives back must work when memory is short, too.
 constexpr const char* kGiveBackFlags = "write fast";
@@ -75,6 +77,7 @@ constexpr std::array kChecks{
         .complexity = "O(N) with N the number of limits; who is in the key follows step by step",
         .since = "0.1.0",
         .summary = "Stores limits in a key, or changes them, for everyone in it or for one subject",
+        .words_of_options = 2,
     },
 };
 
@@ -149,6 +152,28 @@ constexpr std::array kOthers{
         .complexity = kLogTimeWithHolds,
         .since = "0.1.0",
         .summary = "Ends a hold, and charges the actual cost instead of the estimate",
+    },
+    Command{
+        .name = "RL.RESERVEALL",
+        .handler = commands::reserve_all,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update_many,
+        .arguments = arguments_of<forms::kReserveAll>(),
+        .complexity = kLogTimeOfKeysWithHolds,
+        .since = "0.1.0",
+        .summary = "Charges an estimate to several keys, and holds it under one id: all are charged, or none is",
+    },
+    Command{
+        .name = "RL.SETTLEALL",
+        .handler = commands::settle_all,
+        .flags = kGiveBackFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update_many,
+        .arguments = arguments_of<forms::kSettleAll>(),
+        .complexity = kLogTimeOfKeysWithHolds,
+        .since = "0.1.0",
+        .summary = "Ends a hold in several keys, and charges the actual cost instead of the estimate",
     },
     Command{
         .name = "RL.RELEASE",
@@ -302,7 +327,7 @@ bool can_do_without(server::Context context, const Command& command, server::Reg
 
 std::span<const Command> command_table() { return kCommands; }
 
-int arity_of(const Command& command) { return -(1 + docs::least_words(command.arguments)); }
+int arity_of(const Command& command) { return -(1 + docs::least_words(command.arguments) + command.words_of_options); }
 
 bool register_commands(server::Context context, bool debug) {
   for (std::size_t i = 0; i < kCommands.size(); ++i) {

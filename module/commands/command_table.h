@@ -25,7 +25,8 @@ struct Command {
   const char* complexity;
   const char* since;
   const char* summary;
-  bool yields = false;  ///< to another module that has a command of this name
+  bool yields = false;       ///< to another module that has a command of this name
+  int words_of_options = 0;  ///< so many words of options a call has at least, whichever they are
 };
 
 [[nodiscard]] std::span<const Command> command_table();

@@ -23,6 +23,10 @@ std::optional<Fault> peek(const Call& call);
 std::optional<Fault> reserve(const Call& call);
 std::optional<Fault> settle(const Call& call);
 
+// reserve_all.cpp
+std::optional<Fault> reserve_all(const Call& call);
+std::optional<Fault> settle_all(const Call& call);
+
 // refund.cpp
 std::optional<Fault> refund(const Call& call);
 

@@ -55,9 +55,15 @@ inline constexpr Form kCheckAll{.words = {Argument::number_of_keys, Argument::ke
                                             Option::each, Option::jitter, Option::headers}};
 inline constexpr Form kDefine{.words = {Argument::key}, .options = {Option::limit, Option::subject, Option::shadow}};
 inline constexpr Form kReserve{.words = {Argument::key, Argument::ttl},
-                               .options = {Option::limit, Option::subject, Option::cost, Option::charge, Option::id}};
+                               .options = {Option::limit, Option::subject, Option::cost, Option::charge, Option::id,
+                                           Option::jitter, Option::headers}};
 inline constexpr Form kSettle{.words = {Argument::key, Argument::id, Argument::actual},
                               .options = {Option::limit, Option::subject, Option::charge}};
+inline constexpr Form kReserveAll{.words = {Argument::number_of_keys, Argument::key, Argument::ttl},
+                                  .options = {Option::limit, Option::subject, Option::cost, Option::costs, Option::id,
+                                              Option::each, Option::jitter, Option::headers}};
+inline constexpr Form kSettleAll{.words = {Argument::number_of_keys, Argument::key, Argument::id, Argument::actual},
+                                 .options = {Option::subject, Option::each}};
 inline constexpr Form kRefund{.words = {Argument::key, Argument::units}, .options = kSubject};
 inline constexpr Form kRelease{.words = {Argument::key, Argument::id}, .options = kSubject};
 inline constexpr Form kBlock{.words = {Argument::key, Argument::block_length}, .options = kSubject};

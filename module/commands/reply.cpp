@@ -15,9 +15,15 @@ constexpr std::int64_t kWireNever = -1;
 // What redis-cell says of such a call, and of one that need not wait.
 constexpr std::int64_t kNoRetry = -1;
 
-void reply_each(const server::Context& context, const std::vector<KeyReply>& each) {
+void reply_each(const server::Context& context, const std::vector<std::optional<KeyReply>>& each) {
   context.reply_list(each.size());
-  for (const KeyReply& one : each) reply_check(context, one.decision, {.label = one.label});
+  for (const std::optional<KeyReply>& one : each) {
+    if (!one) {
+      context.reply_null();
+    } else {
+      reply_check(context, one->decision, {.label = one->label, .note = one->note});
+    }
+  }
 }
 
 void reply_fields(const server::Context& context, const std::vector<HttpField>& fields) {
@@ -58,7 +64,7 @@ void reply_check(const server::Context& context, const Decision& decision, const
 }
 
 void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form,
-                 const std::vector<KeyReply>& each) {
+                 const std::vector<std::optional<KeyReply>>& each) {
   reply_with(context, decision, form, 1, [&] { reply_each(context, each); });
 }
 

@@ -22,7 +22,8 @@ namespace ratelimit {
 /// What one key of several says.
 struct KeyReply {
   Decision decision;
-  std::string_view label;  ///< of the limit that binds in this key
+  std::string_view label;                  ///< of the limit that binds in this key
+  std::optional<std::string_view> note{};  ///< what comes next, if anything does
 };
 
 /// What a check replies besides the five integers.
@@ -32,9 +33,9 @@ struct CheckReply {
   const std::vector<HttpField>* fields{};  ///< what comes last, if it is not null
 };
 void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form);
-/// The same with what each key says before the fields.
+/// The same with what each key says before the fields; null of a key that says nothing.
 void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form,
-                 const std::vector<KeyReply>& each);
+                 const std::vector<std::optional<KeyReply>>& each);
 
 /// Replies with one integer: units remaining if the call is granted, minus the milliseconds to wait if it is denied, which
 /// are 1 at least, and null if it is never granted.

@@ -43,13 +43,6 @@ void take_words(Arguments& arguments, Values&... values) {
   (std::index_sequence_for<Values...>{});
 }
 
-/// Takes the word that may be left out, if it is there; nothing may follow it.
-template <const Form& kForm, class Value>
-void take_last_word(Arguments& arguments, Value& value) {
-  if (!arguments.at_end()) take_word<kForm.last>(arguments, value);
-  if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, kForm.last});
-}
-
 /// Takes the number of keys, and the keys, which are the words from the second on.
 std::size_t take_keys(Arguments& arguments) {
   const auto keys = static_cast<std::size_t>(arguments.integer(Argument::number_of_keys));
@@ -57,10 +50,26 @@ std::size_t take_keys(Arguments& arguments) {
   return keys;
 }
 
+/// Takes the number of keys, the keys, and each word that follows them in the form into one of the values.
+template <const Form& kForm, class... Values>
+void take_words_of_all(Arguments& arguments, KeysRequest& request, Values&... values) {
+  static_assert(kForm.has_many_keys() && kForm.words.size() == 2 + sizeof...(Values), "a value for each word");
+  request.keys = take_keys(arguments);
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (take_word<kForm.words[2 + I]>(arguments, values), ...); }
+  (std::index_sequence_for<Values...>{});
+}
+
+/// Takes the word that may be left out, if it is there; nothing may follow it.
+template <const Form& kForm, class Value>
+void take_last_word(Arguments& arguments, Value& value) {
+  if (!arguments.at_end()) take_word<kForm.last>(arguments, value);
+  if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, kForm.last});
+}
+
 // --- options ----------------------------------------------------------------------------------------
 
-void read_costs(Arguments&, CheckRequest&) {}  // of RL.CHECKALL only
-void read_costs(Arguments& arguments, CheckAllRequest& request) {
+void read_costs(Arguments&, CheckRequest&) {}  // of several keys only
+void read_costs(Arguments& arguments, KeysRequest& request) {
   for (std::size_t i = 0; i < request.keys; ++i) {
     const Units cost = arguments.count(Argument::costs);
     if (!request.costs.full()) request.costs.push_back(cost);
@@ -81,19 +90,19 @@ void read_charge(Arguments& arguments, CheckRequest& request) {
   }
   request.call.charged = request.charged.span();
 }
-void read_charge(Arguments&, CheckAllRequest&) {}  // not of RL.CHECKALL
+void read_charge(Arguments&, KeysRequest&) {}  // of one key only
 
 void note_form(Option option, CheckRequest& request) {
   (option == Option::brief ? request.is_brief : request.headers) = true;
 }
-void note_form(Option option, CheckAllRequest& request) {
+void note_form(Option option, KeysRequest& request) {
   (option == Option::each ? request.each : request.headers) = true;
 }
 
 void read_subjects(Arguments& arguments, CheckRequest& request) {
   request.subject = arguments.bytes(Argument::subject);
 }
-void read_subjects(Arguments& arguments, CheckAllRequest& request) {
+void read_subjects(Arguments& arguments, KeysRequest& request) {
   for (std::size_t i = 0; i < request.keys; ++i) {
     const std::string_view name = arguments.text(Argument::subject);
     if (name.size() > kMaxSubjectBytes) arguments.fail({Fault::Kind::malformed, Argument::subject});
@@ -216,6 +225,18 @@ bool names_any_twice(std::span<const std::string_view> keys, std::span<const std
   return false;
 }
 
+/// What is wrong with a call of several keys, once all its words are read.
+std::optional<Fault> fault_of_keys(Arguments& arguments, std::span<const std::string_view> words,
+                                   const KeysRequest& request) {
+  const std::size_t limits = request.limits.size();
+  if (limits != 0 && limits != request.keys) arguments.fail({Fault::Kind::not_one_for_each_key, Argument::limits});
+  if (arguments.fault()) return arguments.fault();
+  if (names_any_twice(words.subspan(2, request.keys), request.subjects.span())) {
+    return Fault{Fault::Kind::repeated_subject, Argument::key};
+  }
+  return std::nullopt;
+}
+
 /// Takes the only option of a command, a subject, if anything is left.
 void take_last_subject(Arguments& arguments, std::string_view& subject) {
   if (arguments.at_end()) return;
@@ -256,17 +277,11 @@ std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Al
   return arguments.fault();
 }
 
-std::optional<Fault> parse_check_all(std::span<const std::string_view> words, CheckAllRequest& request) {
+std::optional<Fault> parse_check_all(std::span<const std::string_view> words, KeysRequest& request) {
   Arguments arguments(words);
-  request.keys = take_keys(arguments);
+  take_words_of_all<forms::kCheckAll>(arguments, request);
   read_options(arguments, forms::kCheckAll.options, request);
-  const std::size_t limits = request.limits.size();
-  if (limits != 0 && limits != request.keys) arguments.fail({Fault::Kind::not_one_for_each_key, Argument::limits});
-  if (arguments.fault()) return arguments.fault();
-  if (names_any_twice(words.subspan(2, request.keys), request.subjects.span())) {
-    return Fault{Fault::Kind::repeated_subject, Argument::key};
-  }
-  return std::nullopt;
+  return fault_of_keys(arguments, words, request);
 }
 
 std::optional<Fault> parse_definition(std::span<const std::string_view> words, DefinitionRequest& request) {
@@ -282,6 +297,7 @@ std::optional<Fault> parse_definition(std::span<const std::string_view> words, D
 std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request, Span& ttl) {
   Arguments arguments(words);
   take_words<forms::kReserve>(arguments, ttl);
+  request.call.mode = Mode::estimate;
   read_options(arguments, forms::kReserve.options, request);
   return arguments.fault();
 }
@@ -292,6 +308,23 @@ std::optional<Fault> parse_settlement(std::span<const std::string_view> words, C
   request.call.mode = Mode::force;
   read_options(arguments, forms::kSettle.options, request);
   return arguments.fault();
+}
+
+std::optional<Fault> parse_reservation_of_all(std::span<const std::string_view> words, KeysRequest& request,
+                                              Span& ttl) {
+  Arguments arguments(words);
+  take_words_of_all<forms::kReserveAll>(arguments, request, ttl);
+  request.call.mode = Mode::estimate;
+  read_options(arguments, forms::kReserveAll.options, request);
+  return fault_of_keys(arguments, words, request);
+}
+
+std::optional<Fault> parse_settlement_of_all(std::span<const std::string_view> words, KeysRequest& request) {
+  Arguments arguments(words);
+  take_words_of_all<forms::kSettleAll>(arguments, request, request.call.id, request.call.cost);
+  request.call.mode = Mode::force;
+  read_options(arguments, forms::kSettleAll.options, request);
+  return fault_of_keys(arguments, words, request);
 }
 
 std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units, std::string_view& subject) {

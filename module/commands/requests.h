@@ -32,13 +32,13 @@ struct CheckRequest {
 };
 
 /// What a call asks of several keys.
-struct CheckAllRequest {
+struct KeysRequest {
   static constexpr std::size_t kMostKeys = ratelimit::kMostKeys;
 
   std::size_t keys = 0;                               ///< the words from the second on
   BoundedList<LimitSpec, kMostKeys> limits;           ///< one for each key, or none
   BoundedList<std::string_view, kMostKeys> subjects;  ///< likewise; an empty one is the key itself
-  BoundedList<Units, kMostKeys> costs;  ///< likewise, of which 0 only looks; if none, all cost `call.cost`
+  BoundedList<Units, kMostKeys> costs;                ///< likewise; if none, all cost `call.cost`
   Request call;
   Span jitter{};
   bool each = false;  ///< whether the reply has what each key says
@@ -66,18 +66,26 @@ enum class Purpose : bool { look, take };
                                                    CheckRequest& request);
 
 /// Reads a call of RL.CHECKALL.
-[[nodiscard]] std::optional<Fault> parse_check_all(std::span<const std::string_view> words, CheckAllRequest& request);
+[[nodiscard]] std::optional<Fault> parse_check_all(std::span<const std::string_view> words, KeysRequest& request);
 
 /// Reads a call of RL.DEFINE.
 [[nodiscard]] std::optional<Fault> parse_definition(std::span<const std::string_view> words,
                                                     DefinitionRequest& request);
 
-/// Reads a call of RL.RESERVE.
+/// Reads a call of RL.RESERVE. Its mode is that of an estimate.
 [[nodiscard]] std::optional<Fault> parse_reservation(std::span<const std::string_view> words, CheckRequest& request,
                                                      Span& ttl);
 
 /// Reads a call of RL.SETTLE. The actual cost, which may be 0, becomes the cost of the request.
 [[nodiscard]] std::optional<Fault> parse_settlement(std::span<const std::string_view> words, CheckRequest& request);
+
+/// Reads a call of RL.RESERVEALL. Its mode is that of an estimate.
+[[nodiscard]] std::optional<Fault> parse_reservation_of_all(std::span<const std::string_view> words,
+                                                            KeysRequest& request, Span& ttl);
+
+/// Reads a call of RL.SETTLEALL. The actual cost, which may be 0, becomes the cost of the request.
+[[nodiscard]] std::optional<Fault> parse_settlement_of_all(std::span<const std::string_view> words,
+                                                           KeysRequest& request);
 
 /// Reads a call of RL.REFUND.
 [[nodiscard]] std::optional<Fault> parse_refund(std::span<const std::string_view> words, Units& units,

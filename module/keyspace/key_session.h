@@ -79,6 +79,8 @@ class KeySession {
   [[nodiscard]] const OpenKey& key() const { return key_; }
   [[nodiscard]] const std::optional<Subject>& subject() const { return key_.subject(); }
   [[nodiscard]] bool is_shadow() const { return key_.stored().is_shadow(); }
+  /// Whether the subject was never seen, or is idle, as far as all its accounts go.
+  [[nodiscard]] bool is_forgotten() const { return !subject() || subject()->idle_at() <= now(); }
   /// The block of the subject; the default if there is none.
   [[nodiscard]] Block block() const { return subject() ? subject()->block() : Block{}; }
   /// How much longer the subject is blocked; nothing if it is not.
@@ -111,9 +113,15 @@ class KeySession {
   /// What a denial does to a subject that exists: opens the accounts that the call names, and brings to now what is of
   /// a clock that ran ahead. Without that, the wait that the denial tells would not come true.
   void deny();
+  /// What `reserve` would say. Changes nothing in a key that is only read.
+  [[nodiscard]] Verdict peek_reservation(const Request& request);
+  /// What each limit is asked for by the reservation of an estimate, as of an instant: the estimate, or what a hold lacks.
+  [[nodiscard]] Charges asked_by_reservation(const Request& request, Instant at) const;
   /// Decides the reservation of an estimate, which becomes a hold for `ttl`, and counts the call. The verdict has the id of
   /// the hold.
   Verdict reserve(const Request& request, Span ttl);
+  /// The same without counting.
+  Verdict charge_estimate(const Request& request, Span ttl);
   /// Settles the hold with the id of a request, or charges the costs if there is none.
   void settle(const Request& request);
   /// The hold with that id, settled or not, if the subject has it.
@@ -161,8 +169,6 @@ class KeySession {
   void give_back_ended_holds();
   [[nodiscard]] const SharedLimits& limits_of_new() const;
   [[nodiscard]] std::optional<KeyFault> fault_of_exception(const Limits& limits) const;
-  /// Whether the subject was never seen, or is idle, as far as all its accounts go.
-  [[nodiscard]] bool is_forgotten() const { return !subject() || subject()->idle_at() <= now(); }
   void forget_subject();
   void forget_own_subject();
   void take_over(const Subject& subject);
@@ -178,6 +184,8 @@ class KeySession {
   void prepare(Value::Pointer value);
   void go_by(SharedLimits limits);
   [[nodiscard]] Verdict decide_reservation(const Request& request) const;
+  /// What a hold, if there is one, has charged limit `i` of the call.
+  [[nodiscard]] Units charged_by_hold(const std::optional<LeaseSet::Holder>& hold, std::size_t i) const;
   [[nodiscard]] Verdict ask(const Request& request);
   void commit(const Verdict& verdict, const Request& request);
   /// What a call costs each account that the subject has then, if not all the same.

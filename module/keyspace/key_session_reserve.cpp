@@ -17,30 +17,46 @@
 
 namespace ratelimit {
 
+Units KeySession::charged_by_hold(const std::optional<LeaseSet::Holder>& hold, std::size_t i) const {
+  if (!hold) return kNoUnits;
+  const std::optional<std::size_t> place = limits_ ? named_accounts().predecessor(i) : i;
+  return place ? subject()->reservations()->charged_by(*hold, *place) : hold->units;
+}
+
 Verdict KeySession::decide_reservation(const Request& request) const {
   const Reservations nothing;
-  const Reservations* const held = subject()->reservations();
-  const Reservations& reservations = held != nullptr ? *held : nothing;
+  const Reservations* const held = subject() ? subject()->reservations() : nullptr;
   const auto hold = this->hold(request.id);
-  const auto charged = [&](std::optional<std::size_t> place) {
-    return hold && place ? reservations.charged_by(*hold, *place) : hold.value_or(LeaseSet::Holder{}).units;
-  };
-  if (!limits_) {
-    return decide_reservation_under_block(subject()->limits(), subject()->cells(), reservations, request, now(),
-                                          charged);
-  }
-  const NamedAccounts& named = named_accounts();
-  return decide_reservation_under_block(*limits_, named, reservations, request, now(),
-                                        [&](std::size_t i) { return charged(named.predecessor(i)); });
+  return visit_states([&](const Limits& limits, const auto& cells, const Turn&) {
+    return decide_reservation_under_block(limits, cells, held != nullptr ? *held : nothing, request, now(),
+                                          [&](std::size_t i) { return charged_by_hold(hold, i); });
+  });
+}
+
+Charges KeySession::asked_by_reservation(const Request& request, Instant at) const {
+  const Reservations* const held = subject() ? subject()->reservations() : nullptr;
+  const auto hold = this->hold(request.id);
+  return visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
+    return ratelimit::asked_by_reservation(limits, cells, turn, held, request, at,
+                                           [&](std::size_t i) { return charged_by_hold(hold, i); });
+  });
+}
+
+Verdict KeySession::peek_reservation(const Request& request) {
+  if (!limits().is_any_closed()) clamp_if_blocked();
+  return decide_reservation(request);
 }
 
 Verdict KeySession::reserve(const Request& request, Span ttl) {
+  Verdict verdict = charge_estimate(request, ttl);
+  count_call(verdict.decision.outcome);
+  return verdict;
+}
+
+Verdict KeySession::charge_estimate(const Request& request, Span ttl) {
   if (limits_ && is_absent()) open_accounts();
-  if (!limits().is_any_closed()) clamp_if_blocked();
-  Verdict verdict = decide_reservation(request);
+  Verdict verdict = peek_reservation(request);
   if (verdict.decision.outcome == Outcome::granted) {
-    const Units granted = verdict.decision.granted;
-    const bool is_held = hold(request.id).has_value();
     id_ = request.id.empty() ? server::random_id() : std::string(request.id);
     AccountSet named = open_accounts();
     // A hold remembers its accounts, also when others are opened. Stored limits are all limits, also when they change.
@@ -52,17 +68,10 @@ Verdict KeySession::reserve(const Request& request, Span ttl) {
              .span = ttl,
              .id = id_,
              .named = named});
-    if (is_held) {
-      const Span wait = verdict.decision.wait;
-      verdict = status();
-      verdict.decision.granted = granted;
-      verdict.decision.wait = wait;
-    }
     verdict.id = id_;
   } else if (!limits().is_any_closed()) {
     deny();
   }
-  count_call(verdict.decision.outcome);
   return verdict;
 }
 

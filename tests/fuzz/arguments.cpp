@@ -64,7 +64,7 @@ void require_same_when_read_again(const Limit& limit) {
 /// All that a call may ask for.
 struct Asked {
   CheckRequest check;
-  CheckAllRequest check_all;
+  KeysRequest check_all;
   DefinitionRequest definition;
   Span ttl{};
   Units units;
@@ -89,6 +89,8 @@ constexpr Grammar shorthand(std::string_view name) {
 constexpr Grammar kCommands[] = {
     {"RL.CHECK", forms::kCheck.options},
     {"RL.CHECKALL", forms::kCheckAll.options},
+    {"RL.RESERVEALL", forms::kReserveAll.options},
+    {"RL.SETTLEALL", forms::kSettleAll.options},
     {"RL.PEEK", forms::kPeek.options},
     {"RL.DEFINE", forms::kDefine.options},
     {"RL.RESERVE", forms::kReserve.options},
@@ -133,11 +135,13 @@ void require_valid_call(const Grammar& command, const Asked& asked) {
   require(call.cost == kMinUnits || is_settlement || command.options.has(Option::cost), "there may be a cost");
   require(call.id.size() <= kMaxIdBytes && asked.id.size() <= kMaxIdBytes, "an id is not too long");
   require(call.id.empty() || is_settlement || command.options.has(Option::id), "there may be an id");
-  require(call.mode == Mode::whole || is_settlement || command.options.has(Option::partial), "there may be a mode");
+  const bool has_fixed_mode = is_settlement || command.name == "RL.RESERVE";
+  require(call.mode == Mode::whole || has_fixed_mode || command.options.has(Option::partial), "there may be a mode");
   require(!asked.check.is_brief || is_enough_in_brief(command, asked.check), "one integer is enough");
   require(call.mode == Mode::may_wait ? in_range(call.longest_wait) : call.longest_wait == Span{},
           "a wait is in range");
-  require(command.name != "RL.RESERVE" || in_range(asked.ttl), "a time to live is in its range");
+  const bool is_reservation = command.name == "RL.RESERVE" || command.name == "RL.RESERVEALL";
+  require(!is_reservation || in_range(asked.ttl), "a time to live is in its range");
   require(command.name != "RL.BLOCK" || asked.ttl == Span{} || in_range(asked.ttl), "a block is in its range");
   require(command.name != "RL.REFUND" || in_range(asked.units), "a refund is in its range");
   require(command.name != "RL.RELEASE" || !asked.id.empty(), "a lease has an id");
@@ -157,9 +161,18 @@ void require_valid_subject(const Grammar& command, const CheckRequest& request) 
   require(request.subject.size() <= kMaxSubjectBytes, "the name of a subject is not too long");
 }
 
-void require_valid_keys(const Asked& asked, std::span<const std::string_view> words) {
-  const CheckAllRequest& request = asked.check_all;
-  require(0 < request.keys && request.keys <= CheckAllRequest::kMostKeys, "there are as many keys as there may be");
+/// The mode and the id of a call of several keys.
+void require_valid_mode(const Grammar& command, const Request& call) {
+  require(call.id.size() <= kMaxIdBytes, "an id is not too long");
+  if (command.name == "RL.SETTLEALL") return require(call.mode == Mode::force && !call.id.empty(), "a hold has an id");
+  if (command.name == "RL.RESERVEALL") return require(call.mode == Mode::estimate, "an estimate is one");
+  const bool may_be = call.mode == Mode::whole || call.mode == Mode::force;
+  require(may_be && call.id.empty(), "there is no other mode than FORCE, and no id");
+}
+
+void require_valid_keys(const Grammar& command, const Asked& asked, std::span<const std::string_view> words) {
+  const KeysRequest& request = asked.check_all;
+  require(0 < request.keys && request.keys <= KeysRequest::kMostKeys, "there are as many keys as there may be");
   require(2 + request.keys <= words.size(), "and they are in the call");
   require(request.limits.empty() || request.limits.size() == request.keys, "each has a limit, or none has");
   require(request.subjects.empty() || request.subjects.size() == request.keys, "each has a subject, or none has");
@@ -178,8 +191,7 @@ void require_valid_keys(const Asked& asked, std::span<const std::string_view> wo
   require(request.costs.empty() || request.costs.size() == request.keys, "each has a cost, or none has");
   require(request.costs.empty() || request.call.cost == kMinUnits, "and then there is no cost of all");
   for (const Units cost : request.costs.span()) require(cost == kNoUnits || in_range(cost), "a cost is in its range");
-  const bool may_be = request.call.mode == Mode::whole || request.call.mode == Mode::force;
-  require(may_be && request.call.id.empty(), "there is no other mode than FORCE, and no id");
+  require_valid_mode(command, request.call);
 }
 
 void require_valid_count(const Grammar& command, const Asked& asked) {
@@ -217,6 +229,8 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.name == "RL.RESERVE") return parse_reservation(words, asked.check, asked.ttl);
   if (command.name == "RL.SETTLE") return parse_settlement(words, asked.check);
   if (command.name == "RL.CHECKALL") return parse_check_all(words, asked.check_all);
+  if (command.name == "RL.RESERVEALL") return parse_reservation_of_all(words, asked.check_all, asked.ttl);
+  if (command.name == "RL.SETTLEALL") return parse_settlement_of_all(words, asked.check_all);
   if (command.name == "RL.DEFINE") return parse_definition(words, asked.definition);
   if (command.name == "RL.REFUND") return parse_refund(words, asked.units, asked.check.subject);
   if (command.name == "RL.RELEASE") return parse_release(words, asked.id, asked.check.subject);
@@ -244,7 +258,7 @@ void run(std::string_view line) {
   require_valid_answer(command, asked.check_all);
   require_valid_count(command, asked);
   require_valid_limits(command, command.name == "RL.DEFINE" ? asked.definition.limits : asked.check.limits);
-  if (command.name == "RL.CHECKALL") require_valid_keys(asked, words);
+  if (asked.check_all.keys > 0) require_valid_keys(command, asked, words);
 }
 
 }  // namespace

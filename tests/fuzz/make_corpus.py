@@ -621,6 +621,14 @@ RL.TRANSFER k k FOR s
 RL.CHECK k FIXED 5 60s AS in FIXED 9 60s AS out CHARGE in 3 CHARGE out 0 COST 2
 RL.SETTLE k a 5 CHARGE out 2
 RL.CHECK k FIXED 5 60s CHARGE fixed 1 PARTIAL
+RL.RESERVE k 60s FIXED 5 60s JITTER 1s HEADERS
+RL.RESERVEALL 2 a b 60s FIXED 5 60s SLIDING 7 1h FOR s t COSTS 0 3 ID req-7 EACH JITTER 1s HEADERS
+RL.RESERVEALL 1 k 60s
+RL.RESERVEALL 2 a b FIXED 5 60s FIXED 5 60s
+RL.RESERVEALL 2 a b 60s FORCE
+RL.SETTLEALL 2 a b req-7 42 FOR s t EACH
+RL.SETTLEALL 2 a b req-7 -1
+RL.SETTLEALL 1 k req-7
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ Fault fault_of_settlement(Words words) {
 
 Fault fault_of_check_all(Words words) {
   words.insert(words.begin(), "RL.CHECKALL");
-  CheckAllRequest request;
+  KeysRequest request;
   return parse_check_all(words, request).value_or(kNone);
 }
 
@@ -460,9 +460,10 @@ TEST(Arguments, ReadAReservation) {
   EXPECT_EQ(request.limits.size(), 1U);
   EXPECT_EQ(request.call.cost, Units(100));
   EXPECT_EQ(request.call.id, "req-7");
-  EXPECT_EQ(request.call.mode, Mode::whole);
+  EXPECT_EQ(request.call.mode, Mode::estimate);
   EXPECT_EQ(request.subject, "s");
   EXPECT_EQ(fault_of_reservation({"k", "30s"}), kNone);
+  EXPECT_EQ(fault_of_reservation({"k", "30s", "JITTER", "1s", "HEADERS"}), kNone);
   EXPECT_EQ(fault_of_reservation({"k", "30s", "FOR", "s", "FOR", "s"}),
             (Fault{Fault::Kind::repeated, Argument::subject}));
   EXPECT_EQ(fault_of_reservation({}), (Fault{Fault::Kind::missing, Argument::key}));
@@ -470,7 +471,7 @@ TEST(Arguments, ReadAReservation) {
   EXPECT_EQ(fault_of_reservation({"k", "FIXED", "1", "1"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
   EXPECT_EQ(fault_of_reservation({"k", "0"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
   EXPECT_EQ(fault_of_reservation({"k", "1", "COST", "-1"}), (Fault{Fault::Kind::malformed, Argument::cost}));
-  for (const std::string_view option : {"FORCE", "JITTER", "HEADERS", "SHADOW"}) {
+  for (const std::string_view option : {"FORCE", "EACH", "COSTS", "SHADOW"}) {
     EXPECT_EQ(fault_of_reservation({"k", "1", option}), unknown_at(3, kOfReserve)) << option;
   }
 }
@@ -699,7 +700,7 @@ TEST(Arguments, RefuseADefinitionOfNothing) {
 }
 
 TEST(Arguments, ReadACheckOfSeveralKeys) {
-  CheckAllRequest plain;
+  KeysRequest plain;
   EXPECT_EQ(parse_check_all(Words{"RL.CHECKALL", "2", "a", "b"}, plain), std::nullopt);
   EXPECT_EQ(plain.keys, 2U);
   EXPECT_TRUE(plain.limits.empty());
@@ -708,7 +709,7 @@ TEST(Arguments, ReadACheckOfSeveralKeys) {
   EXPECT_EQ(plain.call.mode, Mode::whole);
   EXPECT_FALSE(plain.headers);
 
-  CheckAllRequest request;
+  KeysRequest request;
   const Words words{"RL.CHECKALL", "2", "COST",  "FOR", "headers", "FIXED", "5", "60s",  "per", "REQUEST", "FOR",
                     "FOR",         "",  "QUOTA", "9",   "DAY",     "AS",    "b", "COST", "3",   "jitter",  "2s"};
   EXPECT_EQ(parse_check_all(words, request), std::nullopt);
@@ -742,13 +743,13 @@ TEST(Arguments, TakeOneToSixtyFourKeys) {
     return words;
   };
   for (const bool has_all : {false, true}) {
-    CheckAllRequest request;
+    KeysRequest request;
     EXPECT_EQ(parse_check_all(call(64, has_all), request), std::nullopt);
     EXPECT_EQ(request.keys, 64U);
     EXPECT_EQ(request.limits.size(), has_all ? 64U : 0U);
     EXPECT_EQ(request.subjects.size(), has_all ? 64U : 0U);
   }
-  CheckAllRequest short_of_one;
+  KeysRequest short_of_one;
   EXPECT_EQ(parse_check_all(call(63, false), short_of_one), (Fault{Fault::Kind::missing, Argument::key}));
   for (const std::string_view number : {"0", "65", "-1", "01", "1.5", "99999999999999999999", "k", ""}) {
     EXPECT_EQ(fault_of_check_all({number, "k"}), (Fault{Fault::Kind::malformed, Argument::number_of_keys})) << number;
@@ -803,7 +804,7 @@ TEST(Arguments, RefuseTheSameSubjectOfTheSameKey) {
 }
 
 TEST(Arguments, ReadACostForEachKey) {
-  CheckAllRequest request;
+  KeysRequest request;
   const Words words{"RL.CHECKALL", "2", "COSTS", "EACH", "costs", "0", "4294967295", "each", "FORCE"};
   EXPECT_EQ(parse_check_all(words, request), std::nullopt);
   EXPECT_EQ(request.keys, 2U) << "named like options";
@@ -814,11 +815,70 @@ TEST(Arguments, ReadACostForEachKey) {
   EXPECT_FALSE(request.headers);
   EXPECT_EQ(request.call.mode, Mode::force);
 
-  CheckAllRequest plain;
+  KeysRequest plain;
   EXPECT_EQ(parse_check_all(Words{"RL.CHECKALL", "1", "a", "HEADERS"}, plain), std::nullopt);
   EXPECT_TRUE(plain.costs.empty());
   EXPECT_FALSE(plain.each);
   EXPECT_TRUE(plain.headers);
+}
+
+TEST(Arguments, ReadAReservationOfSeveralKeys) {
+  KeysRequest request;
+  Span ttl{};
+  const Words words{"RL.RESERVEALL", "2",      "a",  "b",      "30s", "COSTS", "0", "7", "ID", "x",
+                    "EACH",          "JITTER", "1s", "HEADERS"};
+  EXPECT_EQ(parse_reservation_of_all(words, request, ttl), std::nullopt);
+  EXPECT_EQ(request.keys, 2U);
+  EXPECT_EQ(ttl, seconds(30));
+  EXPECT_EQ(request.call.id, "x");
+  EXPECT_EQ(request.call.mode, Mode::estimate);
+  EXPECT_EQ(request.costs.span()[1], Units(7));
+  EXPECT_TRUE(request.each && request.headers);
+  EXPECT_EQ(request.jitter, seconds(1));
+
+  const auto fault_of = [](Words call) {
+    call.insert(call.begin(), "RL.RESERVEALL");
+    KeysRequest ignored;
+    Span length{};
+    return parse_reservation_of_all(call, ignored, length).value_or(kNone);
+  };
+  EXPECT_EQ(fault_of({"1", "a", "1m"}), kNone);
+  EXPECT_EQ(fault_of({"2", "a", "b"}), (Fault{Fault::Kind::missing, Argument::ttl}));
+  EXPECT_EQ(fault_of({"2", "a", "b", "FIXED", "5", "60s"}), (Fault{Fault::Kind::malformed, Argument::ttl}));
+  EXPECT_EQ(fault_of({"2", "a", "b", "1m", "FIXED", "5", "60s"}),
+            (Fault{Fault::Kind::not_one_for_each_key, Argument::limits}));
+  EXPECT_EQ(fault_of({"2", "a", "a", "1m"}), (Fault{Fault::Kind::repeated_subject, Argument::key}));
+  for (const std::string_view option : {"PARTIAL", "FORCE", "MAXWAIT", "CHARGE", "BRIEF", "SHADOW"}) {
+    EXPECT_EQ(fault_of({"1", "k", "1m", option}), unknown_at(4, forms::kReserveAll.options)) << option;
+  }
+}
+
+TEST(Arguments, ReadASettlementOfSeveralKeys) {
+  KeysRequest request;
+  const Words words{"RL.SETTLEALL", "2", "a", "b", "x", "42", "EACH", "FOR", "s", ""};
+  EXPECT_EQ(parse_settlement_of_all(words, request), std::nullopt);
+  EXPECT_EQ(request.keys, 2U);
+  EXPECT_EQ(request.call.id, "x");
+  EXPECT_EQ(request.call.cost, Units(42));
+  EXPECT_EQ(request.call.mode, Mode::force);
+  EXPECT_EQ(request.subjects.span()[0], "s");
+  EXPECT_TRUE(request.each);
+
+  const auto fault_of = [](Words call) {
+    call.insert(call.begin(), "RL.SETTLEALL");
+    KeysRequest ignored;
+    return parse_settlement_of_all(call, ignored).value_or(kNone);
+  };
+  EXPECT_EQ(fault_of({"1", "a", "x", "0"}), kNone);
+  EXPECT_EQ(fault_of({"2", "a", "b"}), (Fault{Fault::Kind::missing, Argument::id}));
+  EXPECT_EQ(fault_of({"2", "a", "b", "x"}), (Fault{Fault::Kind::missing, Argument::actual}));
+  EXPECT_EQ(fault_of({"2", "a", "b", "", "1"}), (Fault{Fault::Kind::malformed, Argument::id}));
+  EXPECT_EQ(fault_of({"2", "a", "b", "x", "-1"}), (Fault{Fault::Kind::malformed, Argument::actual}));
+  EXPECT_EQ(fault_of({"2", "a", "a", "x", "1", "FOR", "s", "s"}),
+            (Fault{Fault::Kind::repeated_subject, Argument::key}));
+  for (const std::string_view option : {"COST", "COSTS", "ID", "FIXED", "CHARGE", "HEADERS", "JITTER", "FORCE"}) {
+    EXPECT_EQ(fault_of({"1", "k", "x", "1", option}), unknown_at(5, forms::kSettleAll.options)) << option;
+  }
 }
 
 TEST(Arguments, ReadThatAnAnswerIsToBeBrief) {

@@ -417,7 +417,7 @@ class Documented {
 /// What the parser of the command finds wrong.
 std::optional<Fault> fault_of(std::string_view command, const Texts& texts, CheckRequest& request) {
   const std::vector<std::string_view> words(texts.begin(), texts.end());
-  CheckAllRequest check_all;
+  KeysRequest check_all;
   DefinitionRequest definition;
   Span ttl{};
   Units units;
@@ -429,6 +429,8 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   if (command == "RL.CHECK") return parse_check(words, forms::kCheck.options, request);
   if (command == "RL.PEEK") return parse_check(words, forms::kPeek.options, request);
   if (command == "RL.CHECKALL") return parse_check_all(words, check_all);
+  if (command == "RL.RESERVEALL") return parse_reservation_of_all(words, check_all, ttl);
+  if (command == "RL.SETTLEALL") return parse_settlement_of_all(words, check_all);
   if (command == "RL.DEFINE") return parse_definition(words, definition);
   if (command == "RL.RESERVE") return parse_reservation(words, request, ttl);
   if (command == "RL.SETTLE") return parse_settlement(words, request);
@@ -579,7 +581,7 @@ TEST(Grammar, TheArityOfACommandIsThatOfItsShortestForm) {
   for (const Command& command : command_table()) {
     std::size_t least = 1000;
     for (const Texts& form : forms_of(command)) least = std::min(least, form.size());
-    EXPECT_EQ(arity_of(command), -static_cast<int>(least)) << command.name;
+    EXPECT_EQ(arity_of(command), -(static_cast<int>(least) + command.words_of_options)) << command.name;
   }
 }
 

@@ -111,20 +111,28 @@ class Mix:
         return f"RL.CHECK {key} {self._limits[key]} COST {self._cost()}{self._rng.choice(modes)}{self._id()}{brief}"
 
     def _check_all(self) -> Line:
-        """Of keys that have one limit each, some of which are only looked at."""
+        """Of keys that have one limit each, some of which are only looked at. What is reserved may be settled, in the
+        same keys or in others."""
         some = [key for key in KEYS if sum(word in ALGORITHMS for word in self._limits[key].split()) == 1]
         keys = self._rng.sample(some, min(len(some), self._rng.randint(1, 4))) or KEYS[:1]
         costs = " ".join(str(self._rng.choice([0, self._cost()])) for _ in keys)
         limits = " ".join(self._limits[key] for key in keys)
         options = self._rng.choice(["", " FORCE", " EACH", " EACH FORCE", " HEADERS"])
-        return f"RL.CHECKALL {len(keys)} {' '.join(keys)} {limits} COSTS {costs}{options}"
+        names, chosen = f"{len(keys)} {' '.join(keys)}", self._rng.choice(IDS)
+        kind = self._rng.random()
+        if kind < 0.25:
+            end = self._rng.choice(["", " EACH", " HEADERS", " EACH HEADERS", " JITTER 1s"])
+            return f"RL.RESERVEALL {names} {self._rng.choice(SPANS)} {limits} COSTS {costs} ID {chosen}{end}"
+        if kind < 0.5:
+            return f"RL.SETTLEALL {names} {chosen} {self._actual()}{self._rng.choice(['', ' EACH'])}"
+        return f"RL.CHECKALL {names} {limits} COSTS {costs}{options}"
 
     def _operation(self) -> Line:
         """Under limits that are named, or those of the key; on ids that are there, or not."""
         key, limits = self._key(), self._rng.choice(["", "", "", " {}"])
         return self._rng.choice(
             [
-                f"RL.RESERVE {key} {self._rng.choice(SPANS)}{limits} COST {self._cost()}{self._id()}",
+                f"RL.RESERVE {key} {self._rng.choice(SPANS)}{limits} COST {self._cost()}{self._id()}{self._headers()}",
                 f"RL.SETTLE {key} {self._rng.choice(IDS)} {self._actual()}{limits}",
                 f"RL.REFUND {key} {self._cost()}",
                 f"RL.RELEASE {key} {self._rng.choice(IDS)}",
@@ -136,6 +144,9 @@ class Mix:
 
     def _cost(self) -> int:
         return self._rng.choice([1, 1, 1, 2, 5, 50, 100_000, 4294967295, 9007199254740991])
+
+    def _headers(self) -> str:
+        return self._rng.choice(["", "", "", " HEADERS", " JITTER 1s"])
 
     def _actual(self) -> int:
         return self._rng.choice(

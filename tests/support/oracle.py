@@ -138,49 +138,88 @@ class Key(Subject):
     def reserve(self, limits: list[Limit], ttl: int, cost: int, hold_id: str, now: int) -> tuple | str:
         if not limits:
             return "NOLIMITS"
+        if self.is_settled(hold_id, now):
+            return IS_SETTLED
+        verdict = self.reservation(limits, ttl, cost, hold_id, now)
+        return *self.told(limits, verdict, now), hold_id if verdict.states is not None else None
+
+    def is_settled(self, hold_id: str, now: int) -> bool:
+        hold = self.live_hold(hold_id, now)
+        return bool(hold and hold.settled is not None)
+
+    def told(self, limits: list[Limit], verdict: Verdict, now: int) -> tuple:
+        """Who is denied while somebody waits finds nothing left."""
+        has_none = verdict.states is None and self.turn.or_later(now) > now
+        return *self._with_block(verdict, now).reply(now, 0 if has_none else None), label(limits, verdict)
+
+    def reservation(
+        self,
+        limits: list[Limit],
+        ttl: int,
+        cost: int,
+        hold_id: str,
+        now: int,
+        is_denied: bool = False,
+        is_never: bool = False,
+    ) -> Verdict:
+        """Decides and holds. It may be denied elsewhere: that is as if it had been denied here."""
         there = self.for_call(limits, now)
         is_new, named = there.is_idle(now), there.open(limits, now)
         hold = there.live_hold(hold_id, now)
-        if hold and hold.settled is not None:
-            return IS_SETTLED
         if not all(limit.size for limit in limits):
-            return self._refuse_closed(there, named, cost, hold_id, is_new, now)
+            return self._refuse_closed(there, named, cost, hold_id, now)
         if there.block.left(now):
             verdict = there._decide_reservation_under_block(named, cost, hold_id, now)
             self._deny(there, named, verdict.go_at is None, now)
-            return *there._reply(verdict, now), label(limits, verdict), None
+            return verdict
         charged, more = there._lacking(named, cost, hold)
         if hold and not any(more):
-            return self._renew(there, named, hold_id, ttl, now)
+            copy = there.copy()
+            verdict = there._renewed(named, hold_id, ttl, now)
+            if is_denied:
+                self._deny(copy, copy.known(limits), is_never or is_new, now)
+            else:
+                self.become(there, now)
+            return verdict
         totals = [held + units for held, units in zip(charged, more)]
         granted = max((units for limit, units in zip(limits, totals) if not limit.per_request), default=cost)
         verdict = there._decide_reservation(named, more, hold, hold_id, now)
         if verdict.states is None:
             self._deny(there, named, verdict.go_at is None or is_new, now)
-            return *self._reply(verdict, now), label(limits, verdict), None
+            return verdict
+        copy = there.copy()
         verdict = verdict._replace(granted=max(granted, hold.granted if hold else 0))
         wanted = [min(cost, limit.size) for limit in limits if not limit.per_request]
         there._hold(named, totals, max(wanted, default=cost), verdict, hold_id, ttl, now)
         if hold:  # what is left after its leases were renewed
             standing = decide(limits, states_of(named), 0, there.turn.or_later(now))
             verdict = standing._replace(granted=verdict.granted, go_at=verdict.go_at)
-        self.become(there, now)
-        return *self._reply(verdict, now), labels(limits)[verdict.bound], hold_id
+        if is_denied:
+            self._deny(copy, copy.known(limits), is_never or is_new, now)
+        else:
+            self.become(there, now)
+        return verdict
 
-    def _refuse_closed(self, there: Key, named: list[Account], cost: int, hold_id: str, is_new: bool, now: int):
+    def _refuse_closed(self, there: Key, named: list[Account], cost: int, hold_id: str, now: int) -> Verdict:
         """Nothing is reserved under a closed limit, and no hold is renewed."""
         costs = [max(account.limit.cost_of(min(cost, account.limit.size)), 1) for account in named]
         verdict = there._decide_reservation(named, costs, None, hold_id, now)
         self._deny(there, named, True, now)
-        limits = [account.limit for account in named]
-        return *there._reply(verdict, now), labels(limits)[verdict.bound], None
+        return verdict
 
     def settle(self, hold_id: str, actual: int, limits: list[Limit], now: int) -> tuple | None:
+        settlement = self.settlement(hold_id, actual, limits, now)
+        return settlement and settlement[0]
+
+    def settlement(self, hold_id: str, actual: int, limits: list[Limit], now: int) -> tuple[tuple, list[Limit]] | None:
+        """The reply, and the limits that it went by."""
         there = self.collected(now)
         if there.has_collected and there.is_idle(now):  # the end of the last hold leaves nothing
             self.become(there, now)
             there = self.copy()
-        if limits and there.is_idle(now):  # who is idle is as if never seen
+        if limits and not there.live_hold(hold_id, now):
+            there._drop(there.known(limits), now)
+        if there.is_idle(now):  # as if never seen
             there.__init__()
         if not there.accounts and not limits:
             return None
@@ -201,7 +240,7 @@ class Key(Subject):
             self.become(there, now)
         limits, states, at = [account.limit for account in named], states_of(named), there.turn.or_later(now)
         standing = decide(limits, states, 0, at)._replace(granted=actual)
-        return *there._with_block(standing, now).reply(now), labels(limits)[standing.bound], note
+        return (*there._with_block(standing, now).reply(now), labels(limits)[standing.bound], note), limits
 
     def release(self, lease_id: str, now: int) -> int:
         there = self.collected(now)
@@ -334,6 +373,8 @@ class Key(Subject):
         for index, account in enumerate(named):
             costs[index] += self._own(account, held, hold_id, at) if more[index] else 0
         limits, states = [account.limit for account in named], states_of(named)
+        if not held and not any(costs):  # nothing is held, but not while something is in debt
+            return self._behind(self._look(limits, states, hold_id, at), limits, states, hold_id, now)
         verdict = decide_each(limits, states, costs, at, hold_id)
         if held and verdict.states is not None:  # a hold that grows waits only for the limits that it asks for more
             waits = [each.go_at for each, units in zip(verdict.decisions, more) if units]
@@ -405,16 +446,15 @@ class Key(Subject):
         hold.granted, hold.end, hold.charged = verdict.granted, now + ttl, charged
         hold.named = [account.number for account in named]
 
-    def _renew(self, there: Key, named: list[Account], hold_id, ttl: int, now: int) -> tuple:
+    def _renewed(self, named: list[Account], hold_id, ttl: int, now: int) -> Verdict:
         """A hold that is there already and large enough."""
-        hold, at = there.holds[hold_id], there.turn.or_later(now)
+        hold, at = self.holds[hold_id], self.turn.or_later(now)
         hold.end = now + ttl
-        there.renew_leases(named, hold_id, at)
+        self.renew_leases(named, hold_id, at)
         limits = [account.limit for account in named]
         standing = decide(limits, states_of(named), 0, at)._replace(granted=hold.granted, go_at=now)
-        there.note_grant(named, now)
-        self.become(there, now)
-        return *standing.reply(now), labels(limits)[standing.bound], hold_id
+        self.note_grant(named, now)
+        return standing
 
     def _settled_under(self, hold: Hold | None, limits: list[Limit], now: int) -> list[Account]:
         """The accounts by which a settlement goes: those of the hold, or all."""

@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from oracle import Key
+from oracle import IS_SETTLED, Key
 from oracle_decide import AnyId, Decision, Request, Verdict, label, labels, longest
 from oracle_leases import Concurrent
 from oracle_limits import LeakyBucket, Limit, ceil_ms
@@ -70,18 +70,26 @@ class Many:
             return reply
         if self[subject].block.left(now):
             return *self._blocked(now, subject), None
-        are_requests = all(limit.per_request for limit in limits)
-        units = cost if are_requests else max(min(limit.cost_of(cost), limit.size) for limit in limits)
-        return *self._told(reply[:6], reply[0] or units, now, subject), hold_id
+        return *self._told(reply[:6], reply[0] or most_charged(limits, cost), now, subject), hold_id
 
     def settle(self, hold_id: str, actual: int, limits: list[Limit], now: int, subject: str) -> tuple | None:
-        """On trial, what is held is settled; what is not, may be what would have been denied."""
+        settlement = self.settlement(hold_id, actual, limits, now, subject)
+        return settlement and settlement[0]
+
+    def settlement(
+        self, hold_id: str, actual: int, limits: list[Limit], now: int, subject: str
+    ) -> tuple[tuple, list[Limit]] | None:
+        """The reply, and the limits that it went by. On trial, what is held is settled; what is not, may be what would
+        have been denied."""
         key = self[subject]
         hold = key.live_hold(hold_id, now)
         charged = actual if hold or not self.is_shadow else 0
-        reply = key.settle(hold_id, charged, self.limits_of(subject, limits), now)
+        settlement = key.settlement(hold_id, charged, self.limits_of(subject, limits), now)
+        if not settlement:
+            return None
+        reply, named = settlement
         told = hold.settled if hold and hold.settled is not None else actual
-        return reply and (*self._told((told, *reply[1:6]), told, now, subject), reply[6])
+        return (*self._told((told, *reply[1:6]), told, now, subject), reply[6]), named
 
     def refund(self, units: int, now: int, subject: str) -> int:
         return self[subject].refund(units, now)
@@ -130,6 +138,13 @@ class Many:
         return 0, unused(self.limits_of(subject))[0], 0, left_ms, left_ms, "blocked", *lease
 
 
+def most_charged(limits: list[Limit], cost: int) -> int:
+    """The most that a limit is charged for an estimate; all of it if only requests are counted."""
+    if all(limit.per_request for limit in limits):
+        return cost
+    return max(limit.cost_of(min(cost, limit.size)) for limit in limits)
+
+
 def unused(limits: list[Limit]) -> tuple:
     """Of limits that were never used, what the one binds with that has the fewest remaining, and its label."""
     smallest = min(range(len(limits)), key=lambda i: limits[i].size)
@@ -153,12 +168,14 @@ def needs_more_than_brief(limits: list[Limit], request: Request | None) -> bool:
 
 
 class Entry(NamedTuple):
-    """One key of RL.CHECKALL: the limits of the call for it, if any, the subject, and what it costs there."""
+    """One key of RL.CHECKALL: the limits of the call for it, if any, the subject, and what it costs there. With
+    a `ttl`, of RL.RESERVEALL."""
 
     key: Many
     limits: list[Limit]
     subject: str
     request: Request
+    ttl: int = 0
 
     @property
     def cost(self) -> int:
@@ -177,10 +194,15 @@ class Entry(NamedTuple):
         return self.key.is_shadow and (self.request.mode == "FORCE" or not self.key[self.subject].block.left(now))
 
     def tried(self, now: int) -> Verdict:
-        copy = deepcopy(self.key[self.subject])
-        verdict = copy.take(self.limits_in_force, self.request, now)
+        verdict = self._take(deepcopy(self.key[self.subject]), now)
         left = self.key[self.subject].block.left(now)
         return self._blocked_on_trial(left, now) if self.key.is_shadow and not self.is_on_trial(now) else verdict
+
+    def _take(self, key: Key, now: int, is_denied: bool = False, is_never: bool = False) -> Verdict:
+        limits, request = self.limits_in_force, self.request
+        if self.ttl:
+            return key.reservation(limits, self.ttl, request.cost, request.call_id, now, is_denied, is_never)
+        return key.take(limits, request, now, is_denied, is_never)
 
     def _blocked_on_trial(self, left: int, now: int) -> Verdict:
         """Of limits on trial, only the block is told."""
@@ -190,7 +212,7 @@ class Entry(NamedTuple):
         return Verdict(0, unused, bound, now + left, is_blocked=True)
 
     def carry_out(self, is_denied: bool, is_never: bool, now: int) -> None:
-        self.key[self.subject].take(self.limits_in_force, self.request, now, is_denied, is_never)
+        self._take(self.key[self.subject], now, is_denied, is_never)
 
     def binding(self, verdict: Verdict, now: int) -> Decision:
         """What the limit says that binds in this key."""
@@ -199,16 +221,19 @@ class Entry(NamedTuple):
         has_none = not is_granted(verdict) and key.turn.or_later(now) > now
         return decision._replace(remaining=0) if has_none else decision
 
-    def told_on_trial(self, now: int) -> list:
+    def told_on_trial(self, verdict: Verdict, now: int) -> list:
         """As if never used; a block shows."""
         size, remaining, wait_ms, reset_ms, name = unused(self.limits_in_force)
         left_ms = ceil_ms(self.key[self.subject].block.left(now))
-        return [self.cost, size, 0 if left_ms else remaining, wait_ms, max(reset_ms, left_ms), name]
+        granted = self.cost
+        if self.ttl:
+            granted = verdict.granted if is_granted(verdict) else most_charged(self.limits_in_force, self.cost)
+        return [granted, size, 0 if left_ms else remaining, wait_ms, max(reset_ms, left_ms), name]
 
     def alone(self, verdict: Verdict, decision: Decision, now: int) -> list:
         """What this key alone would answer."""
         if self.is_on_trial(now):
-            return self.told_on_trial(now)
+            return self.told_on_trial(verdict, now)
         reply = Verdict(verdict.granted, [decision], 0, decision.go_at).reply(now)
         return [*reply, label(self.limits_in_force, verdict)]
 
@@ -231,20 +256,60 @@ def check_all(entries: list[Entry], now: int, *, each: bool = False) -> tuple:
     return *tell(entries, verdicts, decisions, denying, now), *([alone] if each else [])
 
 
+def reserve_all(entries: list[Entry], now: int, *, each: bool = False) -> tuple | str:
+    """The same with an estimate, which is held in all keys, or in none. An id that any key has settled is an error."""
+    if any(entry.key[entry.subject].is_settled(entry.request.call_id, now) for entry in entries):
+        return IS_SETTLED
+    return check_all(entries, now, each=each)
+
+
 def tell(
     entries: list[Entry], verdicts: list[Verdict], decisions: list[Decision], denying: list[int], now: int
 ) -> tuple:
     """What binds is never on trial, unless all is."""
     in_force = [i for i, entry in enumerate(entries) if not entry.is_on_trial(now)]
-    is_leased = not denying and any(entry.has_leases and entry.cost for entry in entries)
-    note = [AnyId() if is_leased else None] if any(entry.has_leases for entry in entries) else []
+    note = note_of(entries, bool(denying))
     if not in_force:
-        return *entries[0].told_on_trial(now), *note
+        return *entries[0].told_on_trial(verdicts[0], now), *note
     bound = longest(decisions, denying) if denying else min(in_force, key=lambda i: decisions[i].remaining)
     go_at = decisions[bound].go_at if denying else max([now, *(decisions[i].go_at for i in in_force)])
-    granted = 0 if denying else max(entries[i].cost for i in in_force)
+    granted = 0 if denying else max(verdicts[i].granted for i in in_force)
     verdict = Verdict(granted, decisions, bound, go_at)
     limits = [entries[i].limits_in_force for i in in_force]
     before = sum(len(entries[i].limits_in_force) for i in in_force if i < bound)
     binding = Verdict(0, [], before + verdicts[bound].bound, None, is_blocked=verdicts[bound].is_blocked)
     return *verdict.reply(now), label(sum(limits, []), binding), *note
+
+
+def note_of(entries: list[Entry], is_denied: bool) -> list:
+    """The id of the hold, or of the lease, if a key has leases: null if nobody has it."""
+    if entries[0].ttl:
+        return [None if is_denied else entries[0].request.call_id]
+    is_leased = not is_denied and any(entry.has_leases and entry.cost for entry in entries)
+    return [AnyId() if is_leased else None] if any(entry.has_leases for entry in entries) else []
+
+
+def settle_all(
+    keys: list[tuple[Many, str]], hold_id: str, actual: int, now: int, *, each: bool = False
+) -> tuple | None:
+    """Each key by itself. What is told is of those in force under limits; of the first, if all are on trial."""
+    settled = [key.settlement(hold_id, actual, [], now, subject) for key, subject in keys]
+    replies = [one and one[0] for one in settled]
+    rows = [[*map(list_or_none, replies)]] if each else []
+    in_force = [one for one, (key, _) in zip(settled, keys) if not key.is_shadow]
+    if not in_force:
+        return *replies[0], *rows
+    told = [one for one in in_force if one]
+    if not told:
+        return None
+    bound = min(range(len(told)), key=lambda i: told[i][0][2])
+    reply, limits = told[bound]
+    before = sum((named for _, named in told[:bound]), [])
+    name = labels(sum((named for _, named in told), []))[len(before) + labels(limits).index(reply[5])]
+    note = "settled" if all(one and one[0][6] == "settled" for one in in_force) else "unknown"
+    granted, wait_ms = max(one[0][0] for one in told), max(one[0][3] for one in told)
+    return granted, *reply[1:3], wait_ms, reply[4], name, note, *rows
+
+
+def list_or_none(reply: tuple | None) -> list | None:
+    return None if reply is None else list(reply)

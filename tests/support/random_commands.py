@@ -106,6 +106,8 @@ class Grammar:
             (self._define, 3),
             (self._throttle, 8),
             (self._check_all, 5),
+            (self._reserve_all, 4),
+            (self._settle_all, 4),
             (lambda: ("RL.INFO", self._key(), *self._subject()), 5),
             (lambda: ("RL.TOP", self._key(), *self._rng.choice([(), (self._number(),)])), 1),
             (self._clock, 4),
@@ -153,7 +155,7 @@ class Grammar:
                 return (self._case(name), key, self._key(), *subject)
             case "RL.SETTLE":
                 return (self._case(name), key, self._id_word(), self._number(), *limit, *subject)
-        options = [subject, *self._cost(), *self._id()]
+        options = [subject, *self._cost(), *self._id(), *self._headers()]
         return (self._case(name), key, self._span(), *limit, *[word for option in options for word in option])
 
     def _define(self) -> Command:
@@ -168,17 +170,37 @@ class Grammar:
         return (self._case("CL.THROTTLE"), self._key(), self._number(), self._number(), seconds, *quantity)
 
     def _check_all(self) -> Command:
+        return self._of_several("RL.CHECKALL", self._several_keys(), (), [*self._headers(), *self._flags("FORCE")])
+
+    def _reserve_all(self) -> Command:
+        options = [*self._id(), *self._headers()]
+        return self._of_several("RL.RESERVEALL", self._several_keys(), (self._span(),), options)
+
+    def _settle_all(self) -> Command:
+        keys = self._several_keys()
+        options = [self._subjects(keys), *self._flags("EACH")]
+        words = (self._id_word(), self._number(), *[word for option in options for word in option])
+        return (self._case("RL.SETTLEALL"), len(keys), *keys, *words)
+
+    def _several_keys(self) -> list[str]:
+        return [self._key() for _ in range(self._rng.choice([1, 2, 2, 3, 64]))]
+
+    def _subjects(self, keys: list[str]) -> Command:
+        return ("FOR", *(self._rng.choice([*SUBJECTS[:41], ""]) for _ in keys)) if self._rng.random() < 0.7 else ()
+
+    def _flags(self, *words: str) -> list[Command]:
+        return [(word,) for word in words if self._rng.random() < 0.3]
+
+    def _of_several(self, name: str, keys: list[str], behind: Command, options: list[Command]) -> Command:
         """Mostly of limiters, and if not, with a limit for each key."""
-        keys = [self._key() for _ in range(self._rng.choice([1, 2, 2, 3, 64]))]
         limits = [self._limit() for _ in keys] if self._rng.random() < 0.5 else []
-        subjects = ("FOR", *(self._rng.choice([*SUBJECTS[:41], ""]) for _ in keys)) if self._rng.random() < 0.7 else ()
         costs = [("COSTS", *(self._rng.choice([0, 1, self._number()]) for _ in keys))]
-        rest = [*limits, subjects, *(costs if self._rng.random() < 0.4 else self._cost()), *self._headers()]
-        rest += [(word,) for word in ("FORCE", "EACH") if self._rng.random() < 0.3]
+        rest = [*limits, self._subjects(keys), *(costs if self._rng.random() < 0.4 else self._cost()), *options]
+        rest += self._flags("EACH")
         if self._rng.random() < 0.3:
             self._rng.shuffle(rest)
         count = len(keys) if self._rng.random() < 0.95 else self._number()
-        return (self._case("RL.CHECKALL"), count, *keys, *[word for option in rest for word in option])
+        return (self._case(name), count, *keys, *behind, *[word for option in rest for word in option])
 
     def _limit(self, algorithm: str | None = None) -> Command:
         algorithm = algorithm or self._rng.choice(ALGORITHMS)
@@ -296,7 +318,8 @@ class Grammar:
         words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "ANCHOR", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
         words += ["COSTS", "EACH", "BRIEF"]
         words += [*UNITS, *ANCHORS, *ZONES, *IDS]
-        more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.TOP", "RL.DEBUG", "CL.THROTTLE"]
+        more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.RESERVEALL", "RL.SETTLEALL", "RL.TOP"]
+        more += ["RL.DEBUG", "CL.THROTTLE"]
         name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, "RL._EFFECT"])
         return (name, *self._rng.choices(words, k=self._rng.choice([0, 1, 2, 3, 5, 8, 127, 128, 2000])))
 

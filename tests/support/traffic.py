@@ -11,7 +11,7 @@ from harness import BASE, DAY, MS
 from oracle_decide import Request, labels
 from oracle_leases import Concurrent
 from oracle_limits import MOST, Limit, duration
-from oracle_many import Entry, Many, check_all, in_brief, needs_more_than_brief
+from oracle_many import Entry, Many, check_all, in_brief, needs_more_than_brief, reserve_all, settle_all
 from random_limits import IDS, LATEST, any_cost, any_gap, any_limits, any_span, changed, words
 from steps import Step
 
@@ -27,7 +27,7 @@ class Talk:
     may_be_shadow: bool = False
     most_limits: int = 3
     changes: float = 0.05
-    of_all: float = 0.0  # how many of the calls are RL.CHECKALL
+    of_all: float = 0.0  # how many of the calls are of several keys
     transfers: float = 0.0  # and how many RL.TRANSFER
     keys: dict[str, Many] = field(default_factory=dict)
     limits: dict[str, list[Limit]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Talk:
         if self.keys[name].stored and subject and rng.random() < self.changes:
             return self._make_exception(name, subject)
         if rng.random() < self.of_all:
-            return self._check_all()
+            return rng.choice([self._check_all, self._check_all, self._reserve_all, self._settle_all])()
         if rng.random() < self.transfers:
             return self._transfer(name, subject)
         makers: list[Callable[[str, str], Step]] = [self._check] * 6 + [self._reserve, self._settle] * 2
@@ -184,8 +184,9 @@ class Talk:
         reply = self.keys[name].transfer(self.keys[other], self.now, subject)
         return self._say(f"RL.TRANSFER {name} {other}", subject, reply)
 
-    def _check_all(self) -> Step:
-        """Of keys that all store limits, as some do, or that have one limit each; none twice for the same subject."""
+    def _several(self) -> tuple[list[str], list[str], list[list[Limit]]]:
+        """Names, subjects and limits of keys that all store limits, as some do, or that have one limit each; none twice
+        for the same subject."""
         rng = self.rng
         have_stored = {name for name, key in self.keys.items() if key.stored}
         have_one = {name for name in self.keys if len(self.limits[name]) == 1}
@@ -195,20 +196,55 @@ class Talk:
         pairs = [pair for pair in pairs if not names_limits or self._may_name(*pair)]
         chosen = rng.sample(pairs, min(rng.randint(1, 6), len(pairs)))
         names, subjects = [name for name, _ in chosen], [subject for _, subject in chosen]
-        subjects = subjects if any(subjects) else []
-        named = [self.limits[name] if names_limits else [] for name in names]
+        return names, subjects, [self.limits[name] if names_limits else [] for name in names]
+
+    def _check_all(self) -> Step:
+        rng = self.rng
+        names, subjects, named = self._several()
         costs, said_costs = self._costs(names)
         mode, call_id, is_each = rng.choice(["", "", "", "FORCE"]), object(), rng.random() < 0.5
         entries = [
             Entry(self.keys[name], limits, subject, Request(cost, mode, call_id=call_id))
-            for name, limits, subject, cost in zip(names, named, subjects or [""] * len(names), costs)
+            for name, limits, subject, cost in zip(names, named, subjects, costs)
         ]
         line = f"RL.CHECKALL {len(names)} {' '.join(names)} {words(sum(named, []))} {said_costs} {mode}"
-        line += " FOR " + " ".join(subject or '""' for subject in subjects) if subjects else ""
-        line += " EACH" * is_each
         reply = check_all(entries, self.now, each=is_each)
         _, _, self.remaining, self.wait_ms, *_ = reply
-        return Step(self.now, line, reply)
+        return self._say_of_all(line, subjects, is_each, reply)
+
+    def _reserve_all(self) -> Step:
+        rng = self.rng
+        names, subjects, named = self._several()
+        costs, said_costs = self._costs(names)
+        hold_id, is_each = rng.choice(IDS), rng.random() < 0.5
+        ttl = any_span(rng, rng.choice(self.limits[names[0]]))
+        entries = [
+            Entry(self.keys[name], limits, subject, Request(cost, call_id=hold_id), ttl)
+            for name, limits, subject, cost in zip(names, named, subjects, costs)
+        ]
+        line = f"RL.RESERVEALL {len(names)} {' '.join(names)} {duration(ttl)} {words(sum(named, []))} {said_costs}"
+        reply = reserve_all(entries, self.now, each=is_each)
+        return self._say_of_all(f"{line} ID {hold_id}", subjects, is_each, reply)
+
+    def _settle_all(self) -> Step:
+        """Of who is there: whether who is idle has been forgotten, nobody knows."""
+        rng = self.rng
+        pairs = [(name, subject) for name in self.keys for subject in SUBJECTS if self._is_there(name, subject)]
+        chosen = rng.sample(pairs, min(rng.randint(1, 6), len(pairs)))
+        if not chosen:
+            return self._check_all()
+        hold_id, is_each = rng.choice(IDS), rng.random() < 0.5
+        actual = rng.choice([0, *(self._cost(name) for name, _ in chosen)])
+        reply = settle_all(
+            [(self.keys[name], subject) for name, subject in chosen], hold_id, actual, self.now, each=is_each
+        )
+        line = f"RL.SETTLEALL {len(chosen)} {' '.join(name for name, _ in chosen)} {hold_id} {actual}"
+        return self._say_of_all(line, [subject for _, subject in chosen], is_each, reply)
+
+    def _say_of_all(self, line: str, subjects: list[str], is_each: bool, reply) -> Step:
+        if any(subjects):
+            line += " FOR " + " ".join(subject or '""' for subject in subjects)
+        return Step(self.now, line + " EACH" * is_each, reply)
 
     def _costs(self, names: list[str]) -> tuple[list[int], str]:
         """One for all keys, or one for each, some of which are only looked at."""

@@ -108,14 +108,16 @@ inline void block_statuses(std::vector<LimitStatus>& statuses, Span left, Span a
   }
 }
 
-/// The statuses of all limits of a call. If the call was denied, the wait of the binding limit is that of the verdict.
-template <class Cells>
-[[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
-                                                            const Request& request, const Verdict& verdict,
-                                                            Instant now) {
+namespace detail {
+
+/// The statuses of all limits of a call, which costs `costs[i]` under limit i. If the call was denied, the wait of the
+/// binding limit is that of the verdict.
+template <class Cells, class AnyCosts>
+[[nodiscard]] std::vector<LimitStatus> statuses_after_costs(const Limits& limits, const Cells& cells, const Turn& turn,
+                                                            const Request& request, const AnyCosts& costs,
+                                                            const Verdict& verdict, Instant now) {
   std::vector<LimitStatus> statuses;
   statuses.reserve(limits.size());
-  const Costs costs = request.costs(limits);
   for (std::size_t i = 0; i < limits.size(); ++i) {
     statuses.push_back(status_after(limits, i, cells, turn, request, costs[i], verdict.decision.outcome, now));
   }
@@ -123,20 +125,42 @@ template <class Cells>
   return statuses;
 }
 
-/// The same on a subject that may be blocked: nothing is left before the block ends. A call that is not granted was
-/// decided as of that end, unless it was forced. A call that only a block denies may have no limits.
+}  // namespace detail
+
+/// The statuses of all limits of a call that costs what it asks for. If the call was denied, the wait of the binding
+/// limit is that of the verdict.
 template <class Cells>
 [[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
-                                                            const Block& block, const Request& request, Verdict verdict,
+                                                            const Request& request, const Verdict& verdict,
                                                             Instant now) {
+  return detail::statuses_after_costs(limits, cells, turn, request, request.costs(limits), verdict, now);
+}
+
+/// The same on a subject that may be blocked: nothing is left before the block ends. A call that is not granted was
+/// decided as of that end, unless it was forced. A call that only a block denies may have no limits. `costs_at(instant)`
+/// is what the call costs each limit then.
+template <class Cells, class CostsAt>
+[[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
+                                                            const Block& block, const Request& request, Verdict verdict,
+                                                            Instant now, CostsAt costs_at) {
   if (limits.size() == 0) return {};
   const Span left = block.left(now);
   const bool is_of_end = verdict.decision.outcome != Outcome::granted && request.mode != Mode::force;
   const Instant at = is_of_end ? now + left : now;
   verdict.decision.wait -= at - now;
-  std::vector<LimitStatus> statuses = limit_statuses_after(limits, cells, turn, request, verdict, at);
+  std::vector<LimitStatus> statuses =
+      detail::statuses_after_costs(limits, cells, turn, request, costs_at(at), verdict, at);
   if (left > Span{}) block_statuses(statuses, left, at - now);
   return statuses;
+}
+
+/// The same of a call that costs what it asks for.
+template <class Cells>
+[[nodiscard]] std::vector<LimitStatus> limit_statuses_after(const Limits& limits, const Cells& cells, const Turn& turn,
+                                                            const Block& block, const Request& request,
+                                                            const Verdict& verdict, Instant now) {
+  return limit_statuses_after(limits, cells, turn, block, request, verdict, now,
+                              [&](Instant) { return request.costs(limits); });
 }
 
 }  // namespace ratelimit

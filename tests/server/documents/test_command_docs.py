@@ -25,6 +25,8 @@ LINES = {
     "RL.REFUND": "RL.REFUND k 3",
     "RL.RESERVE": "RL.RESERVE k 60s FIXED 10 60s",
     "RL.SETTLE": "RL.SETTLE k a 3",
+    "RL.RESERVEALL": "RL.RESERVEALL 1 k 60s FIXED 10 60s",
+    "RL.SETTLEALL": "RL.SETTLEALL 1 k a 3",
     "RL.RELEASE": "RL.RELEASE k a",
     "RL.BLOCK": "RL.BLOCK k 60s",
     "RL.RESET": "RL.RESET k",
@@ -37,8 +39,8 @@ LINES = {
     "CL.THROTTLE": "CL.THROTTLE k 15 30 60",
 }
 READERS = ["RL.PEEK", "RL.INFO", "RL.TOP"]
-GIVE_BACK = ["RL.REFUND", "RL.SETTLE", "RL.RELEASE", "RL.RESET"]  # these work without memory
-BEFORE_KEYS = {"RL.CHECKALL": ["numkeys"]}
+GIVE_BACK = ["RL.REFUND", "RL.SETTLE", "RL.SETTLEALL", "RL.RELEASE", "RL.RESET"]  # these work without memory
+BEFORE_KEYS = dict.fromkeys(("RL.CHECKALL", "RL.RESERVEALL", "RL.SETTLEALL"), ["numkeys"])
 TWO_KEYS = {"RL.TRANSFER": ["from", "to"]}
 PUBLIC = [*LINES, "RL.DEBUG"]
 

@@ -795,6 +795,19 @@ def test_of_a_call_of_many_keys_only_what_is_charged_travels(ear, db, form):
     assert heard_keys("COSTS 0 0 0") == heard_keys("COSTS 0 0 0 FORCE") == heard_keys("COSTS 11 0 0") == []
 
 
+def test_a_reservation_of_many_keys_travels_as_one_of_each_key(ear, db):
+    limits = "FIXED 10 60s FIXED 20 60s AS b"
+    assert db.do(f"RL.RESERVEALL 2 x y 1m {limits} COST 4 ID a")[0] == 4
+    db.do("RL.RESERVE z 1m FIXED 10 60s COST 4 ID a")
+    x, y, z = (words for words in ear.heard() if words[0] == b"RL._EFFECT")
+    assert (x[1], y[1], x[2:]) == (b"x", b"y", z[2:])
+    assert db.do(f"RL.RESERVEALL 2 x y 1m {limits} COST 17 ID b EACH")[0] == 0
+    assert ear.heard() == [], "denied by one"
+    db.do("RL.SETTLEALL 3 x absent y a 6 EACH")
+    effects = [words[1:3] for words in ear.heard() if words[0] == b"RL._EFFECT"]
+    assert effects == [[b"x", b"PERFORM"], [b"y", b"PERFORM"]]
+
+
 @pytest.mark.parametrize("line", ["RL.CHECK k FIXED 10 60s COST 4", "RL.TOKENBUCKET k 10 10 60s COST 4"])
 def test_a_call_in_brief_travels_as_any_other(ear, db, line):
     db.do(f"{line} BRIEF")

@@ -19,6 +19,7 @@ CHECKS = [
     "RL.QUOTA {key} 10 DAY",
     "RL.CONCURRENT {key} 10 1h",
     "RL.RESERVE {key} 1m FIXED 10 1h",
+    "RL.RESERVEALL 1 {key} 1m FIXED 10 1h",
 ]
 
 
@@ -48,6 +49,7 @@ def test_a_full_server_still_answers_questions(full: Client, question: str):
 def test_a_full_server_still_takes_back(full: Client, configure: Callable[[str, str], None]):
     assert full.do("RL.REFUND there 4") == 4
     assert full.do("RL.SETTLE there nobody 3")[:3] == [3, 10, 1]
+    assert full.do("RL.SETTLEALL 1 there nobody 1")[:3] == [1, 10, 0]
     configure("maxmemory", "0")
     full.do("RL.CONCURRENT leases 10 1h ID a")
     configure("maxmemory", "1")
