@@ -96,7 +96,7 @@ std::optional<KeyFault> KeySession::find_limits_or_adopt(std::span<const LimitSp
 // Accounts that are to be dropped do not count.
 bool KeySession::is_idle() const {
   if (subject()->idle_at() <= now()) return true;
-  return subject()->has_several_lists() && !subject()->is_reserved() && named_accounts().are_idle();
+  return subject()->has_several_lists() && !subject()->is_reserved(now()) && named_accounts().are_idle();
 }
 
 NamedAccounts& KeySession::named_accounts() const {

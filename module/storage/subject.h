@@ -57,8 +57,12 @@ class Subject {
     const bool may_drop = reservations_ == nullptr || reservations_->holds.empty();
     return {limits(), cells_, last_grants(), may_drop};
   }
-  /// Whether something is reserved.
+  /// Whether something is remembered as reserved, although it may be over.
   [[nodiscard]] bool is_reserved() const { return reservations_ != nullptr && !reservations_->empty(); }
+  /// Whether a hold is remembered, somebody waits, or the subject is blocked.
+  [[nodiscard]] bool is_reserved(Instant now) const {
+    return reservations_ != nullptr && (!reservations_->holds.empty() || reservations_->idle_at() > now);
+  }
 
   /// The turn of the last caller who waits; the default if nobody does.
   [[nodiscard]] Turn turn() const { return reservations_ != nullptr ? reservations_->turn : Turn{}; }

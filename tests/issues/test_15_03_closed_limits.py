@@ -21,6 +21,8 @@ CALLS = [
     *("RL.CHECK k {}", "RL.CHECK k {} COST 5", "RL.CHECK k {} COST 5 PARTIAL", "RL.CHECK k {} COST 9007199254740991"),
     *("RL.CHECK k {} MAXWAIT 3650d", "RL.CHECK k {} MAXWAIT 0", "RL.CHECK k {} ID a", "RL.CHECK k {} JITTER 1h"),
     *("RL.CHECK k {} PER REQUEST", "RL.RESERVE k 1h {} COST 5", "RL.PEEK k {}", "RL.PEEK k {} COST 5"),
+    *("RL.CHECK k {} COST 0", "RL.CHECK k {} COST 0 PARTIAL", "RL.CHECK k {} COST 0 MAXWAIT 1d", "RL.PEEK k {} COST 0"),
+    *("RL.RESERVE k 1h {} COST 0", "RL.CHECKALL 1 k {} COST 0"),
     *("RL.CHECKALL 1 k {}", "RL.CHECKALL 1 k {} COST 5", "RL.CHECKALL 1 k {} COSTS 0"),
 ]
 every_limit = pytest.mark.parametrize("closed", CLOSED)
@@ -86,6 +88,20 @@ def test_a_limiter_that_is_closed_and_opened_again_counts_what_was_used(db, cloc
 
 
 @every_limit
+def test_who_asks_for_nothing_by_force_is_granted_and_takes_nothing(db, clock, closed):
+    before = db.changes()
+    assert db.ask(f"RL.CHECK k {closed} COST 0 FORCE")[:5] == (0, 0, 0, 0, 0)
+    assert (db.exists("k"), db.changes()) == (0, before)
+
+
+@every_limit
+def test_in_brief_it_is_null(db, clock, closed):
+    if closed.startswith("LEAKYBUCKET"):  # has no short answer
+        closed = closed.replace("LEAKYBUCKET", "TOKENBUCKET")
+    assert [db.do(f"RL.CHECK k {closed} ID a COST {cost} BRIEF") for cost in (0, 1, 5)] == [None] * 3
+
+
+@every_limit
 def test_a_hold_is_not_renewed_but_it_is_settled(db, clock, closed):
     db.do(f"RL.DEFINE k {OPEN}")
     db.do("RL.RESERVE k 1m COST 4 ID a")
@@ -112,10 +128,12 @@ def test_the_fields_promise_nothing(db, clock, closed, window):
 @every_limit
 def test_on_trial_it_lets_everything_pass_and_counts(db, clock, closed):
     db.do(f"RL.DEFINE k {closed} SHADOW")
-    for call in ("RL.CHECK k", "RL.PEEK k", "RL.CHECK k COST 5 PARTIAL", "RL.RESERVE k 1m"):
-        assert db.ask(call)[1:5] == (0, 0, 0, 0)
+    calls = {"RL.CHECK k": 1, "RL.PEEK k": 1, "RL.CHECK k COST 5 PARTIAL": 5, "RL.RESERVE k 1m": 0}
+    calls |= {"RL.CHECK k COST 0": 0}
+    for call, granted in calls.items():
+        assert db.ask(call)[:5] == (granted, 0, 0, 0, 0), call
     assert db.ask("RL.CHECK k COST 5").granted == 5
-    assert (db.rl_info("k")["granted"], db.rl_info("k")["denied"]) == (0, 4)
+    assert (db.rl_info("k")["granted"], db.rl_info("k")["denied"]) == (0, 5)
 
 
 def test_spans_and_rates_are_not_0(db):

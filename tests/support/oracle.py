@@ -17,6 +17,7 @@ from oracle_decide import (
     Verdict,
     clamped,
     decide,
+    decide_costs,
     decide_each,
     decide_turn,
     fewest,
@@ -46,11 +47,11 @@ class Key(Subject):
         there = self.for_call(limits, now)
         is_new, named = there.is_idle(now), there.open(limits, now)
         verdict = there._decide(limits, states_of(named), request, now)
-        if verdict.states is not None and not request.cost:  # it changes nothing
+        if verdict.states is not None and not request.most(limits):  # it changes nothing
             if there.has_collected:
                 self.become(self.collected(now), now)
         elif verdict.granted and not is_denied:
-            there._charge(named, verdict, request.call_id, now)
+            there._charge(named, verdict, request, now)
             self.become(there, now)
         else:
             self._deny(there, named, is_never or verdict.go_at is None or is_new, now)
@@ -170,7 +171,7 @@ class Key(Subject):
             return self._refuse_closed(there, named, cost, hold_id, now)
         if there.block.left(now):
             verdict = there._decide_reservation_under_block(named, cost, hold_id, now)
-            self._deny(there, named, verdict.go_at is None, now)
+            self._deny(there, named, is_never or verdict.go_at is None, now)
             return verdict
         charged, more = there._lacking(named, cost, hold)
         if hold and not any(more):
@@ -185,7 +186,7 @@ class Key(Subject):
         granted = max((units for limit, units in zip(limits, totals) if not limit.per_request), default=cost)
         verdict = there._decide_reservation(named, more, hold, hold_id, now)
         if verdict.states is None:
-            self._deny(there, named, verdict.go_at is None or is_new, now)
+            self._deny(there, named, is_never or verdict.go_at is None or is_new, now)
             return verdict
         copy = there.copy()
         verdict = verdict._replace(granted=max(granted, hold.granted if hold else 0))
@@ -285,11 +286,12 @@ class Key(Subject):
 
     def _decide_unblocked(self, limits: list[Limit], states: list, request: Request, now: int) -> Verdict:
         at = self.turn.or_later(now)
-        if not request.cost and request.mode != "FORCE":
+        costs, most = request.costs(limits), request.most(limits)
+        if not most and request.mode != "FORCE":
             return self._behind(self._look(limits, states, request.call_id, at), limits, states, request.call_id, now)
         if request.mode == "MAXWAIT":
             return self._decide_turn(limits, states, request, at, now)
-        verdict = decide(limits, states, request.cost, at, request.call_id, request.mode == "FORCE")
+        verdict = decide_costs(limits, states, costs, most, at, request.call_id, request.mode == "FORCE")
         if request.mode == "PARTIAL" and not verdict.granted:
             verdict = decide(limits, states, max(self._part(limits, states, request, at), 1), at, request.call_id)
         return verdict if request.mode == "FORCE" else self._behind(verdict, limits, states, request.call_id, now)
@@ -324,11 +326,13 @@ class Key(Subject):
 
     @staticmethod
     def _decide_turn(limits: list[Limit], states: list, request: Request, at: int, now: int) -> Verdict:
-        verdict = decide_turn(limits, states, request, at)
+        costs, call_id = request.costs(limits), request.call_id
+        verdict = decide_turn(limits, states, costs, request.most(limits), call_id, at)
         if not verdict.granted or verdict.go_at - now <= request.longest_wait:
             return verdict
         # Now it is the wait that the limits refuse, and the longest binds.
-        alone = [decide_turn([limit], [state], request, at).go_at for limit, state in zip(limits, states)]
+        rows = zip(limits, states, costs)
+        alone = [decide_turn([limit], [state], [cost], cost, call_id, at).go_at for limit, state, cost in rows]
         now_free = [limit.remaining(limit.without(state, request.call_id), at) for limit, state in zip(limits, states)]
         refusals = [
             Decision(limit.size, free, go_at, limit.idle_at(state, at))
@@ -397,11 +401,19 @@ class Key(Subject):
 
     # --- changes
 
-    def _charge(self, named: list[Account], verdict: Verdict, call_id, now: int) -> None:
-        lease = self._take(named, verdict, call_id, now)
+    def _charge(self, named: list[Account], verdict: Verdict, request: Request, now: int) -> None:
+        """Other accounts are charged what the call says for their name, but no more than the most of a limit."""
+        lease, most, limits = self._take(named, verdict, request.call_id, now), verdict.granted, limits_of(named)
+        charged = dict.fromkeys((account.number for account in self.accounts), most)
+        if request.charges:
+            rows = zip(named, request.costs(limits))
+            charged |= {account.number: units for account, units in rows if not account.limit.per_request}
         for account in self.others(named):
-            self.book(account, account.limit.cost_of(verdict.granted), verdict.turn, lease, now)
-        self.count_newer(lambda _: verdict.granted)
+            limit = account.limit
+            if request.charges and not limit.per_request:
+                charged[account.number] = min(request.cost_for(limit.name or limit.label), most)
+            self.book(account, limit.cost_of(charged[account.number]), verdict.turn, lease, now)
+        self.count_newer(lambda account: charged[account.number] if account else most)
         self.note_grant(named, now)
         if verdict.turn > now:
             self.turn = Turn(verdict.turn, verdict.turn - now)
@@ -492,6 +504,10 @@ class Key(Subject):
                 self.turn, self.block = there.turn, there.block
 
 
+def limits_of(accounts: list[Account]) -> list[Limit]:
+    return [account.limit for account in accounts]
+
+
 def states_of(accounts: list[Account]) -> list:
     return [account.state for account in accounts]
 
@@ -499,4 +515,5 @@ def states_of(accounts: list[Account]) -> list:
 def lease_id(limits: list[Limit], verdict: Verdict, request: Request) -> tuple:
     if not any(isinstance(limit, Concurrent) for limit in limits):
         return ()
-    return (request.call_id or AnyId() if verdict.granted else None,)
+    takes = any(units and isinstance(limit, Concurrent) for limit, units in zip(limits, request.costs(limits)))
+    return (request.call_id or AnyId() if verdict.granted and takes else None,)

@@ -30,11 +30,27 @@ class Request(NamedTuple):
     mode: str = ""  # PARTIAL, FORCE or MAXWAIT
     longest_wait: int = 0
     call_id: str | None = None
+    charges: tuple[tuple[str, int], ...] = ()  # costs of their own, by label
+
+    def cost_for(self, name: str) -> int:
+        return dict(self.charges).get(name, self.cost)
+
+    def most(self, limits: list[Limit]) -> int:
+        """The largest cost of a limit."""
+        return max(map(self.cost_for, labels(limits))) if self.charges else self.cost
+
+    def costs(self, limits: list[Limit]) -> list[int]:
+        most = self.most(limits)
+        return [
+            limit.cost_of(most if limit.per_request else self.cost_for(name))
+            for limit, name in zip(limits, labels(limits))
+        ]
 
     def __str__(self) -> str:
         mode = f" MAXWAIT {duration(self.longest_wait)}" if self.mode == "MAXWAIT" else f" {self.mode}"
         call_id = f" ID {self.call_id}" if self.call_id else ""
-        return f"COST {self.cost}{mode.rstrip()}{call_id}"
+        charges = "".join(f" CHARGE {name} {units}" for name, units in self.charges)
+        return f"COST {self.cost}{charges}{mode.rstrip()}{call_id}"
 
 
 class Decision(NamedTuple):
@@ -83,13 +99,31 @@ def decide(limits: list[Limit], states: list, cost: int, at: int, call_id=None, 
     return verdict._replace(granted=cost) if verdict.states is not None else verdict
 
 
+def decide_costs(
+    limits: list[Limit], states: list, costs: list[int], most: int, at: int, call_id=None, force: bool = False
+) -> Verdict:
+    """The same for a call of which each limit has a cost. One that it asks for nothing denies it if it is in debt."""
+    verdict = decide_each(limits, states, costs, at, call_id, force, looks=True)
+    return verdict._replace(granted=most) if verdict.states is not None else verdict
+
+
 def decide_each(
-    limits: list[Limit], states: list, costs: list[int], at: int, call_id=None, force: bool = False
+    limits: list[Limit],
+    states: list,
+    costs: list[int],
+    at: int,
+    call_id=None,
+    force: bool = False,
+    *,
+    looks: bool = False,
 ) -> Verdict:
     """The same for a call that costs each limit something else."""
     others = [limit.without(state, call_id) for limit, state in zip(limits, states)]
     rows = list(zip(limits, others, costs))
     fits = [units <= limit.remaining(state, at) or force for limit, state, units in rows]
+    if looks and not force:
+        is_over = [bool(limit.size) and limit.free_at(state, 0, at) <= at for limit, state, _ in rows]
+        fits = [fit and bool(units or over) for fit, over, units in zip(fits, is_over, costs)]
     has_room = [units == 0 or limit.room_at(state, at) == at for limit, state, units in rows]
     if not (all(fits) and all(has_room)):
         refusals = [refusal(*row, full, at, force) for row, full in zip(rows, states)]
@@ -114,17 +148,17 @@ def refusal(limit: Limit, others, cost: int, state, at: int, force: bool) -> Dec
     if force:
         go_at = limit.room_at(others, at)
     else:
-        go_at = ceil(limit.free_at(others, cost, at)) if cost <= limit.size else None
+        go_at = ceil(limit.free_at(others, cost, at)) if limit.size and cost <= limit.size else None
     return Decision(limit.size, limit.remaining(others, at), go_at, limit.idle_at(state, at))
 
 
-def decide_turn(limits: list[Limit], states: list, request: Request, at: int) -> Verdict:
+def decide_turn(limits: list[Limit], states: list, costs: list[int], most: int, call_id, at: int) -> Verdict:
     """The same for a call that may wait for ever: it is granted as of when it fits, and goes when a queue lets it."""
     states = clamped(limits, states, at)
-    verdict = decide(limits, states, request.cost, at, request.call_id)
-    if verdict.granted or verdict.go_at is None or verdict.go_at > LATEST:
+    verdict = decide_costs(limits, states, costs, most, at, call_id)
+    if verdict.states is not None or verdict.go_at is None or verdict.go_at > LATEST:
         return verdict
-    return decide(limits, states, request.cost, verdict.go_at, request.call_id)
+    return decide_costs(limits, states, costs, most, verdict.go_at, call_id)
 
 
 def clamped(limits: list[Limit], states: list, at: int) -> list:

@@ -69,7 +69,10 @@ class Concurrent(Limit):
         return [*others, Lease(max(end, old.end if old else end), units, lease_id, max(given, longest))]
 
     def taken(self, leases: list[Lease] | None, units: int, now: int, lease_id=None) -> list[Lease]:
-        return self.given(leases, units, now, lease_id, now + self.span, self.span)
+        """No more units than there is room for beside all others, who may hold more than ever was free, by a clock that
+        went back while one of them waits."""
+        room = MOST_32 - self.used(self.without(self.clamped(leases, now), lease_id), now)
+        return self.given(leases, min(units, room), now, lease_id, now + self.span, self.span)
 
     def free_at(self, leases: list[Lease] | None, units: int, now: int) -> int:
         alive = self.seen(leases, now)

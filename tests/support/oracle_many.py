@@ -54,7 +54,7 @@ class Many:
         reply = self[subject].check(limits, request, now)
         if self.is_shadow and request.mode != "FORCE" and self[subject].block.left(now):
             return self._blocked(now, subject, limits)
-        return self._told(reply, request.cost, now, subject, limits, request.call_id)
+        return self._told(reply, request.most(limits), now, subject, limits, request.call_id)
 
     def peek(self, limits: list[Limit], cost: int, now: int, subject: str) -> tuple | None:
         limits = self.limits_of(subject, limits)
@@ -151,10 +151,10 @@ def unused(limits: list[Limit]) -> tuple:
     return limits[smallest].size, limits[smallest].size, 0, 0, labels(limits)[smallest]
 
 
-def in_brief(reply: tuple | None) -> int | None:
-    """What BRIEF makes of a reply to a call that asks for something."""
+def in_brief(reply: tuple | None, *, is_look_by_force: bool = False) -> int | None:
+    """What BRIEF makes of a reply. A call that asks for nothing is granted if it need not wait, or by force."""
     granted, _, remaining, wait_ms, *_ = reply or (0, 0, 0, -1)
-    if granted:
+    if granted or not wait_ms or is_look_by_force:
         return remaining
     return None if wait_ms == -1 else -wait_ms
 

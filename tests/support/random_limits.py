@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 from harness import BASE, DAY, MS, SECOND
 from oracle_calendar import UNITS
+from oracle_decide import labels
 from oracle_leases import Concurrent
 from oracle_limits import (
     LONGEST,
@@ -136,6 +137,22 @@ def any_cost(rng: random.Random, limit: Limit, remaining: int) -> int:
     if rng.random() < 0.01:
         return any_size(rng, MOST)
     return min(max(rng.choice([1, 1, few, any_number, remaining, remaining + 1, limit.size + 1]), 1), MOST)
+
+
+def any_charges(rng: random.Random, limits: list[Limit], remaining: int, mode: str) -> tuple[tuple[str, int], ...]:
+    """Costs of their own for some of these limits, by label; now and then nothing. To ask for nothing by force, or with
+    the id of a lease: tests/server/commands/test_charge.py.
+    """
+    named = rng.sample([*zip(labels(limits), limits)], rng.randint(1, len(limits)))
+    return tuple(
+        (
+            name,
+            0
+            if rng.random() < 0.25 and mode != "FORCE" and not isinstance(limit, Concurrent)
+            else any_cost(rng, limit, remaining),
+        )
+        for name, limit in named
+    )
 
 
 def any_span(rng: random.Random, limit: Limit) -> int:

@@ -33,12 +33,22 @@ STATES = {
     "leaky": ["RL.LEAKYBUCKET leaky 7 7 60s COST 6"],
     "approx": ["RL.SLIDING approx 10 40s APPROX COST 3"],
     "quota": ["RL.QUOTA quota 100 DAY COST 97"],
+    "large": [
+        "RL.QUOTA large 9007199254740991 QUARTER COST 9007199254740990",
+        "RL.FIXED large 9007199254740991 30d AS all COST 4294967297 FORCE",
+    ],
+    "closed": ["RL.CHECK closed FIXED 0 1h SLIDING 0 60s QUOTA 0 DAY COST 7 FORCE"],
     "month": ["RL.QUOTA month 1000 MONTH TZ America/New_York AS month COST 996"],
     "anchored": ["RL.QUOTA anchored 1000 QUARTER ANCHOR 2026-01-31T06:00 TZ Europe/Berlin COST 996"],
     "leases": ["RL.CONCURRENT leases 10 2m ID worker-2 COST 2", "RL.CONCURRENT leases 10 2m COST 3"],
     "debt": ["RL.TOKENBUCKET debt 10 7 60s COST 25 FORCE"],
     "deepest": ["RL.LEAKYBUCKET deepest 4294967295 4294967295 3650d COST 4294967295 FORCE"] * 3,
     "overdrawn": ["RL.CHECK overdrawn FIXED 10 60s SLIDING 5 1h SLIDING 7 1h APPROX QUOTA 3 WEEK COST 9 FORCE"],
+    "blocked": ["RL.TOKENBUCKET blocked 10 7 60s COST 8", "RL.BLOCK blocked 2h"],
+    "owing": [
+        "RL.CHECK owing FIXED 10 1h SLIDING 10 60s CONCURRENT 10 60s COST 12 FORCE ID a",
+        "RL.BLOCK owing 3s",
+    ],
     "turn": ["RL.FIXED turn 10 60s COST 10", "RL.FIXED turn 10 60s COST 5 MAXWAIT 2m"],
     "holds": [
         "RL.SLIDING holds 50 1h",
@@ -55,6 +65,15 @@ STATES = {
         "RL.RESERVE settled 1h FIXED 100 1d FIXED 40 1h AS small COST 60 ID uneven",
         "RL.RESERVE settled 2h FIXED 100 1d COST 30 ID over",
         "RL.SETTLE settled over 25",
+    ],
+    # Costs that differ by limit: holds of each kind, one of them settled, and one that grew.
+    "charged": [
+        "RL.RESERVE charged 2h FIXED 100 1d AS in SLIDING 90 1h AS out COST 9 ID even",
+        "RL.RESERVE charged 2h FIXED 100 1d AS in SLIDING 90 1h AS out CHARGE in 30 CHARGE out 2 ID a",
+        "RL.RESERVE charged 1m FIXED 100 1d AS in SLIDING 90 1h AS out CHARGE in 0 CHARGE out 20 ID b",
+        "RL.RESERVE charged 2h FIXED 100 1d AS in SLIDING 90 1h AS out CHARGE in 31 CHARGE out 7 ID a",
+        "RL.SETTLE charged even 0 CHARGE in 4 CHARGE out 11",
+        "RL.CHECK charged FIXED 100 1d AS in SLIDING 90 1h AS out CHARGE in 3 CHARGE out 1",
     ],
     # Under several lists: buckets, windows and requests; leases and logs; all that there is.
     "accounts": [

@@ -329,7 +329,8 @@ class Subject {
   [[nodiscard]] bool is_absent(const std::vector<LimitSpec>& list, Instant now) {
     if (idle_at() <= now) return true;
     const Limits called = Limits::make(list).value();
-    return !last_grants_.empty() && reservations_.empty() &&
+    const bool is_reserved = !reservations_.holds.empty() || reservations_.idle_at() > now;
+    return !last_grants_.empty() && !is_reserved &&
            NamedAccounts(accounts(), called, now, turn().or_later(now)).are_idle();
   }
   [[nodiscard]] bool opens(const std::vector<LimitSpec>& list, Instant now) {

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dump import CHECKSUM, END, HEAD, STRING, VERSION, length, length_bytes, sealed
-from harness import DAY, PATIENCE_S, Client, Clock, eventually, pairs
+from harness import PATIENCE_S, Client, eventually, pairs
 
 AT_ONCE = 20_000  # subjects in one script: a server that is busy for long answers nobody
 SCRIPT = """
@@ -63,11 +63,6 @@ def wait_for_sweep(db: Client) -> None:
         assert db.ask("RL.FIXED swept 1 1h FOR marker").granted
         assert db.do("RL.REFUND swept 1 FOR marker") == 1
         eventually(lambda: db.exists("swept") == 0, "the background sweep to come by")
-
-
-def let_all_be_idle(clock: Clock, days: int = 100) -> None:
-    """Nobody is in use any more: for limits that the tests of the dense form use."""
-    clock.advance(days * DAY)
 
 
 def length_of(written: bytes) -> int:

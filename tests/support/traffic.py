@@ -12,7 +12,7 @@ from oracle_decide import Request, labels
 from oracle_leases import Concurrent
 from oracle_limits import MOST, Limit, duration
 from oracle_many import Entry, Many, check_all, in_brief, needs_more_than_brief, reserve_all, settle_all
-from random_limits import IDS, LATEST, any_cost, any_gap, any_limits, any_span, changed, words
+from random_limits import IDS, LATEST, any_charges, any_cost, any_gap, any_limits, any_span, changed, words
 from steps import Step
 
 SUBJECTS = ["", "a", "b", "c"]
@@ -110,22 +110,25 @@ class Talk:
             request = request._replace(mode=mode, longest_wait=any_span(rng, rng.choice(limits)))
         if any(isinstance(limit, Concurrent) for limit in limits) and rng.random() < 0.7:
             request = request._replace(call_id=rng.choice(IDS))
+        if request.mode != "PARTIAL" and not self.keys[name].is_shadow and rng.random() < 0.3:
+            request = request._replace(charges=any_charges(rng, limits, self.remaining, request.mode))
         is_brief = rng.random() < 0.2
         if is_brief and needs_more_than_brief(self.keys[name].limits_of(subject, limits), request):
             named = [] if self._must_not_name(name, subject) else limits
             return self._say(f"RL.CHECK {name} {words(named)} {request} BRIEF", subject, "BRIEF")
         reply = self.keys[name].check(limits, request, self.now, subject)
         _, _, self.remaining, self.wait_ms, *_ = reply
+        brief = in_brief(reply, is_look_by_force=request.mode == "FORCE" and not request.most(limits))
         if len(limits) == 1 and self._may_name(name, subject) and rng.random() < 0.5:
             algorithm, numbers = words(limits).split(" ", 1)
             return self._say(
                 f"RL.{algorithm} {name} {numbers} {request}{' BRIEF' * is_brief}",
                 subject,
-                in_brief(reply) if is_brief else reply[:5] + reply[6:],
+                brief if is_brief else reply[:5] + reply[6:],
             )
         named = [] if self._must_not_name(name, subject) else limits
         line = f"RL.CHECK {name} {words(named)} {request}{' BRIEF' * is_brief}"
-        return self._say(line, subject, in_brief(reply) if is_brief else reply)
+        return self._say(line, subject, brief if is_brief else reply)
 
     def _peek(self, name: str, subject: str) -> Step:
         named, cost = self._named(name, subject), self._cost(name)

@@ -464,5 +464,6 @@ def test_each_key_says_so_on_trial_too(db, clock):
     db.do("RL.DEFINE b FIXED 20 60s")
     assert db.do(line) == [*blocked, [blocked, [1, 20, 19, 0, 60_000, "fixed"]]]
     trial, other = [1, 10, 0, 0, 20_000, "fixed"], [1, 20, 19, 0, 60_000, "fixed"]
-    assert db.do(f"{line} FORCE") == [*other, [trial, other]], "a forced call is not denied, and who is on trial never binds"
+    told = db.do(f"{line} FORCE")
+    assert told == [*other, [trial, other]], "a forced call is not denied, and who is on trial never binds"
     assert db.do("RL.CHECKALL 1 a FORCE") == trial

@@ -81,6 +81,42 @@ def test_null_is_never(db, clock):
     assert db.dbsize() == 0
 
 
+@pytest.mark.parametrize("limit", [*LIMITS, TWO])
+@pytest.mark.parametrize("who", ["", " FOR me"])
+def test_to_ask_for_nothing_is_0_or_more_if_nothing_is_owed_and_minus_the_wait_if_it_is(db, clock, limit, who):
+    asked = f"RL.CHECK k {limit} COST 0 ID i BRIEF{who}"
+    assert db.do(asked) == 10
+    assert db.dbsize() == 0
+    db.do(f"RL.CHECK k {limit} COST 10 ID a{who}")
+    before = db.digest("k"), db.changes()
+    assert db.do(asked) == 0, "granted: nothing is left, and nothing is wanted"
+    assert (db.digest("k"), db.changes()) == before
+    debt_ms = db.do(f"RL.CHECK k {limit} COST 3 ID b FORCE{who}")[3]
+    before = db.digest("k"), db.changes()
+    assert db.do(asked) == -debt_ms < 0
+    assert db.do(f"{asked} JITTER 1s") <= -debt_ms
+    assert db.do(f"RL.PEEK k {limit} COST 0 BRIEF{who}") == -debt_ms
+    assert db.do(f"{asked} FORCE") == 0, "granted in debt, too"
+    assert (db.digest("k"), db.changes()) == before
+    clock.advance(debt_ms * MS - MS)
+    assert db.do(asked) == -1
+    clock.advance(MS)
+    assert db.do(asked) >= 0
+    db.do(f"RL.BLOCK k 60s{who}")
+    assert db.do(asked) == -60_000
+    assert db.do(f"{asked} FORCE") == 0, "nothing remains while a block lasts"
+
+
+def test_to_ask_one_limit_for_nothing_and_another_for_more(db, clock):
+    named = "FIXED 10 60s AS in FIXED 5 1h AS out"
+    assert db.do(f"RL.CHECK k {named} CHARGE in 0 CHARGE out 2 BRIEF") == 3
+    assert db.do(f"RL.CHECK k {named} CHARGE in 0 CHARGE out 0 BRIEF") == 3
+    assert db.do(f"RL.CHECK k {named} CHARGE in 11 CHARGE out 0 BRIEF") is None
+    db.do(f"RL.CHECK k {named} CHARGE in 12 CHARGE out 0 FORCE")
+    assert db.do(f"RL.CHECK k {named} CHARGE in 0 CHARGE out 1 BRIEF") == -60_000
+    assert [limit["used"] for limit in db.rl_info("k")["limits"]] == [12, 2]
+
+
 def test_force_is_granted_and_nothing_remains_in_debt(db, clock):
     assert db.do("RL.TOKENBUCKET k 10 1 1s COST 4 FORCE BRIEF") == 6
     assert db.do("RL.TOKENBUCKET k 10 1 1s COST 20 FORCE BRIEF") == 0, "a grant, however deep in debt"

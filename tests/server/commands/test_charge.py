@@ -60,9 +60,10 @@ def test_if_one_limit_has_too_little_nothing_is_taken_from_any(db, clock, limit)
     db.ask(f"RL.CHECK k {limits} CHARGE a 3 CHARGE b 20")
     before = unchanged(db)
     denied = db.ask(f"RL.CHECK k {limits} CHARGE a 8 CHARGE b 1")
-    assert denied[:3] == (0, 10, 7)
-    assert denied.label == "a" and denied.wait_ms == db.ask(f"RL.PEEK k {limits} CHARGE a 8 CHARGE b 0").wait_ms > 0
-    assert db.ask(f"RL.CHECK k {limits} CHARGE a 1 CHARGE b 981")[:3] == (0, 1000, 980)
+    assert (denied[:3], denied.label) == ((0, 10, 7), "a")
+    assert denied.wait_ms == db.ask(f"RL.PEEK k {limits} CHARGE a 8 CHARGE b 0").wait_ms > 0
+    denied = db.ask(f"RL.CHECK k {limits} CHARGE a 1 CHARGE b 981")
+    assert (denied[:3], denied.label) == ((0, 1000, 980), "b")
     assert unchanged(db) == before
     assert used(db) == [3, 20]
 
@@ -82,19 +83,23 @@ def test_who_waits_as_told_is_granted_and_not_before(db, clock, limit):
 def test_a_cost_above_a_size_is_never_granted_whatever_the_other_limits_are_asked(db, clock, limit):
     limits = f"{limit} AS a FIXED 1000 1d AS b"
     assert db.ask(f"RL.CHECK k {limits} CHARGE a 11 CHARGE b 1")[:4] == (0, 10, 10, -1)
-    assert db.ask(f"RL.CHECK k {limits} COST 11 CHARGE a 10")[:3] == (11, 10, 0)
+    assert db.exists("k") == 0
+    granted = db.ask(f"RL.CHECK k {limits} COST 11 CHARGE a 10")
+    assert (granted[:3], granted.label) == ((11, 10, 0), "a")
+    assert used(db) == [10, 11]
 
 
 def test_cost_is_for_the_limits_that_no_charge_names(db, clock):
     limits = f"{TOKENS} SLIDING 1000 1h"
-    db.ask(f"RL.CHECK k {limits} CHARGE out 5 COST 9")
+    assert db.ask(f"RL.CHECK k {limits} CHARGE out 5 COST 9") == (9, 50, 45, 0, 60_000, "out")
     assert used(db) == [9, 5, 9]
-    db.ask(f"RL.CHECK k {limits} CHARGE in 4 CHARGE sliding 6")
+    assert db.ask(f"RL.CHECK k {limits} CHARGE in 4 CHARGE sliding 6") == (6, 50, 44, 0, 60_000, "out")
     assert used(db) == [13, 6, 15]
 
 
 def test_a_cost_that_is_for_no_limit_is_not_granted(db, clock):
-    assert db.ask(f"RL.CHECK k {TOKENS} COST 5000 CHARGE in 9 CHARGE out 3")[:3] == (9, 50, 47)
+    assert db.ask(f"RL.CHECK k {TOKENS} COST 5000 CHARGE in 9 CHARGE out 3") == (9, 50, 47, 0, 60_000, "out")
+    assert used(db) == [9, 3]
 
 
 @every_limit
@@ -106,7 +111,8 @@ def test_the_form_for_one_limit_has_it_too(db, clock, limit):
 
 def test_the_second_of_a_kind_is_named_as_in_the_reply(db, clock):
     limits = "FIXED 100 60s SLIDING 30 60s FIXED 20 1h"
-    assert db.ask(f"RL.CHECK k {limits} CHARGE fixed-2 4 CHARGE fixed 3 CHARGE sliding 2").label == "fixed-2"
+    asked = f"RL.CHECK k {limits} CHARGE fixed-2 4 CHARGE fixed 3 CHARGE sliding 2"
+    assert db.ask(asked) == (4, 20, 16, 0, 3_600_000, "fixed-2")
     assert used(db) == [3, 2, 4]
 
 
@@ -131,7 +137,8 @@ def test_where_it_stands_among_the_options_does_not_matter(db, clock):
         f"RL.CHECK k2 CHARGE out 2 HEADERS COST 3 {TOKENS} charge in 9 JITTER 0 ID i FOR s",
     ]
     first, second = (db.do(line) for line in asked)
-    assert first == second and first[0] == 9
+    assert first == second and first[:6] == [9, 50, 48, 0, 60_000, "out"]
+    assert used(db, "k1", "s") == used(db, "k2", "s") == [9, 2]
 
 
 # --- in each form of a key
@@ -241,18 +248,18 @@ def test_in_brief_it_is_what_the_binding_limit_has_left_or_the_wait_or_never(db,
 
 def test_a_limit_of_requests_costs_1_unless_the_call_costs_nothing_at_all(db, clock):
     limits = "FIXED 9 60s PER REQUEST AS requests FIXED 100 60s AS units"
-    for charges, costs in [
-        ("CHARGE units 7", [1, 7]),
-        ("CHARGE units 0", [1, 0]),  # COST is 1, and for the requests
-        ("COST 0 CHARGE units 5", [1, 5]),
-        ("CHARGE requests 0 CHARGE units 2", [1, 2]),
-        ("CHARGE requests 8 CHARGE units 2", [1, 2]),
-        ("CHARGE requests 0 CHARGE units 0", [0, 0]),
-        ("COST 0 CHARGE units 0", [0, 0]),
-        ("COST 0", [0, 0]),
+    for charges, granted, costs in [
+        ("CHARGE units 7", 7, [1, 7]),
+        ("CHARGE units 0", 1, [1, 0]),  # COST is 1, and for the requests
+        ("COST 0 CHARGE units 5", 5, [1, 5]),
+        ("CHARGE requests 0 CHARGE units 2", 2, [1, 2]),
+        ("CHARGE requests 8 CHARGE units 2", 8, [1, 2]),
+        ("CHARGE requests 0 CHARGE units 0", 0, [0, 0]),
+        ("COST 0 CHARGE units 0", 0, [0, 0]),
+        ("COST 0", 0, [0, 0]),
     ]:
         before = used(db) if db.exists("k") else [0, 0]
-        db.ask(f"RL.CHECK k {limits} {charges}")
+        assert db.ask(f"RL.CHECK k {limits} {charges}").granted == granted, charges
         assert [now - then for now, then in zip(used(db), before)] == costs, charges
 
 
@@ -270,7 +277,7 @@ def test_force_charges_each_limit_its_own_cost_and_tells_the_longest_debt(db, cl
 def test_a_forced_call_is_not_denied_by_a_debt_that_it_does_not_touch_but_tells_it(db, clock):
     limits = "TOKENBUCKET 10 1 1s AS in TOKENBUCKET 10 1 1m AS out"
     db.ask(f"RL.CHECK k {limits} CHARGE in 15 CHARGE out 0 FORCE")
-    assert db.ask(f"RL.CHECK k {limits} CHARGE in 0 CHARGE out 2 FORCE")[:4] == (2, 10, 0, 5000)
+    assert db.ask(f"RL.CHECK k {limits} CHARGE in 0 CHARGE out 2 FORCE") == (2, 10, 0, 5000, 15_000, "in")
     assert used(db) == [15, 2]
 
 
@@ -377,7 +384,7 @@ def test_to_ask_for_nothing_is_granted_also_where_nothing_is_left_and_changes_no
 def test_to_ask_for_nothing_makes_no_key(db, clock, limit):
     before = db.changes()
     for line in ("RL.CHECK k {} COST 0", "RL.CHECK k {} FOR s COST 0", "RL.PEEK k {} COST 0"):
-        assert db.ask(line.format(limit))[:5] == (0, 10, 10, 0, 0), line
+        assert db.ask(line.format(limit))[:6] == (0, 10, 10, 0, 0, label(limit)), line
     assert db.ask(f"RL.CHECK k {limit} CHARGE {label(limit)} 0 FORCE")[:5] == (0, 10, 10, 0, 0)
     assert db.do(f"RL.{limit.replace(' ', ' k ', 1)} COST 0")[:5] == [0, 10, 10, 0, 0]
     assert (db.exists("k"), db.changes()) == (0, before)
@@ -758,10 +765,12 @@ def test_a_refund_and_a_hold_of_several_costs_take_nothing_from_each_other(db, c
 def test_an_estimate_of_nothing_is_held_as_nothing_until_it_is_settled(db, clock):
     """Granted, and nothing is taken: what the call did cost is charged when it is known."""
     for line in (f"RL.RESERVE k 1h {TOKENS} COST 0 ID a", f"RL.RESERVE k 1h {TOKENS} CHARGE in 0 COST 0 ID b"):
-        assert db.do(line)[0] == 0
-    if db.exists("k"):
-        assert used(db) == [0, 0]
-    db.do(f"RL.SETTLE k a 0 {TOKENS} CHARGE in 8 CHARGE out 3")
+        assert db.do(line) == [0, 50, 50, 0, 0, "out", line[-1]]
+    assert used(db) == [0, 0]
+    assert [pairs(hold)["units"] for hold in db.rl_info("k")["first_holds"]] == [0, 0]
+    assert settle(db, "a", (8, 3)) == [8, 50, 47, 0, 60_000, "out", "settled"]
+    assert used(db) == [8, 3]
+    assert settle(db, "b", (0, 0)) == [0, 50, 47, 0, 60_000, "out", "settled"]
     assert used(db) == [8, 3]
 
 

@@ -36,6 +36,14 @@ def used(db: Client, key: str, subject: str = "") -> int:
     return db.rl_info(key, subject)["limits"][0]["used"]
 
 
+def limits_of(db: Client, key: str, subject: str) -> list[dict]:
+    """What RL.INFO says of the limits, without the ids of leases, which the server makes."""
+    limits = db.rl_info(key, subject)["limits"]
+    for limit in limits:
+        limit["first_leases"] = [{**pairs(lease), "id": ""} for lease in limit.get("first_leases", [])]
+    return limits
+
+
 def counts(db: Client, *keys: str) -> list[tuple[int, int]]:
     infos = [db.rl_info(key) for key in keys]
     return [(info["granted"], info["denied"]) for info in infos]
@@ -78,10 +86,9 @@ def test_one_key_is_rl_check_of_it(db, clock, limit):
             assert tuple(all_of_one[:6]) == one[:6]
             assert len(all_of_one) == len(one)
         clock.advance(7 * SECOND)
-    limits = [db.rl_info(key)["limits"] for key in ("one", "all")]
-    for limit in (each for of_key in limits for each in of_key):
-        limit.pop("first_leases", None)  # the server makes their ids
-    assert limits[0] == limits[1]
+        for subject in ("", "s"):
+            assert limits_of(db, "all", subject) == limits_of(db, "one", subject)
+    assert counts(db, "one") == counts(db, "all")
 
 
 def test_keys_that_are_absent_stay_so_when_the_call_is_denied(db, clock):
@@ -99,22 +106,26 @@ def test_64_keys_are_decided_together(db, clock):
     assert ask(db, line)[:4] == [0, 100, 40, 60_000]
     assert {used(db, key, f"s{number}") for number, key in enumerate(keys)} == {60}
     reply = ask(db, f"{line} HEADERS")
-    assert len({item.split(";")[0] for item in reply[-1][1].split(", ")}) == MOST_KEYS
+    labels = [item.split(";")[0].strip('"') for item in reply[-1][1].split(", ")]
+    assert labels == ["fixed", *(f"fixed-{number}" for number in range(2, MOST_KEYS + 1))]
 
 
 def test_the_options_may_stand_in_any_order(db, clock):
+    before = 10
     for line in (
         "COSTS 2 2 EACH FIXED 10 60s FOR x y FIXED 20 60s FORCE",
         "COST 2 FIXED 10 60s FOR x y FIXED 20 60s",
         "FOR x y FIXED 10 60s FIXED 20 60s COST 2",
         "fixed 10 60s jitter 1s FIXED 20 60s headers cost 2 for x y",
     ):
-        assert ask(db, f"RL.CHECKALL 2 a b {line}")[0] == 2
+        assert ask(db, f"RL.CHECKALL 2 a b {line}")[:4] == [2, 10, before - 2, 0]
+        before -= 2
     assert (used(db, "a", "x"), used(db, "b", "y")) == (8, 8)
 
 
 def test_each_limit_counts_the_cost_and_per_request_limits_count_one(db, clock):
-    ask(db, "RL.CHECKALL 2 tokens requests FIXED 1000 60s FIXED 10 60s PER REQUEST COST 250")
+    line = "RL.CHECKALL 2 tokens requests FIXED 1000 60s FIXED 10 60s PER REQUEST COST 250"
+    assert ask(db, line) == [250, 10, 9, 0, 60_000, "fixed-2"]
     assert (used(db, "tokens"), used(db, "requests")) == (250, 1)
 
 
@@ -393,6 +404,8 @@ def test_a_key_that_costs_0_is_only_looked_at(db, clock, limit, form):
     before = db.digest("a")
     full = ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 5{who} EACH")
     assert full[:4] == [5, 10, 0, 0], "nothing is left, but nothing is wanted"
+    assert full[-1] == [[0, *full[1:6]], [5, 100, 90, 0, 60_000, "fixed"]]
+    assert (db.digest("a"), used(db, "b", who[-2:])) == (before, 10), "a is not charged, and b is"
     db.do(f"RL.CHECK a {'' if form == 'stored' else limit} COST 7 FORCE{who_of_one}")
     before, changes = db.digest("a"), db.changes()
     denied = ask(db, f"RL.CHECKALL 2 a b {named} COSTS 0 5{who} EACH")
@@ -436,12 +449,14 @@ def test_a_look_opens_no_account_and_one_that_denies_does(db, clock):
     for key in ("a", "b"):
         db.do(f"RL.CHECK {key} FIXED 20 60s COST 15")
     before = db.digest("a")
-    ask(db, "RL.CHECKALL 2 a b FIXED 10 1h FIXED 10 60s COSTS 0 3")
+    assert ask(db, "RL.CHECKALL 2 a b FIXED 10 1h FIXED 10 60s COSTS 0 3")[:4] == [0, 10, 0, 60_000]
+    assert ask(db, "RL.CHECKALL 2 a b FIXED 10 1h FIXED 30 60s COSTS 0 3") == [3, 10, 0, 0, 3_600_000, "fixed"]
     assert db.digest("a") == before and len(db.rl_info("a")["limits"]) == 1
-    assert ask(db, "RL.CHECKALL 2 a b FIXED 10 1h FIXED 10 60s COSTS 0 8")[0] == 0
+    assert ask(db, "RL.CHECKALL 2 a b FIXED 10 1h FIXED 10 60s COSTS 0 8")[:4] == [0, 10, 0, 60_000]
     assert db.digest("a") == before, "also when another key denies"
-    db.do("RL.CHECK a FIXED 20 60s COST 99 FORCE")
-    assert ask(db, "RL.CHECKALL 1 a FIXED 20 60s COSTS 0")[0] == 0
+    db.do("RL.BLOCK a 1m")
+    assert ask(db, "RL.CHECKALL 1 a FIXED 10 1h COSTS 0") == [0, 10, 0, 60_000, 3_600_000, "blocked"]
+    assert [limit["used"] for limit in db.rl_info("a")["limits"]] == [15, 10], "so that its wait comes true"
 
 
 def test_holds_that_have_ended_are_given_back_where_a_call_looks(db, clock):
@@ -452,7 +467,8 @@ def test_holds_that_have_ended_are_given_back_where_a_call_looks(db, clock):
     clock.advance(10 * SECOND)
     for who in ("", " FOR s"):
         assert ask(db, f"RL.CHECKALL 1 k FIXED 10 1h COSTS 0{who}")[:4] == [0, 10, 7, 0]
-        assert db.rl_info("k", who[-1:])["holds"] == 0
+        info = db.rl_info("k", who[-1:])
+        assert (info["holds"], info["limits"][0]["used"]) == (0, 3)
 
 
 def test_a_look_takes_no_lease(db, clock):
@@ -489,7 +505,7 @@ def test_each_says_what_that_key_alone_would_answer(db, clock, limit, who):
         ]
         reply = ask(db, f"RL.CHECKALL 2 a b {limit} {wide} COST {cost}{who} EACH HEADERS")
         assert [tuple(one) for one in reply[-2]] == alone
-        assert isinstance(reply[-1][0], str), "the fields are the last"
+        assert reply[-1][0] == "RateLimit-Policy", "the fields are the last"
         for key, named in (("a", limit), ("b", wide)):  # a denied call takes nothing anywhere
             db.delete(f"lone:{key}", key)
             db.do(f"RL.CHECK {key} {named} COST 8{who and ' FOR ' + 'st'['ab'.index(key)]}")
@@ -530,10 +546,11 @@ def test_64_keys_say_what_each_says(db, clock):
 def test_limits_on_trial_say_what_they_say_alone(db, clock):
     db.do("RL.DEFINE real FIXED 10 60s")
     db.do("RL.DEFINE trial FIXED 5 1h AS new LEAKYBUCKET 3 1 1s AS queue SHADOW")
-    for cost in (4, 4):
-        reply = ask(db, f"RL.CHECKALL 2 trial real COSTS {cost} 4 EACH")
-        assert reply[:6] == [4, 10, reply[2], 0, 60_000, "fixed"]
-        assert reply[6][0] == [cost, 3, 3, 0, 0, "queue"]
+    for left in (6, 2):
+        reply = ask(db, "RL.CHECKALL 2 trial real COSTS 4 4 EACH")
+        assert reply[:6] == [4, 10, left, 0, 60_000, "fixed"]
+        assert reply[6] == [[4, 3, 3, 0, 0, "queue"], [4, 10, left, 0, 60_000, "fixed"]]
+    assert (used(db, "trial"), used(db, "real")) == (0, 8), "a queue of 3 would have denied 4"
     assert ask(db, "RL.CHECKALL 2 trial real COSTS 9 0")[:4] == [0, 10, 2, 0], "what is on trial is not told"
     assert ask(db, "RL.CHECKALL 1 trial COSTS 7 EACH") == [7, 3, 3, 0, 0, "queue", [[7, 3, 3, 0, 0, "queue"]]]
 

@@ -67,11 +67,15 @@ def test_the_subjects_that_are_kept_are_what_they_are_meant_to_be(db, held):
     infos = {name: standing(db, "dense", name) for name in held}
     assert {name for name, info in infos.items() if info is None} == {"ended"}, "whose leases are over"
     holds = {name: info["holds"] for name, info in infos.items() if info and info["holds"]}
-    assert holds == {"holds": 3, "everything": 2, "settled": 2, "crossed": 2}
+    assert holds == {"holds": 3, "everything": 2, "settled": 2, "charged": 3, "crossed": 2}
+    assert {name for name, info in infos.items() if info and info["blocked"]} == {"blocked", "owing"}
     several = {name: len(infos[name]["limits"]) for name in ("accounts", "met", "crossed", "crowd")}
     assert several == {"accounts": 4, "met": 4, "crossed": 5, "crowd": 3}
     assert infos["approx"]["limits"][0]["used"] == 8
     assert infos["overdrawn"]["limits"][0]["used"] == 9
+    assert [limit["used"] for limit in infos["charged"]["limits"]] == [38, 39]
+    assert [limit["used"] for limit in infos["closed"]["limits"]] == [7, 7, 7]
+    assert infos["large"]["limits"][1]["used"] == 2**53 - 1, "saturated"
     assert infos["log"]["limits"][0]["used"] > 2**32 - 100_000
 
 

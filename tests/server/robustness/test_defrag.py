@@ -16,6 +16,8 @@ KEYS = 3_000
 LOGS = 4
 ENTRIES = 60_000
 KINDS = ["small", "list", "leases", "holds"]
+# The server's words go on: "Redis server compiled with a modified Jemalloc", or Valkey.
+NOT_BUILT_IN = "Active defragmentation cannot be enabled: it requires a "
 
 
 def digest(client: Client) -> str:
@@ -51,9 +53,11 @@ def defragmenting(start_server: Callable[..., Server]) -> Client:
     client = server.client()
     try:
         client.config_set("activedefrag", "yes")
-        client.config_set("activedefrag", "no")
-    except redis.ResponseError:
+    except redis.ResponseError as error:
+        if NOT_BUILT_IN not in str(error):
+            raise
         pytest.skip("this server is built without active defragmentation, as Debian's is: scripts/defrag has one")
+    client.config_set("activedefrag", "no")
     return client
 
 

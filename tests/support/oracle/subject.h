@@ -94,7 +94,7 @@ class Subject {
   }
   /// Whether the subject is as good as absent for such a call: accounts that are to be dropped do not count.
   [[nodiscard]] bool is_absent(std::span<const LimitSpec> specs, Instant now) const {
-    const bool is_reserved = !holds_.empty() || waiting_.at != Instant{} || block_end_ != Instant{};
+    const bool is_reserved = !holds_.empty() || waiting_.at > now || block_end_ > now;
     return idle_at() <= now || (!is_reserved && accounts_.are_idle(find(specs, now), now));
   }
 
