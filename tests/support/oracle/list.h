@@ -180,9 +180,31 @@ class List {
       answers.push_back(model.ask({cost, request.id, cost == kNoUnits}, at));
       if (cost == kNoUnits) answers.back().wait = Span{};
     }
-    Answer answer = of_all(answers);
-    if (answer.decision.outcome == Outcome::granted) answer.decision.granted = std::max(held, most_of(request));
-    return told(now, at, keep_back(answer, at > now, request.id, at));
+    const Answer answer = told(now, at, keep_back(of_all(answers), at > now, request.id, at));
+    if (answer.decision.outcome != Outcome::granted) return answer;
+    Answer then = status_after_renewal(request.id, more, waiting, now);
+    then.decision.granted = std::max(held, most_of(request));
+    then.decision.wait = answer.decision.wait;
+    return then;
+  }
+
+  /// How the limits stand once a hold has so much more under each, and its leases last longer.
+  [[nodiscard]] Answer status_after_renewal(std::string_view id, const std::vector<Units>& more, const Waiting& waiting,
+                                            Instant now) const {
+    const Instant at = waiting.after(now);
+    std::vector<std::unique_ptr<Model>> models;
+    List after;
+    for (std::size_t i = 0; i < models_.size(); ++i) {
+      models.push_back(models_[i].get().clone());
+      Model& model = *models.back();
+      if (model.lease() > Span{} && model.has_lease(id, at)) {
+        model.renew_lease(id, more[i], at, at + model.lease());
+      } else if (more[i] > kNoUnits) {
+        model.charge({more[i], id, true}, at);
+      }
+      after.add(specs_[i], model);
+    }
+    return after.status(waiting, now);
   }
 
  private:

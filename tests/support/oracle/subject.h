@@ -178,9 +178,8 @@ class Subject {
   [[nodiscard]] const Account* account_in_holds(const Accounts::Found& found) const {
     if (found.place) return &accounts_[*found.place];
     if (found.replaces) return &accounts_[*found.replaces];
-    const auto source = std::find_if(accounts_.begin(), accounts_.end(), [&](const Account& account) {
-      return account.identity == found.opened->source;
-    });
+    const auto source = std::find_if(accounts_.begin(), accounts_.end(),
+                                     [&](const Account& account) { return account.identity == found.opened->source; });
     return source != accounts_.end() ? &*source : nullptr;
   }
   /// An account that was just opened has the part in holds that its source has.
@@ -220,7 +219,7 @@ class Subject {
       if (more != std::vector<Units>(more.size())) {
         return list.ask_for_more(request, hold->units, more, waiting_, now);
       }
-      Answer answer = list.status(waiting_, now);
+      Answer answer = list.status_after_renewal(request.id, more, waiting_, now);
       answer.decision.granted = hold->units;
       answer.decision.wait = Span{};
       return answer;
