@@ -33,7 +33,7 @@ class Booking {
       : limits_(limits), cells_(cells), reservations_(reservations), last_grants_(last_grants) {}
 
   /// Carries an operation out. Returns whether there was a hold or a lease with its id; only reserve, settle and
-  /// release look for one. O(limits * log n); gives back the units of at most kCollectedAtOnce holds that have ended.
+  /// release look for one. O(limits * log n); first gives back the units of some holds that have ended.
   bool perform(const Operation& operation) {
     collect(operation.at);
     const bool found = dispatch(operation);
@@ -58,10 +58,6 @@ class Booking {
   }
 
  private:
-  // Holds beyond that number still count until the next operation. This takes some microseconds; two milliseconds at
-  // most, if there are kMaxHolders holds that end in another order than they were taken.
-  static constexpr int kCollectedAtOnce = 64;
-
   bool dispatch(const Operation& operation) {
     switch (operation.kind) {
       case Operation::Kind::collect: return false;
@@ -78,7 +74,8 @@ class Booking {
   /// Each hold that has ended gives its units back.
   void collect(Instant now) {
     const Instant last = std::min(reservations_.as_of, now);
-    for (int i = 0; i < kCollectedAtOnce && reservations_.any_hold_ended(now); ++i) {
+    const std::size_t most = reservations_.collected_at_once();
+    for (std::size_t i = 0; i < most && reservations_.any_hold_ended(now); ++i) {
       const std::string id(reservations_.holds.first_id());
       end_hold(id, reservations_.holds.first(), last);
     }

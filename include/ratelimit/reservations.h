@@ -220,6 +220,14 @@ struct Reservations {
     if (is_uneven) be_even();
   }
 
+  /// Of how many ended holds one operation gives the units back. Each goes over all holds at worst, so among many there are
+  /// fewer: no operation takes longer than some milliseconds. The rest still counts until the next operation.
+  [[nodiscard]] std::size_t collected_at_once() const {
+    constexpr std::size_t kMost = 64;
+    const std::size_t budget = is_uneven ? std::size_t{1} << 18U : std::size_t{1} << 20U;
+    return holds.empty() ? kMost : std::clamp<std::size_t>(budget / holds.size(), 1, kMost);
+  }
+
   /// Whether a hold has ended whose units were not given back yet.
   [[nodiscard]] bool any_hold_ended(Instant now) const { return !holds.empty() && holds.first().end <= now; }
 
@@ -308,14 +316,11 @@ struct Reservations {
       });
     }
     const AccountCharges own = each[*Hold::place(gone.tag)];
-    holds.change_numbers([&](Units, std::uint64_t&, std::uint32_t tag) {
-      if (const auto place = Hold::place(tag)) {
-        for (std::size_t i = 0; i < kChargedPlaces; ++i) {
-          lower(each[*place].marks[i], charged_each[i], charged_each[i] - own.marks[i], units[i]);
-        }
+    for (AccountCharges& other : each) {  // in the order of memory; what no hold has does not matter
+      for (std::size_t i = 0; i < kChargedPlaces; ++i) {
+        lower(other.marks[i], charged_each[i], charged_each[i] - own.marks[i], units[i]);
       }
-      return true;
-    });
+    }
   }
 };
 

@@ -172,7 +172,7 @@ class Server:
         self.start()
 
     def client(self, **options) -> Client:
-        options = {"decode_responses": True, "socket_timeout": PATIENCE_S} | options
+        options = {"decode_responses": True, "encoding_errors": "surrogateescape", "socket_timeout": PATIENCE_S} | options
         return Client(unix_socket_path=str(self.socket), **options)
 
     def is_alive(self) -> bool:
