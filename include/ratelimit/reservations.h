@@ -224,7 +224,7 @@ struct Reservations {
   /// fewer: no operation takes longer than some milliseconds. The rest still counts until the next operation.
   [[nodiscard]] std::size_t collected_at_once() const {
     constexpr std::size_t kMost = 64;
-    const std::size_t budget = is_uneven ? std::size_t{1} << 18U : std::size_t{1} << 20U;
+    const std::size_t budget = std::size_t{1} << (is_uneven ? 18U : 19U);
     return holds.empty() ? kMost : std::clamp<std::size_t>(budget / holds.size(), 1, kMost);
   }
 
