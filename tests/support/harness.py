@@ -172,7 +172,8 @@ class Server:
         self.start()
 
     def client(self, **options) -> Client:
-        options = {"decode_responses": True, "encoding_errors": "surrogateescape", "socket_timeout": PATIENCE_S} | options
+        usual = {"decode_responses": True, "encoding_errors": "surrogateescape", "socket_timeout": PATIENCE_S}
+        options = usual | options
         return Client(unix_socket_path=str(self.socket), **options)
 
     def is_alive(self) -> bool:

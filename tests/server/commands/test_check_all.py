@@ -860,3 +860,14 @@ def test_no_call_of_64_connections_is_ever_charged_in_part(server, db, clock):
         assert found == [units] * len(found), f"{who}, RATELIMIT_TEST_SEED={SEED}"
     refusals = sum(denied for _, denied in counts(db, "two", *SHARED))
     assert refusals > 0 and len(granted) == 2 + 3 * len(SHARED)
+
+
+def test_a_call_that_is_never_granted_opens_no_account_in_any_key(db, clock):
+    """Whether the other key alone would grant it, or deny it for a time."""
+    for cost in (9, 3):
+        db.do("DEL x")
+        db.ask(f"RL.CHECK x SLIDING 9 60s COST {cost}")
+        before = db.changes(), db.digest("x")
+        assert db.do("RL.CHECKALL 2 y x FIXED 5 60s FIXED 9 60s COSTS 6 1")[3] == -1
+        assert (db.changes(), db.digest("x")) == before
+        assert [limit["label"] for limit in db.rl_info("x")["limits"]] == ["sliding"]

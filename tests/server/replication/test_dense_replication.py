@@ -204,7 +204,8 @@ class DenseMix(Mix):
         """For all, or for one; of one limit it is the most likely that the labels are those of the key."""
         key = self._key()
         if self._rng.random() < 0.6:
-            return f"RL.DEFINE {key} {self._rng.choice(['', any_limits(self._rng), self._limits[key]])}{self._subject()}"
+            limits = self._rng.choice(["", any_limits(self._rng), self._limits[key]])
+            return f"RL.DEFINE {key} {limits}{self._subject()}"
         self._limits[key] = any_limits(self._rng)
         return f"RL.DEFINE {key} {self._limits[key]}{self._rng.choice(['', '', ' SHADOW'])}"
 

@@ -232,8 +232,8 @@ class Accounts {
     return oldest;
   }
 
-  [[nodiscard]] Account opened(const LimitSpec& spec, const View& view,
-                               std::optional<std::size_t> replaced, Instant at) const {
+  [[nodiscard]] Account opened(const LimitSpec& spec, const View& view, std::optional<std::size_t> replaced,
+                               Instant at) const {
     const Account* best = nullptr;
     for (std::size_t j = 0; j < size(); ++j) {
       const Account& account = accounts_[j];
