@@ -90,10 +90,11 @@ class Concurrent {
   [[nodiscard]] constexpr Span lease() const { return lease_; }
 
   /// Decides a call: it takes a lease, or renews the lease with its id; the units of that lease then count as free.
-  /// Pure and total. Scans the leases that have ended since the last grant; for a denial, also those that it must wait
-  /// for.
+  /// A call that costs nothing renews no lease, so that its own one counts as any. Pure and total. Scans the leases that
+  /// have ended since the last grant; for a denial, also those that it must wait for.
   [[nodiscard]] Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
-    const View view = view_at(state, ask.id, now);
+    const bool renews_none = ask.cost == kNoUnits && !ask.force;
+    const View view = view_at(state, renews_none ? std::string_view{} : ask.id, now);
     const Units free = std::max(limit_ - view.used_by_others, kNoUnits);
     const bool has_room = view.has_slot && view.used_by_others < kMax32BitUnits;
     if (std::max(ask.cost, kMinUnits) > limit_ && !ask.force) {

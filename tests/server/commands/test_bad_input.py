@@ -219,7 +219,7 @@ def test_a_call_is_for_one_subject(db, clock, argv):
 # The words before it, the name of the argument, what is wrong, what would be right.
 DEFINITIONS = [
     (["RL.DEFINE", "k"], TOO_SHORT),
-    (["RL.DEFINE", "k", "FIXED", "10"], TOO_SHORT),
+    (["RL.DEFINE", "k", "FIXED", "10"], "window is missing"),
     (["RL.DEFINE", "k", "SHADOW"], TOO_SHORT),
     (["RL.DEFINE", "k", "SHADOW", "SHADOW", "SHADOW"], "SHADOW is given twice"),
     (["RL.DEFINE", "k", "FIXED", "10", "60s", "SHADOW", "SHADOW"], "SHADOW is given twice"),
@@ -231,7 +231,7 @@ DEFINITIONS = [
     (["RL.DEFINE", "k", "TOKENBUCKET", "2", "1", "3650d"], "refill must be large enough"),
     *(
         (["RL.DEFINE", "k", "FIXED", "10", "60s", *option.split()], "syntax error at argument 5: expected ")
-        for option in ("xyzzy", "FOR xyzzy", "COST 1", "PARTIAL", "ID a", "HEADERS", "JITTER 1s", "SHADOWS")
+        for option in ("xyzzy", "COST 1", "PARTIAL", "ID a", "HEADERS", "JITTER 1s", "SHADOWS")
     ),
 ]
 
@@ -401,7 +401,7 @@ NOT_THERE = [
     *(("RL.SETTLE k a 3 FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s", "ID a", "COST 1")),
     *(("RL.SETTLE k a 3 FIXED 20 60s", option) for option in ANSWERS),
     *(("RL.DEFINE k FIXED 20 60s", option) for option in ("PARTIAL", "FORCE", "MAXWAIT 1s", "ID a", "COST 1")),
-    *(("RL.DEFINE k FIXED 20 60s", option) for option in ("FOR xyzzy", *ANSWERS)),
+    *(("RL.DEFINE k FIXED 20 60s", option) for option in ANSWERS),
     *(("RL.CHECK k FIXED 20 60s", option) for option in ("SHADOW",)),
 ]
 
