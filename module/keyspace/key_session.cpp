@@ -166,17 +166,24 @@ Verdict KeySession::ask(const Request& request) {
   return verdict;
 }
 
+// Nearly always nothing is reserved: then nobody waits, and nothing is blocked.
+Verdict KeySession::decide_by_all(const Request& request) const {
+  const Subject& subject = *this->subject();
+  if (subject.reservations() == nullptr) [[likely]]
+    return ratelimit::decide(subject.limits(), subject.cells(), Turn{}, request, now());
+  return ratelimit::decide(subject.limits(), subject.cells(), subject.turn(), subject.block(), request, now());
+}
+
 Verdict KeySession::charge(const Request& request) {
   if (!request.has_one_cost() && request.costs(limits()).are_nothing()) return ask(request);
   if (limits_ && is_absent()) open_accounts();
   // When a turn comes, or how it is after a block, is found by asking as of later: what is ahead of now must have been brought
   // back before.
-  const bool asks_as_of_later =
-      request.mode == Mode::may_wait || (request.mode != Mode::force && subject()->block().left(now()) > Span{});
+  const Reservations* const reserved = subject()->reservations();
+  const bool is_blocked = reserved != nullptr && reserved->block.left(now()) > Span{};
+  const bool asks_as_of_later = request.mode == Mode::may_wait || (is_blocked && request.mode != Mode::force);
   if (asks_as_of_later && !is_never(limits(), request) && subject()->is_ahead(now(), named())) deny();
-  Verdict verdict = limits_ ? peek(request)
-                            : ratelimit::decide(subject()->limits(), subject()->cells(), subject()->turn(),
-                                                subject()->block(), request, now());
+  Verdict verdict = limits_ ? peek(request) : decide_by_all(request);
   if (verdict.decision.outcome == Outcome::granted) {
     if (verdict.id.empty() && request.takes_lease(limits())) verdict.id = id_ = server::random_id();
     commit(verdict, request);

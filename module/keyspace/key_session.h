@@ -186,6 +186,8 @@ class KeySession {
   [[nodiscard]] Verdict decide_reservation(const Request& request) const;
   /// What a hold, if there is one, has charged limit `i` of the call.
   [[nodiscard]] Units charged_by_hold(const std::optional<LeaseSet::Holder>& hold, std::size_t i) const;
+  /// What the limits of all accounts that the subject has would say.
+  [[nodiscard]] Verdict decide_by_all(const Request& request) const;
   [[nodiscard]] Verdict ask(const Request& request);
   void commit(const Verdict& verdict, const Request& request);
   /// What a call costs each account that the subject has then, if not all the same.

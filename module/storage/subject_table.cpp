@@ -50,6 +50,11 @@ void SubjectTable::note_denial(SubjectHash hash, std::string_view name) {
   most_denied_->note(hash.word(), name);
 }
 
+std::optional<Subject> SubjectTable::find_among_exceptions(SubjectHash hash) {
+  if (const std::optional<Subject> exception = exceptions_->find(hash)) return exception;
+  return hash_table_.find(hash);
+}
+
 Subject SubjectTable::put(SubjectHash hash, Value::Pointer value) {
   return is_exception(hash) ? exceptions_->put(hash, std::move(value)) : hash_table_.put(hash, std::move(value));
 }

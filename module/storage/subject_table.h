@@ -53,9 +53,8 @@ class SubjectTable {
   [[nodiscard]] std::size_t size() const { return hash_table_.size() + exceptions_count(); }
   /// A subject; none if it is not there. O(1). All views of subjects that were found before are void.
   [[nodiscard]] std::optional<Subject> find(SubjectHash hash) {
-    if (exceptions_) [[unlikely]] {
-      if (const std::optional<Subject> exception = exceptions_->find(hash)) return exception;
-    }
+    if (exceptions_) [[unlikely]]
+      return find_among_exceptions(hash);
     return hash_table_.find(hash);
   }
   /// Puts a subject in place of the one that is there, or adds it. It must have the limits of that one.
@@ -112,6 +111,8 @@ class SubjectTable {
   SubjectHash next_to_sweep = SubjectHash::smallest();
 
  private:
+  /// As `find`, if there are exceptions. Out of the way of all other keys.
+  [[nodiscard, gnu::cold]] std::optional<Subject> find_among_exceptions(SubjectHash hash);
   /// Calls `visit(hash, subject, name)` for all from `from` on, in the order of their hashes, until it returns false. The
   /// name is null unless the subject is an exception.
   template <class Visit>
