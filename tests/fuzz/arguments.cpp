@@ -199,14 +199,17 @@ void require_valid_count(const Grammar& command, const Asked& asked) {
   require(0 < asked.count && asked.count <= kMostNamed, "a count is in its range");
 }
 
+void require_valid_definition(const DefinitionRequest& definition) {
+  const bool is_for_all = definition.subject.empty();
+  require(!is_for_all || !definition.limits.empty(), "a definition for everyone has limits");
+  require(is_for_all || !definition.is_shadow, "limits of one subject are not on trial");
+}
+
 void require_valid_limits(const Grammar& command, const LimitSpecs& specs) {
   const bool has_one = command.shorthand || command.name == "CL.THROTTLE";
   const bool may_be_named = command.options.has(Option::limit) || has_one;
   require(specs.empty() || may_be_named, "there may be limits");
   require(!has_one || specs.size() == 1, "a shorthand has one limit");
-  const bool is_for_all = command.name == "RL.DEFINE" && asked.definition.subject.empty();
-  require(!is_for_all || !specs.empty(), "a definition for everyone has limits");
-  require(is_for_all || !asked.definition.is_shadow, "limits of one subject are not on trial");
   for (const LimitSpec& spec : specs.span()) {
     const std::optional<Limit> limit = Limit::make(spec);
     require(limit.has_value(), "what is accepted makes a limit");
@@ -257,6 +260,7 @@ void run(std::string_view line) {
   require_valid_answer(command, asked.check);
   require_valid_answer(command, asked.check_all);
   require_valid_count(command, asked);
+  if (command.name == "RL.DEFINE") require_valid_definition(asked.definition);
   require_valid_limits(command, command.name == "RL.DEFINE" ? asked.definition.limits : asked.check.limits);
   if (asked.check_all.keys > 0) require_valid_keys(command, asked, words);
 }
