@@ -21,7 +21,10 @@ class Leases final : public Clonable<Leases> {
  public:
   Leases(Units limit, Span lease) : limit_(limit), lease_(lease) {}
 
-  [[nodiscard]] Decision ask(const Ask& ask, Instant now) const override {
+  /// Who asks for nothing renews nothing: his lease counts like any.
+  [[nodiscard]] Decision ask(const Ask& asked, Instant now) const override {
+    Ask ask = asked;
+    if (ask.cost == kNoUnits && !ask.force) ask.id = {};
     const Units others = held_by_others(ask.id, now);
     const Units free = others < limit_ ? limit_ - others : kNoUnits;
     Decision answer;
