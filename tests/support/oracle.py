@@ -301,7 +301,7 @@ class Key(Subject):
         at = self.turn.or_later(now)
         if verdict.states is None or at == now:
             return verdict
-        return decide(limits, states, 0, at, call_id)._replace(granted=0, go_at=at, states=None)
+        return decide(limits, states, 0, at, call_id, True)._replace(granted=0, go_at=at, states=None)
 
     @staticmethod
     def _look(limits: list[Limit], states: list, call_id, at: int) -> Verdict:

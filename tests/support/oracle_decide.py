@@ -118,7 +118,10 @@ def decide_each(
     looks: bool = False,
 ) -> Verdict:
     """The same for a call that costs each limit something else."""
-    others = [limit.without(state, call_id) for limit, state in zip(limits, states)]
+    # Who asks for nothing renews nothing: his lease counts like any.
+    others = [
+        limit.without(state, call_id) if units or force else state for limit, state, units in zip(limits, states, costs)
+    ]
     rows = list(zip(limits, others, costs))
     fits = [units <= limit.remaining(state, at) or force for limit, state, units in rows]
     if looks and not force:
