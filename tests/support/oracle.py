@@ -419,13 +419,15 @@ class Key(Subject):
             self.turn = Turn(verdict.turn, verdict.turn - now)
 
     @staticmethod
-    def _take(named: list[Account], verdict: Verdict, call_id, now: int) -> Lease | None:
-        """The accounts that decided take their new states. Returns the lease that ends last."""
+    def _take(named: list[Account], verdict: Verdict, call_id, now: int | None) -> Lease | None:
+        """The accounts that decided take their new states. Returns the lease that ends last. Leases that have ended by
+        `now` are forgotten; by a clock that goes back they would last again.
+        """
         leases = []
         for account, state in zip(named, verdict.states):
             if isinstance(account.limit, Concurrent) and state is not account.state:
                 leases.append(state[-1])
-            account.state = account.limit.without_ended(state, now)
+            account.state = state if now is None else account.limit.without_ended(state, now)
         return max(leases, key=lambda lease: lease.end, default=None)
 
     def _hold(
@@ -435,7 +437,8 @@ class Key(Subject):
         call is charged for the estimate.
         """
         at, hold = self.turn.or_later(now), self.live_hold(hold_id, now)
-        lease = self._take(named, verdict, hold_id, now)
+        forgotten_at = None if hold else now  # a hold that grows only extends its own
+        lease = self._take(named, verdict, hold_id, forgotten_at)
         if hold:
             self.renew_leases(named, hold_id, at)
         charged = {
@@ -446,7 +449,7 @@ class Key(Subject):
             held = hold.charged_on(account) if hold else 0
             total = max(account.limit.cost_of(most), held)
             charged[account.number] = max(most, held)
-            self.book(account, total - held + self._own(account, hold, hold_id, at), at, lease, now)
+            self.book(account, total - held + self._own(account, hold, hold_id, at), at, lease, forgotten_at)
         before = {account.number: hold.charged_on(account) if hold else 0 for account in self.accounts}
         more = {number: units - before[number] for number, units in charged.items()}
         later = verdict.granted - (hold.granted if hold else 0)

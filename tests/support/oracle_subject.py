@@ -297,14 +297,15 @@ class Subject:
 
     # --- units come and go
 
-    def book(self, account: Account, units: int, at: int, lease: Lease | None, now: int) -> None:
-        """What was granted under other limits. Leases are booked only on accounts of leases, and nothing else there."""
+    def book(self, account: Account, units: int, at: int, lease: Lease | None, now: int | None) -> None:
+        """What was granted under other limits. Leases are booked only on accounts of leases, and nothing else there.
+        Those that have ended by `now` are forgotten."""
         limit = account.limit
         if not isinstance(limit, Concurrent):
             account.state = limit.booked(account.state, units, at)
         elif lease and units and limit.room_at(limit.without(account.state, lease.lease_id), at) == at:
             state = limit.given(account.state, units, at, lease.lease_id, lease.end, lease.given)
-            account.state = limit.without_ended(state, now)
+            account.state = state if now is None else limit.without_ended(state, now)
 
     def others(self, named: list[Account]) -> list[Account]:
         return [account for account in self.accounts if account not in named]
