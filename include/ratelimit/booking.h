@@ -74,8 +74,8 @@ class Booking {
   /// Each hold that has ended gives its units back.
   void collect(Instant now) {
     const Instant last = std::min(reservations_.as_of, now);
-    const std::size_t most = reservations_.collected_at_once();
-    for (std::size_t i = 0; i < most && reservations_.any_hold_ended(now); ++i) {
+    std::size_t left = reservations_.any_hold_ended(now) ? reservations_.collected_at_once() : 0;
+    for (; left > 0 && reservations_.any_hold_ended(now); --left) {
       const std::string id(reservations_.holds.first_id());
       end_hold(id, reservations_.holds.first(), last);
     }

@@ -47,7 +47,7 @@ std::optional<Fault> settle(const Call& call) {
     return std::nullopt;
   }
   const auto [verdict, is_known] = settle_hold(session, request.call, call.now());
-  answer(call, session, request.call, verdict, verdict.decision.granted, is_known ? "settled" : "unknown");
+  answer(call, session, request.call, verdict, verdict.decision.granted, note_of_settlement(is_known));
   return std::nullopt;
 }
 

@@ -24,8 +24,8 @@
 namespace ratelimit::commands {
 namespace {
 
-constexpr std::string_view kSettled = "settled";
-constexpr std::string_view kUnknown = "unknown";
+constexpr std::string_view kSettled = note_of_settlement(true);
+constexpr std::string_view kUnknown = note_of_settlement(false);
 
 class Reservation final : public KeyAction {
  public:

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "commands/errors.h"
 #include "keyspace/key_session.h"
@@ -14,6 +15,9 @@
 #include "ratelimit/verdict.h"
 
 namespace ratelimit {
+
+/// What the reply says of the hold.
+[[nodiscard]] constexpr std::string_view note_of_settlement(bool is_known) { return is_known ? "settled" : "unknown"; }
 
 /// Finds the limits that a settlement goes by, which names `specs`, or none: those of the hold `settled.id`, if it is
 /// there. With a fault nothing has changed.

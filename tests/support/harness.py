@@ -16,7 +16,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
 from pathlib import Path
@@ -297,3 +298,24 @@ def output_of(*command: str, **options) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@dataclass
+class Watch:
+    """A client that watches a key."""
+
+    is_heard: bool = False  # whether the key was changed meanwhile: its transaction is not carried out
+
+
+@contextmanager
+def watching(server: Server, key: str) -> Iterator[Watch]:
+    watch = Watch()
+    with server.client() as other, other.pipeline() as pipe:
+        pipe.watch(key)
+        yield watch
+        pipe.multi()
+        pipe.ping()
+        try:
+            watch.is_heard = pipe.execute() != [True]
+        except redis.WatchError:
+            watch.is_heard = True

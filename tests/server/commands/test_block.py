@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import pytest
-import redis
 
-from harness import BASE, DAY, HOUR, MS, SECOND, Client, Clock, Server, eventually, lives_until, pairs
+from harness import BASE, DAY, HOUR, MS, SECOND, Client, Clock, Server, eventually, lives_until, pairs, watching
 from resp import Connection
 
 ALGORITHMS = [
@@ -407,16 +406,9 @@ def test_a_key_of_another_type_is_an_error(db, clock):
 
 def test_a_watching_client_hears_of_a_change_and_of_nothing_else(db, clock, server):
     for line, is_change in (("RL.BLOCK k 0", False), ("RL.BLOCK k 60s", True), ("RL.BLOCK k 0", True)):
-        with server.client() as other, other.pipeline() as pipe:
-            pipe.watch("k")
+        with watching(server, "k") as watch:
             db.do(line)
-            pipe.multi()
-            pipe.ping()
-            if is_change:
-                with pytest.raises(redis.WatchError):
-                    pipe.execute()
-            else:
-                assert pipe.execute() == [True]
+        assert watch.is_heard == is_change
 
 
 def test_a_bucket_is_small_again_once_the_block_is_lifted(db, clock):

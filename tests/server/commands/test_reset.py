@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import pytest
-import redis
 
-from harness import BASE, SECOND, Client, Clock, eventually
+from harness import BASE, SECOND, Client, Clock, eventually, watching
 
 ALGORITHMS = [
     *("TOKENBUCKET 10 1 6s", "LEAKYBUCKET 10 1 6s", "FIXED 10 60s", "SLIDING 10 60s", "SLIDING 10 60s APPROX"),
@@ -175,16 +174,9 @@ def test_a_watching_client_hears_of_a_change_and_of_nothing_else(db, clock, serv
     for is_change in (False, True, False):
         if is_change:
             db.ask(f"RL.CHECK k{who}")
-        with server.client() as other, other.pipeline() as pipe:
-            pipe.watch("k")
+        with watching(server, "k") as watch:
             assert db.do(f"RL.RESET k{who}") == is_change
-            pipe.multi()
-            pipe.ping()
-            if is_change:
-                with pytest.raises(redis.WatchError):
-                    pipe.execute()
-            else:
-                assert pipe.execute() == [True]
+        assert watch.is_heard == is_change
 
 
 # --- files and replicas

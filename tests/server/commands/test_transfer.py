@@ -7,9 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
-import redis
 
-from harness import BASE, HOUR, MINUTE, MS, SECOND, Client, Clock, eventually
+from harness import BASE, HOUR, MINUTE, MS, SECOND, Client, Clock, eventually, watching
 from seed import SEED
 from steps import hear
 from traffic import Talk
@@ -456,16 +455,9 @@ def test_a_watching_client_hears_of_a_change_and_of_nothing_else(db, clock, serv
     for is_change in (False, True, False):
         if is_change:
             db.ask(f"RL.CHECK free{who}")
-        with server.client() as other, other.pipeline() as pipe:
-            pipe.watch(key)
+        with watching(server, key) as watch:
             assert db.do(f"RL.TRANSFER free paid{who}") == is_change
-            pipe.multi()
-            pipe.ping()
-            if is_change:
-                with pytest.raises(redis.WatchError):
-                    pipe.execute()
-            else:
-                assert pipe.execute() == [True]
+        assert watch.is_heard == is_change
 
 
 # --- files and replicas
