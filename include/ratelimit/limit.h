@@ -46,7 +46,7 @@ class Limit {
     return spec_.size == spec.size && spec_.span == spec.span && spec_.refill == spec.refill &&
            spec_.algorithm == spec.algorithm && spec_.aligned == spec.aligned &&
            spec_.per_request == spec.per_request && spec_.unit == spec.unit && spec_.anchor == spec.anchor &&
-           spec_.rules == spec.rules && label_ == spec.label && zone_ == spec.zone;
+           spec_.rules == spec.rules && are_same(label_, spec.label) && are_same(zone_, spec.zone);
   }
 
   /// Whether both were written alike.
@@ -98,6 +98,11 @@ class Limit {
   }
 
  private:
+  /// Most labels and zones are empty: then there is nothing to compare, and nothing to call for that.
+  [[nodiscard]] static bool are_same(std::string_view a, std::string_view b) {
+    return a.size() == b.size() && (a.empty() || a == b);
+  }
+
   Limit(const LimitSpec& spec, const AnyAlgorithm& algorithm)
       : algorithm_(algorithm), spec_(spec), label_(spec.label), zone_(spec.zone) {
     spec_.label = {};

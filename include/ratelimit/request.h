@@ -183,18 +183,28 @@ inline void move_back(Verdict& verdict, Span ahead) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// As `decide` below, for any request at any turn.
+template <class Cells>
+[[nodiscard]] Verdict decide_at_turn(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
+                                     Instant now) {
+  const Instant at = turn.or_later(now);
+  Verdict verdict = decide_as_of(limits, cells, request, at, at - now);
+  if (at > now) move_back(verdict, at - now);
+  return verdict;
+}
+
+}  // namespace detail
+
 /// Decides a request; if a call waits for its turn, as of that turn. Pure; O(limits * log n).
 template <class Cells>
-[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
-                             Instant now) {
+[[nodiscard, gnu::always_inline]] inline Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn,
+                                                        const Request& request, Instant now) {
   // Nearly all calls, on their shortest way.
-  if (request.mode == Mode::whole && turn.at <= now && request.has_one_cost()) {
+  if (request.mode == Mode::whole && turn.at <= now && request.has_one_cost()) [[likely]]
     return decide(limits, cells, Ask{request.cost, request.id}, now);
-  }
-  const Instant at = turn.or_later(now);
-  Verdict verdict = detail::decide_as_of(limits, cells, request, at, at - now);
-  if (at > now) detail::move_back(verdict, at - now);
-  return verdict;
+  return detail::decide_at_turn(limits, cells, turn, request, now);
 }
 
 /// What is left at `now`, as `status`; if a call waits for its turn, nothing before that turn.

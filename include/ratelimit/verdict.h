@@ -67,7 +67,8 @@ template <class Cells, class AskOf, class Review = decltype(kAsDecided)>
 
 /// Decides a call that asks the same of all limits.
 template <class Cells>
-[[nodiscard]] Verdict decide(const Limits& limits, const Cells& cells, const Ask& ask, Instant now) {
+[[nodiscard, gnu::always_inline]] inline Verdict decide(const Limits& limits, const Cells& cells, const Ask& ask,
+                                                        Instant now) {
   Verdict verdict = decide_each(limits, cells, now, [&](std::size_t i) {
     return Ask{limits[i].cost_of(ask.cost), ask.id, ask.force};
   });

@@ -28,18 +28,24 @@ std::optional<KeyFault> KeySession::look_for_limits(std::span<const LimitSpec> s
 }
 
 std::optional<KeyFault> KeySession::find_limits(std::span<const LimitSpec> specs, Otherwise otherwise) {
-  if (const auto fault = look_for_limits(specs, otherwise)) return fault;
-  if (!subject()) return std::nullopt;
+  if (key_.is_of_other_type()) return KeyFault::wrong_type;
+  if (const auto fault = choose_limits(specs, otherwise)) return fault;
+  // Nearly always nothing is reserved, and there is one list of limits.
+  const bool is_plain = !subject() || (subject()->reservations() == nullptr && !subject()->has_several_lists());
+  if (!is_plain) give_back_and_leave_out(specs.empty());
+  return std::nullopt;
+}
+
+void KeySession::give_back_and_leave_out(bool names_none) {
   if (subject()->any_hold_ended(now())) {
     give_back_ended_holds();
     // What was held may be all that there was. Then the limits of the call apply, and of an absent subject none.
-    if (!subject() && specs.empty()) go_by({});
+    if (!subject() && names_none) go_by({});
   }
   if (key_.access() == Access::read && subject()) {
-    if (specs.empty() && subject()->has_several_lists()) leave_out_dropped();
+    if (names_none && subject()->has_several_lists()) leave_out_dropped();
     clamp_if_blocked();
   }
-  return std::nullopt;
 }
 
 std::optional<KeyFault> KeySession::choose_limits(std::span<const LimitSpec> specs, Otherwise otherwise) {
@@ -149,11 +155,8 @@ Verdict KeySession::status() const {
 // --- deciding and changing ---
 
 Verdict KeySession::decide(const Request& request) {
-  if (limits_ && is_never(*limits_, request)) {
-    count_call(Outcome::never);
-    return peek(request);
-  }
-  Verdict verdict = charge(request);
+  const bool is_known_never = limits_ && is_never(*limits_, request);
+  Verdict verdict = is_known_never ? peek(request) : charge(request);
   count_call(verdict.decision.outcome);
   return verdict;
 }
@@ -175,7 +178,11 @@ Verdict KeySession::decide_by_all(const Request& request) const {
 }
 
 Verdict KeySession::charge(const Request& request) {
-  if (!request.has_one_cost() && request.costs(limits()).are_nothing()) return ask(request);
+  const bool only_asks = !request.has_one_cost() && request.costs(limits()).are_nothing();
+  return only_asks ? ask(request) : charge_costs(request);
+}
+
+Verdict KeySession::charge_costs(const Request& request) {
   if (limits_ && is_absent()) open_accounts();
   // When a turn comes, or how it is after a block, is found by asking as of later: what is ahead of now must have been brought
   // back before.

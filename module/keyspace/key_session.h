@@ -166,6 +166,7 @@ class KeySession {
 
  private:
   [[nodiscard]] std::optional<KeyFault> choose_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
+  void give_back_and_leave_out(bool names_none);
   void give_back_ended_holds();
   [[nodiscard]] const SharedLimits& limits_of_new() const;
   [[nodiscard]] std::optional<KeyFault> fault_of_exception(const Limits& limits) const;
@@ -189,6 +190,7 @@ class KeySession {
   /// What the limits of all accounts that the subject has would say.
   [[nodiscard]] Verdict decide_by_all(const Request& request) const;
   [[nodiscard]] Verdict ask(const Request& request);
+  Verdict charge_costs(const Request& request);
   void commit(const Verdict& verdict, const Request& request);
   /// What a call costs each account that the subject has then, if not all the same.
   [[nodiscard]] std::optional<Charges> costs_each(const Request& request) const;

@@ -265,7 +265,8 @@ class TokenBucket {
 
   /// The same for any count, cut to the longest time that a bucket and its debt can last.
   [[nodiscard]] constexpr ExactSpan capped_span_of(Units units) const {
-    return units <= capacity_ + largest_debt() ? span_of(units) : ExactSpan{2 * kMaxSpan, 0};
+    const bool lasts_so_long = units > capacity_ && units > capacity_ + largest_debt();  // the second divides 128 bits
+    return lasts_so_long ? ExactSpan{2 * kMaxSpan, 0} : span_of(units);
   }
 
   /// A debt ends within kMaxSpan, and has no more units than the largest bucket.
