@@ -32,6 +32,11 @@ class Arguments {
   /// Takes the keyword of one of these options, if one stands here. Its value, if it has one, comes next.
   const OptionRow* take(OptionSet options);
 
+  /// The words that are left.
+  [[nodiscard]] std::span<const std::string_view> rest() const { return words_.subspan(next_); }
+  /// Passes over words that are known: there must be so many.
+  void skip(std::size_t words) { next_ += words; }
+
   /// Whether the next word is an integer, of any size that integers of calls may have.
   [[nodiscard]] bool is_at_integer() const;
 

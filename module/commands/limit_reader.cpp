@@ -7,6 +7,27 @@
 
 namespace ratelimit {
 
+bool LimitReader::take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitSpecs& limits) {
+  words_ = arguments_.rest();
+  const KnownLimits::Entry* const entry = known.find(words_, algorithm);
+  if (entry == nullptr) return false;
+  for (std::size_t i = 0; i < entry->limits(); ++i) spec_ = &limits.push_back(entry->limit(i, words_));
+  options_ = entry->options().possible;
+  given_ = entry->options().given;
+  arguments_.skip(entry->words());
+  return true;
+}
+
+void LimitReader::remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitSpecs& limits) const {
+  const bool stand_together = taken_ > 0 && taken_ == end_;
+  if (stand_together) known.remember(words_, end_, algorithm, limits.span(), {options_, given_});
+}
+
+void LimitReader::note_taken(std::size_t left_before) {
+  taken_ += left_before - left();
+  end_ = words_.size() - left();
+}
+
 void LimitReader::read_numbers(const AlgorithmRow& row, LimitSpec& spec) {
   spec.algorithm = row.algorithm;
   spec.size = arguments_.count(row.size);
@@ -32,11 +53,13 @@ const AlgorithmRow* LimitReader::take_algorithm() {
 }
 
 bool LimitReader::take_option_of_limit() {
+  const std::size_t before = left();
   const OptionRow* row = arguments_.take(options_);
   if (row == nullptr) return false;
   if (given_.has(row->option)) arguments_.fail({Fault::Kind::repeated, row->argument});
   given_.add(row->option);
   read(*row);
+  note_taken(before);
   return true;
 }
 

@@ -9,6 +9,7 @@
 
 #include "commands/arguments.h"
 #include "commands/grammar.h"
+#include "commands/known_limits.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/bounded_list.h"
@@ -22,22 +23,38 @@ struct ZoneFinder {
 };
 
 /// Reads limits one after the other, and the options behind each.
+///
+/// A call whose limits stand together is read in three steps: `take_known`, and only if that fails the words, then
+/// `remember`. Options may follow in either case.
 class LimitReader {
  public:
   LimitReader(Arguments& arguments, const ZoneFinder& zones) : arguments_(arguments), zones_(zones) {}
 
-  /// Takes the numbers that follow the keyword of this algorithm, into a limit whose options may come next.
-  void read_numbers(const AlgorithmRow& row, LimitSpec& spec);
+  /// Takes the limits that stand here, if they are known. To be called first. `algorithm` is the one that the command
+  /// names, or null.
+  bool take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitSpecs& limits);
+  /// Remembers the limits that were read, unless other words stood before or between them. The call must be read to its
+  /// end, without a fault.
+  void remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitSpecs& limits) const;
+
+  /// Takes the numbers of a limit of this algorithm, whose options may come next.
+  template <std::size_t kMost>
+  void take_numbers(const AlgorithmRow& row, BoundedList<LimitSpec, kMost>& limits) {
+    const std::size_t before = left();
+    read_numbers(row, limits.push_back({}));
+    note_taken(before);
+  }
 
   /// Takes a limit with its numbers, if one stands here. If the list is full, that is the fault `too_many`.
   template <std::size_t kMost>
   bool take_limit(BoundedList<LimitSpec, kMost>& limits, const Fault& too_many) {
     const AlgorithmRow* row = take_algorithm();
     if (row == nullptr) return false;
+    ++taken_;
     if (limits.full()) {
       arguments_.fail(too_many);
     } else {
-      read_numbers(*row, limits.push_back({}));
+      take_numbers(*row, limits);
     }
     return true;
   }
@@ -48,15 +65,21 @@ class LimitReader {
  private:
   bool take_option_of_limit();
   const AlgorithmRow* take_algorithm();
+  void read_numbers(const AlgorithmRow& row, LimitSpec& spec);
+  [[nodiscard]] std::size_t left() const { return arguments_.rest().size(); }
+  void note_taken(std::size_t left_before);
   void read(const OptionRow& row);
   void read_anchor();
   void read_zone();
 
   Arguments& arguments_;
   const ZoneFinder& zones_;
-  LimitSpec* spec_ = nullptr;  ///< the limit that was read last
-  OptionSet options_;          ///< those that it may have
-  OptionSet given_;            ///< those that it was given
+  LimitSpec* spec_ = nullptr;                ///< the limit that was read last
+  OptionSet options_;                        ///< those that it may have
+  OptionSet given_;                          ///< those that it was given
+  std::span<const std::string_view> words_;  ///< those that were left at first
+  std::size_t taken_ = 0;                    ///< how many of them were of limits,
+  std::size_t end_ = 0;                      ///< and where the last of these ended
 };
 
 }  // namespace ratelimit

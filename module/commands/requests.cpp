@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "commands/arguments.h"
+#include "commands/known_limits.h"
 #include "commands/limit_reader.h"
 #include "server/zones.h"
 
@@ -187,6 +188,22 @@ void read_options(Arguments& arguments, OptionSet options, AnyRequest& request) 
   read_options(arguments, limits, options, request);
 }
 
+/// What limits meant that calls named lately. The server reads all calls in one thread.
+KnownLimits& known_limits() {
+  static KnownLimits known;
+  return known;
+}
+
+/// The same for a call of one key: what its limits mean may be known.
+void read_options(Arguments& arguments, OptionSet options, CheckRequest& request) {
+  constexpr std::size_t kLeastWords = 3;  // a keyword and two numbers
+  const bool may_name_limits = options.has(Option::limit) && arguments.rest().size() >= kLeastWords;
+  LimitReader limits(arguments, kZonesOfSystem);
+  const bool are_known = may_name_limits && limits.take_known(known_limits(), nullptr, request.limits);
+  read_options(arguments, limits, options, request);
+  if (may_name_limits && !are_known && !arguments.fault()) limits.remember(known_limits(), nullptr, request.limits);
+}
+
 /// Why one integer is not enough for a call under limits of these algorithms: a queue lets it wait, or it takes a lease
 /// without an id.
 std::optional<Fault> fault_of_brief(bool has_queue, bool has_leases, std::string_view id, Purpose purpose) {
@@ -270,8 +287,10 @@ std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Al
   Arguments arguments(words);
   LimitReader limits(arguments, kZonesOfSystem);
   arguments.text(Argument::key);
-  limits.read_numbers(row, request.limits.push_back({}));
+  const bool are_known = limits.take_known(known_limits(), &row, request.limits);
+  if (!are_known) limits.take_numbers(row, request.limits);
   read_options(arguments, limits, forms::shorthand_options(row), request, {Option::brief});
+  if (!are_known && !arguments.fault()) limits.remember(known_limits(), &row, request.limits);
   check_charge(arguments, request);
   if (request.is_brief) check_brief(arguments, request, Purpose::take);
   return arguments.fault();

@@ -253,6 +253,9 @@ void run(std::string_view line) {
   const std::optional<Fault> fault = parse(command, words, asked);
   Asked again;
   require(parse(command, words, again) == fault, "the same call, the same fault");
+  const auto known = again.check.limits.span();
+  const auto read = asked.check.limits.span();
+  require(fault || std::equal(known.begin(), known.end(), read.begin(), read.end()), "and the same limits");
   if (fault) return require_proper_error(*fault, words.size());
   require_valid_call(command, asked);
   require_valid_subject(command, asked.check);

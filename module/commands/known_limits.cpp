@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "commands/known_limits.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+namespace ratelimit {
+
+// Two numbers tell most limits apart, by what is at their ends, and the number of words does the rest.
+std::size_t KnownLimits::place_of(Words words, const AlgorithmRow* algorithm) {
+  const auto ends = [](std::string_view word) {
+    if (word.empty()) return std::uint64_t{0};
+    const auto first = static_cast<unsigned char>(word.front());
+    return word.size() << 16U | std::uint64_t{first} << 8U | static_cast<unsigned char>(word.back());
+  };
+  const std::size_t number = algorithm != nullptr ? 0 : 1;  // behind the keyword of the algorithm
+  if (words.size() < number + 2) return 0;
+  constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15U;  // 2^64 divided by the golden ratio
+  const std::uint64_t hash = (ends(words[number]) << 32U | ends(words[number + 1])) + words.size();
+  return hash * kOdd >> static_cast<unsigned>(std::numeric_limits<std::uint64_t>::digits - kBits);
+}
+
+void KnownLimits::remember(Words words, std::size_t count, const AlgorithmRow* algorithm,
+                           std::span<const LimitSpec> limits, const Options& options) {
+  std::size_t bytes = 0;
+  for (const std::string_view word : words.first(count)) bytes += word.size();
+  if (count > Entry::kMostWords || bytes > Entry::kMostBytes) return;
+  entries_[place_of(words, algorithm)].assign(words.first(count), algorithm, limits, options);
+}
+
+bool KnownLimits::Entry::is_beginning_of(Words words, const AlgorithmRow* algorithm) const {
+  if (words_ == 0 || words.size() < words_ || algorithm != algorithm_) return false;
+  const char* bytes = bytes_.data();
+  for (std::size_t i = 0; i < words_; ++i) {
+    if (words[i].size() != sizes_[i] || std::memcmp(words[i].data(), bytes, sizes_[i]) != 0) return false;
+    bytes += sizes_[i];
+  }
+  return true;
+}
+
+void KnownLimits::Entry::assign(Words words, const AlgorithmRow* algorithm, std::span<const LimitSpec> limits,
+                                const Options& options) {
+  char* bytes = bytes_.data();
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    sizes_[i] = static_cast<std::uint8_t>(words[i].size());
+    bytes = std::copy(words[i].begin(), words[i].end(), bytes);
+  }
+  const auto place = [&](std::string_view borrowed) {
+    const auto is_it = [&](std::string_view word) { return !borrowed.empty() && word.data() == borrowed.data(); };
+    const auto found = std::find_if(words.begin(), words.end(), is_it);
+    return found != words.end() ? static_cast<std::uint8_t>(found - words.begin()) : std::uint8_t{0};
+  };
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    limits_[i] = {limits[i], place(limits[i].label), place(limits[i].zone)};
+    limits_[i].spec.label = {};
+    limits_[i].spec.zone = {};
+  }
+  words_ = words.size();
+  limits_count_ = limits.size();
+  algorithm_ = algorithm;
+  options_ = options;
+}
+
+}  // namespace ratelimit
