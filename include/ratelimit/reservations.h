@@ -228,6 +228,9 @@ struct Reservations {
     return holds.empty() ? kMost : std::clamp<std::size_t>(budget / holds.size(), 1, kMost);
   }
 
+  /// The work of one operation that finds ended holds: grows with the time that it takes, up to some milliseconds.
+  [[nodiscard]] std::size_t work_of_collecting() const { return collected_at_once() * holds.size(); }
+
   /// Whether a hold has ended whose units were not given back yet.
   [[nodiscard]] bool any_hold_ended(Instant now) const { return !holds.empty() && holds.first().end <= now; }
 

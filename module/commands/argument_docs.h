@@ -177,7 +177,8 @@ template <const Form& kForm>
 class OfForm {
   static constexpr ArgumentDoc option_of_form(Option one) {
     ArgumentDoc doc = option(one);
-    doc.repeats |= row_of(one).is_for_each_key && kForm.has_many_keys();
+    doc.repeats |= row_of(one).ends_call || (row_of(one).is_for_each_key && kForm.has_many_keys());
+    doc.optional = !row_of(one).ends_call;
     return doc;
   }
 
@@ -186,7 +187,10 @@ class OfForm {
     std::array<List<4>, kOptionCount> all;
     for (const Option first : kForm.options) {
       for (const Option other : kForm.options) {
-        if (excluded_by(first).has(other)) all[static_cast<std::size_t>(first)].add(option_of_form(other));
+        if (!excluded_by(first).has(other)) continue;
+        ArgumentDoc doc = option_of_form(other);
+        doc.optional = false;  // one of them is given
+        all[static_cast<std::size_t>(first)].add(doc);
       }
     }
     return all;
@@ -202,7 +206,7 @@ class OfForm {
                 .repeats = true,
                 .parts = kPartsOfLimit.span()});
     } else if (alternatives.size == 1) {
-      list.add(optional(option_of_form(one)));
+      list.add(option_of_form(one));
     } else if (alternatives.docs[0].token == option(one).token) {  // the first of them stands for all
       list.add({.name = row_of(row.one_of).name,
                 .type = ArgumentDoc::Type::one_of,

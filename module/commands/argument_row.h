@@ -21,6 +21,8 @@ namespace ratelimit {
 /// The most keys of a call, and the most subjects that RL.TOP names.
 inline constexpr std::size_t kMostKeys = 64;
 inline constexpr std::size_t kMostNamed = 128;
+/// The most subjects of a call.
+inline constexpr std::size_t kMostSubjects = 1024;
 
 /// The arguments of all commands. Each has a row in kArguments.
 enum class Argument : std::uint8_t {

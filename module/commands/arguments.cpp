@@ -128,6 +128,20 @@ std::string_view Arguments::bytes(Argument argument) {
   return *word;
 }
 
+std::span<const std::string_view> Arguments::all_bytes(Argument argument, std::size_t most) {
+  const std::span<const std::string_view> all = rest();
+  if (fault_) return {};
+  if (all.empty()) fail({Fault::Kind::missing, argument});
+  if (all.size() > most) fail({Fault::Kind::too_many_arguments});
+  const ArgumentRow& row = row_of(argument);
+  for (const std::string_view word : all) {
+    const auto size = static_cast<std::int64_t>(word.size());
+    if (size < row.least || size > row.most) fail({Fault::Kind::malformed, argument});
+  }
+  next_ = words_.size();
+  return all;
+}
+
 std::string_view Arguments::label(Argument argument) {
   const auto word = next(argument);
   if (word && !is_valid_label(*word)) fail({Fault::Kind::malformed, argument});

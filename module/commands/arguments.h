@@ -52,6 +52,8 @@ class Arguments {
   Span duration(Argument argument);
   /// Takes bytes of a length within the bounds of `argument`.
   std::string_view bytes(Argument argument);
+  /// Takes all words that are left, at least one and `most` at most, each of which is bytes as above.
+  std::span<const std::string_view> all_bytes(Argument argument, std::size_t most);
   /// Takes the label of a limit.
   std::string_view label(Argument argument = Argument::label);
   /// Takes one of the words of `argument`, in any case, and returns its position among them.

@@ -18,8 +18,9 @@ namespace ratelimit {
 
 class Call {
  public:
-  /// More words than any command takes: 64 keys, each with a subject, a limit and all its options.
-  static constexpr std::size_t kMostWords = 1024;
+  /// More words than any command takes: 1,024 subjects, and eight limits with all their options. Or 64 keys, each with a
+  /// subject, a limit and all its options.
+  static constexpr std::size_t kMostWords = 1024 + 256;
 
   Call(RedisModuleCtx* context, Module& module, std::span<RedisModuleString* const> words)
       : context_{server::Context(context), module, module.clock.now()}, words_(words) {

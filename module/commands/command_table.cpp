@@ -68,6 +68,17 @@ constexpr std::array kChecks{
         .summary = "Decides a call under the limits of several keys: all are charged, or none is",
     },
     Command{
+        .name = "RL.CHECKEACH",
+        .handler = commands::check_each,
+        .flags = kWriteFlags,
+        .audience = Audience::users,
+        .key = KeyUse::update,
+        .arguments = arguments_of<forms::kCheckEach>(),
+        .complexity = "O(K * N log M), with K the number of subjects (at most 1,024), N and M as of RL.CHECK",
+        .since = "0.1.0",
+        .summary = "Decides a call of each of many subjects, every one on its own",
+    },
+    Command{
         .name = "RL.DEFINE",
         .handler = commands::define,
         .flags = kWriteFlags,

@@ -48,6 +48,9 @@ std::optional<Fault> info(const Call& call);
 // check_all.cpp
 std::optional<Fault> check_all(const Call& call);
 
+// check_each.cpp
+std::optional<Fault> check_each(const Call& call);
+
 // define.cpp
 std::optional<Fault> define(const Call& call);
 

@@ -143,6 +143,11 @@ std::string message(const Fault& fault) {
     case Fault::Kind::charged_twice: return "ERR " + name + " is given twice for the same label";
     case Fault::Kind::not_with_charge:
       return "ERR PARTIAL cannot be given with " + name + ": the reply has one number for what was granted";
+    case Fault::Kind::not_for_each:
+      return "ERR RL.CHECKEACH cannot decide under " +
+             std::string(fault.argument == Argument::leak
+                             ? "LEAKYBUCKET: an answer must say how long a granted call waits"
+                             : "CONCURRENT: an answer must have the id of the lease");
     case Fault::Kind::not_with_brief: return "ERR BRIEF cannot be given with " + reason_against_brief(fault.argument);
     case Fault::Kind::incomplete_per_request: return "ERR PER must be followed by REQUEST";
     case Fault::Kind::no_limits:

@@ -28,6 +28,7 @@ struct Fault {
     unknown_label,            ///< `argument` is the label of none of the limits that apply
     charged_twice,            ///< a limit is given a cost twice
     not_with_charge,          ///< costs that differ cannot be granted in part
+    not_for_each,             ///< RL.CHECKEACH cannot say what a call with `argument` needs to know
     not_with_brief,           ///< an answer in brief cannot say what a call with `argument` needs to know
     incomplete_per_request,   ///< PER without REQUEST
     no_limits,                ///< no limits in the call and none stored in the key

@@ -53,6 +53,7 @@ inline constexpr Form kPeek{
 inline constexpr Form kCheckAll{.words = {Argument::number_of_keys, Argument::key},
                                 .options = {Option::limit, Option::subject, Option::cost, Option::costs, Option::force,
                                             Option::each, Option::jitter, Option::headers}};
+inline constexpr Form kCheckEach{.words = {Argument::key}, .options = {Option::limit, Option::cost, Option::subjects}};
 inline constexpr Form kDefine{.words = {Argument::key}, .options = {Option::limit, Option::subject, Option::shadow}};
 inline constexpr Form kReserve{.words = {Argument::key, Argument::ttl},
                                .options = {Option::limit, Option::subject, Option::cost, Option::charge, Option::id,

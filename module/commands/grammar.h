@@ -49,8 +49,9 @@ enum class Option : std::uint8_t {
   headers,
   brief,
   shadow,
+  subjects,  ///< one or more, which end the call
 };
-inline constexpr std::size_t kOptionCount = static_cast<std::size_t>(Option::shadow) + 1;
+inline constexpr std::size_t kOptionCount = static_cast<std::size_t>(Option::subjects) + 1;
 
 /// Some options. As a range, in the order of documents.
 class OptionSet {
@@ -102,6 +103,7 @@ struct OptionRow {
   Argument second = Argument::none;  ///< of an option with two values
   bool may_repeat = false;           ///< a call may have the option several times
   bool is_for_each_key = false;      ///< where there are several keys, a value for each follows the keyword
+  bool ends_call = false;            ///< must be given, with one or more values, behind which nothing comes
 };
 
 inline constexpr std::array<OptionRow, kOptionCount> kOptions{{
@@ -133,6 +135,7 @@ inline constexpr std::array<OptionRow, kOptionCount> kOptions{{
     {.option = Option::headers, .keyword = "HEADERS", .argument = Argument::headers, .one_of = Argument::reply_form},
     {.option = Option::brief, .keyword = "BRIEF", .argument = Argument::brief, .one_of = Argument::reply_form},
     {.option = Option::shadow, .keyword = "SHADOW", .argument = Argument::shadow},
+    {.option = Option::subjects, .keyword = "FOR", .argument = Argument::subject, .ends_call = true},
 }};
 
 [[nodiscard]] constexpr const OptionRow& row_of(Option option) { return kOptions[static_cast<std::size_t>(option)]; }

@@ -84,7 +84,8 @@ void LimitReader::read(const OptionRow& row) {
     case Option::jitter:
     case Option::headers:
     case Option::brief:
-    case Option::shadow: return;  // not among kLimitOptions
+    case Option::shadow:
+    case Option::subjects: return;  // not among kLimitOptions
   }
 }
 

@@ -49,7 +49,8 @@ std::optional<std::string> value_of(const LimitSpec& spec, Option option) {
     case Option::jitter:
     case Option::headers:
     case Option::brief:
-    case Option::shadow: return std::nullopt;  // not among kLimitOptions
+    case Option::shadow:
+    case Option::subjects: return std::nullopt;  // not among kLimitOptions
   }
   return std::nullopt;
 }

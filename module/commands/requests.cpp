@@ -100,6 +100,11 @@ void note_form(Option option, KeysRequest& request) {
   (option == Option::each ? request.each : request.headers) = true;
 }
 
+void read_all_subjects(Arguments& arguments, CheckRequest& request) {
+  request.subjects = arguments.all_bytes(Argument::subject, kMostSubjects);
+}
+void read_all_subjects(Arguments&, KeysRequest&) {}  // of one key only
+
 void read_subjects(Arguments& arguments, CheckRequest& request) {
   request.subject = arguments.bytes(Argument::subject);
 }
@@ -116,6 +121,7 @@ template <class AnyRequest>
 void read_option(Arguments& arguments, Option option, AnyRequest& request) {
   switch (option) {
     case Option::subject: return read_subjects(arguments, request);
+    case Option::subjects: return read_all_subjects(arguments, request);
     case Option::cost: request.call.cost = arguments.count(Argument::cost); return;
     case Option::costs: return read_costs(arguments, request);
     case Option::charge: return read_charge(arguments, request);
@@ -226,6 +232,13 @@ void check_brief(Arguments& arguments, const CheckRequest& request, Purpose purp
   if (fault) arguments.fail(*fault);
 }
 
+/// Why one integer for each subject is not enough under a limit of this algorithm.
+std::optional<Fault> fault_of_each(Algorithm algorithm) {
+  if (algorithm == Algorithm::leaky_bucket) return Fault{Fault::Kind::not_for_each, Argument::leak};
+  if (algorithm == Algorithm::concurrent) return Fault{Fault::Kind::not_for_each, Argument::lease};
+  return std::nullopt;
+}
+
 /// Fails if costs that differ are to be granted in part.
 void check_charge(Arguments& arguments, const CheckRequest& request) {
   if (request.charged.empty() || request.call.mode != Mode::partial) return;
@@ -279,6 +292,24 @@ std::optional<Fault> fault_of_brief(const Limits& limits, std::string_view id, P
   bool has_queue = false;
   for (std::size_t i = 0; i < limits.size(); ++i) has_queue |= limits[i].algorithm() == Algorithm::leaky_bucket;
   return fault_of_brief(has_queue, limits.have_leases(), id, purpose);
+}
+
+std::optional<Fault> fault_of_each(const Limits& limits) {
+  for (std::size_t i = 0; i < limits.size(); ++i) {
+    if (const auto fault = fault_of_each(limits[i].algorithm())) return fault;
+  }
+  return std::nullopt;
+}
+
+std::optional<Fault> parse_check_each(std::span<const std::string_view> words, CheckRequest& request) {
+  Arguments arguments(words);
+  take_words<forms::kCheckEach>(arguments);
+  read_options(arguments, forms::kCheckEach.options, request);
+  if (request.subjects.empty()) arguments.fail({Fault::Kind::missing, Argument::subject});
+  for (const LimitSpec& spec : request.limits.span()) {
+    if (const auto fault = fault_of_each(spec.algorithm)) arguments.fail(*fault);
+  }
+  return arguments.fault();
 }
 
 std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,

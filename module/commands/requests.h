@@ -25,10 +25,11 @@ struct CheckRequest {
   LimitSpecs limits;  ///< may be empty
   Request call;       ///< borrows `charged`
   BoundedList<Charge, kMaxLimits> charged;
-  std::string_view subject{};  ///< empty: the key itself
-  Span jitter{};               ///< by how much a wait may be made longer at random
-  bool headers = false;        ///< whether the reply has the fields of an HTTP response
-  bool is_brief = false;       ///< whether the reply is one integer
+  std::string_view subject{};                    ///< empty: the key itself
+  Span jitter{};                                 ///< by how much a wait may be made longer at random
+  bool headers = false;                          ///< whether the reply has the fields of an HTTP response
+  bool is_brief = false;                         ///< whether the reply is one integer
+  std::span<const std::string_view> subjects{};  ///< of RL.CHECKEACH, in place of `subject`
 };
 
 /// What a call asks of several keys.
@@ -64,6 +65,12 @@ enum class Purpose : bool { look, take };
 /// Reads a call of the command that is named after `algorithm`.
 [[nodiscard]] std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Algorithm algorithm,
                                                    CheckRequest& request);
+
+/// Why RL.CHECKEACH cannot decide under these limits.
+[[nodiscard]] std::optional<Fault> fault_of_each(const Limits& limits);
+
+/// Reads a call of RL.CHECKEACH.
+[[nodiscard]] std::optional<Fault> parse_check_each(std::span<const std::string_view> words, CheckRequest& request);
 
 /// Reads a call of RL.CHECKALL.
 [[nodiscard]] std::optional<Fault> parse_check_all(std::span<const std::string_view> words, KeysRequest& request);

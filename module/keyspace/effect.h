@@ -16,6 +16,7 @@ namespace ratelimit {
 
 inline constexpr const char* kEffectCommand = "RL._EFFECT";
 
+/// The numbers of kinds that are about a subject stand in files.
 enum class EffectKind : std::uint8_t {
   store,    ///< the key as it is, or one subject of its table: limits, states, reservations
   apply,    ///< what a granted call changed in the states of a subject that is there
@@ -25,11 +26,12 @@ enum class EffectKind : std::uint8_t {
   fill,     ///< a chunk of the subjects of a table, when an append-only file is rewritten
   forget,   ///< a subject of the table is forgotten
   except,   ///< a subject of the table has limits of its own, as of an instant, or no longer
+  each,     ///< effects on several subjects of the table, one after the other
 };
 
 /// The words for the kinds, which can be read in an append-only file.
-inline constexpr std::array<std::string_view, 8> kEffectWords{"STORE", "APPLY", "PERFORM", "DEFINE",
-                                                              "SWEEP", "FILL",  "FORGET",  "EXCEPT"};
+inline constexpr std::array<std::string_view, 9> kEffectWords{"STORE", "APPLY",  "PERFORM", "DEFINE", "SWEEP",
+                                                              "FILL",  "FORGET", "EXCEPT",  "EACH"};
 
 [[nodiscard]] constexpr std::string_view word_of(EffectKind kind) {
   return kEffectWords[static_cast<std::size_t>(kind)];

@@ -21,6 +21,13 @@
 
 namespace ratelimit {
 
+void KeySession::turn_to(std::string_view subject_name, std::optional<SubjectHash> hash) {
+  limits_ = {};
+  named_accounts_.reset();
+  id_.clear();
+  key_.turn_to(subject_name, hash);
+}
+
 // --- which limits apply ---
 
 std::optional<KeyFault> KeySession::look_for_limits(std::span<const LimitSpec> specs, Otherwise otherwise) {
@@ -301,9 +308,9 @@ KeyEnd KeySession::move_end(Instant idle_at, const std::optional<Instant>& idle_
 
 // A small state travels whole. A log may be large: once the other side has it, the change says all, unless the other
 // side might lack a time zone.
-void KeySession::queue_effect(KeyEnd end, const Change& change) const {
+void KeySession::queue_effect(KeyEnd end, const Change& change) {
   const Subject& subject = *key_.subject();
-  const Propagation& propagation = key_.propagation();
+  Propagation& propagation = key_.propagation();
   const bool is_small =
       subject.reservations() == nullptr && pieces_behind(subject.limits(), subject.cells(), nullptr) == 0;
   const bool travels_whole = key_.is_new() || is_small || subject.limits().have_zones() ||

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "keyspace/call_context.h"
 #include "keyspace/open_key.h"
@@ -48,6 +49,30 @@ class KeySession {
 
   KeySession(const CallContext& call, server::Text key, Access access, std::string_view subject_name = {})
       : key_(call, key, access, subject_name) {}
+
+  /// Whether there are subjects with limits of their own in a key that stores some.
+  [[nodiscard]] bool has_exceptions() const {
+    const SubjectTable* const table = key_.stored().subject_table();
+    return table != nullptr && table->exceptions() != nullptr;
+  }
+  /// By what the table knows these subjects; nothing if there is no table yet.
+  [[nodiscard]] std::vector<SubjectHash> hashes_of(std::span<const std::string_view> names) const {
+    return key_.hashes_of(names);
+  }
+  /// Lets the processor fetch what is to be read of a subject in the table, to which the session will turn soon.
+  [[gnu::always_inline]] void look_ahead(SubjectHash hash) const { key_.look_ahead(hash); }
+  /// From now on the session is about that subject: its limits are to be found. `hash` is what `hashes_of` told of it.
+  void turn_to(std::string_view subject_name, std::optional<SubjectHash> hash = {});
+  /// What is done between these reaches others together.
+  void begin_batch() { key_.propagation().begin_batch(); }
+  void end_batch() { key_.propagation().end_batch(); }
+
+  /// The work of `find_limits` where holds of the subject have ended (Reservations::work_of_collecting); nothing where none
+  /// have.
+  [[nodiscard]] std::size_t work_of_ended_holds() const {
+    const bool have_ended = subject() && subject()->any_hold_ended(now());
+    return have_ended ? subject()->reservations()->work_of_collecting() : 0;
+  }
 
   /// Where limits come from that neither the call names nor the key stores: from nowhere, or from the subject.
   enum class Otherwise : bool { fault, those_of_subject };
@@ -202,9 +227,9 @@ class KeySession {
     std::optional<Instant> idle_before{};
   };
   void publish(Instant idle_at, const Change& change);
-  void publish_forgotten() const;
+  void publish_forgotten();
   [[nodiscard]] KeyEnd move_end(Instant idle_at, const std::optional<Instant>& idle_before);
-  void queue_effect(KeyEnd end, const Change& change) const;
+  void queue_effect(KeyEnd end, const Change& change);
   void remove();
   [[nodiscard]] Instant now() const { return key_.call().now; }
 

@@ -60,7 +60,7 @@ void KeySession::forget_own_subject() {
   if (!remove_if_idle()) publish(subject()->idle_at(), {});
 }
 
-void KeySession::publish_forgotten() const {
+void KeySession::publish_forgotten() {
   if (key_.propagation().is_on()) {
     key_.propagation().queue(EffectKind::forget, kKeepEnd, {}, key_.hash());
   } else {

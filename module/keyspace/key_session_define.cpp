@@ -39,7 +39,7 @@ std::optional<KeyFault> KeySession::define(const SharedLimits& limits, bool is_s
                               .secret = table != nullptr ? table->head().secret : server::random_secret()};
   const Definition definition{head, now(), zoned_ends(*limits, now())};
   key_.define(limits, definition);
-  const Propagation& propagation = key_.propagation();
+  Propagation& propagation = key_.propagation();
   if (propagation.is_on()) {
     std::string bytes;
     Writer out(bytes);
@@ -75,7 +75,7 @@ std::optional<KeyFault> KeySession::except(const SharedLimits& limits) {
   const Exception exception{key_.subject_name(), now(),
                             zoned_ends(limits ? *limits : *key_.stored().own_limits(), now())};
   key_.except(limits, exception);
-  const Propagation& propagation = key_.propagation();
+  Propagation& propagation = key_.propagation();
   if (propagation.is_on()) {
     std::string bytes;
     Writer out(bytes);

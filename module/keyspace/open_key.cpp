@@ -47,6 +47,24 @@ void OpenKey::find_subject() {
   }
 }
 
+std::vector<SubjectHash> OpenKey::hashes_of(std::span<const std::string_view> names) const {
+  std::vector<SubjectHash> hashes;
+  const SubjectTable* const table = stored_.subject_table();
+  if (table == nullptr) return hashes;
+  hashes.reserve(names.size());
+  for (const std::string_view name : names) hashes.push_back(table->hash_of(name));
+  return hashes;
+}
+
+void OpenKey::turn_to(std::string_view name, std::optional<SubjectHash> hash) {
+  prepared_.reset();
+  limits_of_idle_ = {};
+  is_new_ = false;
+  subject_name_ = name;
+  hash_ = hash;
+  find_subject();
+}
+
 // Whoever is asked for, it is the key that is back.
 void OpenKey::restore() {
   PrematureExpiries& expiries = call_.module.premature_expiries;

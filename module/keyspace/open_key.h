@@ -11,7 +11,9 @@
 #include <array>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "keyspace/call_context.h"
 #include "keyspace/propagation.h"
@@ -62,6 +64,17 @@ class OpenKey {
   /// Whether the place of the subject in the key is new: nobody else has heard of it as it is.
   [[nodiscard]] bool is_new() const { return is_new_; }
 
+  // --- several subjects, one after the other ---
+
+  /// By what the table knows these subjects; nothing if there is no table yet.
+  [[nodiscard]] std::vector<SubjectHash> hashes_of(std::span<const std::string_view> names) const;
+  /// Lets the processor fetch what is to be read of a subject in the table, to which the call will turn soon.
+  [[gnu::always_inline]] void look_ahead(SubjectHash hash) const {
+    stored_.subject_table()->hash_table().prefetch(hash);
+  }
+  /// From now on that is the subject of the call. `hash` is its hash, if that is known.
+  void turn_to(std::string_view name, std::optional<SubjectHash> hash);
+
   // --- preparing the subject: the key stays as it is ---
 
   /// A subject that was never seen, under these limits.
@@ -106,7 +119,7 @@ class OpenKey {
   void end_as_told(KeyEnd end);
 
   [[nodiscard]] const CallContext& call() const { return call_; }
-  [[nodiscard]] const Propagation& propagation() const { return propagation_; }
+  [[nodiscard]] Propagation& propagation() { return propagation_; }
   [[nodiscard]] Access access() const { return access_; }
 
  private:

@@ -1,19 +1,62 @@
 // SPDX-License-Identifier: MIT
 #include "keyspace/propagation.h"
 
+#include <cstdint>
 #include <string>
+#include <utility>
 
 #include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/effects.h"
+#include "ratelimit/codec/format.h"
 #include "server/clock.h"
 
 namespace ratelimit {
 
 void Propagation::queue(EffectKind kind, KeyEnd end, std::string_view payload,
-                        const std::optional<SubjectHash>& subject) const {
+                        const std::optional<SubjectHash>& subject) {
+  if (batch_ && subject && end == kKeepEnd) return add_to_batch(kind, *subject, payload);
+  send_batch();
   if (!subject) return call_.server.replicate(kEffectCommand, name_, word_of(kind), end.count(), payload);
   std::string hash;
   Writer(hash).fixed(subject->word());
   call_.server.replicate(kEffectCommand, name_, word_of(kind), end.count(), payload, hash);
+}
+
+void Propagation::add_to_batch(EffectKind kind, SubjectHash subject, std::string_view payload) {
+  std::string& effects = batch_->effects;
+  if (!effects.empty() && effects.size() + payload.size() > kMostBytes) send_batch();
+  Writer out(effects);
+  if (effects.empty()) out.u8(kFormatVersion);
+  encode_effect_of_subject(out, {static_cast<std::uint8_t>(kind), subject.word(), payload});
+}
+
+void Propagation::send_batch() {
+  if (!batch_ || batch_->effects.empty()) return;
+  call_.server.replicate(kEffectCommand, name_, word_of(EffectKind::each), kKeepEnd.count(), batch_->effects);
+  batch_->effects.clear();
+}
+
+void Propagation::count_change() {
+  if (batch_) {
+    batch_->is_counted = true;
+  } else {
+    call_.server.replicate_call();
+  }
+}
+
+void Propagation::signal() {
+  if (batch_) {
+    batch_->is_signalled = true;
+  } else {
+    key_.signal_modified();
+  }
+}
+
+void Propagation::end_batch() {
+  send_batch();
+  const Batch batch = *std::exchange(batch_, std::nullopt);
+  if (batch.is_counted) count_change();
+  if (batch.is_signalled) signal();
 }
 
 KeyEnd end_of_key(const Limits& limits, Instant idle_at, Instant now) {

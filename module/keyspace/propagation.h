@@ -5,7 +5,9 @@
 #define RATELIMIT_MODULE_KEYSPACE_PROPAGATION_H
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "keyspace/call_context.h"
@@ -29,20 +31,40 @@ class Propagation {
   [[nodiscard]] bool is_on() const { return call_.module.propagation_switch.is_on(); }
 
   /// Queues an effect on the key, or on that subject of its table.
-  void queue(EffectKind kind, KeyEnd end, std::string_view payload,
-             const std::optional<SubjectHash>& subject = {}) const;
+  void queue(EffectKind kind, KeyEnd end, std::string_view payload, const std::optional<SubjectHash>& subject = {});
   /// Queues the removal of the key.
-  void queue_removal() const { call_.server.replicate_removal(name_); }
+  void queue_removal() {
+    send_batch();
+    call_.server.replicate_removal(name_);
+  }
   /// Queues nothing: lets the server count a change that is to be saved.
-  void count_change() const { call_.server.replicate_call(); }
+  void count_change();
 
   /// Signals to clients that the key has changed.
-  void signal() const { key_.signal_modified(); }
+  void signal();
+
+  /// From now on effects on subjects of the table travel together, the change is counted once, and signalled once: at
+  /// the end of the batch, or before any other effect.
+  void begin_batch() { batch_.emplace(); }
+  void end_batch();
 
  private:
+  /// What waits for the end of a batch.
+  struct Batch {
+    std::string effects;
+    bool is_counted = false;
+    bool is_signalled = false;
+  };
+  /// A batch is sent before it has more bytes, so that no effect is much larger than a large subject.
+  static constexpr std::size_t kMostBytes = 64UL * 1024;
+
+  void add_to_batch(EffectKind kind, SubjectHash subject, std::string_view payload);
+  void send_batch();
+
   const CallContext& call_;
   server::Text name_;
   server::Key& key_;
+  std::optional<Batch> batch_;
 };
 
 /// When the server may end a key whose states are idle at `idle_at`. The server goes by its wall clock, which may have been

@@ -109,6 +109,8 @@ bool forget(OpenKey& key, std::string_view payload) {
   return true;
 }
 
+bool each(OpenKey& key, std::string_view payload);
+
 bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
   switch (kind) {
     case EffectKind::store: return store(key, payload);
@@ -119,8 +121,25 @@ bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
     case EffectKind::fill: return fill(key, payload);
     case EffectKind::forget: return forget(key, payload);
     case EffectKind::except: return except(key, payload);
+    case EffectKind::each: return each(key, payload);
   }
   return false;
+}
+
+bool each(OpenKey& key, std::string_view payload) {
+  if (!key.is_key_itself() || key.stored().subject_table() == nullptr) return false;
+  Reader in(payload);
+  if (!in.require(in.u8() == kFormatVersion)) return false;
+  for (bool is_first = true; is_first || !in.done(); is_first = false) {
+    EffectOfSubject effect;
+    if (!decode_effect_of_subject(in, effect) || effect.kind >= kEffectWords.size()) return false;
+    const auto kind = static_cast<EffectKind>(effect.kind);
+    const SubjectHash subject = SubjectHash::of(effect.subject);
+    if (!may_name_subject(kind) || subject.word() != effect.subject) return false;
+    key.turn_to({}, subject);
+    if (!dispatch(key, kind, effect.payload)) return false;
+  }
+  return true;
 }
 
 }  // namespace

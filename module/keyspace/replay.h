@@ -22,7 +22,8 @@ struct Effect {
   std::optional<SubjectHash> subject;
 };
 
-/// What became of a replay. `done` is the only one after which the key has changed, except that a malformed `fill` may have added subjects.
+/// What became of a replay. `done` is the only one after which the key has changed, except that of a malformed
+/// `fill` or `each` the first subjects may have.
 enum class Replayed : std::uint8_t { done, wrong_type, malformed };
 
 /// Replays an effect on a key. The payload may be anything.

@@ -570,5 +570,35 @@ TEST(Effects, RefusesSweepsThatNobodyWrites) {
   EXPECT_FALSE(sweep("01" + two + four + "0100bac93a04ba64")) << "and a nanosecond";
 }
 
+TEST(Effects, OfSeveralSubjectsFollowEachOther) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_effect_of_subject(out, {1, 0x0102030405060708U, "payload"});
+  encode_effect_of_subject(out, {6, 2, ""});
+  Reader in(bytes);
+  EffectOfSubject effect;
+  ASSERT_TRUE(decode_effect_of_subject(in, effect));
+  EXPECT_EQ(effect.kind, 1);
+  EXPECT_EQ(effect.subject, 0x0102030405060708U);
+  EXPECT_EQ(effect.payload, "payload");
+  ASSERT_TRUE(decode_effect_of_subject(in, effect));
+  EXPECT_EQ(effect.kind, 6);
+  EXPECT_EQ(effect.subject, 2U);
+  EXPECT_EQ(effect.payload, "");
+  EXPECT_TRUE(in.done());
+  EXPECT_FALSE(decode_effect_of_subject(in, effect));
+}
+
+TEST(Effects, OfASubjectAreReadWholeOrNotAtAll) {
+  std::string bytes;
+  Writer out(bytes);
+  encode_effect_of_subject(out, {1, 2, "payload"});
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    Reader in(std::string_view(bytes).substr(0, size));
+    EffectOfSubject effect;
+    EXPECT_FALSE(decode_effect_of_subject(in, effect)) << size;
+  }
+}
+
 }  // namespace
 }  // namespace ratelimit::tests

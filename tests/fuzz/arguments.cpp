@@ -88,6 +88,7 @@ constexpr Grammar shorthand(std::string_view name) {
 
 constexpr Grammar kCommands[] = {
     {"RL.CHECK", forms::kCheck.options},
+    {"RL.CHECKEACH", forms::kCheckEach.options},
     {"RL.CHECKALL", forms::kCheckAll.options},
     {"RL.RESERVEALL", forms::kReserveAll.options},
     {"RL.SETTLEALL", forms::kSettleAll.options},
@@ -159,6 +160,11 @@ void require_valid_answer(const Grammar& command, const AnyRequest& request) {
 void require_valid_subject(const Grammar& command, const CheckRequest& request) {
   require(request.subject.empty() || command.options.has(Option::subject), "there may be a subject");
   require(request.subject.size() <= kMaxSubjectBytes, "the name of a subject is not too long");
+  require(request.subjects.empty() == (command.name != "RL.CHECKEACH"), "one command has several");
+  require(request.subjects.size() <= kMostSubjects, "and not too many");
+  for (const std::string_view subject : request.subjects) {
+    require(!subject.empty() && subject.size() <= kMaxSubjectBytes, "each of which has a name");
+  }
 }
 
 /// The mode and the id of a call of several keys.
@@ -231,6 +237,7 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.shorthand) return parse_shorthand(words, *command.shorthand, asked.check);
   if (command.name == "RL.RESERVE") return parse_reservation(words, asked.check, asked.ttl);
   if (command.name == "RL.SETTLE") return parse_settlement(words, asked.check);
+  if (command.name == "RL.CHECKEACH") return parse_check_each(words, asked.check);
   if (command.name == "RL.CHECKALL") return parse_check_all(words, asked.check_all);
   if (command.name == "RL.RESERVEALL") return parse_reservation_of_all(words, asked.check_all, asked.ttl);
   if (command.name == "RL.SETTLEALL") return parse_settlement_of_all(words, asked.check_all);

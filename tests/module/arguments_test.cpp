@@ -649,6 +649,44 @@ TEST(Arguments, ReadWhatTheAnswerIsToBe) {
   EXPECT_EQ(fault_of_check({"k", "HEADERS", "HEADERS"}), (Fault{Fault::Kind::repeated, Argument::headers}));
 }
 
+TEST(Arguments, ReadACheckOfEachSubject) {
+  CheckRequest request;
+  const Words words{"RL.CHECKEACH", "k", "FIXED", "5", "60s", "COST", "2", "AS", "a", "for", "x", "COST", "x"};
+  EXPECT_EQ(parse_check_each(words, request), std::nullopt);
+  EXPECT_EQ(request.limits.size(), 1U);
+  EXPECT_EQ(request.limits.span()[0].label, "a");
+  EXPECT_EQ(request.call.cost, Units(2));
+  ASSERT_EQ(request.subjects.size(), 3U) << "what follows FOR is a subject, whatever it says";
+  EXPECT_EQ(request.subjects[1], "COST");
+  EXPECT_TRUE(request.subject.empty());
+}
+
+TEST(Arguments, ACheckOfEachSubjectNamesThem) {
+  const auto fault_of_each = [](Words words) {
+    words.insert(words.begin(), "RL.CHECKEACH");
+    CheckRequest request;
+    return parse_check_each(words, request).value_or(kNone);
+  };
+  const std::string longest(kMaxSubjectBytes, 'x');
+  const std::string too_long(kMaxSubjectBytes + 1, 'x');
+  EXPECT_EQ(fault_of_each({"k", "FOR", longest}), kNone);
+  EXPECT_EQ(fault_of_each({"k", "FOR", "a", too_long}), (Fault{Fault::Kind::malformed, Argument::subject}));
+  EXPECT_EQ(fault_of_each({"k", "FOR", "a", ""}), (Fault{Fault::Kind::malformed, Argument::subject}));
+  EXPECT_EQ(fault_of_each({"k"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault_of_each({"k", "FOR"}), (Fault{Fault::Kind::missing, Argument::subject}));
+  EXPECT_EQ(fault_of_each({"k", "LEAKYBUCKET", "5", "1", "1s", "FOR", "a"}),
+            (Fault{Fault::Kind::not_for_each, Argument::leak}));
+  EXPECT_EQ(fault_of_each({"k", "FIXED", "5", "1s", "CONCURRENT", "5", "1s", "FOR", "a"}),
+            (Fault{Fault::Kind::not_for_each, Argument::lease}));
+  EXPECT_EQ(fault_of_each({"k", "HEADERS", "FOR", "a"}), unknown_at(2, forms::kCheckEach.options));
+
+  Words words(kMostSubjects + 2, "a");
+  words[1] = "FOR";
+  EXPECT_EQ(fault_of_each(words), kNone);
+  words.emplace_back("a");
+  EXPECT_EQ(fault_of_each(words), (Fault{Fault::Kind::too_many_arguments}));
+}
+
 TEST(Arguments, ReadADefinition) {
   DefinitionRequest request;
   const Words words{"RL.DEFINE", "k", "FIXED", "5", "60s", "shadow", "ALIGNED", "SLIDING", "7", "1h", "AS", "hour"};

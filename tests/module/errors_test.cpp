@@ -86,6 +86,10 @@ TEST(Errors, SayThatThereIsACostForEachKey) {
 TEST(Errors, SayWhyACallCannotBeAnsweredInBrief) {
   EXPECT_EQ(message({Kind::repeated, Argument::brief}), "ERR BRIEF is given twice");
   EXPECT_EQ(message({Kind::not_together, Argument::reply_form}), "ERR only one of HEADERS and BRIEF can be given");
+  EXPECT_EQ(message({Kind::not_for_each, Argument::leak}),
+            "ERR RL.CHECKEACH cannot decide under LEAKYBUCKET: an answer must say how long a granted call waits");
+  EXPECT_EQ(message({Kind::not_for_each, Argument::lease}),
+            "ERR RL.CHECKEACH cannot decide under CONCURRENT: an answer must have the id of the lease");
   EXPECT_EQ(message({Kind::not_with_brief, Argument::mode}),
             "ERR BRIEF cannot be given with PARTIAL: the reply must say how many units were granted");
   EXPECT_EQ(message({Kind::not_with_brief, Argument::longest_wait}),

@@ -428,6 +428,7 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   }
   if (command == "RL.CHECK") return parse_check(words, forms::kCheck.options, request);
   if (command == "RL.PEEK") return parse_check(words, forms::kPeek.options, request);
+  if (command == "RL.CHECKEACH") return parse_check_each(words, request);
   if (command == "RL.CHECKALL") return parse_check_all(words, check_all);
   if (command == "RL.RESERVEALL") return parse_reservation_of_all(words, check_all, ttl);
   if (command == "RL.SETTLEALL") return parse_settlement_of_all(words, check_all);
@@ -474,6 +475,12 @@ bool asks_too_much_of_brief(std::string_view command, const Texts& form) {
          (takes_lease && !has("ID") && command != "RL.PEEK");
 }
 
+/// Whether a call wants one integer for each subject under a limit that needs more.
+bool asks_too_much_of_each(std::string_view command, const Texts& form) {
+  const auto has = [&](std::string_view word) { return std::find(form.begin(), form.end(), word) != form.end(); };
+  return command == "RL.CHECKEACH" && (has("LEAKYBUCKET") || has("CONCURRENT"));
+}
+
 /// Whether a call wants costs that differ to be granted in part.
 bool asks_for_parts_of_costs(const Texts& form) {
   const auto has = [&](std::string_view word) { return std::find(form.begin(), form.end(), word) != form.end(); };
@@ -501,6 +508,9 @@ TEST(Grammar, EveryDocumentedFormIsAccepted) {
       std::optional<Fault> fault = fault_of(command->name, form);
       if (asks_for_parts_of_costs(form)) {
         ASSERT_TRUE(fault && fault->kind == Fault::Kind::not_with_charge) << join(form);
+        fault.reset();
+      } else if (asks_too_much_of_each(command->name, form)) {
+        ASSERT_TRUE(fault && fault->kind == Fault::Kind::not_for_each) << join(form);
         fault.reset();
       } else if (asks_too_much_of_brief(command->name, form)) {
         ASSERT_TRUE(fault && fault->kind == Fault::Kind::not_with_brief) << join(form);

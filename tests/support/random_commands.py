@@ -63,7 +63,7 @@ CHECKS = ["RL.CHECK", "RL.PEEK"]
 ALGORITHMS = ["TOKENBUCKET", "LEAKYBUCKET", "FIXED", "SLIDING", "QUOTA", "CONCURRENT"]
 SHORTHANDS = [f"RL.{algorithm}" for algorithm in ALGORITHMS]
 OPERATIONS = ["RL.REFUND", "RL.RESERVE", "RL.SETTLE", "RL.RELEASE", "RL.BLOCK", "RL.RESET", "RL.TRANSFER"]
-KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL", "FORGET", "EXCEPT"]
+KINDS = ["STORE", "APPLY", "PERFORM", "DEFINE", "SWEEP", "FILL", "FORGET", "EXCEPT", "EACH"]
 SETTINGS = {
     "maxmemory": ["0", "0", "1mb", "100mb"],
     "maxmemory-policy": ["noeviction", "allkeys-lru", "volatile-ttl"],
@@ -106,6 +106,7 @@ class Grammar:
             (self._define, 3),
             (self._throttle, 8),
             (self._check_all, 5),
+            (self._check_each, 5),
             (self._reserve_all, 4),
             (self._settle_all, 4),
             (lambda: ("RL.INFO", self._key(), *self._subject()), 5),
@@ -171,6 +172,12 @@ class Grammar:
 
     def _check_all(self) -> Command:
         return self._of_several("RL.CHECKALL", self._several_keys(), (), [*self._headers(), *self._flags("FORCE")])
+
+    def _check_each(self) -> Command:
+        limits = [self._limit() for _ in range(self._rng.choice([0, 0, 1, 1, 2]))]
+        subjects = self._rng.choices(SUBJECTS[:41], k=self._rng.choice([1, 2, 5, 100]))
+        options = [word for option in [*limits, *self._cost()] for word in option]
+        return (self._case("RL.CHECKEACH"), self._key(), *options, "FOR", *subjects)
 
     def _reserve_all(self) -> Command:
         options = [*self._id(), *self._headers()]

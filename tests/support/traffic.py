@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from harness import BASE, DAY, MS
 from oracle_decide import Request, labels
 from oracle_leases import Concurrent
-from oracle_limits import MOST, Limit, duration
+from oracle_limits import MOST, LeakyBucket, Limit, duration
 from oracle_many import Entry, Many, check_all, in_brief, needs_more_than_brief, reserve_all, settle_all
 from random_limits import IDS, LATEST, any_charges, any_cost, any_gap, any_limits, any_span, changed, words
 from steps import Step
@@ -29,6 +29,7 @@ class Talk:
     changes: float = 0.05
     of_all: float = 0.0  # how many of the calls are of several keys
     transfers: float = 0.0  # and how many RL.TRANSFER
+    each: float = 0.0  # and how many RL.CHECKEACH
     keys: dict[str, Many] = field(default_factory=dict)
     limits: dict[str, list[Limit]] = field(default_factory=dict)
     now: int = 0
@@ -60,6 +61,8 @@ class Talk:
             return rng.choice([self._check_all, self._check_all, self._reserve_all, self._settle_all])()
         if rng.random() < self.transfers:
             return self._transfer(name, subject)
+        if rng.random() < self.each:
+            return self._check_each(name, subject)
         makers: list[Callable[[str, str], Step]] = [self._check] * 6 + [self._reserve, self._settle] * 2
         others = [self._peek, self._refund, self._release, self._info, self._block, self._reset]
         return rng.choice([*makers, *others])(name, subject)
@@ -186,6 +189,19 @@ class Talk:
         other = self.rng.choice([other for other in self.keys if other != name])
         reply = self.keys[name].transfer(self.keys[other], self.now, subject)
         return self._say(f"RL.TRANSFER {name} {other}", subject, reply)
+
+    def _check_each(self, name: str, subject: str) -> Step:
+        """Some subjects, who may be named again, are checked one after the other."""
+        rng, key = self.rng, self.keys[name]
+        subjects = rng.choices(SUBJECTS[1:], k=rng.randint(1, 6))
+        of_each = [key.limits_of(one, self.limits[name]) for one in subjects]
+        if any(isinstance(limit, LeakyBucket | Concurrent) for limits in of_each for limit in limits):
+            return self._check(name, subject)
+        must_not_name = any(self._must_not_name(name, one) for one in subjects)
+        cost = rng.choice([0, self._cost(name), self._cost(name)])
+        replies = [key.check(limits, Request(cost), self.now, one) for limits, one in zip(of_each, subjects)]
+        line = f"RL.CHECKEACH {name} {words([] if must_not_name else self.limits[name])} COST {cost}"
+        return Step(self.now, f"{line} FOR {' '.join(subjects)}", tuple(in_brief(reply) for reply in replies))
 
     def _several(self) -> tuple[list[str], list[str], list[list[Limit]]]:
         """Names, subjects and limits of keys that all store limits, as some do, or that have one limit each; none twice

@@ -144,6 +144,28 @@ void encode_changes(Writer& out, const Limits& limits, const Changes& changes, s
   return in.done();
 }
 
+/// One of several effects that travel together: its kind, and on whom it is, are numbers here.
+struct EffectOfSubject {
+  std::uint8_t kind = 0;
+  std::uint64_t subject = 0;
+  std::string_view payload;  ///< borrowed
+};
+
+/// Writes an effect behind those that are there; the first is behind the version of the format.
+inline void encode_effect_of_subject(Writer& out, const EffectOfSubject& effect) {
+  out.u8(effect.kind);
+  out.fixed(effect.subject);
+  out.long_text(effect.payload);
+}
+
+/// Reads one. False if the bytes are anything else.
+[[nodiscard]] inline bool decode_effect_of_subject(Reader& in, EffectOfSubject& effect) {
+  effect.kind = in.u8();
+  effect.subject = in.fixed<std::uint64_t>();
+  effect.payload = in.long_text();
+  return in.ok();
+}
+
 /// Beside the kind of an operation: what each account is charged follows.
 inline constexpr unsigned kForEachAccount = 1U << 7U;
 

@@ -106,6 +106,39 @@ def test_the_first_subject_of_a_key_is_preceded_by_the_table(heard_by):
     assert [len(words) for words in effects(ear.heard())] == [6]
 
 
+def test_grants_of_several_subjects_travel_as_one_effect(heard_by):
+    db, ear = heard_by
+    db.do("RL.DEFINE k FIXED 3 1h")
+    subjects = [f"s{number}" for number in range(100)]
+    line = f"RL.CHECKEACH k COST 3 FOR {' '.join(subjects)}"
+    db.do(line)
+    ear.heard()
+    db.do("RL.REFUND k 3 FOR s7")
+    db.do("RL.REFUND k 3 FOR s8")
+    ear.heard()
+    assert [answer for answer in db.do(line) if answer >= 0] == [0, 0]
+    ((name, key, kind, expiry, payload),) = effects(ear.heard())
+    assert (name, key, kind, int(expiry)) == (b"RL._EFFECT", b"k", b"EACH", 0)
+    assert len(payload) < 1 + 2 * 40, "nobody who was denied is in it"
+    db.do("RL.RESET k FOR s7")
+    db.do("RL.REFUND k 2 FOR s8")
+    ear.heard()
+    assert [answer for answer in db.do(line) if answer >= 0] == [0]
+    assert names(effects(ear.heard())) == ["RL._EFFECT EACH"]
+
+
+def test_many_effects_are_sent_in_parts(heard_by):
+    db, ear = heard_by
+    subjects = " ".join(f"s{number}" for number in range(1024))
+    named = " ".join(f"FIXED 10 {hours}h AS {'x' * 60}{hours}" for hours in range(1, 9))
+    assert db.do(f"RL.CHECKEACH k {named} FOR {subjects}") == [9] * 1024
+    said = effects(ear.heard())
+    assert set(names(said)) == {"RL._EFFECT STORE", "RL._EFFECT EACH"}
+    sizes = [len(words[4]) for words in said if words[2] == b"EACH"]
+    assert 1 < len(sizes) < 30
+    assert max(sizes) <= 64 * 1024 + 1
+
+
 def test_a_log_of_a_subject_sends_what_was_added_to_it(heard_by):
     db, ear = heard_by
     db.ask_times(500, "RL.SLIDING k 1000 1h FOR a")

@@ -44,6 +44,7 @@ def lines(rng: random.Random) -> Iterator[str]:
                 f"RL.CHECK {key} {limits} {subject} COST {number} ID x{number}",
                 f"RL.CHECK {key} {limits} {subject} COST {100 * number} FORCE ID x{number}",
                 f"RL.CHECK {key} {limits} {subject} COST {number} MAXWAIT 1h ID x{number}",
+                f"RL.CHECKEACH {key} {limits} COST {number} FOR {' '.join(rng.choices('abcd', k=3))}",
                 f"RL.RESERVE {key} {number}m {limits} {subject} COST {number} ID x{number}",
                 f"RL.SETTLE {key} x{number} {number + 2} {subject}",
                 f"RL.REFUND {key} {number} {subject}",
@@ -77,7 +78,7 @@ def heard(server: Server, db: Client, clock: Clock, configure) -> list[Words]:
             written += [words for key in KEYS for words in written_of(server, key)]
     said = effects(ear.heard())
     ear.close()
-    assert {words[2] for words in said} >= {b"STORE", b"APPLY", b"PERFORM", b"DEFINE", b"FORGET", b"EXCEPT"}
+    assert {words[2] for words in said} >= {b"STORE", b"APPLY", b"PERFORM", b"DEFINE", b"FORGET", b"EXCEPT", b"EACH"}
     return said + written
 
 
