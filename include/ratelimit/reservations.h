@@ -224,7 +224,7 @@ struct Reservations {
   /// fewer: no operation takes longer than some milliseconds. The rest still counts until the next operation.
   [[nodiscard]] std::size_t collected_at_once() const {
     constexpr std::size_t kMost = 64;
-    const std::size_t budget = std::size_t{1} << (is_uneven ? 18U : 19U);
+    const std::size_t budget = std::size_t{1} << (is_uneven ? 17U : 19U);
     return holds.empty() ? kMost : std::clamp<std::size_t>(budget / holds.size(), 1, kMost);
   }
 
@@ -261,6 +261,7 @@ struct Reservations {
     if (is_uneven) return;
     is_uneven = true;
     charged_each.fill(charged);
+    each.reserve(holds.size());  // growing step by step would take twice as long
     holds.change_numbers([this](Units units, std::uint64_t mark, std::uint32_t& tag) {
       if ((tag & Hold::kSettled) != 0) return true;
       AccountCharges own{.charges = same_for_all(units)};
