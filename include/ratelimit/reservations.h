@@ -228,6 +228,24 @@ struct Reservations {
     return holds.empty() ? kMost : std::clamp<std::size_t>(budget / holds.size(), 1, kMost);
   }
 
+  /// The same with no other holds than those that the next operation collects. What these give back depends on no other
+  /// hold, so whoever only asks for that need not copy all. O(log n + 64).
+  [[nodiscard]] Reservations only_collected_next(Instant now) const {
+    Reservations some;
+    some.turn = turn;
+    some.block = block;
+    some.charged = charged;
+    some.is_uneven = is_uneven;
+    some.charged_each = charged_each;
+    some.as_of = as_of;
+    const std::size_t ended = holds.size() - holds.count_after(now);
+    holds.for_first(std::min(ended, collected_at_once()), [&](std::string_view id, LeaseSet::Holder hold) {
+      if (const auto place = Hold::place(hold.tag)) hold.tag = Hold::with_place(hold.tag, some.put(each[*place]));
+      some.holds.put(id, hold);
+    });
+    return some;
+  }
+
   /// Whether a hold has ended whose units were not given back yet.
   [[nodiscard]] bool any_hold_ended(Instant now) const { return !holds.empty() && holds.first().end <= now; }
 

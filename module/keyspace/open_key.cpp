@@ -89,6 +89,28 @@ void OpenKey::prepare(Value::Pointer value) {
   subject_ = prepared_->subject();
 }
 
+Preview& OpenKey::preview() {
+  if (!preview_) {
+    preview_ = std::make_unique<Preview>(subject_->limits(), subject_->cells(), subject_->reservations());
+  }
+  return *preview_;
+}
+
+void OpenKey::show_preview() {
+  const Subject seen = *subject_;
+  subject_.emplace(seen.shared_limits(), preview_->cells(), preview_->reservations(), seen.last_grants().data());
+}
+
+void OpenKey::preview_collected() {
+  preview().collect(call_.now);
+  show_preview();
+}
+
+void OpenKey::preview_clamped(AccountSet of) {
+  preview().clamp(call_.now, of);
+  show_preview();
+}
+
 void OpenKey::store_subject() {
   if (!is_key_itself()) return store_subject_in_table();
   if (!prepared_) return;
