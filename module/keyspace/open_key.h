@@ -99,6 +99,8 @@ class OpenKey {
   void except(const SharedLimits& limits, const Exception& exception);
   /// Forgets who is idle in that range of the table, if `may_forget`, and compacts it.
   void sweep(const HashRange& range, bool may_forget);
+  /// A subject is about to be forgotten or replaced: if it has much, that is freed in the background.
+  void release_later(const Subject& subject) const;
   /// Counts a call, for RL.INFO and for RL.TOP.
   void count_call(Outcome outcome);
   /// The server may end the key then.
@@ -128,6 +130,7 @@ class OpenKey {
   /// stays. A new value has no end yet.
   void hand_over(StoredValue::Pointer value);
   void store_subject_in_table();
+  void release_own_later() const;
   void make_room_for_reservations();
 
   const CallContext& call_;
