@@ -84,14 +84,13 @@ void KeySession::go_by(SharedLimits limits) {
   limits_ = std::move(limits);
 }
 
-// On a key that is only read, in a copy that stands for the subject from then on.
+// A key that is only read stays as it is.
 void KeySession::give_back_ended_holds() {
-  const Operation collect{.kind = Operation::Kind::collect, .at = now()};
   if (key_.access() != Access::read) {
-    perform(collect);
+    perform({.kind = Operation::Kind::collect, .at = now()});
   } else {
-    prepare(Value::copy(*subject()));
-    subject()->perform(collect);
+    named_accounts_.reset();
+    key_.preview_collected();
   }
 }
 

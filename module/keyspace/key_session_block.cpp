@@ -9,13 +9,12 @@
 
 namespace ratelimit {
 
-// On a key that is only read, in a copy.
 void KeySession::clamp_if_blocked() {
   if (blocked_for() == Span{} || !subject()->is_ahead(now(), named())) return;
   if (key_.access() != Access::read) return deny();
   const AccountSet of = named();
-  prepare(Value::copy(*subject()));
-  subject()->clamp(now(), of);
+  named_accounts_.reset();
+  key_.preview_clamped(of);
 }
 
 // The limits of a subject that is as good as never seen: those of a key that stores some, unless it is an exception; else

@@ -7,6 +7,7 @@
 #ifndef RATELIMIT_MODULE_KEYSPACE_MODULE_H
 #define RATELIMIT_MODULE_KEYSPACE_MODULE_H
 
+#include "keyspace/background_release.h"
 #include "keyspace/background_sweep.h"
 #include "keyspace/missing_zones.h"
 #include "keyspace/premature_expiries.h"
@@ -27,6 +28,7 @@ struct Module {
   PrematureExpiries premature_expiries;
   PropagationSwitch propagation_switch;
   BackgroundSweep background_sweep;
+  BackgroundRelease background_release;
   server::DataType data_type = nullptr;
 
   /// What the log should say of a zone that `limits` was asked for since this was called last, for that key, and that

@@ -107,9 +107,32 @@ void OpenKey::prepare(Value::Pointer value) {
   subject_ = prepared_->subject();
 }
 
+Preview& OpenKey::preview() {
+  if (!preview_) {
+    preview_ = std::make_unique<Preview>(subject_->limits(), subject_->cells(), subject_->reservations());
+  }
+  return *preview_;
+}
+
+void OpenKey::show_preview() {
+  const Subject seen = *subject_;
+  subject_.emplace(seen.shared_limits(), preview_->cells(), preview_->reservations(), seen.last_grants().data());
+}
+
+void OpenKey::preview_collected() {
+  preview().collect(call_.now);
+  show_preview();
+}
+
+void OpenKey::preview_clamped(AccountSet of) {
+  preview().clamp(call_.now, of);
+  show_preview();
+}
+
 void OpenKey::store_subject() {
   if (!is_key_itself()) return store_subject_in_table();
   if (!prepared_) return;
+  release_own_later();
   hand_over(stored_.put_own(std::move(prepared_)));
   find_subject();
 }
@@ -125,6 +148,7 @@ void OpenKey::store_subject_in_table() {
   const bool is_exception = table.is_exception(*hash_);
   const auto crowded = is_exception ? std::nullopt : table.hash_table().crowded(*hash_);
   if (crowded) sweep(*crowded, true);
+  if (const auto replaced = prepared_ ? table.find(*hash_) : std::nullopt) release_later(*replaced);
   subject_ = prepared_ ? table.put(*hash_, std::move(prepared_)) : table.hash_table().insert(*hash_, limits_of_idle_);
   limits_of_idle_ = {};
   is_new_ = true;
@@ -147,7 +171,17 @@ bool OpenKey::perform(const Operation& operation) {
   return found;
 }
 
+void OpenKey::release_later(const Subject& subject) const {
+  call_.module.background_release.take_from(call_.server, subject);
+}
+
+void OpenKey::release_own_later() const {
+  Cell loose;
+  if (stored_) release_later(stored_.own_subject(loose));
+}
+
 void OpenKey::forget_subject() {
+  release_later(*subject_);
   subject_.reset();
   prepared_.reset();
   limits_of_idle_ = {};
@@ -215,7 +249,8 @@ void OpenKey::except(const SharedLimits& limits, const Exception& exception) {
 
 void OpenKey::sweep(const HashRange& range, bool may_forget) {
   const auto forget_idle_at = may_forget ? std::optional(call_.now) : std::nullopt;
-  const std::size_t forgotten = stored_.subject_table()->hash_table().sweep(range, forget_idle_at);
+  const std::size_t forgotten = stored_.subject_table()->hash_table().sweep(
+      range, forget_idle_at, [this](const Subject& subject) { release_later(subject); });
   if (forgotten == 0 || !propagation_.is_on()) return;
   std::string bytes;
   Writer out(bytes);
@@ -246,6 +281,7 @@ void OpenKey::end_as_told(KeyEnd end) {
 }
 
 void OpenKey::remove() {
+  release_own_later();
   key_.remove();
   stored_ = StoredValue(nullptr, call_.module.limits);
   subject_.reset();

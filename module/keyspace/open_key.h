@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -22,6 +23,7 @@
 #include "ratelimit/codec/format.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
+#include "ratelimit/preview.h"
 #include "ratelimit/states.h"
 #include "server/api.h"
 #include "storage/stored_value.h"
@@ -82,6 +84,13 @@ class OpenKey {
   /// What goes on instead of the subject.
   void prepare(Value::Pointer value);
 
+  // --- for a key that is only read: from then on the subject is one that differs from what is in the key ---
+
+  /// Some holds that have ended have given their units back, as many as one operation collects.
+  void preview_collected();
+  /// What is of a clock that ran ahead is brought to now, in these accounts.
+  void preview_clamped(AccountSet of);
+
   // --- changes in memory ---
 
   /// Stores the subject as it was prepared. Nothing happens if it was not.
@@ -103,6 +112,8 @@ class OpenKey {
   void except(const SharedLimits& limits, const Exception& exception);
   /// Forgets who is idle in that range of the table, if `may_forget`, and compacts it.
   void sweep(const HashRange& range, bool may_forget);
+  /// A subject is about to be forgotten or replaced: if it has much, that is freed in the background.
+  void release_later(const Subject& subject) const;
   /// Counts a call, for RL.INFO and for RL.TOP.
   void count_call(Outcome outcome);
   /// The server may end the key then.
@@ -126,10 +137,13 @@ class OpenKey {
   [[nodiscard]] server::KeyName key_name() const;
   void restore();
   void find_subject();
+  [[nodiscard]] Preview& preview();
+  void show_preview();
   /// Hands a value to the server in place of what the key holds; null if that was changed in place, as it is where a table
   /// stays. A new value has no end yet.
   void hand_over(StoredValue::Pointer value);
   void store_subject_in_table();
+  void release_own_later() const;
   void make_room_for_reservations();
 
   const CallContext& call_;
@@ -147,6 +161,7 @@ class OpenKey {
   Value::Pointer prepared_;  ///< what `subject_` views, if it was prepared,
   SharedLimits limits_of_idle_;
   std::array<Cell, kMaxLimits> loose_;  ///< or else that, if it is new in a table, or the state of a compact value
+  std::unique_ptr<Preview> preview_;    ///< or that, if the key is only read
   bool is_new_ = false;
 };
 

@@ -91,7 +91,8 @@ bool sweep(OpenKey& key, std::string_view payload) {
   if (!decode_sweep(in, decoded) || key.stored().subject_table() == nullptr) return false;
   const HashRange range{SubjectHash::of(decoded.first), SubjectHash::of(decoded.last)};
   if (range.first.word() != decoded.first || range.last.word() != decoded.last) return false;
-  key.stored().subject_table()->hash_table().sweep(range, decoded.at);
+  key.stored().subject_table()->hash_table().sweep(range, decoded.at,
+                                                   [&key](const Subject& subject) { key.release_later(subject); });
   return true;
 }
 

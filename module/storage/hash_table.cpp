@@ -245,12 +245,12 @@ HashRange HashTable::range_from(SubjectHash first, std::size_t subjects) const {
   }
 }
 
-std::size_t HashTable::sweep(const HashRange& range, std::optional<Instant> forget_idle_at) {
+std::size_t HashTable::sweep(const HashRange& range, std::optional<Instant> forget_idle_at, const Leave& leave) {
   std::size_t forgotten = 0;
   for (SubjectHash from = range.first;; from = from.next()) {
     up_to_date(from);
     const HashRange part{from, std::min(directory_.range_at(from).last, range.last)};
-    if (forget_idle_at) forgotten += forget_idle(part, *forget_idle_at);
+    if (forget_idle_at) forgotten += forget_idle(part, *forget_idle_at, leave);
     compact(from);
     from = part.last;
     if (from >= range.last) break;
@@ -260,11 +260,12 @@ std::size_t HashTable::sweep(const HashRange& range, std::optional<Instant> forg
 }
 
 /// Forgets the idle subjects in a part of one segment. Returns how many there were.
-std::size_t HashTable::forget_idle(const HashRange& part, Instant at) {
+std::size_t HashTable::forget_idle(const HashRange& part, Instant at, const Leave& leave) {
   const Segment segment = directory_.at(part.first);
   std::size_t forgotten = 0;
   for (std::size_t i = 0; i < segment.slots(); ++i) {
     if (!segment.is_taken(i) || !part.contains(segment.hash(i)) || segment.subject(i).idle_at() > at) continue;
+    if (leave) leave(segment.subject(i));
     segment.end(i);
     segment.leave(i);
     ++forgotten;

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -95,8 +96,10 @@ class HashTable {
 
   /// Sweeps the segments of the range: applies pending redefinitions, gives memory back, and moves subjects into their slots
   /// that need not be out of line. If there is an instant, the subjects of the range that are idle then are forgotten.
-  /// Returns how many were. O(subjects), and O(directory) when that halves.
-  std::size_t sweep(const HashRange& range, std::optional<Instant> forget_idle_at);
+  /// Returns how many were; `leave(subject)` is called before, and may take over what the subject has. O(subjects), and
+  /// O(directory) when that halves.
+  using Leave = std::function<void(const Subject&)>;
+  std::size_t sweep(const HashRange& range, std::optional<Instant> forget_idle_at, const Leave& leave = {});
 
   /// Calls `visit(hash, subject)` for all from `from` on, in the order of their hashes, until it returns false. It may
   /// change the states of subjects, but not the table.
@@ -160,7 +163,7 @@ class HashTable {
   void place(const SortedRun& run, std::size_t first, std::size_t last, const Place& place);
   [[nodiscard]] unsigned most_depth() const;
 
-  [[nodiscard]] std::size_t forget_idle(const HashRange& part_of_segment, Instant at);
+  [[nodiscard]] std::size_t forget_idle(const HashRange& part_of_segment, Instant at, const Leave& leave);
   void compact(SubjectHash hash);
   [[nodiscard]] bool needs_compaction(const Segment& segment) const;
   bool merge(SubjectHash hash);

@@ -31,4 +31,21 @@ std::size_t pieces_behind(const Limits& limits, std::span<const Cell> cells, con
   return states + (reservations != nullptr ? reservations->heap_pieces() : 0);
 }
 
+bool Subject::release_some() const {
+  constexpr std::size_t kHoldsAtOnce = 64;
+  if (reservations_ != nullptr && !reservations_->holds.empty()) {
+    reservations_->holds.forget_ended(Instant::max(), kHoldsAtOnce);
+    return true;
+  }
+  for (std::size_t i = 0; i < limits().size(); ++i) {
+    const bool released = limits()[i].visit([&](const auto& algorithm) {
+      auto& state = state_in(cells_[i], algorithm);
+      if constexpr (requires { state.release_some(); }) return state.release_some();
+      return false;
+    });
+    if (released) return true;
+  }
+  return false;
+}
+
 }  // namespace ratelimit

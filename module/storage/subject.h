@@ -104,6 +104,10 @@ class Subject {
   /// When all states are idle, all holds have ended, nobody waits, and nothing is blocked.
   [[nodiscard]] Instant idle_at() const { return ratelimit::idle_at(limits(), cells_, reservations_); }
 
+  /// Frees a part of what the subject has outside of its cells: some ten microseconds of work. False once nothing is left
+  /// that takes long. For a subject that is only to be destroyed.
+  [[nodiscard]] bool release_some() const;
+
   /// Offers piece `i` of the memory behind the states to `move` (see EventLog::relocate_piece). False, with `i` lowered
   /// by the number of pieces, if there is no such piece.
   template <class Move>

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,9 @@
 
 #include "oracle.h"
 #include "random.h"
+#include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/format.h"
+#include "ratelimit/preview.h"
 #include "subject.h"
 
 namespace ratelimit::tests {
@@ -149,7 +153,10 @@ class SideBySide {
     const Moment moment{"a clamp", now};
     const Decision before = core_.peek(cost, now);
     expect(core_.is_ahead(now), oracle_.is_ahead(now), "ahead", moment);
+    Preview preview = core_.preview();
+    preview.clamp(now, kAllAccounts);
     core_.clamp(now);
+    compare_preview(preview, moment);
     oracle_.clamp(now);
     expect(core_.is_ahead(now), false, "ahead after the clamp", moment);
     if (core_.block().left(now) == Span{}) {
@@ -189,9 +196,34 @@ class SideBySide {
     expect(is_due, oracle_.any_hold_ended(now), "holds ended", moment);
     compare_memory(moment);
     if (!is_due) return;
+    Preview preview = core_.preview();
+    preview.collect(now);
+    compare_memory(moment);  // nothing has changed
     core_.perform({.kind = Operation::Kind::collect, .at = now});
     oracle_.perform({.kind = Operation::Kind::collect, .at = now});
     compare_memory(moment);
+    compare_preview(preview, moment);
+  }
+
+  /// What a preview showed is what is there now.
+  void compare_preview(Preview& preview, const Moment& moment) {
+    expect(encoded(preview.cells()), encoded(core_.cells()), "states in the preview", moment);
+    const Reservations& reserved = *preview.reservations();
+    const Instant now = moment.now;
+    expect(reserved.holds.empty(), core_.reservations().holds.empty(), "no holds in the preview", moment);
+    expect(reserved.holds.count_after(now), core_.reservations().holds.count_after(now), "holds in the preview",
+           moment);
+    for (const Instant at : {now, now + core_.block().left(now)}) {
+      expect(oracle::unix_ns(reserved.turn.or_later(at)), oracle::unix_ns(core_.turn().or_later(at)),
+             "turn in the preview", moment);
+    }
+    expect(reserved.block.left(now).count(), core_.block().left(now).count(), "block in the preview", moment);
+  }
+  [[nodiscard]] std::string encoded(std::span<const Cell> cells) const {
+    std::string bytes;
+    Writer out(bytes);
+    encode_subject(out, core_.limits(), cells, nullptr);
+    return bytes;
   }
 
   void do_both(const Operation& operation) {

@@ -33,6 +33,7 @@
 #include "ratelimit/holds.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/operation.h"
+#include "ratelimit/preview.h"
 #include "ratelimit/request.h"
 #include "ratelimit/reservations.h"
 #include "ratelimit/states.h"
@@ -223,6 +224,8 @@ class Subject {
   [[nodiscard]] std::span<const Cell> cells() const { return std::span(cells_).first(limits_->size()); }
   [[nodiscard]] std::span<const Instant> last_grants() const { return last_grants_; }
   [[nodiscard]] const Reservations& reservations() const { return reservations_; }
+  /// For whoever only reads.
+  [[nodiscard]] Preview preview() { return Preview(*limits_, cells(), &reservations_); }
   [[nodiscard]] const Turn& turn() const { return reservations_.turn; }
   [[nodiscard]] const Block& block() const { return reservations_.block; }
 

@@ -54,6 +54,12 @@ class Concurrent {
     [[nodiscard]] std::size_t heap_bytes() const { return leases_ ? sizeof(LeaseSet) + leases_->heap_bytes() : 0; }
     [[nodiscard]] std::size_t heap_pieces() const { return leases_ ? 1 + leases_->heap_pieces() : 0; }
 
+    /// Frees some of the leases; false once nothing is left. For a state that is only to be destroyed.
+    [[nodiscard]] bool release_some() {
+      if (leases_) leases_->forget_ended(Instant::max(), kForgottenAtOnce);
+      return leases_ && !leases_->empty();
+    }
+
    private:
     friend class Concurrent;
     std::unique_ptr<LeaseSet> leases_;

@@ -124,6 +124,9 @@ class EventLog {
     visit(newest_);
   }
 
+  /// See PackedEvents::release_some.
+  [[nodiscard]] bool release_some() { return packed_.release_some(); }
+
   /// Number of entries.
   [[nodiscard]] std::uint32_t size() const { return packed_.size() + (empty() ? 0U : 1U); }
 

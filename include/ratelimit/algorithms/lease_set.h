@@ -195,6 +195,11 @@ class LeaseSet {
     for (auto slot = first_after(instant); slot != slots_.end() && count > 0; ++slot, --count)
       visit(std::string_view(slot->name->first), holder_of(*slot));
   }
+  /// The same for the first `count` of all.
+  template <class Visit>
+  void for_first(std::size_t count, Visit visit) const {
+    for_first_after(Instant::min(), count, visit);
+  }
 
   /// Forgets those that end first, so that the others have at most `most` units. The last of these may lose a part.
   void cap_units(Units most) {

@@ -160,6 +160,12 @@ class PackedEvents {
     }
   }
 
+  /// Frees some blocks; false once there are none. For a queue that is only to be destroyed.
+  [[nodiscard]] bool release_some() {
+    blocks_.resize(blocks_.size() - std::min<std::size_t>(blocks_.size(), kReleasedAtOnce));
+    return !blocks_.empty();
+  }
+
   /// Bytes that the queue holds beyond itself, and the number of allocations.
   [[nodiscard]] std::size_t heap_bytes() const {
     std::size_t bytes = blocks_.capacity() * sizeof(EventBlock);

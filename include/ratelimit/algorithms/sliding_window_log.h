@@ -54,6 +54,9 @@ class SlidingWindowLog {
     [[nodiscard]] std::size_t heap_bytes() const { return log_ ? sizeof(EventLog) + log_->heap_bytes() : 0; }
     [[nodiscard]] std::size_t heap_pieces() const { return log_ ? 1 + log_->heap_pieces() : 0; }
 
+    /// Frees a part of the log; false once nothing is left. For a state that is only to be destroyed.
+    [[nodiscard]] bool release_some() { return log_ && log_->release_some(); }
+
     /// Lets `move` relocate allocation `i` (see PackedEvents::relocate_piece). False if there is no such allocation.
     template <class Move>
     bool relocate_piece(std::size_t i, Move move) {

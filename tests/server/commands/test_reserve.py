@@ -293,6 +293,29 @@ def test_of_many_holds_that_ended_each_call_gives_some_back_until_all_are(db, cl
     assert (used(db), holds(db)) == ([1015], 0)
 
 
+RESERVE_UNEVENLY = """
+for hold = 1, 12000 do
+    redis.call('RL.RESERVE', KEYS[1], 1 + hold * 7919 % 12000, 'FIXED', '24000', '1d', 'AS', 'a',
+               'SLIDING', '12000', '2d', 'AS', 'b', 'ID', hold, unpack(hold % 100 == 0 and {'CHARGE', 'a', '3'} or {}))
+end
+"""
+
+
+def test_a_peek_agrees_with_a_check_while_thousands_of_holds_have_ended(db, clock):
+    """Neither collects all of them at once, and a peek collects none in the key."""
+    limits = "FIXED 24000 1d AS a SLIDING 12000 2d AS b"
+    db.eval(RESERVE_UNEVENLY, 1, "k")
+    clock.advance(6000 * SECOND)
+    assert holds(db) == 6000
+    for cost in (1, 40, 2, 30, 1, 12_000, 3, 17, 5):
+        before = db.digest("k")
+        peeked = db.ask(f"RL.PEEK k {limits} COST {cost}")
+        assert holds(db) == 6000, "those that last"
+        assert db.digest("k") == before
+        checked = db.ask(f"RL.CHECK k {limits} COST {cost}")
+        assert (peeked.granted, peeked.wait_ms) == (checked.granted, checked.wait_ms)
+
+
 def test_the_key_lives_until_its_holds_have_ended(db):
     db.do("RL.RESERVE k 1h FIXED 100 60s COST 60 ID a")
     assert lives_until(db.pttl("k"), 3_600_000)

@@ -230,6 +230,36 @@ def test_a_restart_does_not_bring_anybody_back(start_server):
         assert_forgotten(db)
 
 
+HOLDS = """
+for hold = 1, 8192 do
+    redis.call('RL.RESERVE', KEYS[1], '1h', 'FIXED', '4294967295', '1d', 'CONCURRENT', '4294967295', '1h',
+               'ID', 'the-call-with-the-number-' .. hold, unpack(ARGV))
+end
+"""
+
+
+@pytest.mark.parametrize("subject, others", [("", False), ("", True), ("me", True)], ids=["alone", "own", "of many"])
+def test_what_a_large_subject_had_is_freed_after_the_call(db, clock, subject, others):
+    def used() -> int:
+        return db.info("memory")["used_memory"]
+
+    who = f" FOR {subject}" if subject else ""
+    db.do(f"RL.CHECK k FIXED 10 1d{who}")
+    if others:
+        db.do("RL.CHECK k FIXED 10 1d FOR other")
+    before = used()
+    db.eval(HOLDS, 1, "k", *who.split())
+    full = used()
+    assert full - before > 8192 * 300
+    with db.pipeline(transaction=True) as together:  # no step of the background comes in between
+        together.execute_command(*f"RL.RESET k{who}".split())
+        together.info("memory")
+        forgotten, memory = together.execute()
+    assert forgotten == 1
+    assert full - memory["used_memory"] < (full - before) / 10, "nothing waits for it"
+    eventually(lambda: full - used() > (full - before) * 0.8, "what was forgotten to be freed")
+
+
 def test_at_maxmemory_one_can_still_be_forgotten(start_server):
     with start_server().client() as db:
         for line in FORGOTTEN:
