@@ -30,6 +30,7 @@ class Contender:
     once: tuple[str, ...] = ()  # asked once in all before that
     denial: str = "0"  # the integer at the head of a reply that denies
     is_denied: bool = False  # every call, rather than none
+    decisions: int = 1  # of a call: what is counted
     server: str = MAIN
 
     @property
@@ -90,6 +91,11 @@ THREE = _ours(
 )
 _DEFINE = ("RL.DEFINE", "limiter", "TOKENBUCKET", *_BUCKET.split())
 DENSE = _ours("RL.CHECK limiter FOR subject", "sub:", "RL.CHECK limiter FOR {key}", once=_DEFINE)
+BRIEF = _ours("RL.CHECK limiter FOR subject BRIEF", "brf:", "RL.CHECK limiter FOR {key} BRIEF", once=_DEFINE)
+EACH = _ours(
+    "RL.CHECKEACH limiter FOR 64 subjects, one of them", "eac:", "RL.CHECKEACH limiter FOR {keys:64}", once=_DEFINE,
+    decisions=64,
+)  # fmt: skip
 # No limits are stored: those of the call apply. Then two lists by turns on each subject, which has an account for each.
 ONE_LIST = _ours("RL.CHECK key limit FOR subject", "on1:", f"RL.CHECK one TOKENBUCKET {_BUCKET} FOR {{key}}")
 TWO_LISTS = _ours(
@@ -107,8 +113,8 @@ CELL_THROTTLE = replace(THROTTLE, name="redis-cell's CL.THROTTLE", kind="redis-c
 
 RATES = [
     INCR, INCR_OWN, SET, GET, FLOOR_REPLY, FLOOR_OPEN, LUA_BUCKET, LUA_GCRA, LUA_FIXED, LUA_LOG, BUCKET, LEAKY, FIXED,
-    SLIDING, APPROX, QUOTA, CONCURRENT, ONE, THREE, DENSE, ONE_LIST, TWO_LISTS, PEEK, DENIED, THROTTLE, CELL_INCR,
-    CELL_THROTTLE,
+    SLIDING, APPROX, QUOTA, CONCURRENT, ONE, THREE, DENSE, BRIEF, EACH, ONE_LIST, TWO_LISTS, PEEK, DENIED, THROTTLE,
+    CELL_INCR, CELL_THROTTLE,
 ]  # fmt: skip
 # Those that leave different things behind.
 BYTES = [
@@ -118,7 +124,7 @@ BYTES = [
 LATENCIES = [INCR, BUCKET, DENSE, LUA_BUCKET]
 
 # How cost grows with subjects.
-SUBJECTS = [INCR, SET, BUCKET, DENSE]
+SUBJECTS = [INCR, SET, BUCKET, DENSE, EACH]
 
 # How cost grows with limits: all of one kind, so that nothing else differs.
 LIMITS = {

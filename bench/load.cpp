@@ -12,6 +12,8 @@
 //
 //   bench_load --port PORT [options] -- COMMAND ARG...      {key} in an argument stands for the subject's key
 //
+// The argument {keys:64} stands for as many subjects as it says, each an argument of its own.
+//
 // It prints one line of JSON. It depends on the standard library and POSIX only; replies are RESP2. An error in a
 // reply ends it with that error's text.
 
@@ -69,12 +71,16 @@ class Requests {
     std::vector<std::uint32_t> order(options.subjects);
     std::iota(order.begin(), order.end(), 0U);
     std::shuffle(order.begin(), order.end(), std::mt19937_64{options.seed});
-    const std::size_t enough = std::max(std::size_t{options.clients} * options.pipeline, order.size());
+    const auto keys = std::transform_reduce(
+        options.command.begin(), options.command.end(), std::size_t{1},
+        [](std::size_t a, std::size_t b) { return std::max(a, b); }, keys_in);
+    const std::size_t a_cycle = std::max<std::size_t>(order.size() / keys, 1);
+    const std::size_t enough = std::max(std::size_t{options.clients} * options.pipeline, a_cycle);
     // With turns, each subject is asked in either way, one after the other.
     const bool has_turns = std::any_of(options.command.begin(), options.command.end(),
                                        [](const std::string& argument) { return argument.starts_with(kTurn); });
     for (std::size_t round = 0; ends_.size() < enough || (has_turns && round % 2 == 1); ++round) {
-      for (std::size_t i = 0; i < order.size(); ++i) append(options, order[i], (i + round) % 2 == 0);
+      for (std::size_t i = 0; i < a_cycle; ++i) append(options, order, i, (i + round) % 2 == 0);
     }
   }
 
@@ -102,17 +108,42 @@ class Requests {
     return argument.substr(bar + 1, argument.size() - bar - 2);
   }
 
-  void append(const Options& options, std::uint32_t subject, bool first) {
+  // `{keys:N}` is the next N subjects in the shuffled order.
+  static constexpr std::string_view kKeys = "{keys:";
+
+  static std::size_t keys_in(const std::string& argument) {
+    return argument.starts_with(kKeys) ? std::stoul(argument.substr(kKeys.size())) : 1;
+  }
+
+  static std::string key_of(const Options& options, std::uint32_t subject) {
     const std::string digits = std::to_string(subject);
-    const std::string key = options.prefix + std::string(9 - std::min<std::size_t>(9, digits.size()), '0') + digits;
-    append_count('*', options.command.size());
+    return options.prefix + std::string(9 - std::min<std::size_t>(9, digits.size()), '0') + digits;
+  }
+
+  void append(const Options& options, const std::vector<std::uint32_t>& order, std::size_t at, bool first) {
+    const std::size_t words =
+        std::transform_reduce(options.command.begin(), options.command.end(), std::size_t{0}, std::plus<>{}, keys_in);
+    append_count('*', words);
     for (std::string argument : options.command) {
+      if (argument.starts_with(kKeys)) {
+        const std::size_t keys = keys_in(argument);
+        for (std::size_t i = 0; i < keys; ++i) {
+          append_word(key_of(options, order[(at * keys + i) % order.size()]));
+        }
+        continue;
+      }
       if (argument.starts_with(kTurn)) argument = in_turn(argument, first);
-      if (const auto at = argument.find("{key}"); at != std::string::npos) argument.replace(at, 5, key);
-      append_count('$', argument.size());
-      bytes_.append(argument).append("\r\n");
+      if (const auto place = argument.find("{key}"); place != std::string::npos) {
+        argument.replace(place, 5, key_of(options, order[at]));
+      }
+      append_word(argument);
     }
     ends_.push_back(bytes_.size());
+  }
+
+  void append_word(const std::string& word) {
+    append_count('$', word.size());
+    bytes_.append(word).append("\r\n");
   }
 
   void append_count(char kind, std::size_t count) {

@@ -97,17 +97,18 @@ class Load:
         if contender.once:
             self._ask(contender, contender.once, subjects=1, calls=1)
         for command in filter(None, (contender.setup, contender.command)):
-            self._ask(contender, command, subjects=subjects, calls=subjects)
+            calls = -(-subjects // contender.decisions)
+            self._ask(contender, command, subjects=subjects, calls=calls)
 
     def sample(self, contender: Contender, pipeline: int, subjects: int, warm_up: float = 0.1) -> Sample:
         amount = {"calls": self._plan.calls} if self._plan.calls else {"seconds": self._plan.seconds}
         before = self.server.cpu_seconds()
         done = self._ask(contender, contender.command, subjects=subjects, pipeline=pipeline, warm_up=warm_up, **amount)
         return Sample(
-            calls_per_second=done["calls"] / done["seconds"],
+            calls_per_second=contender.decisions * done["calls"] / done["seconds"],
             unexpected=done["calls"] - done["denied"] if contender.is_denied else done["denied"],
-            command_us=self.server.microseconds_a_call(contender.statistic),
-            cpu_us=(self.server.cpu_seconds() - before) * 1e6 / done["calls_with_warm_up"],
+            command_us=self.server.microseconds_a_call(contender.statistic) / contender.decisions,
+            cpu_us=(self.server.cpu_seconds() - before) * 1e6 / done["calls_with_warm_up"] / contender.decisions,
         )
 
     def latency(self, contender: Contender, subjects: int) -> Latency:

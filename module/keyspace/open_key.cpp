@@ -57,6 +57,7 @@ std::vector<SubjectHash> OpenKey::hashes_of(std::span<const std::string_view> na
 }
 
 void OpenKey::turn_to(std::string_view name, std::optional<SubjectHash> hash) {
+  preview_.reset();
   prepared_.reset();
   limits_of_idle_ = {};
   is_new_ = false;
