@@ -232,12 +232,36 @@ class FormMaker {
   std::size_t repetition_;
 };
 
+/// The syntax of a command in two parts. The second has what can only stand at its end: a keyword whose values go on to
+/// the end of the call, however many they are. Mostly there is nothing in it.
+struct Syntax {
+  Node begin{Node::Kind::sequence};
+  Node end{Node::Kind::sequence};
+
+  explicit Syntax(const Command& command) : begin(SyntaxReader::read(syntax_of(command))) {
+    std::vector<Node>& parts = begin.parts;
+    const bool has_end = parts.back().kind == Node::Kind::repeated && parts[1].text != "numkeys";
+    if (!has_end || parts[parts.size() - 2].kind != Node::Kind::keyword) return;
+    end.parts.assign(parts.end() - 2, parts.end());
+    parts.resize(parts.size() - 2);
+  }
+
+  /// The forms with `times` of what repeats.
+  [[nodiscard]] std::vector<Texts> forms(bool is_throttle, std::size_t times) const {
+    const FormMaker maker(is_throttle, times);
+    const Texts last = maker.forms_of(end).front();
+    std::vector<Texts> all = maker.forms_of(begin);
+    for (Texts& form : all) form.insert(form.end(), last.begin(), last.end());
+    return all;
+  }
+};
+
+bool is_throttle(const Command& command) { return command.name == std::string_view("CL.THROTTLE"); }
+
 std::vector<Texts> forms_of(const Command& command) {
-  const bool is_throttle = command.name == std::string_view("CL.THROTTLE");
-  const Node syntax = SyntaxReader::read(syntax_of(command));
   std::vector<Texts> all;
   for (const std::size_t times : {1U, 2U}) {
-    for (Texts& form : FormMaker(is_throttle, times).forms_of(syntax)) all.push_back(std::move(form));
+    for (Texts& form : Syntax(command).forms(is_throttle(command), times)) all.push_back(std::move(form));
   }
   return all;
 }
@@ -301,8 +325,9 @@ std::vector<Phrase> phrases_of(const Node& node) {
 class Documented {
  public:
   explicit Documented(const Command& command) {
-    const Node syntax = SyntaxReader::read(syntax_of(command));
-    for (const Node& part : syntax.parts) add(part);
+    const Syntax syntax(command);
+    for (const Node& part : syntax.begin.parts) add(part);
+    if (!syntax.end.parts.empty()) end_ = syntax.end.parts.front().text;
   }
 
   [[nodiscard]] bool has(const Texts& words) const {
@@ -313,7 +338,7 @@ class Documented {
     std::set<std::size_t> given;
     std::set<std::size_t> given_to_limit;
     const Phrase* limit = nullptr;
-    while (at < words.size()) {
+    while (at < words.size() && (end_.empty() || words[at] != end_)) {
       if (limit != nullptr && take(limit->options, words, at, keys, given_to_limit) != nullptr) continue;
       const Phrase* taken = take(behind_, words, at, keys, given);
       if (taken == nullptr) return false;
@@ -322,12 +347,14 @@ class Documented {
         given_to_limit.clear();
       }
     }
+    if (!end_.empty() && words.size() - at < 2) return false;  // the keyword, and one value at least
     return std::all_of(required_.begin(), required_.end(), [&](std::size_t one) { return given.contains(one); });
   }
 
   /// The keywords that may begin what is behind the values, those of limits and of their options among them.
   [[nodiscard]] std::set<std::string> keywords() const {
     std::set<std::string> all;
+    if (!end_.empty()) all.insert(end_);
     for (const Phrase& phrase : behind_) {
       all.insert(phrase.words.front().text);
       for (const Phrase& option : phrase.options) all.insert(option.words.front().text);
@@ -409,6 +436,7 @@ class Documented {
   bool has_last_ = false;    ///< whether one more value may follow
   std::vector<Phrase> behind_;
   std::vector<std::size_t> required_;
+  std::string end_;  ///< the keyword whose values end the call; none if it is empty
   std::size_t number_ = 0;
 };
 
@@ -462,8 +490,15 @@ std::vector<const Command*> commands() {
 
 /// The shortest form of a command, and the shortest for two keys.
 Texts shortest(const Command& command, std::size_t keys) {
-  const Node syntax = SyntaxReader::read(syntax_of(command));
-  return FormMaker(command.name == std::string_view("CL.THROTTLE"), keys).forms_of(syntax).front();
+  return Syntax(command).forms(is_throttle(command), keys).front();
+}
+
+/// A call with a word that may not stand there: at the end, or before the values that end the call.
+Texts with_nonsense(const Command& command) {
+  Texts call = shortest(command, 1);
+  const auto at = static_cast<std::ptrdiff_t>(Syntax(command).end.parts.size());
+  call.insert(call.end() - at, "NONSENSE");
+  return call;
 }
 
 /// Whether a call wants one integer, and what one integer does not say: the one thing that the syntax does not show.
@@ -647,8 +682,7 @@ TEST(Grammar, AnErrorExpectsWhatIsDocumentedAndNothingElse) {
   std::set<std::string> all;
   for (const Command* command : commands()) all.merge(Documented(*command).keywords());
   for (const Command* command : commands()) {
-    Texts call = shortest(*command, 1);
-    call.emplace_back("NONSENSE");
+    const Texts call = with_nonsense(*command);
     const std::optional<Fault> fault = fault_of(command->name, call);
     ASSERT_TRUE(fault) << join(call);
     if (fault->kind != Fault::Kind::unknown_option) continue;
