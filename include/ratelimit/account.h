@@ -277,7 +277,7 @@ class NamedAccounts {
     }
     for (std::size_t j = 0; j < accounts_.limits.size(); ++j) {
       if (!contains(kept_, j)) continue;
-      const auto by = std::find(replaced_.begin(), replaced_.end(), Place(j));
+      const auto* const by = std::find(replaced_.begin(), replaced_.end(), Place(j));
       if (by == replaced_.end()) {
         visit(accounts_.limits[j], Place(j), Place());
       } else {

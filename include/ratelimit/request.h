@@ -39,7 +39,7 @@ struct Request {
 
   /// Whether all limits are asked the same, and for something.
   [[nodiscard]] bool has_one_cost() const { return charged.empty() && cost > kNoUnits; }
-  [[nodiscard]] Costs costs(const Limits& limits) const { return Costs(limits, cost, charged); }
+  [[nodiscard]] Costs costs(const Limits& limits) const { return {limits, cost, charged}; }
   /// Whether the call takes a lease if it is granted.
   [[nodiscard]] bool takes_lease(const Limits& limits) const {
     return limits.have_leases() && (has_one_cost() || costs(limits).take_lease(limits));

@@ -56,7 +56,7 @@ std::string range_of(const ArgumentRow& row, std::string_view separator) {
 /// What an argument must be, to follow "must be".
 std::string requirement_of(Argument argument) {
   const ArgumentRow& row = row_of(argument);
-  const std::string what = row.requirement != nullptr ? row.requirement : "";
+  std::string what = row.requirement != nullptr ? row.requirement : "";
   switch (row.kind) {
     case ArgumentKind::key:
     case ArgumentKind::text: return what;
@@ -78,6 +78,7 @@ static_assert(kMinSpan == std::chrono::milliseconds{1} && kMaxSpan == std::chron
 /// A limit, by the keywords that begin one.
 std::string any_limit() {
   std::vector<std::string_view> keywords;
+  keywords.reserve(kAlgorithms.size());
   for (const AlgorithmRow& row : kAlgorithms) keywords.push_back(keyword(row.algorithm));
   return "a limit (" + listed(keywords, " or ") + " and its numbers)";
 }

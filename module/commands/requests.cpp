@@ -142,8 +142,8 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
     case Option::anchor:
     case Option::zone:
     case Option::label:
-    case Option::per_request: return;  // those of limits are read by LimitReader
-    case Option::shadow: return;       // of RL.DEFINE only: see below
+    case Option::per_request:
+    case Option::shadow: return;  // those of limits are read by LimitReader, and that of RL.DEFINE below
   }
 }
 void read_option(Arguments& arguments, Option option, DefinitionRequest& request) {

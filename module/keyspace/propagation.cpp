@@ -54,7 +54,7 @@ void Propagation::signal() {
 
 void Propagation::end_batch() {
   send_batch();
-  const Batch batch = *std::exchange(batch_, std::nullopt);
+  const EffectBatch batch = *std::exchange(batch_, std::nullopt);
   if (batch.is_counted) count_change();
   if (batch.is_signalled) signal();
 }

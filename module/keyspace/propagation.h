@@ -22,6 +22,13 @@ namespace ratelimit {
 using KeyEnd = std::chrono::milliseconds;
 inline constexpr KeyEnd kKeepEnd{0};
 
+/// What waits for the end of a batch.
+struct EffectBatch {
+  std::string effects;
+  bool is_counted = false;
+  bool is_signalled = false;
+};
+
 class Propagation {
  public:
   /// For changes of `key`, which has that name. The call and the key outlive this.
@@ -49,12 +56,6 @@ class Propagation {
   void end_batch();
 
  private:
-  /// What waits for the end of a batch.
-  struct Batch {
-    std::string effects;
-    bool is_counted = false;
-    bool is_signalled = false;
-  };
   /// A batch is sent before it has more bytes, so that no effect is much larger than a large subject.
   static constexpr std::size_t kMostBytes = 64UL * 1024;
 
@@ -64,7 +65,7 @@ class Propagation {
   const CallContext& call_;
   server::Text name_;
   server::Key& key_;
-  std::optional<Batch> batch_;
+  std::optional<EffectBatch> batch_;
 };
 
 /// When the server may end a key whose states are idle at `idle_at`. The server goes by its wall clock, which may have been

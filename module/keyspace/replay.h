@@ -27,7 +27,7 @@ struct Effect {
 enum class Replayed : std::uint8_t { done, wrong_type, malformed };
 
 /// Replays an effect on a key. The payload may be anything.
-[[nodiscard]] Replayed replay(const CallContext& call, server::Text key, const Effect& effect);
+[[nodiscard]] Replayed replay(const CallContext& call, server::Text name, const Effect& effect);
 
 }  // namespace ratelimit
 

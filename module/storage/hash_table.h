@@ -160,7 +160,7 @@ class HashTable {
     unsigned depth;
     std::uint16_t version;
   };
-  void place(const SortedRun& run, std::size_t first, std::size_t last, const Place& place);
+  void place(const SortedRun& run, std::size_t first, std::size_t last, const Place& where);
   [[nodiscard]] unsigned most_depth() const;
 
   [[nodiscard]] std::size_t forget_idle(const HashRange& part_of_segment, Instant at, const Leave& leave);

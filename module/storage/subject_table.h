@@ -30,7 +30,8 @@ class SubjectTable {
  public:
   explicit SubjectTable(const SubjectTableHead& head) : head_(head) {}
   /// `exceptions` may be null.
-  SubjectTable(const SubjectTableHead& head, const HashTable& table, std::unique_ptr<Exceptions> exceptions)
+  SubjectTable(const SubjectTableHead& head, const HashTable& table,  // NOLINT(modernize-pass-by-value): it never moves
+               std::unique_ptr<Exceptions> exceptions)
       : head_(head), hash_table_(table), exceptions_(std::move(exceptions)) {}
 
   [[nodiscard]] const SubjectTableHead& head() const { return head_; }

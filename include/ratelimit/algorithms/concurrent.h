@@ -179,10 +179,10 @@ class Concurrent {
 
   /// Whether a lease ends later than any that was given at `now`. It is then from a clock that was ahead, and counts as
   /// one of now. Clamping makes that its value.
-  [[nodiscard]] bool is_ahead(const State& state, Instant now) const {
+  [[nodiscard]] static bool is_ahead(const State& state, Instant now) {
     return state.leases_ && state.leases_->any_ends_after(now + state.longest_);
   }
-  void clamp(State& state, Instant now) const {
+  static void clamp(State& state, Instant now) {
     if (state.leases_) state.leases_->clamp_ends(now + state.longest_);
   }
 
@@ -306,14 +306,14 @@ class Concurrent {
   }
 
   /// Time until there is room for one more lease, and one more unit.
-  [[nodiscard]] Span until_room(const View& view, Instant now) const {
+  [[nodiscard]] static Span until_room(const View& view, Instant now) {
     const Units too_many = view.used_by_others - kMax32BitUnits + Units(1);
     const Instant slot = view.has_slot ? now : view.leases->end_leaving(kMaxHolders - 1, now);
     const Instant units = too_many > kNoUnits ? end_reaching(view, too_many, now) : now;
     return std::min(std::max(slot, units), now + view.longest) - now;
   }
 
-  [[nodiscard]] Span until_idle(const View& view, Instant now) const {
+  [[nodiscard]] static Span until_idle(const View& view, Instant now) {
     if (view.used_by_others + view.own == kNoUnits) return Span{};
     return std::min(view.leases->last_end(), now + view.longest) - now;
   }
