@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import BASE, SECOND, Client, Clock, eventually, watching
+from harness import BASE, SECOND, Client, Clock, eventually, same_allocator, watching
 
 ALGORITHMS = [
     *("TOKENBUCKET 10 1 6s", "LEAKYBUCKET 10 1 6s", "FIXED 10 60s", "SLIDING 10 60s", "SLIDING 10 60s APPROX"),
@@ -238,6 +238,7 @@ end
 """
 
 
+@same_allocator
 @pytest.mark.parametrize("subject, others", [("", False), ("", True), ("me", True)], ids=["alone", "own", "of many"])
 def test_what_a_large_subject_had_is_freed_after_the_call(db, clock, subject, others):
     def used() -> int:
