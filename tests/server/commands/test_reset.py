@@ -239,7 +239,9 @@ end
 
 
 @same_allocator
-@pytest.mark.parametrize(("subject", "others"), [("", False), ("", True), ("me", True)], ids=["alone", "own", "of many"])
+@pytest.mark.parametrize(
+    ("subject", "others"), [("", False), ("", True), ("me", True)], ids=["alone", "own", "of many"]
+)
 def test_what_a_large_subject_had_is_freed_after_the_call(db, clock, subject, others):
     def used() -> int:
         return db.info("memory")["used_memory"]
