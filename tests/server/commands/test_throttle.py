@@ -742,9 +742,10 @@ def moved() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(strings: list[list], calls: list[list], form: str) -> Server:
-        servers.append(Server(*APPEND, arguments=()))
-        leave_files(servers[-1].directory, strings, calls, form)
-        return servers[-1].start()
+        server = Server(*APPEND, arguments=())
+        leave_files(server.directory, strings, calls, form)
+        servers.append(server.start())
+        return server
 
     yield start
     try:
@@ -779,7 +780,6 @@ CALLS_LEFT = [
     "foreign 9 1 3600",
     "list 9 1 3600",
     "new 9 1 3600 -3",  # redis-cell takes that
-    "new 9",
 ]
 
 
@@ -798,6 +798,17 @@ def test_an_append_only_file_of_redis_cell_is_loaded(moved, form):
     before = db.do("DEBUG DIGEST")
     server.restart()
     assert server.client().do("DEBUG DIGEST") == before
+
+
+def test_a_call_that_is_too_short_is_loaded_where_the_server_loads_it(moved):
+    """Newer servers refuse a file with a call that has too few words, whatever command it is."""
+    try:
+        server = moved([], [["CL.THROTTLE", "new", 9], ["CL.THROTTLE", "new", 9, 1, 3600]], "no preamble")
+    except ServerDied as death:
+        if "wrong number of arguments for 'CL.THROTTLE' command" not in str(death):
+            raise
+        pytest.skip("this server refuses such a file")
+    assert used(server.client(), "new") == 1
 
 
 def test_what_is_loaded_is_not_replicated(moved):
