@@ -18,7 +18,7 @@ import contenders
 import measure
 import report
 import results
-from contenders import CELL, MAIN, Contender
+from contenders import CELL, MAIN, Contender, words_of
 from load import Load, Plan
 from report import Results
 from server import Server
@@ -138,7 +138,7 @@ class Choice:
         client = self._servers[contender.server].client
         try:
             for command in filter(None, (contender.once, contender.setup, contender.with_window(1000).command)):
-                client.execute_command(*(word.replace("{key}", "try") for word in command))
+                client.execute_command(*words_of(command, "try"))
         except redis.ResponseError as error:
             # Its text lists the arguments, of which the last one has an end of line.
             return str(error).split(", with args", 1)[0].replace("\n", " ")

@@ -9,11 +9,18 @@ one row about denials says so.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 LUA = Path(__file__).resolve().parent / "lua"
 SCRIPTS = {path.stem: path.read_text() for path in sorted(LUA.glob("*.lua"))}
+
+
+def words_of(command: tuple[str, ...], key: str) -> list[str]:
+    """A call of a command about one key, in the first of several turns."""
+    return [re.sub(r"\{turn:([^|]*)\|.*\}", r"\1", re.sub(r"\{keys?(:\d+)?\}", key, word)) for word in command]
+
 
 MAIN, CELL = "ours", "redis-cell"  # the servers
 

@@ -8,7 +8,7 @@ import time
 from statistics import median
 
 import contenders
-from contenders import ENTRIES_WINDOW_NS, Contender
+from contenders import ENTRIES_WINDOW_NS, Contender, words_of
 from load import Latency, Load, Plan, Sample, Samples
 from server import Server
 
@@ -154,7 +154,7 @@ def _fill_over_a_window(server: Server, contender: Contender, entries: int) -> N
     Grants that come at once would share an entry, or lie so close that less had to be kept: that would flatter.
     """
     gaps = random.Random(entries)
-    words = [word.replace("{key}", contender.key(0)) for word in contender.command]
+    words = words_of(contender.command, contender.key(0))
     server.client.execute_command("RL.DEBUG", "CLOCK", "SET", time.time_ns() + 10**9)
     for start in range(0, entries, 1000):
         batch = server.client.pipeline(transaction=False)
