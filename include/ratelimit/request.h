@@ -181,10 +181,6 @@ inline void move_back(Verdict& verdict, Span ahead) {
   }
 }
 
-}  // namespace detail
-
-namespace detail {
-
 /// As `decide` below, for any request at any turn.
 template <class Cells>
 [[nodiscard]] Verdict decide_at_turn(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,

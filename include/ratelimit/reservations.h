@@ -224,12 +224,13 @@ struct Reservations {
   /// fewer: no operation takes longer than some milliseconds. The rest still counts until the next operation.
   [[nodiscard]] std::size_t collected_at_once() const {
     constexpr std::size_t kMost = 64;
-    const std::size_t budget = std::size_t{1} << (is_uneven ? 17U : 19U);
-    return holds.empty() ? kMost : std::clamp<std::size_t>(budget / holds.size(), 1, kMost);
+    return holds.empty() ? kMost : std::clamp<std::size_t>(kMostWork / work_of_one(), 1, kMost);
   }
 
-  /// The work of one operation that finds ended holds: grows with the time that it takes, up to some milliseconds.
-  [[nodiscard]] std::size_t work_of_collecting() const { return collected_at_once() * holds.size(); }
+  /// The most work of one operation that finds ended holds: some milliseconds.
+  static constexpr std::size_t kMostWork = std::size_t{1} << 19U;
+  /// The work of the next operation if holds have ended. Grows with the time that it takes, and is kMostWork at most.
+  [[nodiscard]] std::size_t work_of_collecting() const { return collected_at_once() * work_of_one(); }
 
   /// The same with no other holds than those that the next operation collects. What these give back depends on no other
   /// hold, so whoever only asks for that need not copy all. O(log n + 64).
@@ -272,6 +273,9 @@ struct Reservations {
  private:
   static constexpr std::uint64_t kMostNewer = std::uint64_t{1} << 62U;
 
+  /// The work of giving back the units of one hold: at worst it goes over all, and reads more of each where accounts are
+  /// counted each for itself.
+  [[nodiscard]] std::size_t work_of_one() const { return holds.size() * (is_uneven ? 4 : 1); }
   [[nodiscard]] static std::uint64_t count_of(Units units) { return static_cast<std::uint64_t>(units.count()); }
   [[nodiscard]] static bool are_even(const Charges& charges) {
     return std::all_of(charges.begin(), charges.end(), [&charges](Units units) { return units == charges.front(); });

@@ -120,12 +120,16 @@ Span Arguments::duration(Argument argument) {
 }
 
 std::string_view Arguments::bytes(Argument argument) {
-  const ArgumentRow& row = row_of(argument);
   const auto word = next(argument);
   if (!word) return {};
-  const auto size = static_cast<std::int64_t>(word->size());
-  if (size < row.least || size > row.most) fail({Fault::Kind::malformed, argument});
+  require_size(*word, argument);
   return *word;
+}
+
+void Arguments::require_size(std::string_view word, Argument argument) {
+  const ArgumentRow& row = row_of(argument);
+  const auto size = static_cast<std::int64_t>(word.size());
+  if (size < row.least || size > row.most) fail({Fault::Kind::malformed, argument});
 }
 
 std::span<const std::string_view> Arguments::all_bytes(Argument argument, std::size_t most) {
@@ -133,11 +137,7 @@ std::span<const std::string_view> Arguments::all_bytes(Argument argument, std::s
   if (fault_) return {};
   if (all.empty()) fail({Fault::Kind::missing, argument});
   if (all.size() > most) fail({Fault::Kind::too_many_arguments});
-  const ArgumentRow& row = row_of(argument);
-  for (const std::string_view word : all) {
-    const auto size = static_cast<std::int64_t>(word.size());
-    if (size < row.least || size > row.most) fail({Fault::Kind::malformed, argument});
-  }
+  for (const std::string_view word : all) require_size(word, argument);
   next_ = words_.size();
   return all;
 }

@@ -67,6 +67,7 @@ class Arguments {
 
  private:
   std::optional<std::string_view> next(Argument argument);
+  void require_size(std::string_view word, Argument argument);
 
   std::span<const std::string_view> words_;
   std::size_t next_ = 1;

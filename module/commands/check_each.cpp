@@ -16,6 +16,7 @@
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/decision.h"
+#include "ratelimit/reservations.h"
 #include "ratelimit/verdict.h"
 #include "storage/subject_hash.h"
 
@@ -26,14 +27,14 @@ namespace {
 constexpr std::size_t kSubjectsAhead = 16;
 
 // The work of giving back what ended holds took, in all subjects together: as much as one RL.CHECK may do.
-constexpr std::size_t kMostWork = std::size_t{1} << 20U;
+constexpr std::size_t kMostWork = Reservations::kMostWork;
 
 /// Whether the limits that a call names, or that the key stores, may be asked for each subject. Only an exception has limits
 /// that another subject has not, so mostly the first subject speaks for all.
 std::optional<Fault> fault_of_subjects(KeySession& session, const CheckRequest& request) {
-  const bool has_exceptions = session.has_exceptions();
-  for (const std::string_view subject : request.subjects.first(has_exceptions ? request.subjects.size() : 1)) {
-    session.turn_to(subject);
+  const std::size_t subjects = session.has_exceptions() ? request.subjects.size() : 1;
+  for (std::size_t i = 0; i < subjects; ++i) {
+    if (i > 0) session.turn_to(request.subjects[i]);  // it was opened with the first
     const auto fault = session.look_for_limits(request.limits.span(), KeySession::Otherwise::fault);
     if (fault) return fault_of(*fault);
     if (const auto unfit = fault_of_each(session.limits())) return unfit;
@@ -49,14 +50,15 @@ Verdict ask_again() {
   return verdict;
 }
 
-/// Decides the call of the subject to which the session has turned. `work` is what the call may still do for ended holds.
+/// Decides the call of the subject to which the session has turned. `work` is what the call may still do for ended holds;
+/// whoever comes first has all of it.
 Verdict decide(KeySession& session, const CheckRequest& request, std::size_t& work) {
   const std::size_t wanted = session.work_of_ended_holds();
-  if (wanted > work) {
+  if (wanted > work && work < kMostWork) {
     session.count_call(Outcome::denied);
     return ask_again();
   }
-  work -= wanted;
+  work -= std::min(wanted, work);
   static_cast<void>(session.find_limits(request.limits.span(), KeySession::Otherwise::fault));  // there is no fault
   return session.decide(request.call);
 }

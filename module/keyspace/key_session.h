@@ -50,30 +50,6 @@ class KeySession {
   KeySession(const CallContext& call, server::Text key, Access access, std::string_view subject_name = {})
       : key_(call, key, access, subject_name) {}
 
-  /// Whether there are subjects with limits of their own in a key that stores some.
-  [[nodiscard]] bool has_exceptions() const {
-    const SubjectTable* const table = key_.stored().subject_table();
-    return table != nullptr && table->exceptions() != nullptr;
-  }
-  /// By what the table knows these subjects; nothing if there is no table yet.
-  [[nodiscard]] std::vector<SubjectHash> hashes_of(std::span<const std::string_view> names) const {
-    return key_.hashes_of(names);
-  }
-  /// Lets the processor fetch what is to be read of a subject in the table, to which the session will turn soon.
-  [[gnu::always_inline]] void look_ahead(SubjectHash hash) const { key_.look_ahead(hash); }
-  /// From now on the session is about that subject: its limits are to be found. `hash` is what `hashes_of` told of it.
-  void turn_to(std::string_view subject_name, std::optional<SubjectHash> hash = {});
-  /// What is done between these reaches others together.
-  void begin_batch() { key_.propagation().begin_batch(); }
-  void end_batch() { key_.propagation().end_batch(); }
-
-  /// The work of `find_limits` where holds of the subject have ended (Reservations::work_of_collecting); nothing where none
-  /// have.
-  [[nodiscard]] std::size_t work_of_ended_holds() const {
-    const bool have_ended = subject() && subject()->any_hold_ended(now());
-    return have_ended ? subject()->reservations()->work_of_collecting() : 0;
-  }
-
   /// Where limits come from that neither the call names nor the key stores: from nowhere, or from the subject.
   enum class Otherwise : bool { fault, those_of_subject };
 
@@ -98,6 +74,32 @@ class KeySession {
   /// The limits that apply. They live as long as the session.
   [[nodiscard]] const Limits& limits() const { return limits_ ? *limits_ : key_.subject()->limits(); }
   [[nodiscard]] SharedLimits shared_limits() const { return limits_ ? limits_ : key_.subject()->shared_limits(); }
+
+  // --- several subjects of a key, one after the other ---
+
+  /// Whether there are subjects with limits of their own in a key that stores some.
+  [[nodiscard]] bool has_exceptions() const {
+    const SubjectTable* const table = key_.stored().subject_table();
+    return table != nullptr && table->exceptions() != nullptr;
+  }
+  /// By what the table knows these subjects; nothing if there is no table yet.
+  [[nodiscard]] std::vector<SubjectHash> hashes_of(std::span<const std::string_view> names) const {
+    return key_.hashes_of(names);
+  }
+  /// Lets the processor fetch what is to be read of a subject in the table, to which the session will turn soon.
+  [[gnu::always_inline]] void look_ahead(SubjectHash hash) const { key_.look_ahead(hash); }
+  /// From now on the session is about that subject: its limits are to be found. `hash` is what `hashes_of` told of it.
+  void turn_to(std::string_view subject_name, std::optional<SubjectHash> hash = {});
+  /// What is done between these reaches others together.
+  void begin_batch() { key_.propagation().begin_batch(); }
+  void end_batch() { key_.propagation().end_batch(); }
+
+  /// The work of `find_limits` where holds of the subject have ended (Reservations::work_of_collecting); nothing where none
+  /// have.
+  [[nodiscard]] std::size_t work_of_ended_holds() const {
+    const bool have_ended = subject() && subject()->any_hold_ended(now());
+    return have_ended ? subject()->reservations()->work_of_collecting() : 0;
+  }
 
   // --- looking ---
 

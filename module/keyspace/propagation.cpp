@@ -24,7 +24,8 @@ void Propagation::queue(EffectKind kind, KeyEnd end, std::string_view payload,
 
 void Propagation::add_to_batch(EffectKind kind, SubjectHash subject, std::string_view payload) {
   std::string& effects = batch_->effects;
-  if (!effects.empty() && effects.size() + payload.size() > kMostBytes) send_batch();
+  constexpr std::size_t kMostOfHead = 1 + sizeof(std::uint64_t) + 10;  // kind, subject, and the length of the payload
+  if (!effects.empty() && effects.size() + kMostOfHead + payload.size() > kMostBytes) send_batch();
   Writer out(effects);
   if (effects.empty()) out.u8(kFormatVersion);
   encode_effect_of_subject(out, {static_cast<std::uint8_t>(kind), subject.word(), payload});

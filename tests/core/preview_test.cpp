@@ -62,6 +62,20 @@ TEST(APreview, LooksAtNoMoreHoldsThanOneOperationCollects) {
   EXPECT_EQ(subject.reservations().only_collected_next(kToday + 3s).holds.size(), 3U) << "those that have ended";
 }
 
+TEST(AnOperation, HasAboutTheSameMostWorkHoweverManyHoldsThereAre) {
+  for (const bool is_uneven : {false, true}) {
+    for (const int holds : {1, 63, 64, 9000}) {
+      SubjectWithHolds subject(holds);
+      Reservations reservations = subject.reservations();
+      reservations.is_uneven = is_uneven;
+      const std::size_t one = static_cast<std::size_t>(holds) * (is_uneven ? 4 : 1);
+      EXPECT_LE(reservations.work_of_collecting(), Reservations::kMostWork);
+      EXPECT_EQ(reservations.work_of_collecting(), reservations.collected_at_once() * one);
+      if (holds == 9000) EXPECT_GT(reservations.work_of_collecting() + one, Reservations::kMostWork);
+    }
+  }
+}
+
 TEST(APreview, OfThousandsOfHoldsShowsWhatTheNextOperationLeaves) {
   const std::uint64_t seed = test_seed();
   Random random(seed);

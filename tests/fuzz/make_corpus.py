@@ -629,6 +629,9 @@ RL.RESERVEALL 2 a b 60s FORCE
 RL.SETTLEALL 2 a b req-7 42 FOR s t EACH
 RL.SETTLEALL 2 a b req-7 -1
 RL.SETTLEALL 1 k req-7
+RL.CHECKEACH k FOR a b a
+RL.CHECKEACH k FIXED 5 60s AS x COST 2 SLIDING 7 1h FOR COST FOR
+RL.CHECKEACH k LEAKYBUCKET 5 1 1s FOR a
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------

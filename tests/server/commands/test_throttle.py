@@ -807,7 +807,9 @@ def test_a_call_that_is_too_short_is_loaded_where_the_server_loads_it(moved):
     except ServerDied as death:
         if "wrong number of arguments for 'CL.THROTTLE' command" not in str(death):
             raise
-        pytest.skip("this server refuses such a file")
+        pytest.skip(
+            "this server itself loads no file that has a call with too few words; Redis 7.0 does, and runs this"
+        )
     assert used(server.client(), "new") == 1
 
 

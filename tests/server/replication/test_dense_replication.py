@@ -226,7 +226,16 @@ class DenseMix(Mix):
         return super()._check() + self._subject()
 
     def _operation(self) -> Line:
+        if self._rng.random() < 0.2:
+            return self._check_each()
         return super()._operation() + self._subject()
+
+    def _check_each(self) -> Line:
+        """Under the limits of the key's calls, or those that it stores; errors belong to the mix."""
+        key = self._key()
+        limits = self._limits[key] if self._rng.random() < 0.5 else ""
+        subjects = [f"s{int(self._rng.paretovariate(0.6))}" for _ in range(self._rng.choice([1, 5, 40]))]
+        return f"RL.CHECKEACH {key} {limits} COST {self._cost()} FOR {' '.join(subjects)}"
 
     def _promise(self) -> list[Line]:
         begin, *between, end = super()._promise()
