@@ -71,7 +71,9 @@ TEST(AnOperation, HasAboutTheSameMostWorkHoweverManyHoldsThereAre) {
       const std::size_t one = static_cast<std::size_t>(holds) * (is_uneven ? 4 : 1);
       EXPECT_LE(reservations.work_of_collecting(), Reservations::kMostWork);
       EXPECT_EQ(reservations.work_of_collecting(), reservations.collected_at_once() * one);
-      if (holds == 9000) EXPECT_GT(reservations.work_of_collecting() + one, Reservations::kMostWork);
+      if (holds == 9000) {
+        EXPECT_GT(reservations.work_of_collecting() + one, Reservations::kMostWork);
+      }
     }
   }
 }
