@@ -47,16 +47,18 @@ class Limits {
       limits.end_step_bits_ = std::max(limits.end_step_bits_, static_cast<int>(std::bit_width(slack)) - 1);
       limits.is_any_closed_ = limits.is_any_closed_ || spec.size == kNoUnits;
       limits.have_leases_ = limits.have_leases_ || limit->has_leases();
+      limits.have_queue_ = limits.have_queue_ || spec.algorithm == Algorithm::leaky_bucket;
       limits.have_zones_ = limits.have_zones_ || !spec.zone.empty();
       limits.limits_.push_back(std::move(*limit));
       limits.labels_.push_back(std::move(label));
+      ++limits.size_;
     }
     return limits;
   }
 
   [[nodiscard]] static Limits none() { return {}; }
 
-  [[nodiscard]] std::size_t size() const { return limits_.size(); }
+  [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] const Limit& operator[](std::size_t i) const { return limits_[i]; }
 
   /// Whether one of the limits names a time zone. What its states become depends on the machine.
@@ -66,6 +68,8 @@ class Limits {
   [[nodiscard]] bool is_any_closed() const { return is_any_closed_; }
   /// Whether one of the limits has leases.
   [[nodiscard]] bool have_leases() const { return have_leases_; }
+  /// Whether one of the limits is a queue: it tells a call that it grants to wait.
+  [[nodiscard]] bool have_queue() const { return have_queue_; }
   /// Whether two limits were given the same label: no call can name these limits in one list.
   [[nodiscard]] bool have_repeated_labels() const { return has_repeated_labels_; }
 
@@ -144,8 +148,10 @@ class Limits {
 
   std::vector<Limit> limits_;
   std::vector<std::string> labels_;
+  std::size_t size_ = 0;  ///< a vector would have to divide
   int end_step_bits_ = kBitsOfASecond;
   bool have_leases_ = false;
+  bool have_queue_ = false;
   bool has_repeated_labels_ = false;
   bool have_zones_ = false;
   bool is_any_closed_ = false;

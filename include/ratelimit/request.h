@@ -39,6 +39,8 @@ struct Request {
 
   /// Whether all limits are asked the same, and for something.
   [[nodiscard]] bool has_one_cost() const { return charged.empty() && cost > kNoUnits; }
+  /// Nearly all calls: all of the same cost, or nothing.
+  [[nodiscard]] bool is_plain() const { return mode == Mode::whole && has_one_cost(); }
   [[nodiscard]] Costs costs(const Limits& limits) const { return {limits, cost, charged}; }
   /// Whether the call takes a lease if it is granted.
   [[nodiscard]] bool takes_lease(const Limits& limits) const {
@@ -198,7 +200,7 @@ template <class Cells>
 [[nodiscard, gnu::always_inline]] inline Verdict decide(const Limits& limits, const Cells& cells, const Turn& turn,
                                                         const Request& request, Instant now) {
   // Nearly all calls, on their shortest way.
-  if (request.mode == Mode::whole && turn.at <= now && request.has_one_cost()) [[likely]]
+  if (request.is_plain() && turn.at <= now) [[likely]]
     return decide(limits, cells, Ask{request.cost, request.id}, now);
   return detail::decide_at_turn(limits, cells, turn, request, now);
 }
@@ -219,6 +221,13 @@ template <class Cells>
   return decide(limits, idle, Turn{}, request, now);
 }
 
+/// Turns a verdict into one that grants `cost` at once, whatever is left.
+inline void grant_at_once(Verdict& verdict, Units cost) {
+  verdict.decision.outcome = Outcome::granted;
+  verdict.decision.granted = cost;
+  verdict.decision.wait = Span{};
+}
+
 /// Whether a request can never be granted, however much is left.
 [[nodiscard]] inline bool is_never(const Limits& limits, const Request& request) {
   if (limits.is_any_closed()) return request.mode != Mode::force;
@@ -231,24 +240,36 @@ template <class Cells>
   return false;
 }
 
+namespace detail {
+
+/// Whether such a call is granted, and at once, if and only if as much is left as it costs. A queue lets a call wait that
+/// it grants, and whoever has a lease may renew it although nothing is left.
+[[nodiscard]] inline bool is_answered_by_what_is_left(const Limits& limits, const Turn& turn, const Request& request,
+                                                      Instant now) {
+  return request.is_plain() && turn.at <= now && !limits.have_leases() && !limits.have_queue();
+}
+
+}  // namespace detail
+
 /// The answer to a look (RL.PEEK). Whether it would be granted, and the wait, are those of `decide`. What is left is as
 /// it is now, nothing being taken: if the look is granted, the limit with the fewest units left now binds.
 template <class Cells>
 [[nodiscard]] Verdict look(const Limits& limits, const Cells& cells, const Turn& turn, const Request& request,
                            Instant now) {
-  const Verdict asked = decide(limits, cells, turn, request, now);
-  if (asked.decision.outcome != Outcome::granted) return asked;
+  // Nearly always all that is asked for is left. Then one decision is enough.
   Verdict left = status_at_turn(limits, cells, turn, now);
+  if (left.decision.remaining >= request.cost && detail::is_answered_by_what_is_left(limits, turn, request, now)) {
+    grant_at_once(left, request.cost);
+    return left;
+  }
+  const Verdict asked = decide(limits, cells, turn, request, now);
+  if (asked.decision.outcome != Outcome::granted) {
+    left = asked;  // one variable is returned, so that it is never copied
+    return left;
+  }
   left.decision.granted = asked.decision.granted;
   left.decision.wait = asked.decision.wait;
   return left;
-}
-
-/// Turns a verdict into one that grants `cost` at once, whatever is left.
-inline void grant_at_once(Verdict& verdict, Units cost) {
-  verdict.decision.outcome = Outcome::granted;
-  verdict.decision.granted = cost;
-  verdict.decision.wait = Span{};
 }
 
 /// Turns a verdict into the answer of limits on trial (SHADOW), which nobody is to notice: all that was asked for is

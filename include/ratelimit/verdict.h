@@ -46,17 +46,28 @@ template <class Cells, class AskOf, class Review = decltype(kAsDecided)>
 [[nodiscard]] Verdict decide_each(const Limits& limits, const Cells& cells, Instant now, AskOf ask_of,
                                   Review review = kAsDecided) {
   Verdict verdict;
-  Span longest_wait{};
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    Decision decision = limits[i].visit([&](const auto& algorithm) {
+  const auto decide_one = [&](std::size_t i, Decision& decision) {
+    limits[i].visit([&](const auto& algorithm) {
       const auto step = algorithm.decide(state_in(std::as_const(cells[i]), algorithm), ask_of(i), now);
       verdict.changes[i].emplace(step.change);
-      return step.decision;
+      decision = step.decision;
     });
     review(i, decision);
+  };
+  if (limits.size() == 0) [[unlikely]]
+    return verdict;  // nobody asks it
+  // Most lists have one limit.
+  decide_one(0, verdict.decision);
+  verdict.idle_in = std::max(Span{}, verdict.decision.reset);
+  if (limits.size() == 1) [[likely]]
+    return verdict;
+  Span longest_wait = std::max(Span{}, verdict.decision.wait);
+  for (std::size_t i = 1; i < limits.size(); ++i) {
+    Decision decision;
+    decide_one(i, decision);
     verdict.idle_in = std::max(verdict.idle_in, decision.reset);
     longest_wait = std::max(longest_wait, decision.wait);
-    if (i == 0 || binds_before(decision, verdict.decision)) {
+    if (binds_before(decision, verdict.decision)) {
       verdict.decision = decision;
       verdict.binding = i;
     }

@@ -35,7 +35,7 @@ std::optional<Fault> fault_of_subjects(KeySession& session, const CheckRequest& 
   const std::size_t subjects = session.has_exceptions() ? request.subjects.size() : 1;
   for (std::size_t i = 0; i < subjects; ++i) {
     if (i > 0) session.turn_to(request.subjects[i]);  // it was opened with the first
-    const auto fault = session.look_for_limits(request.limits.span(), KeySession::Otherwise::fault);
+    const auto fault = session.look_for_limits(request.limits.named(), KeySession::Otherwise::fault);
     if (fault) return fault_of(*fault);
     if (const auto unfit = fault_of_each(session.limits())) return unfit;
   }
@@ -59,7 +59,7 @@ Verdict decide(KeySession& session, const CheckRequest& request, std::size_t& wo
     return ask_again();
   }
   work -= std::min(wanted, work);
-  static_cast<void>(session.find_limits(request.limits.span(), KeySession::Otherwise::fault));  // there is no fault
+  static_cast<void>(session.find_limits(request.limits.named(), KeySession::Otherwise::fault));  // there is no fault
   return session.decide(request.call);
 }
 

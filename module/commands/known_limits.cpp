@@ -41,21 +41,18 @@ bool KnownLimits::Entry::is_beginning_of(Words words, const AlgorithmRow* algori
 
 void KnownLimits::Entry::assign(Words words, const AlgorithmRow* algorithm, std::span<const LimitSpec> limits,
                                 const Options& options) {
+  std::copy(limits.begin(), limits.end(), limits_.begin());
   char* bytes = bytes_.data();
   for (std::size_t i = 0; i < words.size(); ++i) {
     sizes_[i] = static_cast<std::uint8_t>(words[i].size());
+    const std::string_view own(bytes, words[i].size());
     bytes = std::copy(words[i].begin(), words[i].end(), bytes);
+    for (LimitSpec& spec : std::span(limits_).first(limits.size())) {
+      if (!spec.label.empty() && spec.label.data() == words[i].data()) spec.label = own;
+      if (!spec.zone.empty() && spec.zone.data() == words[i].data()) spec.zone = own;
+    }
   }
-  const auto place = [&](std::string_view borrowed) {
-    const auto is_it = [&](std::string_view word) { return !borrowed.empty() && word.data() == borrowed.data(); };
-    const auto found = std::find_if(words.begin(), words.end(), is_it);
-    return found != words.end() ? static_cast<std::uint8_t>(found - words.begin()) : std::uint8_t{0};
-  };
-  for (std::size_t i = 0; i < limits.size(); ++i) {
-    limits_[i] = {limits[i], place(limits[i].label), place(limits[i].zone)};
-    limits_[i].spec.label = {};
-    limits_[i].spec.zone = {};
-  }
+  object_ = {};
   words_ = words.size();
   limits_count_ = limits.size();
   algorithm_ = algorithm;

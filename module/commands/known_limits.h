@@ -3,7 +3,8 @@
 // fraction of the instructions that it takes to read them. Knows no server.
 //
 // A cache with one place for each hash, where the words that were read last stay. What it says is never out of date:
-// the same words always mean the same, and a time zone that was found stays as it is.
+// the same words always mean the same, and a time zone that was found stays as it is. Beside the limits it has a place
+// for the object that they are in memory.
 #ifndef RATELIMIT_MODULE_COMMANDS_KNOWN_LIMITS_H
 #define RATELIMIT_MODULE_COMMANDS_KNOWN_LIMITS_H
 
@@ -14,7 +15,10 @@
 #include <string_view>
 
 #include "commands/grammar.h"
+#include "keyspace/named_limits.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/bounded_list.h"
+#include "storage/limits_pool.h"
 
 namespace ratelimit {
 
@@ -32,14 +36,9 @@ class KnownLimits {
   class Entry {
    public:
     [[nodiscard]] std::size_t words() const { return words_; }
-    [[nodiscard]] std::size_t limits() const { return limits_count_; }
-    /// Limit `i`. What it borrows is borrowed from `words`, which must begin with those of this entry.
-    [[nodiscard]] LimitSpec limit(std::size_t i, Words words) const {
-      LimitSpec spec = limits_[i].spec;
-      if (limits_[i].label > 0) spec.label = words[limits_[i].label];
-      if (limits_[i].zone > 0) spec.zone = words[limits_[i].zone];
-      return spec;
-    }
+    /// What they mean, until something else is remembered.
+    [[nodiscard]] NamedLimits limits() const { return {specs(), &object_}; }
+    [[nodiscard]] std::span<const LimitSpec> specs() const { return std::span(limits_).first(limits_count_); }
     [[nodiscard]] const Options& options() const { return options_; }
 
    private:
@@ -47,14 +46,6 @@ class KnownLimits {
 
     static constexpr std::size_t kMostWords = 32;
     static constexpr std::size_t kMostBytes = 255;  // so that the size of a word is a byte
-
-    /// A limit without what it borrows: which word is its label, and which its zone. Both stand behind other words, so
-    /// that 0 means none.
-    struct Known {
-      LimitSpec spec;
-      std::uint8_t label;
-      std::uint8_t zone;
-    };
 
     [[nodiscard]] bool is_beginning_of(Words words, const AlgorithmRow* algorithm) const;
     void assign(Words words, const AlgorithmRow* algorithm, std::span<const LimitSpec> limits, const Options& options);
@@ -65,8 +56,14 @@ class KnownLimits {
     Options options_;
     std::array<std::uint8_t, kMostWords> sizes_{};  ///< of the words
     std::array<char, kMostBytes> bytes_{};          ///< of the words, one behind the other
-    std::array<Known, kMaxLimits> limits_{};
+    std::array<LimitSpec, kMaxLimits> limits_{};    ///< labels and zones are borrowed from `bytes_`
+    mutable SharedLimits object_;                   ///< null until a call has found it
   };
+
+  KnownLimits() = default;
+  KnownLimits(const KnownLimits&) = delete;
+  KnownLimits& operator=(const KnownLimits&) = delete;
+  ~KnownLimits() = default;
 
   /// What the first of `words` mean, if that is known; null if not. `words` are those from the first of a limit on, to
   /// the end of the call. Where the command names the algorithm, which is null otherwise, they begin with its numbers.
@@ -84,6 +81,39 @@ class KnownLimits {
   [[nodiscard]] static std::size_t place_of(Words words, const AlgorithmRow* algorithm);
 
   std::array<Entry, std::size_t{1} << kBits> entries_;
+};
+
+/// The limits that a call names: those that are known, or those that were read. What is known becomes what was read if
+/// more follows: another limit, or an option of the last one.
+class LimitsOfCall {
+ public:
+  [[nodiscard]] NamedLimits named() const { return known_ != nullptr ? known_->limits() : NamedLimits(read_.span()); }
+  [[nodiscard]] std::span<const LimitSpec> span() const { return named().specs(); }
+  [[nodiscard]] std::size_t size() const { return span().size(); }
+  [[nodiscard]] bool empty() const { return span().empty(); }
+  [[nodiscard]] bool full() const { return size() == kMaxLimits; }
+
+  /// The call names these first. They stay as they are as long as nothing else is remembered.
+  void begin_with(const KnownLimits::Entry& known) { known_ = &known; }
+  LimitSpec& push_back(const LimitSpec& spec) {
+    own();
+    return read_.push_back(spec);
+  }
+  /// The last limit, to be changed.
+  [[nodiscard]] LimitSpec& back() {
+    own();
+    return read_.back();
+  }
+
+ private:
+  void own() {
+    if (known_ == nullptr) return;
+    for (const LimitSpec& spec : known_->specs()) read_.push_back(spec);
+    known_ = nullptr;
+  }
+
+  LimitSpecs read_;
+  const KnownLimits::Entry* known_ = nullptr;
 };
 
 }  // namespace ratelimit

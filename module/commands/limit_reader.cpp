@@ -7,18 +7,19 @@
 
 namespace ratelimit {
 
-bool LimitReader::take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitSpecs& limits) {
+bool LimitReader::take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitsOfCall& limits) {
   words_ = arguments_.rest();
   const KnownLimits::Entry* const entry = known.find(words_, algorithm);
   if (entry == nullptr) return false;
-  for (std::size_t i = 0; i < entry->limits(); ++i) spec_ = &limits.push_back(entry->limit(i, words_));
+  limits.begin_with(*entry);
+  known_ = &limits;
   options_ = entry->options().possible;
   given_ = entry->options().given;
   arguments_.skip(entry->words());
   return true;
 }
 
-void LimitReader::remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitSpecs& limits) const {
+void LimitReader::remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitsOfCall& limits) const {
   const bool stand_together = taken_ > 0 && taken_ == end_;
   if (stand_together) known.remember(words_, end_, algorithm, limits.span(), {options_, given_});
 }
@@ -56,6 +57,7 @@ bool LimitReader::take_option_of_limit() {
   const std::size_t before = left();
   const OptionRow* row = arguments_.take(options_);
   if (row == nullptr) return false;
+  if (spec_ == nullptr) spec_ = &known_->back();
   if (given_.has(row->option)) arguments_.fail({Fault::Kind::repeated, row->argument});
   given_.add(row->option);
   read(*row);

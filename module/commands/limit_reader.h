@@ -32,22 +32,22 @@ class LimitReader {
 
   /// Takes the limits that stand here, if they are known. To be called first. `algorithm` is the one that the command
   /// names, or null.
-  bool take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitSpecs& limits);
+  bool take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitsOfCall& limits);
   /// Remembers the limits that were read, unless other words stood before or between them. The call must be read to its
   /// end, without a fault.
-  void remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitSpecs& limits) const;
+  void remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitsOfCall& limits) const;
 
   /// Takes the numbers of a limit of this algorithm, whose options may come next.
-  template <std::size_t kMost>
-  void take_numbers(const AlgorithmRow& row, BoundedList<LimitSpec, kMost>& limits) {
+  template <class List>
+  void take_numbers(const AlgorithmRow& row, List& limits) {
     const std::size_t before = left();
     read_numbers(row, limits.push_back({}));
     note_taken(before);
   }
 
   /// Takes a limit with its numbers, if one stands here. If the list is full, that is the fault `too_many`.
-  template <std::size_t kMost>
-  bool take_limit(BoundedList<LimitSpec, kMost>& limits, const Fault& too_many) {
+  template <class List>
+  bool take_limit(List& limits, const Fault& too_many) {
     const AlgorithmRow* row = take_algorithm();
     if (row == nullptr) return false;
     ++taken_;
@@ -60,9 +60,10 @@ class LimitReader {
   }
 
   /// Takes an option of the limit that was read last, if one stands here. False as long as none was read.
-  bool take_option() { return spec_ != nullptr && take_option_of_limit(); }
+  bool take_option() { return has_limit() && take_option_of_limit(); }
 
  private:
+  [[nodiscard]] bool has_limit() const { return spec_ != nullptr || known_ != nullptr; }
   bool take_option_of_limit();
   const AlgorithmRow* take_algorithm();
   void read_numbers(const AlgorithmRow& row, LimitSpec& spec);
@@ -74,7 +75,8 @@ class LimitReader {
 
   Arguments& arguments_;
   const ZoneFinder& zones_;
-  LimitSpec* spec_ = nullptr;                ///< the limit that was read last
+  LimitSpec* spec_ = nullptr;                ///< the limit that was read last,
+  LimitsOfCall* known_ = nullptr;            ///< or the list whose last limit is known
   OptionSet options_;                        ///< those that it may have
   OptionSet given_;                          ///< those that it was given
   std::span<const std::string_view> words_;  ///< those that were left at first

@@ -12,7 +12,7 @@ std::optional<Fault> fault_of_labels(const KeySession& session, const Request& r
 
 std::optional<Fault> fault_of_options(KeySession& session, const CheckRequest& request, KeySession::Otherwise otherwise,
                                       Purpose purpose) {
-  if (const auto fault = session.look_for_limits(request.limits.span(), otherwise)) return fault_of(*fault);
+  if (const auto fault = session.look_for_limits(request.limits.named(), otherwise)) return fault_of(*fault);
   if (!session.has_limits()) return std::nullopt;
   if (const auto fault = fault_of_labels(session, request.call)) return fault;
   const bool may_be_too_brief = request.is_brief && request.limits.empty();

@@ -24,7 +24,7 @@ namespace ratelimit {
   if (may_be_too_brief || !request.call.charged.empty()) {
     if (const auto fault = fault_of_options(session, request, otherwise, purpose)) return fault;
   }
-  if (const auto fault = session.find_limits(request.limits.span(), otherwise)) return fault_of(*fault);
+  if (const auto fault = session.find_limits(request.limits.named(), otherwise)) return fault_of(*fault);
   return std::nullopt;
 }
 

@@ -151,6 +151,7 @@ void read_option(Arguments& arguments, Option option, DefinitionRequest& request
   if (option == Option::shadow) request.is_shadow = true;
 }
 
+Fault too_many(const LimitsOfCall&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
 Fault too_many(const LimitSpecs&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
 Fault too_many(const BoundedList<LimitSpec, kMostKeys>&) {
   return {Fault::Kind::not_one_for_each_key, Argument::limits};
@@ -289,9 +290,7 @@ std::optional<Fault> parse_check(std::span<const std::string_view> words, Option
 }
 
 std::optional<Fault> fault_of_brief(const Limits& limits, std::string_view id, Purpose purpose) {
-  bool has_queue = false;
-  for (std::size_t i = 0; i < limits.size(); ++i) has_queue |= limits[i].algorithm() == Algorithm::leaky_bucket;
-  return fault_of_brief(has_queue, limits.have_leases(), id, purpose);
+  return fault_of_brief(limits.have_queue(), limits.have_leases(), id, purpose);
 }
 
 std::optional<Fault> fault_of_each(const Limits& limits) {

@@ -12,6 +12,7 @@
 #include "commands/errors.h"
 #include "commands/forms.h"
 #include "commands/grammar.h"
+#include "commands/known_limits.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/bounded_list.h"
 #include "ratelimit/limits.h"
@@ -22,8 +23,8 @@ namespace ratelimit {
 
 /// What a call asks of the limits of a key. Names and labels are borrowed from the words of the call.
 struct CheckRequest {
-  LimitSpecs limits;  ///< may be empty
-  Request call;       ///< borrows `charged`
+  LimitsOfCall limits;  ///< may be empty
+  Request call;         ///< borrows `charged`
   BoundedList<Charge, kMaxLimits> charged;
   std::string_view subject{};                    ///< empty: the key itself
   Span jitter{};                                 ///< by how much a wait may be made longer at random

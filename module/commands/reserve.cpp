@@ -21,7 +21,7 @@ std::optional<Fault> reserve(const Call& call) {
   Span ttl{};
   if (const auto fault = parse_reservation(call.words(), request, ttl)) return fault;
   KeySession session(call.context(), call.key(), KeySession::Access::write, request.subject);
-  const auto unusable = session.look_for_limits(request.limits.span(), KeySession::Otherwise::fault);
+  const auto unusable = session.look_for_limits(request.limits.named(), KeySession::Otherwise::fault);
   const auto hold = session.hold(request.call.id);
   if (!unusable && hold && Hold::is_settled(*hold)) return Fault{Fault::Kind::settled, Argument::id};
   if (const auto fault = find_limits(session, request, KeySession::Otherwise::fault, Purpose::take)) return fault;
@@ -41,7 +41,7 @@ std::optional<Fault> settle(const Call& call) {
   CheckRequest request;
   if (const auto fault = parse_settlement(call.words(), request)) return fault;
   KeySession session(call.context(), call.key(), KeySession::Access::write, request.subject);
-  if (const auto fault = find_limits_of_hold(session, request.limits.span(), request.call)) return fault;
+  if (const auto fault = find_limits_of_hold(session, request.limits.named(), request.call)) return fault;
   if (!have_limits(session, request.limits.span())) {
     call.server().reply_null();
     return std::nullopt;

@@ -27,10 +27,9 @@ void settle_under_limits(KeySession& session, const Request& settled, bool is_he
 
 }  // namespace
 
-std::optional<Fault> find_limits_of_hold(KeySession& session, std::span<const LimitSpec> specs,
-                                         const Request& settled) {
+std::optional<Fault> find_limits_of_hold(KeySession& session, const NamedLimits& named, const Request& settled) {
   if (!settled.charged.empty()) {
-    if (const auto fault = session.look_for_limits(specs, KeySession::Otherwise::those_of_subject)) {
+    if (const auto fault = session.look_for_limits(named, KeySession::Otherwise::those_of_subject)) {
       return fault_of(*fault);
     }
     go_by_hold(session, settled);
@@ -39,7 +38,7 @@ std::optional<Fault> find_limits_of_hold(KeySession& session, std::span<const Li
     }
     session.go_by_subject();
   }
-  const auto fault = session.find_limits(specs, KeySession::Otherwise::those_of_subject);
+  const auto fault = session.find_limits(named, KeySession::Otherwise::those_of_subject);
   if (fault) return fault_of(*fault);
   go_by_hold(session, settled);
   return std::nullopt;

@@ -21,7 +21,7 @@ namespace ratelimit {
 
 /// Finds the limits that a settlement goes by, which names `specs`, or none: those of the hold `settled.id`, if it is
 /// there. With a fault nothing has changed.
-[[nodiscard]] std::optional<Fault> find_limits_of_hold(KeySession& session, std::span<const LimitSpec> specs,
+[[nodiscard]] std::optional<Fault> find_limits_of_hold(KeySession& session, const NamedLimits& named,
                                                        const Request& settled);
 
 /// Whether limits apply to a settlement that names `specs`, or none. Who is idle is as if never seen: then only limits that

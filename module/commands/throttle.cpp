@@ -16,7 +16,7 @@ std::optional<Fault> throttle(const Call& call) {
   if (const auto fault = parse_throttle(call.words(), request)) return fault;
   const bool only_asks = request.call.cost == kNoUnits;
   KeySession session(call.context(), call.key(), only_asks ? KeySession::Access::read : KeySession::Access::write);
-  if (const auto fault = session.find_limits_or_adopt(request.limits.span())) return fault_of(*fault);
+  if (const auto fault = session.find_limits_or_adopt(request.limits.named())) return fault_of(*fault);
   Verdict verdict = only_asks ? session.peek(request.call) : session.decide(request.call);
   // Who asks for nothing is granted it, also in debt: nothing can be taken at any time. Who is blocked may not even ask.
   if (only_asks && session.blocked_for() == Span{}) grant_at_once(verdict, request.call.cost);

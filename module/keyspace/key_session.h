@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "keyspace/call_context.h"
+#include "keyspace/named_limits.h"
 #include "keyspace/open_key.h"
 #include "ratelimit/account.h"
 #include "ratelimit/algorithms/lease_set.h"
@@ -53,12 +54,12 @@ class KeySession {
   /// Where limits come from that neither the call names nor the key stores: from nowhere, or from the subject.
   enum class Otherwise : bool { fault, those_of_subject };
 
-  /// Finds the limits that apply to a call which names `specs`, or none: those that are stored in the key, else those of the
+  /// Finds the limits that apply to a call which names these, or none: those that are stored in the key, else those of the
   /// call. Then gives back what holds took that have ended. With a fault nothing has changed.
-  [[nodiscard]] std::optional<KeyFault> find_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
+  [[nodiscard]] std::optional<KeyFault> find_limits(const NamedLimits& named, Otherwise otherwise);
   /// The same, but gives nothing back: for a first look at a key. If holds have ended (`Subject::any_hold_ended`), the
   /// limits are not asked before `find_limits` was called, on a key that may be written.
-  [[nodiscard]] std::optional<KeyFault> look_for_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
+  [[nodiscard]] std::optional<KeyFault> look_for_limits(const NamedLimits& named, Otherwise otherwise);
   /// For a call that names no limits, and goes by those that the subject has.
   [[nodiscard]] std::optional<KeyFault> find_subject() { return find_limits({}, Otherwise::those_of_subject); }
   /// To be called before the limits are asked as of later, as they are under a block: clamps what is of a clock that ran
@@ -67,7 +68,7 @@ class KeySession {
   /// For a second look at a key whose limits are known already. Gives nothing back.
   void look_under(const SharedLimits& limits);
   /// For CL.THROTTLE: the same as `find_limits`, in a key that may hold what the module redis-cell left in it.
-  [[nodiscard]] std::optional<KeyFault> find_limits_or_adopt(std::span<const LimitSpec> specs);
+  [[nodiscard]] std::optional<KeyFault> find_limits_or_adopt(const NamedLimits& named);
 
   /// Whether limits apply. If not, the subject was never seen, or was never asked under any.
   [[nodiscard]] bool has_limits() const { return limits_ || (key_.subject() && key_.subject()->limits().size() > 0); }
@@ -192,7 +193,7 @@ class KeySession {
   bool remove_if_idle();
 
  private:
-  [[nodiscard]] std::optional<KeyFault> choose_limits(std::span<const LimitSpec> specs, Otherwise otherwise);
+  [[nodiscard]] std::optional<KeyFault> choose_limits(const NamedLimits& named, Otherwise otherwise);
   void give_back_and_leave_out(bool names_none);
   void give_back_ended_holds();
   [[nodiscard]] const SharedLimits& limits_of_new() const;

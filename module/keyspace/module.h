@@ -9,6 +9,7 @@
 
 #include "keyspace/background_release.h"
 #include "keyspace/background_sweep.h"
+#include "keyspace/effect_writer.h"
 #include "keyspace/missing_zones.h"
 #include "keyspace/premature_expiries.h"
 #include "keyspace/propagation_switch.h"
@@ -27,6 +28,7 @@ struct Module {
   MissingZones missing_zones;
   PrematureExpiries premature_expiries;
   PropagationSwitch propagation_switch;
+  EffectWriter effect_writer;
   BackgroundSweep background_sweep;
   BackgroundRelease background_release;
   server::DataType data_type = nullptr;

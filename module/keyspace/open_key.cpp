@@ -130,17 +130,14 @@ void OpenKey::preview_clamped(AccountSet of) {
   show_preview();
 }
 
-void OpenKey::store_subject() {
-  if (!is_key_itself()) return store_subject_in_table();
-  if (!prepared_) return;
+void OpenKey::store_prepared() {
+  if (!is_key_itself()) return store_prepared_in_table();
   release_own_later();
   hand_over(stored_.put_own(std::move(prepared_)));
   find_subject();
 }
 
-void OpenKey::store_subject_in_table() {
-  const bool is_in_place = !prepared_ && !limits_of_idle_;
-  if (is_in_place) return;
+void OpenKey::store_prepared_in_table() {
   if (stored_.subject_table() == nullptr) {
     make_subject_table({.secret = server::random_secret()}, subject_->shared_limits());
     hash_ = stored_.subject_table()->hash_of(subject_name_);

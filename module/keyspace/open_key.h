@@ -94,7 +94,9 @@ class OpenKey {
   // --- changes in memory ---
 
   /// Stores the subject as it was prepared. Nothing happens if it was not.
-  void store_subject();
+  void store_subject() {
+    if (prepared_ || limits_of_idle_) store_prepared();
+  }
   /// To be called after the subject's states were changed in place.
   void write_back();
   /// Does an operation on the subject, which is stored. Returns what Booking::perform does.
@@ -142,7 +144,8 @@ class OpenKey {
   /// Hands a value to the server in place of what the key holds; null if that was changed in place, as it is where a table
   /// stays. A new value has no end yet.
   void hand_over(StoredValue::Pointer value);
-  void store_subject_in_table();
+  void store_prepared();
+  void store_prepared_in_table();
   void release_own_later() const;
   void make_room_for_reservations();
 

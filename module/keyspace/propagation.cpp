@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "keyspace/propagation.h"
 
+#include <array>
+#include <charconv>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -16,10 +19,18 @@ void Propagation::queue(EffectKind kind, KeyEnd end, std::string_view payload,
                         const std::optional<SubjectHash>& subject) {
   if (batch_ && subject && end == kKeepEnd) return add_to_batch(kind, *subject, payload);
   send_batch();
-  if (!subject) return call_.server.replicate(kEffectCommand, name_, word_of(kind), end.count(), payload);
-  std::string hash;
-  Writer(hash).fixed(subject->word());
-  call_.server.replicate(kEffectCommand, name_, word_of(kind), end.count(), payload, hash);
+  const EffectWriter& writer = call_.module.effect_writer;
+  const auto send = [&](server::Text end_word) {
+    const std::array words{name_, writer.word(kind), end_word};
+    if (!subject) return call_.server.replicate(kEffectCommand, words, payload);
+    std::string hash;
+    Writer(hash).fixed(subject->word());
+    call_.server.replicate(kEffectCommand, words, payload, hash);
+  };
+  if (end == kKeepEnd) return send(writer.no_end());
+  std::array<char, std::numeric_limits<std::int64_t>::digits10 + 2> digits{};
+  const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), end.count());
+  send(server::OwnText(call_.server, {digits.data(), written.ptr}).text());
 }
 
 void Propagation::add_to_batch(EffectKind kind, SubjectHash subject, std::string_view payload) {
@@ -33,7 +44,8 @@ void Propagation::add_to_batch(EffectKind kind, SubjectHash subject, std::string
 
 void Propagation::send_batch() {
   if (!batch_ || batch_->effects.empty()) return;
-  call_.server.replicate(kEffectCommand, name_, word_of(EffectKind::each), kKeepEnd.count(), batch_->effects);
+  const EffectWriter& writer = call_.module.effect_writer;
+  call_.server.replicate(kEffectCommand, {name_, writer.word(EffectKind::each), writer.no_end()}, batch_->effects);
   batch_->effects.clear();
 }
 

@@ -7,6 +7,10 @@ namespace ratelimit::server {
 
 Context context_of(RedisModuleIO* io) { return Context(RedisModule_GetContextFromIO(io)); }
 
+Text make_kept_text(std::string_view bytes) {
+  return Text(RedisModule_CreateString(nullptr, bytes.data(), bytes.size()));
+}
+
 OwnText::OwnText(Context context, std::string_view bytes)
     : context_(context), handle_(RedisModule_CreateString(context.handle(), bytes.data(), bytes.size())) {}
 OwnText::~OwnText() { RedisModule_FreeString(context_.handle(), handle_); }
@@ -39,17 +43,15 @@ bool Context::is_replayed() const {
   return (RedisModule_GetContextFlags(handle_) & kReplayed) != 0;
 }
 
-void Context::replicate(const char* command, Text key, std::string_view word, std::int64_t number,
-                        std::string_view bytes) const {
-  RedisModule_Replicate(handle_, command, "sblb", key.handle(), word.data(), word.size(),
-                        static_cast<long long>(number), bytes.data(), bytes.size());
+void Context::replicate(const char* command, const std::array<Text, 3>& words, std::string_view bytes) const {
+  RedisModule_Replicate(handle_, command, "sssb", words[0].handle(), words[1].handle(), words[2].handle(), bytes.data(),
+                        bytes.size());
 }
 
-void Context::replicate(const char* command, Text key, std::string_view word, std::int64_t number,
-                        std::string_view bytes, std::string_view more_bytes) const {
-  RedisModule_Replicate(handle_, command, "sblbb", key.handle(), word.data(), word.size(),
-                        static_cast<long long>(number), bytes.data(), bytes.size(), more_bytes.data(),
-                        more_bytes.size());
+void Context::replicate(const char* command, const std::array<Text, 3>& words, std::string_view bytes,
+                        std::string_view more_bytes) const {
+  RedisModule_Replicate(handle_, command, "sssbb", words[0].handle(), words[1].handle(), words[2].handle(),
+                        bytes.data(), bytes.size(), more_bytes.data(), more_bytes.size());
 }
 
 void Context::replicate_removal(Text key) const { RedisModule_Replicate(handle_, "DEL", "s", key.handle()); }

@@ -3,6 +3,7 @@
 #ifndef RATELIMIT_MODULE_SERVER_CONTEXT_H
 #define RATELIMIT_MODULE_SERVER_CONTEXT_H
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,9 +51,8 @@ class Context {
   [[nodiscard]] bool is_replayed() const;
 
   /// Queues `command` with these arguments for the replicas and the append-only file.
-  void replicate(const char* command, Text key, std::string_view word, std::int64_t number,
-                 std::string_view bytes) const;
-  void replicate(const char* command, Text key, std::string_view word, std::int64_t number, std::string_view bytes,
+  void replicate(const char* command, const std::array<Text, 3>& words, std::string_view bytes) const;
+  void replicate(const char* command, const std::array<Text, 3>& words, std::string_view bytes,
                  std::string_view more_bytes) const;
 
   /// Queues the removal of a key for the replicas and the append-only file.
@@ -77,6 +77,9 @@ class Context {
 
 /// The context of loading a value.
 [[nodiscard]] Context context_of(RedisModuleIO* io);
+
+/// Makes a string of the server that is kept for as long as the server runs.
+[[nodiscard]] Text make_kept_text(std::string_view bytes);
 
 /// A string of the server that we make, and free at the end of the scope.
 class OwnText {

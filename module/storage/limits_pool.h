@@ -62,6 +62,9 @@ class SharedLimits {
   /// `allocated` says what a piece of memory takes.
   [[nodiscard]] std::size_t bytes(std::size_t (*allocated)(const void*)) const;
 
+  /// Whether both refer to the same object.
+  [[nodiscard]] bool refers_to_same(const SharedLimits& other) const { return counted_ == other.counted_; }
+
   /// Counts a reference that somebody keeps as a number.
   void keep() const { counted_->references.fetch_add(1, std::memory_order_relaxed); }
   /// Counts that it was given back. Callable from any thread.

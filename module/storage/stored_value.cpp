@@ -123,15 +123,19 @@ StoredValue::Pointer StoredValue::add_table(const SubjectTableHead& head, const 
 // ---- What the server does with values
 
 std::string StoredValue::encoded() const {
+  std::string bytes;
+  bytes.reserve(64);  // enough for most: one limit and a small state
+  encode(bytes);
+  return bytes;
+}
+
+void StoredValue::encode(std::string& bytes) const {
   Cell loose;
   const Subject own = own_subject(loose);
   const SubjectTable* const table = subject_table();
-  std::string bytes;
-  bytes.reserve(64);  // enough for most: one limit and a small state
   Writer out(bytes);
   encode_subject(out, own.limits(), own.cells(), own.reservations(), LimitsForm::written,
                  table != nullptr ? &table->head() : nullptr, own.last_grants());
-  return bytes;
 }
 
 StoredValue::Pointer StoredValue::copy() const {

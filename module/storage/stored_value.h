@@ -117,6 +117,8 @@ class StoredValue {
 
   /// The key in its binary form, but for the subjects of its table.
   [[nodiscard]] std::string encoded() const;
+  /// Appends the same to `bytes`.
+  void encode(std::string& bytes) const;
   /// The same once more, with counters at zero. O(n).
   [[nodiscard]] Pointer copy() const;
   /// Frees it. Callable from any thread.

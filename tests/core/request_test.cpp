@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
+#include "random.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/turn.h"
 #include "ratelimit/verdict.h"
@@ -160,6 +162,48 @@ TEST(ALook, TellsWhatIsLeftNowAndWhetherACallWouldBeGranted) {
   EXPECT_EQ(granted.binding, 1U);
   EXPECT_EQ(looked(caller, 7, kToday + 1s).decision, caller.peek(Units(7), kToday + 1s)) << "a denial takes nothing";
   EXPECT_EQ(looked(caller, 9, kToday + 1s).decision, caller.peek(Units(9), kToday + 1s));
+}
+
+/// What a look says that decides twice: as a call, and what is left.
+Verdict looked_twice(const Subject& caller, std::int64_t cost, Instant now) {
+  const Verdict asked = caller.verdict(Units(cost), now);
+  if (asked.decision.outcome != Outcome::granted) return asked;
+  Verdict left = status_at_turn(caller.limits(), caller.cells(), caller.turn(), now);
+  left.decision.granted = asked.decision.granted;
+  left.decision.wait = asked.decision.wait;
+  return left;
+}
+
+TEST(ALook, SaysTheSameAsACallWhateverIsLeft) {
+  const std::uint64_t seed = test_seed();
+  Random random(seed);
+  const std::vector<LimitSpec> all = {bucket(9, 7, 60s),  fixed(9, 60s),
+                                      sliding(9, 60s),    approx(9, 60s),
+                                      leaky(9, 7, 60s),   quota(9, CalendarUnit::hour),
+                                      concurrent(9, 60s), per_request(fixed(5, 60s)),
+                                      fixed(0, 60s),      per_request(bucket(4, 3, 60s))};
+  int granted = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::vector<LimitSpec> list;
+    const std::size_t limits = 1 + random.below(3);
+    for (std::size_t i = 0; i < limits; ++i) list.push_back(all[random.below(all.size())]);
+    Subject caller(list);
+    Instant now = kToday;
+    for (int step = 0; step < 12; ++step) {
+      now += Span{static_cast<std::int64_t>(random.below(20'000'000'000))};
+      if (random.one_in(8)) now -= 5min;  // a clock that ran ahead
+      const std::int64_t cost = 1 + static_cast<std::int64_t>(random.below(11));
+      const Verdict once = looked(caller, cost, now);
+      const Verdict twice = looked_twice(caller, cost, now);
+      ASSERT_EQ(once.decision, twice.decision) << "seed " << seed << " round " << round << " step " << step;
+      ASSERT_EQ(once.binding, twice.binding) << "seed " << seed << " round " << round << " step " << step;
+      granted += once.decision.outcome == Outcome::granted ? 1 : 0;
+      const Mode mode = random.one_in(6) ? Mode::force : random.one_in(6) ? Mode::may_wait : Mode::whole;
+      caller.check({.cost = Units(1 + static_cast<std::int64_t>(random.below(4))), .mode = mode, .longest_wait = 30s},
+                   now);
+    }
+  }
+  EXPECT_GT(granted, 1000);
 }
 
 TEST(ALook, IsBoundByTheFewestThatAreLeftNowIfItIsGranted) {

@@ -132,16 +132,56 @@ TEST(KnownLimits, LeaveTheRestOfACallToBeRead) {
   EXPECT_GT(faults, 1000);
 }
 
-TEST(KnownLimits, BorrowFromTheCallThatAsks) {
-  const Call first{"RL.CHECK", "k", "QUOTA", "10", "day", "TZ", "Europe/Berlin", "AS", "mine"};
-  static_cast<void>(understand(first, std::nullopt));
-  const Call call = first;
-  const std::vector<std::string_view> words(call.begin(), call.end());
+TEST(KnownLimits, BorrowNothingFromTheCallThatTaughtThem) {
   CheckRequest request;
-  ASSERT_FALSE(parse_check(words, forms::kCheck.options, request));
+  {
+    const Call first{"RL.CHECK", "k", "QUOTA", "10", "day", "TZ", "Europe/Berlin", "AS", "mine"};
+    static_cast<void>(understand(first, std::nullopt));
+    const Call call = first;
+    const std::vector<std::string_view> words(call.begin(), call.end());
+    ASSERT_FALSE(parse_check(words, forms::kCheck.options, request));
+  }
   ASSERT_EQ(request.limits.size(), 1U);
-  EXPECT_EQ(request.limits.span()[0].label.data(), call[8].data());
-  EXPECT_EQ(request.limits.span()[0].zone.data(), call[6].data());
+  EXPECT_EQ(request.limits.span()[0].label, "mine");
+  EXPECT_EQ(request.limits.span()[0].zone, "Europe/Berlin");
+}
+
+// The object that the words mean stands beside them, so that it is not looked up for each call.
+TEST(KnownLimits, RememberWhichObjectTheyAre) {
+  LimitsPool pool;
+  KnownLimits known;
+  const std::array<std::string_view, 3> words{"FIXED", "10", "1m"};
+  const LimitSpec spec{.algorithm = Algorithm::fixed_window, .size = Units(10), .span = std::chrono::minutes(1)};
+  known.remember(words, 3, nullptr, std::array{spec}, {});
+  const SharedLimits found = known.find(words, nullptr)->limits().get(pool);
+  EXPECT_TRUE(known.find(words, nullptr)->limits().get(pool).refers_to_same(found));
+  EXPECT_TRUE(known.find(words, nullptr)->limits().are(found));
+  const LimitSpec other{.algorithm = Algorithm::fixed_window, .size = Units(11), .span = std::chrono::minutes(1)};
+  EXPECT_FALSE(known.find(words, nullptr)->limits().are(pool.get(std::array{other})));
+  const SharedLimits alike(*Limits::make(std::array{spec}));
+  EXPECT_TRUE(known.find(words, nullptr)->limits().are(alike)) << "limits that no pool shares are compared";
+  known.remember(words, 3, nullptr, std::array{other}, {});
+  EXPECT_FALSE(known.find(words, nullptr)->limits().are(found)) << "other words have taken the place";
+}
+
+TEST(LimitsOfACall, AreThoseThatAreKnownAndThoseThatFollow) {
+  KnownLimits known;
+  const std::array<std::string_view, 3> words{"FIXED", "10", "1m"};
+  const LimitSpec first{.algorithm = Algorithm::fixed_window, .size = Units(10), .span = std::chrono::minutes(1)};
+  known.remember(words, 3, nullptr, std::array{first}, {});
+  LimitsOfCall limits;
+  limits.begin_with(*known.find(words, nullptr));
+  EXPECT_EQ(limits.size(), 1U);
+  limits.back().label = "mine";
+  const LimitSpec second{.algorithm = Algorithm::token_bucket, .size = Units(2)};
+  limits.push_back(second);
+  ASSERT_EQ(limits.size(), 2U);
+  EXPECT_EQ(limits.span()[0].label, "mine");
+  EXPECT_EQ(limits.span()[0].size, Units(10));
+  EXPECT_EQ(limits.span()[1], second);
+  EXPECT_EQ(known.find(words, nullptr)->specs()[0], first) << "what is known stays";
+  for (std::size_t i = 2; i < kMaxLimits; ++i) limits.push_back(second);
+  EXPECT_TRUE(limits.full());
 }
 
 TEST(KnownLimits, AreFoundByWhatTheyBeginWith) {
@@ -153,8 +193,8 @@ TEST(KnownLimits, AreFoundByWhatTheyBeginWith) {
   const KnownLimits::Entry* const entry = known.find(words, nullptr);
   ASSERT_NE(entry, nullptr);
   EXPECT_EQ(entry->words(), 3U);
-  ASSERT_EQ(entry->limits(), 1U);
-  EXPECT_EQ(entry->limit(0, words), spec);
+  ASSERT_EQ(entry->specs().size(), 1U);
+  EXPECT_EQ(entry->specs()[0], spec);
   EXPECT_TRUE(entry->options().possible.has(Option::label));
   EXPECT_EQ(known.find(words, &row_of(Algorithm::fixed_window)), nullptr) << "numbers would come first";
   for (std::size_t i = 0; i < 3; ++i) {

@@ -79,8 +79,9 @@ class TokenBucket {
 
   /// Decides a call. Pure and total; O(1): two divisions, and some more for a forced call.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
-    const Level current = level_at(state, now);
     const Level ceiling = later({now, 0}, full_span_);
+    const Level current = level_below(ceiling, state, now);
+    if (ask.force && ask.cost == kNoUnits) return {left_now(current, ceiling, now), state};
     if (ask.force) {
       const State next = charged(current, ceiling, ask.cost, cut_off(state, now));
       return {forced(next, ceiling, ask.cost, now), next};
@@ -251,6 +252,7 @@ class TokenBucket {
   /// fraction are multiplied separately: a product of two 32-bit numbers fills 64 bits. A bucket and its debt together
   /// may have twice as many units, and then the product of the fraction needs 128 bits.
   [[nodiscard]] constexpr ExactSpan span_of(Units units) const {
+    if (units == kMinUnits) return interval_;  // nearly always, and without a division
     const Span whole = interval_.whole * units.count();
     if (interval_.fraction == 0) return {whole, 0};
     const Wide parts = Wide(units.count()) * interval_.fraction;
@@ -316,14 +318,23 @@ class TokenBucket {
 
   /// The latest level that a state with this debt can have at `now`.
   [[nodiscard]] constexpr Level latest_level(const State& state, Instant now) const {
-    const Level ceiling = later({now, 0}, full_span_);
+    return latest_level(state, later({now, 0}, full_span_));
+  }
+  [[nodiscard]] constexpr Level latest_level(const State& state, const Level& ceiling) const {
     return state.debt == 0 || state.has_cut_off() ? ceiling : later(ceiling, span_of(Units(state.debt)));
   }
 
   /// One rule for every stored state: a level in the past is a full bucket (long idle); a level too far ahead is an
   /// empty bucket with its debt (from a clock that was ahead).
   [[nodiscard]] constexpr Level level_at(const State& state, Instant now) const {
-    return std::clamp(level_of(state), Level{now, 0}, latest_level(state, now));
+    return level_below(later({now, 0}, full_span_), state, now);
+  }
+  /// The same where the level of an empty bucket at `now` is known.
+  [[nodiscard, gnu::always_inline]] constexpr Level level_below(const Level& ceiling, const State& state,
+                                                                Instant now) const {
+    const Level level = level_of(state);
+    if (level.whole < now) return {now, 0};
+    return level <= ceiling ? level : std::min(level, latest_level(state, ceiling));
   }
 
   /// The state after a charge of any cost. Units beyond the largest debt are not charged. In debt, what was cut off is
@@ -372,6 +383,16 @@ class TokenBucket {
             .remaining = left_below(ceiling, level),
             .wait = is_in_debt ? rounded_up(difference(level, ceiling)) : Span{},
             .reset = rounded_up(level) - now};
+  }
+
+  /// What is left, of which nothing is asked for; and how long a debt lasts.
+  [[nodiscard]] constexpr Decision left_now(const Level& current, const Level& ceiling, Instant now) const {
+    return {.outcome = Outcome::granted,
+            .granted = kNoUnits,
+            .size = capacity_,
+            .remaining = left_below(ceiling, current),
+            .wait = current > ceiling ? rounded_up(difference(current, ceiling)) : Span{},
+            .reset = rounded_up(current) - now};
   }
 
   [[nodiscard]] constexpr Decision refusal(Outcome outcome, const Level& current, const Level& ceiling, Span wait,
