@@ -24,6 +24,22 @@ build() {
   }
 }
 
+# The newest Valkey 9 that scripts/servers has obtained, or obtains now.
+prefetching_server() {
+  "$root/scripts/servers" >&2
+  printf '%s\n' "$servers_dir"/valkey-9*/server | sort -V | tail -n 1
+}
+
+# Both kinds of server, one a line; or the one that the user names.
+usual_servers() {
+  if [[ -n ${RATELIMIT_SERVER:-} ]]; then
+    say "$RATELIMIT_SERVER"
+  else
+    command -v redis-server
+    prefetching_server
+  fi
+}
+
 # Installs what a run against a server needs, builds the load generator and, unless the user names one, the module.
 prepare_load_generator() {
   local packages

@@ -12,270 +12,39 @@
 //
 //   bench_load --port PORT [options] -- COMMAND ARG...      {key} in an argument stands for the subject's key
 //
-// The argument {keys:64} stands for as many subjects as it says, each an argument of its own.
+// The argument {keys:64} stands for as many subjects as it says, each an argument of its own. With --parts N, {part} is
+// the part of a split limiter that the subject belongs to, and --owned 0,5,7 asks only about subjects of these parts:
+// the load of one node. With --begin, several of these programs measure the same span of time.
 //
 // It prints one line of JSON. It depends on the standard library and POSIX only; replies are RESP2. An error in a
 // reply ends it with that error's text.
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <exception>
-#include <functional>
 #include <iostream>
 #include <limits>
-#include <map>
 #include <numeric>
-#include <random>
 #include <stdexcept>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "load_connection.h"
+#include "load_options.h"
+#include "load_requests.h"
+
+namespace load {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
-
-struct Options {
-  std::uint16_t port = 6379;
-  std::uint32_t database = 0;
-  std::string prefix = "key:";
-  std::uint32_t subjects = 100'000;
-  std::uint32_t clients = 50;
-  std::uint32_t pipeline = 32;
-  std::uint64_t seed = 1;
-  std::uint64_t calls = 0;   // 0: as many as `time` allows
-  std::uint64_t rate = 0;    // calls a second, by schedule; 0: as fast as the server answers
-  std::string denial = "0";  // the integer at the head of a reply that denies
-  Seconds time{1.0};
-  Seconds warm_up{0.0};  // asked, but not counted
-  std::vector<std::string> command;
-};
-
-// One cycle over the subjects, as bytes. A cycle shorter than what the connections may have in flight is repeated.
-class Requests {
- public:
-  explicit Requests(const Options& options) {
-    std::vector<std::uint32_t> order(options.subjects);
-    std::iota(order.begin(), order.end(), 0U);
-    std::shuffle(order.begin(), order.end(), std::mt19937_64{options.seed});
-    const auto keys = std::transform_reduce(
-        options.command.begin(), options.command.end(), std::size_t{1},
-        [](std::size_t a, std::size_t b) { return std::max(a, b); }, keys_in);
-    const std::size_t a_cycle = std::max<std::size_t>(order.size() / keys, 1);
-    const std::size_t enough = std::max(std::size_t{options.clients} * options.pipeline, a_cycle);
-    // With turns, each subject is asked in either way, one after the other.
-    const bool has_turns = std::any_of(options.command.begin(), options.command.end(),
-                                       [](const std::string& argument) { return argument.starts_with(kTurn); });
-    for (std::size_t round = 0; ends_.size() < enough || (has_turns && round % 2 == 1); ++round) {
-      for (std::size_t i = 0; i < a_cycle; ++i) append(options, order, i, (i + round) % 2 == 0);
-    }
-  }
-
-  struct Slice {
-    std::string_view bytes;
-    std::size_t count;
-  };
-
-  // The next requests, at most `want` of them; fewer where the cycle ends.
-  Slice next(std::size_t want) {
-    if (next_ == ends_.size()) next_ = 0;
-    const std::size_t from = next_ == 0 ? 0 : ends_[next_ - 1];
-    const std::size_t count = std::min(want, ends_.size() - next_);
-    next_ += count;
-    return {std::string_view{bytes_}.substr(from, ends_[next_ - 1] - from), count};
-  }
-
- private:
-  // `{turn:A|B}` is A and B by turns.
-  static constexpr std::string_view kTurn = "{turn:";
-
-  static std::string in_turn(const std::string& argument, bool first) {
-    const std::size_t bar = argument.find('|');
-    if (first) return argument.substr(kTurn.size(), bar - kTurn.size());
-    return argument.substr(bar + 1, argument.size() - bar - 2);
-  }
-
-  // `{keys:N}` is the next N subjects in the shuffled order.
-  static constexpr std::string_view kKeys = "{keys:";
-
-  static std::size_t keys_in(const std::string& argument) {
-    return argument.starts_with(kKeys) ? std::stoul(argument.substr(kKeys.size())) : 1;
-  }
-
-  static std::string key_of(const Options& options, std::uint32_t subject) {
-    const std::string digits = std::to_string(subject);
-    return options.prefix + std::string(9 - std::min<std::size_t>(9, digits.size()), '0') + digits;
-  }
-
-  void append(const Options& options, const std::vector<std::uint32_t>& order, std::size_t at, bool first) {
-    const std::size_t words =
-        std::transform_reduce(options.command.begin(), options.command.end(), std::size_t{0}, std::plus<>{}, keys_in);
-    append_count('*', words);
-    for (std::string argument : options.command) {
-      if (argument.starts_with(kKeys)) {
-        const std::size_t keys = keys_in(argument);
-        for (std::size_t i = 0; i < keys; ++i) {
-          append_word(key_of(options, order[(at * keys + i) % order.size()]));
-        }
-        continue;
-      }
-      if (argument.starts_with(kTurn)) argument = in_turn(argument, first);
-      if (const auto place = argument.find("{key}"); place != std::string::npos) {
-        argument.replace(place, 5, key_of(options, order[at]));
-      }
-      append_word(argument);
-    }
-    ends_.push_back(bytes_.size());
-  }
-
-  void append_word(const std::string& word) {
-    append_count('$', word.size());
-    bytes_.append(word).append("\r\n");
-  }
-
-  void append_count(char kind, std::size_t count) {
-    bytes_.append(1, kind).append(std::to_string(count)).append("\r\n");
-  }
-
-  std::string bytes_;
-  std::vector<std::size_t> ends_;  // ends_[i]: where request i stops
-  std::size_t next_ = 0;
-};
-
-// Counts the replies in a stream of RESP2, and the denials among them, which have a certain integer at their head.
-class ReplyCounter {
- public:
-  explicit ReplyCounter(const std::string& denial) : denial_(":" + denial) {}
-
-  std::uint64_t replies = 0;
-  std::uint64_t denials = 0;
-
-  // Takes whole lines and bulk strings off `bytes`; returns how many bytes. The rest must come again, with more.
-  std::size_t take(std::string_view bytes) {
-    std::size_t at = 0;
-    while (at < bytes.size()) {
-      const std::size_t end = bytes.find('\n', at);
-      if (end == std::string_view::npos) break;
-      const std::string_view line = bytes.substr(at, end - at - 1);
-      std::size_t after = end + 1;
-      if (line.front() == '$' && line[1] != '-') after += std::stoul(std::string{line.substr(1)}) + 2;
-      if (after > bytes.size()) break;
-      element(line);
-      at = after;
-    }
-    return at;
-  }
-
- private:
-  void element(std::string_view line) {
-    if (line.front() == '-') throw std::runtime_error{"the server answered: " + std::string{line.substr(1)}};
-    if (line.front() == '*') {
-      missing_ += std::stoul(std::string{line.substr(1)});
-    } else {
-      if (!seen_first_ && line == denial_) ++denials;
-      seen_first_ = true;
-    }
-    if (--missing_ == 0) {
-      ++replies;
-      missing_ = 1;
-      seen_first_ = false;
-    }
-  }
-
-  std::string denial_;
-  std::size_t missing_ = 1;  // elements until the reply is whole
-  bool seen_first_ = false;
-};
-
-[[noreturn]] void fail(const char* what) { throw std::system_error{errno, std::generic_category(), what}; }
-
-int connect_to(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  // The socket interface takes every kind of address through one type, hence the cast.
-  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("connect");
-  const int yes = 1;
-  if (::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) != 0) fail("TCP_NODELAY");
-  return socket;
-}
-
-class Connection {
- public:
-  explicit Connection(const Options& options)
-      : socket_(connect_to(options.port)), input_(std::size_t{1} << 16U, '\0'), counter_(options.denial) {
-    const std::string number = std::to_string(options.database);
-    ask("*2\r\n$6\r\nSELECT\r\n$" + std::to_string(number.size()) + "\r\n" + number + "\r\n");
-  }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-  Connection(Connection&& other) noexcept
-      : socket_(std::exchange(other.socket_, -1)),
-        input_(std::move(other.input_)),
-        counter_(std::move(other.counter_)),
-        expected_(other.expected_) {}
-  Connection& operator=(Connection&&) = delete;
-  ~Connection() {
-    if (socket_ >= 0) ::close(socket_);
-  }
-
-  void send(Requests::Slice slice) {
-    expected_ += slice.count;
-    while (!slice.bytes.empty()) {
-      const ssize_t written = ::write(socket_, slice.bytes.data(), slice.bytes.size());
-      if (written < 0) fail("write");
-      slice.bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-  }
-
-  // Reads until everything that was sent is answered.
-  void receive() {
-    while (counter_.replies < expected_) receive_some();
-  }
-
-  // Reads what has come, or waits for it.
-  void receive_some() {
-    const ssize_t got = ::read(socket_, input_.data() + held_, input_.size() - held_);
-    if (got < 0) fail("read");
-    if (got == 0) throw std::runtime_error{"the server closed the connection"};
-    held_ += static_cast<std::size_t>(got);
-    const std::size_t taken = counter_.take(std::string_view{input_}.substr(0, held_));
-    std::copy(input_.begin() + static_cast<std::ptrdiff_t>(taken), input_.begin() + static_cast<std::ptrdiff_t>(held_),
-              input_.begin());
-    held_ -= taken;
-  }
-
-  // One call by itself.
-  void ask(std::string_view request) {
-    send({request, 1});
-    receive();
-  }
-
-  [[nodiscard]] int socket() const { return socket_; }
-  [[nodiscard]] const ReplyCounter& counted() const { return counter_; }
-
- private:
-  int socket_;
-  std::string input_;
-  std::size_t held_ = 0;  // bytes of input_ that are not counted yet
-  ReplyCounter counter_;
-  std::uint64_t expected_ = 0;
-};
 
 struct Result {
   std::uint64_t calls = 0;
@@ -379,40 +148,6 @@ std::uint64_t denials(const std::vector<Connection>& connections) {
                          [](std::uint64_t sum, const Connection& each) { return sum + each.counted().denials; });
 }
 
-std::uint32_t count(const std::string& text) {
-  const unsigned long value = std::stoul(text);
-  if (value == 0 || value > 1'000'000'000) throw std::runtime_error{"a count must be from 1 to 10^9"};
-  return static_cast<std::uint32_t>(value);
-}
-
-Options parse(const std::vector<std::string>& words) {
-  Options options;
-  const std::map<std::string, std::function<void(const std::string&)>> setters{
-      {"--port", [&](const std::string& text) { options.port = static_cast<std::uint16_t>(count(text)); }},
-      {"--database", [&](const std::string& text) { options.database = static_cast<std::uint32_t>(std::stoul(text)); }},
-      {"--denial", [&](const std::string& text) { options.denial = text; }},
-      {"--prefix", [&](const std::string& text) { options.prefix = text; }},
-      {"--subjects", [&](const std::string& text) { options.subjects = count(text); }},
-      {"--clients", [&](const std::string& text) { options.clients = count(text); }},
-      {"--pipeline", [&](const std::string& text) { options.pipeline = count(text); }},
-      {"--seed", [&](const std::string& text) { options.seed = std::stoull(text); }},
-      {"--calls", [&](const std::string& text) { options.calls = count(text); }},
-      {"--rate", [&](const std::string& text) { options.rate = count(text); }},
-      {"--seconds", [&](const std::string& text) { options.time = Seconds{std::stod(text)}; }},
-      {"--warm-up", [&](const std::string& text) { options.warm_up = Seconds{std::stod(text)}; }},
-  };
-  auto word = words.begin();
-  for (; word != words.end() && *word != "--"; ++word) {
-    const auto setter = setters.find(*word);
-    if (setter == setters.end() || ++word == words.end())
-      throw std::runtime_error{"an option is unknown or has no value"};
-    setter->second(*word);
-  }
-  if (word == words.end() || ++word == words.end()) throw std::runtime_error{"no command after --"};
-  options.command.assign(word, words.end());
-  return options;
-}
-
 // From here on the server's own figures are those of the calls to come.
 void reset_statistics(const Options& options) { Connection{options}.ask("*2\r\n$6\r\nCONFIG\r\n$9\r\nRESETSTAT\r\n"); }
 
@@ -431,31 +166,67 @@ std::string percentiles(std::vector<Seconds> times) {
   return text;
 }
 
+// How long to ask before measuring. Programs that begin together must have come up before that.
+Seconds warm_up_of(const Options& options) {
+  if (options.begin.count() == 0) return options.warm_up;
+  const Seconds left = options.begin - std::chrono::system_clock::now().time_since_epoch();
+  if (left.count() <= 0) throw std::runtime_error{"the instant of --begin has passed"};
+  return left;
+}
+
+// Of this process, so far.
+Seconds processor_time() {
+  rusage used{};
+  if (::getrusage(RUSAGE_SELF, &used) != 0) fail("getrusage");
+  const auto seconds = [](const timeval& time) {
+    return std::chrono::seconds{time.tv_sec} + std::chrono::microseconds{time.tv_usec};
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+// Bytes sent and received, warm-up included.
+std::pair<std::uint64_t, std::uint64_t> traffic(const std::vector<Connection>& connections) {
+  std::pair<std::uint64_t, std::uint64_t> sum;
+  for (const Connection& each : connections) {
+    sum.first += each.sent();
+    sum.second += each.received();
+  }
+  return sum;
+}
+
 void run(const Options& options) {
   Requests requests{options};
   std::vector<Connection> connections;
   for (std::uint32_t i = 0; i < options.clients; ++i) connections.emplace_back(options);
 
+  const Seconds unmeasured = warm_up_of(options);
   const Result warm_up =
-      options.warm_up.count() > 0 ? drive(connections, requests, options.pipeline, options.warm_up, 0) : Result{};
+      unmeasured.count() > 0 ? drive(connections, requests, options.pipeline, unmeasured, 0) : Result{};
   reset_statistics(options);
+  const Seconds busy_before = processor_time();
   const std::uint64_t denied_before = denials(connections);
   Schedule schedule{connections, requests};
   const Result result = options.rate > 0 ? schedule.run(options.rate, options.time)
                                          : drive(connections, requests, options.pipeline, options.time, options.calls);
 
+  const Seconds busy = processor_time() - busy_before;
+  const auto [sent, received] = traffic(connections);
+
   std::cout << R"({"calls": )" << result.calls << R"(, "seconds": )" << result.took.count()  //
             << R"(, "denied": )" << denials(connections) - denied_before                     //
             << R"(, "calls_with_warm_up": )" << result.calls + warm_up.calls                 //
+            << R"(, "bytes_sent": )" << sent << R"(, "bytes_received": )" << received        //
+            << R"(, "processor_seconds": )" << busy.count()                                  //
             << R"(, "answered_us": {)" << percentiles(schedule.answered)                     //
             << R"(}, "sent_us": {)" << percentiles(schedule.sent) << "}}\n";
 }
 
 }  // namespace
+}  // namespace load
 
 int main(int argc, char** argv) {
   try {
-    run(parse({argv + 1, argv + argc}));
+    load::run(load::parse({argv + 1, argv + argc}));
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "bench_load: " << error.what() << '\n';

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from contenders import Contender
@@ -17,6 +17,7 @@ class Plan:
     """How much of everything; see the flags of bench/run."""
 
     rounds: int
+    growth_rounds: int  # where no target depends on it
     seconds: float
     calls: int  # 0: as many as fit into `seconds`
     subjects: int
@@ -28,15 +29,21 @@ class Plan:
     near_entries: int  # entries of all logs together, where logs are near their limit
     log_sizes: tuple[int, ...]  # where the bytes of an entry are measured
 
+    def for_growth(self) -> Plan:
+        return replace(self, rounds=self.growth_rounds)
+
 
 @dataclass(frozen=True)
 class Sample:
-    """One contender, once."""
+    """One contender, once. Times and bytes are of one call, or of one decision where a call makes several."""
 
     calls_per_second: float
     unexpected: int  # calls denied that should be granted, or the other way round
     command_us: float  # inside the command, by INFO commandstats
     cpu_us: float  # of the whole server: reading, parsing, the command, replying
+    sent: float  # bytes that the load generator sent, by which it asked
+    received: float  # bytes of the reply
+    effect: float  # bytes for replicas, if there are any
 
     @property
     def busy(self) -> float:
@@ -102,13 +109,17 @@ class Load:
 
     def sample(self, contender: Contender, pipeline: int, subjects: int, warm_up: float = 0.1) -> Sample:
         amount = {"calls": self._plan.calls} if self._plan.calls else {"seconds": self._plan.seconds}
-        before = self.server.cpu_seconds()
+        cpu, offset = self.server.cpu_seconds(), self.server.replicated_bytes()
         done = self._ask(contender, contender.command, subjects=subjects, pipeline=pipeline, warm_up=warm_up, **amount)
+        decisions = contender.decisions * done["calls_with_warm_up"]
         return Sample(
             calls_per_second=contender.decisions * done["calls"] / done["seconds"],
             unexpected=done["calls"] - done["denied"] if contender.is_denied else done["denied"],
             command_us=self.server.microseconds_a_call(contender.statistic) / contender.decisions,
-            cpu_us=(self.server.cpu_seconds() - before) * 1e6 / done["calls_with_warm_up"] / contender.decisions,
+            cpu_us=(self.server.cpu_seconds() - cpu) * 1e6 / decisions,
+            sent=done["bytes_sent"] / decisions,
+            received=done["bytes_received"] / decisions,
+            effect=(self.server.replicated_bytes() - offset) / decisions,
         )
 
     def latency(self, contender: Contender, subjects: int) -> Latency:

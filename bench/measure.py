@@ -40,6 +40,7 @@ def rates(loads: Loads, candidates: list[Contender], plan: Plan, pipeline: int, 
 
 
 def latencies(loads: Loads, candidates: list[Contender], plan: Plan) -> dict[str, list[Latency]]:
+    plan = plan.for_growth()
     fill(loads, candidates, plan.subjects)
     result: dict[str, list[Latency]] = {each.name: [] for each in candidates}
     for contender in turns(plan, candidates):
@@ -58,7 +59,8 @@ def fill(loads: Loads, candidates: list[Contender], subjects: int) -> None:
 def by_subjects(loads: Loads, candidates: list[Contender], plan: Plan) -> dict[int, dict[str, Samples]]:
     result = {}
     for subjects in plan.many_subjects:
-        result[subjects] = rates(loads, candidates, plan, contenders.TARGET_PIPELINE, subjects)
+        amount = plan if subjects == contenders.MANY else plan.for_growth()
+        result[subjects] = rates(loads, candidates, amount, contenders.TARGET_PIPELINE, subjects)
     return result
 
 
@@ -112,7 +114,8 @@ def near_limit(load: Load, candidates: list[tuple[int, Contender]], plan: Plan) 
         load.empty()
         subjects = near_subjects(plan, limit)
         runs = {each.name: NearLimit(load, each, limit, subjects) for at, each in candidates if at == limit}
-        for name in turns(plan, list(runs)):
+        amount = plan if limit == contenders.NEAR_TARGET else plan.for_growth()
+        for name in turns(amount, list(runs)):
             runs[name].round()
         result |= {name: run.samples for name, run in runs.items()}
     return result

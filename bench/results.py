@@ -1,89 +1,84 @@
 # SPDX-License-Identifier: MIT
-"""Writes what was measured into a folder: the tables, every sample, the pictures."""
+"""What was measured on one server, and the ratios between contenders. Nothing is measured or printed here."""
 
 from __future__ import annotations
 
-import csv
-import subprocess
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import dataclass, field
+from statistics import median
 
-import contenders
-import report
-from contenders import CELL_INCR, INCR, TARGET_PIPELINE
-from load import Plan, Samples
-from report import Results
+from contenders import CELL, CELL_INCR, INCR, TARGET_PIPELINE, Contender, Target
+from load import Latency, Samples
+from server import Server
 
-BARS = Path(__file__).resolve().parent / "bars.gp"
+# Below this share of the time, calls per second say more about the load generator, or other programs, than about the
+# server.
+KEPT_BUSY = 0.85
 
 
-def write(results: Results, plan: Plan, top: str, folder: Path) -> str:
-    """Returns the text of results.md."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "samples.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("part", "contender", "pipeline", "subjects", "round", "what", "value"))
-        writer.writerows(_rows(results, plan))
-    pictures = [*_picture_rates(results, folder), *_picture_bytes(results, folder)]
-    text = report.document(results, plan, top, pictures)
-    (folder / "results.md").write_text(text)
-    return text
+@dataclass
+class Results:
+    """A part that was not asked for is empty."""
+
+    title: str  # such as Redis 7.0
+    server: str  # its whole version
+    module: str
+    cell: str  # the version of redis-cell, if there is one
+    fetches_ahead: bool
+    is_replicated: bool = False
+    key_bytes: dict[str, float] = field(default_factory=dict)
+    rates: dict[int, dict[str, Samples]] = field(default_factory=dict)  # by pipeline
+    latencies: dict[str, list[Latency]] = field(default_factory=dict)
+    by_subjects: dict[int, dict[str, Samples]] = field(default_factory=dict)
+    by_limits: dict[str, Samples] = field(default_factory=dict)
+    near: dict[str, Samples] = field(default_factory=dict)
+    entry_bytes: dict[str, dict[int, float]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, main: Server, cell: Server | None) -> Results:
+        return cls(
+            title=main.title(),
+            server=main.version(),
+            module=main.module_version(),
+            cell=cell.module_version().removeprefix("redis-cell ") if cell else "",
+            fetches_ahead=main.fetches_ahead(),
+            is_replicated=main.replicated,
+        )
+
+    def samples_for(self, target: Target) -> dict[str, Samples]:
+        """All samples that were taken in the rounds to which a target belongs."""
+        if target.subjects:
+            return self.by_subjects.get(target.subjects, {})
+        return self.rates.get(TARGET_PIPELINE, {}) | self.near
+
+    def judged_by(self, target: Target) -> dict[str, Samples]:
+        """Those that decide about it; empty if one of them was not taken."""
+        rows = self.samples_for(target)
+        needed = {target.ours.name, target.theirs.name}
+        if target.theirs.server == CELL:
+            needed |= {CELL_INCR.name, INCR.name}
+        return {name: rows[name] for name in sorted(needed)} if needed <= rows.keys() else {}
 
 
-# --- samples.csv: one value a line, so that any program can take what it wants -------------------------
+def middle(samples: Samples, what: str) -> float:
+    return median(getattr(sample, what) for sample in samples.of)
 
 
-def _rows(results: Results, plan: Plan):
-    for pipeline, rows in results.rates.items():
-        yield from _rate_rows("rates", rows, pipeline, plan.subjects)
-    for subjects, rows in results.by_subjects.items():
-        yield from _rate_rows("subjects", rows, TARGET_PIPELINE, subjects)
-    yield from _rate_rows("limits", results.by_limits, TARGET_PIPELINE, plan.subjects)
-    yield from _rate_rows("entries", results.near, TARGET_PIPELINE, "")
-    for name, rounds in results.latencies.items():
-        for number, each in enumerate(rounds, 1):
-            for what, value in asdict(each).items():
-                yield "latency", name, "", plan.subjects, number, f"{what}_us", f"{value:.1f}"
-    for name, value in results.key_bytes.items():
-        yield "bytes", name, "", plan.subjects, "", "bytes_a_key", f"{value:.1f}"
-    for name, sizes in results.entry_bytes.items():
-        for entries, value in sizes.items():
-            yield "bytes", name, "", 1, "", f"bytes_an_entry_of_{entries}", f"{value:.2f}"
+def ratios(ours: Samples, theirs: Samples, what: str = "calls_per_second") -> list[float]:
+    """Round by round, so that a slow minute of the machine strikes both."""
+    return [getattr(mine, what) / getattr(other, what) for mine, other in zip(ours.of, theirs.of)]
 
 
-def _rate_rows(part: str, rows: dict[str, Samples], pipeline: int, subjects: int | str):
-    for name, samples in rows.items():
-        for number, sample in enumerate(samples.of, 1):
-            for what, value in asdict(sample).items():
-                yield part, name, pipeline, subjects, number, what, f"{value:.3f}"
+def reference(contender: Contender, rows: dict[str, Samples]) -> Samples | None:
+    """INCR on the same server."""
+    return rows.get(CELL_INCR.name if contender.server == CELL else INCR.name)
 
 
-# --- pictures -----------------------------------------------------------------------------------------
-
-
-def _picture_rates(results: Results, folder: Path) -> list[str]:
-    rows = dict(results.rates.get(TARGET_PIPELINE, {}))
-    rows.pop(CELL_INCR.name, None)
-    bars = [(name, report.middle(samples, "calls_per_second") / 1000) for name, samples in rows.items()]
-    heading = f"Thousand calls a second, pipelined by {TARGET_PIPELINE}"
-    return _draw(folder, "rates", heading, sorted(bars, key=lambda bar: bar[1]), INCR.name)
-
-
-def _picture_bytes(results: Results, folder: Path) -> list[str]:
-    bars = sorted(results.key_bytes.items(), key=lambda bar: -bar[1])
-    return _draw(folder, "bytes", "Bytes a subject: less is better", bars, INCR.name)
-
-
-def _draw(folder: Path, name: str, heading: str, bars: list[tuple[str, float]], reference: str) -> list[str]:
-    """A bar chart as SVG, the last bar on top; where that of `reference` ends, a line goes through all."""
-    if not bars:
-        return []
-    kinds = {each.name: each.kind for each in contenders.RATES}
-    line = dict(bars).get(reference, 0)
-    data = "".join(f"{label}\t{value:.1f}\t{kinds[label]}\n" for label, value in bars)
-    settings = f"heading='{heading}'; reference={line:.1f}; rows={len(bars)}; picture='{name}.svg'; data='{name}.tsv'"
-    (folder / f"{name}.tsv").write_text(data)
-    done = subprocess.run(["gnuplot", "-e", settings, str(BARS)], cwd=folder, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"gnuplot: {done.stderr.strip()}")
-    return [f"{name}.svg"]
+def target_ratios(target: Target, rows: dict[str, Samples]) -> list[float]:
+    """Between two servers, what each makes of INCR is compared; then it does not matter if one runs better."""
+    ours, theirs = rows[target.ours.name], rows[target.theirs.name]
+    plain = ratios(ours, theirs)
+    if target.theirs.server == target.ours.server:
+        return plain
+    by_incr = ratios(reference(target.theirs, rows), reference(target.ours, rows))
+    return [ratio * servers for ratio, servers in zip(plain, by_incr)]

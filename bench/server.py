@@ -35,6 +35,10 @@ def _free_helpers(pid: int) -> None:
             os.sched_setaffinity(int(thread.name), allowed)
 
 
+class DoesNotStart(SystemExit):
+    """Left to itself, it ends the run with what the server said."""
+
+
 def _version(number: int) -> str:
     """As most modules write theirs: two digits for each part."""
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
@@ -50,10 +54,12 @@ class Server:
     """A running server; leaving the `with` block ends it and removes what it wrote."""
 
     def __init__(
-        self, program: str, module: str, *module_arguments: str, replicated: bool = False, also: str | None = None
-    ):
-        """`module` may be empty: a server without it. `also` is another module."""
+        self, program: str, module: str, *module_arguments: str, replicated: bool = False, also: str | None = None,
+        options: tuple[str, ...] = (),
+    ):  # fmt: skip
+        """`module` may be empty: a server without it. `also` is another module, `options` are the server's own."""
         self._program, self.module, self._module_arguments, self._also = program, module, module_arguments, also
+        self._options = options
         self.replicated = replicated
         self.port = _free_port()
         self._directory = tempfile.TemporaryDirectory(prefix="ratelimit-bench-")
@@ -62,7 +68,7 @@ class Server:
     def __enter__(self) -> Server:
         client_core, server_core = cores()
         aof = "yes" if self.replicated else "no"
-        self.client = self._start(self.port, server_core, "--appendonly", aof)
+        self.client = self._start(self.port, server_core, "--appendonly", aof, *self._options)
         if self.replicated:
             replica = self._start(_free_port(), client_core, "--replicaof", "127.0.0.1", str(self.port))
             _until(lambda: replica.info("replication")["master_link_status"] == "up", "the replica does not connect")
@@ -92,7 +98,7 @@ class Server:
 
         def answers() -> bool:
             if process.poll() is not None:
-                raise SystemExit(f"the server ended at once:\n{log.read_text()}")
+                raise DoesNotStart(f"the server ended at once:\n{log.read_text()}")
             try:
                 return client.ping()
             except (redis.ConnectionError, redis.BusyLoadingError):
@@ -135,10 +141,29 @@ class Server:
                 return values["usec"] / values["calls"]
         raise SystemExit(f"INFO commandstats does not know {statistic}")
 
+    def replicated_bytes(self) -> int:
+        """What was written for replicas so far."""
+        return int(self.client.info("replication")["master_repl_offset"])
+
+    def _name_and_version(self) -> tuple[str, str]:
+        info = self.client.info("server")
+        return info.get("server_name", "redis"), info.get("valkey_version", info["redis_version"])
+
     def version(self) -> str:
-        info = self.client.info()
-        name = info.get("server_name", "redis")
-        return f"{name} {info.get('valkey_version', info['redis_version'])}, {info['mem_allocator']}"
+        return f"{' '.join(self._name_and_version())}, {self.client.info('memory')['mem_allocator']}"
+
+    def title(self) -> str:
+        """As the heads of tables call it, such as Redis 7.0."""
+        name, version = self._name_and_version()
+        version = "unstable" if version.startswith("255.") else ".".join(version.split(".")[:2])
+        return f"{name.capitalize()} {version}"
+
+    def fetches_ahead(self) -> bool:
+        """Whether it fetches the keys of a whole pipeline into the processor's cache before it executes the first
+        command. Then its own commands hardly wait for memory."""
+        name, version = self._name_and_version()
+        first, second = (int(number) for number in version.split(".")[:2])
+        return (first, second) >= ((9, 0) if name == "valkey" else (8, 6))
 
     def module_version(self) -> str:
         """Of the module that is measured, not of the one that is there besides."""
