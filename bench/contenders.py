@@ -107,7 +107,8 @@ ONE = _ours("RL.CHECK, one limit", "rl1:", f"RL.CHECK {{key}} TOKENBUCKET {_BUCK
 THREE = _ours(
     "RL.CHECK, three limits", "rl3:", f"RL.CHECK {{key}} TOKENBUCKET {_BUCKET} FIXED 1000000 1h FIXED 10000000 1d"
 )
-_DEFINE = ("RL.DEFINE", "limiter", "TOKENBUCKET", *_BUCKET.split())
+BUCKET_LIMIT = ("TOKENBUCKET", *_BUCKET.split())
+_DEFINE = ("RL.DEFINE", "limiter", *BUCKET_LIMIT)
 DENSE = _ours("RL.CHECK limiter FOR subject", "sub:", "RL.CHECK limiter FOR {key}", once=_DEFINE)
 BRIEF = _ours("RL.CHECK limiter FOR subject BRIEF", "brf:", "RL.CHECK limiter FOR {key} BRIEF", once=_DEFINE)
 EACH = _ours(

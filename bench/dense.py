@@ -42,10 +42,7 @@ def flags() -> argparse.Namespace:
 
 
 # Nothing is asked for a time here, and nothing in rounds: what counts is the connections.
-PLAN = Plan(
-    rounds=1, growth_rounds=1, seconds=0, calls=0, subjects=0, pipelines=(), clients=50, seed=1, rate=0, many_subjects=(),
-    near_entries=0, log_sizes=(),
-)  # fmt: skip
+PLAN = Plan.only(clients=50, seed=1)
 
 
 @dataclass

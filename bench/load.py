@@ -29,6 +29,14 @@ class Plan:
     near_entries: int  # entries of all logs together, where logs are near their limit
     log_sizes: tuple[int, ...]  # where the bytes of an entry are measured
 
+    @classmethod
+    def only(cls, clients: int, seed: int) -> Plan:
+        """Of those who have rounds and amounts of their own."""
+        return cls(
+            rounds=1, growth_rounds=1, seconds=0, calls=0, subjects=0, pipelines=(), clients=clients, seed=seed, rate=0,
+            many_subjects=(), near_entries=0, log_sizes=(),
+        )  # fmt: skip
+
     def for_growth(self) -> Plan:
         return replace(self, rounds=self.growth_rounds)
 
@@ -69,6 +77,14 @@ class Latency:
     sent_p999: float  # until they were sent: the share of the load generator itself
 
 
+def words_of(program: Path, prefix: str, command: tuple[str, ...], options: dict) -> list[str]:
+    """How the load generator is called."""
+    words = [str(program), "--prefix", prefix]
+    for name, value in options.items():
+        words += ["--" + name.replace("_", "-"), str(value)]
+    return [*words, "--", *command]
+
+
 class Load:
     """Drives one server. Every contender has a database of its own there: its keys stand in tables of their own, as if
     it were alone, and it does not matter who else takes part."""
@@ -81,10 +97,8 @@ class Load:
 
     def __call__(self, prefix: str, command: tuple[str, ...], **options) -> dict:
         self._seed += 1
-        words = [str(self._program), "--port", str(self.server.port), "--prefix", prefix, "--seed", str(self._seed)]
-        for name, value in ({"clients": self._plan.clients} | options).items():
-            words += ["--" + name.replace("_", "-"), str(value)]
-        words += ["--", *command]
+        options = {"port": self.server.port, "seed": self._seed, "clients": self._plan.clients} | options
+        words = words_of(self._program, prefix, command, options)
         done = subprocess.run(words, preexec_fn=pinned_to(self._core), capture_output=True, text=True)
         if done.returncode != 0:
             raise SystemExit(f"{' '.join(command)}\n{done.stderr.strip()}")
@@ -94,9 +108,13 @@ class Load:
         self.server.empty()
         self._databases.clear()
 
+    def database_of(self, contender: Contender) -> int:
+        number = self._databases.setdefault(contender.name, len(self._databases))
+        assert number < DATABASES
+        return number
+
     def _ask(self, contender: Contender, command: tuple[str, ...], **options) -> dict:
-        database = self._databases.setdefault(contender.name, len(self._databases))
-        assert database < DATABASES
+        database = self.database_of(contender)
         return self(contender.prefix, command, database=database, denial=contender.denial, **options)
 
     def once_each(self, contender: Contender, subjects: int) -> None:

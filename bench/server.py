@@ -44,7 +44,7 @@ def _version(number: int) -> str:
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -55,22 +55,22 @@ class Server:
 
     def __init__(
         self, program: str, module: str, *module_arguments: str, replicated: bool = False, also: str | None = None,
-        options: tuple[str, ...] = (),
+        options: tuple[str, ...] = (), pinned: bool = True,
     ):  # fmt: skip
         """`module` may be empty: a server without it. `also` is another module, `options` are the server's own."""
         self._program, self.module, self._module_arguments, self._also = program, module, module_arguments, also
-        self._options = options
+        self._options, self._pinned = options, pinned
         self.replicated = replicated
-        self.port = _free_port()
+        self.port = free_port()
         self._directory = tempfile.TemporaryDirectory(prefix="ratelimit-bench-")
         self._processes: list[subprocess.Popen] = []
 
     def __enter__(self) -> Server:
-        client_core, server_core = cores()
+        client_core, server_core = cores() if self._pinned else (None, None)
         aof = "yes" if self.replicated else "no"
         self.client = self._start(self.port, server_core, "--appendonly", aof, *self._options)
         if self.replicated:
-            replica = self._start(_free_port(), client_core, "--replicaof", "127.0.0.1", str(self.port))
+            replica = self._start(free_port(), client_core, "--replicaof", "127.0.0.1", str(self.port))
             _until(lambda: replica.info("replication")["master_link_status"] == "up", "the replica does not connect")
         return self
 
@@ -86,7 +86,7 @@ class Server:
         log = directory / "log"
         words = [self._program, "--port", str(port), "--bind", "127.0.0.1"]
         words += ["--save", "", "--dir", str(directory), "--enable-debug-command", "local", *options]
-        words += ["--databases", str(DATABASES)]
+        words += ["--databases", str(DATABASES)] if "--cluster-enabled" not in options else []
         if self.module:
             words += ["--loadmodule", self.module, *self._module_arguments]
         if self._also:
@@ -134,6 +134,11 @@ class Server:
         cpu = self.client.info("cpu")
         return float(cpu["used_cpu_user_main_thread"]) + float(cpu["used_cpu_sys_main_thread"])
 
+    def thread_seconds(self) -> dict[int, float]:
+        """Processor time of each of its threads, so far; the first one executes commands."""
+        tasks = Path(f"/proc/{self._processes[0].pid}/task")
+        return {int(each.name): int((each / "schedstat").read_text().split()[0]) / 1e9 for each in tasks.iterdir()}
+
     def microseconds_a_call(self, statistic: str) -> float:
         """Time inside the command, on average since the statistics were reset."""
         for name, values in self.client.info("commandstats").items():
@@ -166,8 +171,8 @@ class Server:
         return (first, second) >= ((9, 0) if name == "valkey" else (8, 6))
 
     def module_version(self) -> str:
-        """Of the module that is measured, not of the one that is there besides."""
-        modules = (each for each in self.client.module_list() if each["name"] != "floor")
+        """Of the module that is measured, not of the one that is there besides, nor of the server's own."""
+        modules = (each for each in self.client.module_list() if each["name"] not in ("floor", "lua", "vectorset"))
         return next((f"{each['name']} {_version(each['ver'])}" for each in modules), "none")
 
 

@@ -104,7 +104,8 @@ def _thousands(results: Results) -> dict[str, float]:
 
 
 def _draw(
-    folder: Path, name: str, heading: str, values: dict[str, dict[str, float]], kinds: dict[str, str], *, smallest_on_top: bool
+    folder: Path, name: str, heading: str, values: dict[str, dict[str, float]], kinds: dict[str, str], *,
+    smallest_on_top: bool,
 ) -> str:  # fmt: skip
     """A bar chart as SVG: a row for each contender, in it a bar for each server, the first server's on top."""
     servers = [title for title, of in values.items() if of]
