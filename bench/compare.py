@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from contextlib import ExitStack
 
 import redis
@@ -25,8 +26,11 @@ from server import DoesNotStart, Server
 NO_CELL = "not given: `bench/run --redis-cell path/to/libredis_cell.so`"
 
 
+_STARTED = time.monotonic()
+
+
 def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - _STARTED:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 class Choice:

@@ -156,7 +156,7 @@ def growth(bench: Bench) -> None:
             said = bench.info()
             by_info = said["memory"] / subjects
             print(f"    {said['subjects']:>12,} subjects{rows[-1]:>8.1f} bytes each, RL.INFO says {by_info:.1f}")
-    print(f"    averaged over the growth {mean(rows):.1f} bytes a subject, most {max(rows):.1f}   (design: <= 32)")
+    print(f"    averaged over the growth {mean(rows):.1f} bytes a subject, most {max(rows):.1f}   (design: <= 27)")
     print(f"    {watched}   (design: <= 1,000 us)")
 
 

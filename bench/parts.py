@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from statistics import median
 
 import contenders
-from cluster import Cluster, node_of, part_of, parts_of
 from contenders import Contender
+from primaries import Primaries, node_of, part_of, parts_of
 from tables import Table, code, section
 from together import Turn, Turns, ask_all, cells, measure
 
@@ -32,7 +32,7 @@ def tell(text: str) -> None:
 def run(given: argparse.Namespace) -> tuple[Turns, str]:
     """The same limiter as one key of one node, and in parts on all nodes; and whether the parts grant exactly."""
     found: Turns = defaultdict(list)
-    with Cluster(given.server, os.environ["RATELIMIT_MODULE"], NODES) as cluster:
+    with Primaries(given.server, os.environ["RATELIMIT_MODULE"], NODES) as cluster:
         exact = count_grants(given, cluster)
         cluster.empty()
         cluster.define("limiter", PARTS, *contenders.BUCKET_LIMIT)
@@ -43,7 +43,7 @@ def run(given: argparse.Namespace) -> tuple[Turns, str]:
     return found, exact
 
 
-def _ask_nodes(given: argparse.Namespace, cluster: Cluster, contender: Contender, nodes: Iterable[int]) -> Turn:
+def _ask_nodes(given: argparse.Namespace, cluster: Primaries, contender: Contender, nodes: Iterable[int]) -> Turn:
     """A load generator for each node, which asks only about the subjects of that node's parts."""
     asks = []
     for node in nodes:
@@ -56,7 +56,7 @@ def _own(node: int) -> dict:
     return {"parts": PARTS, "owned": ",".join(map(str, parts_of(node, PARTS, NODES)))}
 
 
-def count_grants(given: argparse.Namespace, cluster: Cluster) -> str:
+def count_grants(given: argparse.Namespace, cluster: Primaries) -> str:
     """Two load generators for each node ask about every subject more often than its limit: what is granted in all?"""
     tell("cluster, grants")
     cluster.define("limiter", PARTS, "FIXED", str(LIMIT), "1d")

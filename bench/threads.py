@@ -56,12 +56,13 @@ def _one_server(given: argparse.Namespace, load: Load, contender: Contender) -> 
 def report(given: argparse.Namespace, found: Turns, title: str) -> str:
     table = Table(
         ["one call", "threads"],
-        ["decisions/s", "to one thread", "main thread", "other threads", "load generators"],
+        ["decisions/s", f"to {given.threads[0]} thread(s)", "main thread", "other threads", "load generators"],
     )
     for contender in THREADED:
         for threads in given.threads:
             rows = found[contender.name, threads]
-            ratios = [a.decisions_per_second / b.decisions_per_second for a, b in zip(rows, found[contender.name, 1])]
+            fewest = found[contender.name, given.threads[0]]
+            ratios = [a.decisions_per_second / b.decisions_per_second for a, b in zip(rows, fewest)]
             table.rows[code(contender.name), threads] = cells(rows, f"{median(ratios):.2f}")
     about = (
         f"{title}, {len(os.sched_getaffinity(0))} cores, {given.generators} load generator(s), `io-threads` as said; "

@@ -26,7 +26,7 @@ def part_of(subject: str, parts: int) -> int:
     return crc32(subject.encode()) % parts
 
 
-class Cluster:
+class Primaries:
     """Leaving the `with` block ends all of them."""
 
     def __init__(self, program: str, module: str, nodes: int):
@@ -37,7 +37,7 @@ class Cluster:
         ]
         self._stack = ExitStack()
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Primaries:
         with self._stack:
             for node in self.nodes:
                 self._stack.enter_context(node)
