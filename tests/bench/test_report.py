@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +141,14 @@ def test_every_sample_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     head, *rows = (tmp_path / "samples.csv").read_text().splitlines()
     assert head.startswith("server,part,contender,pipeline,subjects,round,calls_per_second,")
     assert sum(row.startswith(f'{NEW},rates,"INCR, keys with a TTL",32,100000,') for row in rows) == 2
+
+
+def test_what_google_benchmark_measured_becomes_a_table(tmp_path: Path):
+    measured = {"context": {"date": "2026-01-01T00:00"}, "benchmarks": [{"name": "fixed_window", "cpu_time": 1.66}]}
+    (tmp_path / "core.json").write_text(json.dumps(measured))
+    words = [sys.executable, REPOSITORY / "bench" / "core.py", tmp_path / "core.json", tmp_path / "core.md"]
+    subprocess.run(words, check=True)
+    assert cells((tmp_path / "core.md").read_text(), "`fixed_window`") == ["1.7"]
 
 
 # --- pages ------------------------------------------------------------------------------------------

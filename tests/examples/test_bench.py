@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""bench/run and bench/cores from end to end, as small as they go: their figures mean nothing, but they must be there."""
+"""bench/run and bench/cores from end to end, as small as they go: their figures mean nothing, but must be there."""
 
 from __future__ import annotations
 
