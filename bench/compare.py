@@ -100,10 +100,10 @@ class Comparison:
 
     def _rates(self) -> None:
         for pipeline in self._plan.pipelines:
-            chosen = self._chosen if pipeline > 1 else self._among(contenders.UNPIPELINED)
-            self._found.rates[pipeline] = measure.rates(
-                self._loads, chosen, self._plan, pipeline, self._plan.subjects
-            )  # fmt: skip
+            plan, chosen = self._plan, self._chosen
+            if pipeline == 1:
+                plan, chosen = plan.for_growth(), self._among(contenders.UNPIPELINED)
+            self._found.rates[pipeline] = measure.rates(self._loads, chosen, plan, pipeline, plan.subjects)
 
     def _latency(self) -> None:
         self._found.latencies = measure.latencies(self._loads, self._among(contenders.LATENCIES), self._plan)

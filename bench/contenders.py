@@ -163,7 +163,7 @@ IN_SHORT = {
 }
 
 # How cost grows with subjects.
-SUBJECTS = [INCR, BUCKET, DENSE, BRIEF, EACH, ONE_LIST, TWO_LISTS]
+SUBJECTS = [INCR, BUCKET, DENSE, BRIEF, EACH]
 
 # How cost grows with limits: all of one kind, so that nothing else differs.
 LIMITS = {

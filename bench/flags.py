@@ -114,7 +114,7 @@ def plan_of(given: argparse.Namespace) -> Plan:
         rate=given.rate,
         many_subjects=(1_000, contenders.MANY),
         near_entries=100_000,
-        log_sizes=(100, 1_000, 10_000, 100_000),
+        log_sizes=(100, 1_000, 10_000),
     )
     if given.quick:
         small = {"subjects": min(plan.subjects, 5_000), "many_subjects": (1_000,), "near_entries": 10_000}

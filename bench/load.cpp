@@ -14,7 +14,8 @@
 //
 // The argument {keys:64} stands for as many subjects as it says, each an argument of its own. With --parts N, {part} is
 // the part of a split limiter that the subject belongs to, and --owned 0,5,7 asks only about subjects of these parts:
-// the load of one node. With --begin, several of these programs measure the same span of time.
+// the load of one node. With --waits yes, it prints "ready" once everything is built and connected, and begins when it
+// reads a line: so several of these programs measure the same span of time.
 //
 // It prints one line of JSON. It depends on the standard library and POSIX only; replies are RESP2. An error in a
 // reply ends it with that error's text.
@@ -166,12 +167,10 @@ std::string percentiles(std::vector<Seconds> times) {
   return text;
 }
 
-// How long to ask before measuring. Programs that begin together must have come up before that.
-Seconds warm_up_of(const Options& options) {
-  if (options.begin.count() == 0) return options.warm_up;
-  const Seconds left = options.begin - std::chrono::system_clock::now().time_since_epoch();
-  if (left.count() <= 0) throw std::runtime_error{"the instant of --begin has passed"};
-  return left;
+void wait_to_be_told() {
+  std::cout << "ready" << std::endl;
+  std::string line;
+  if (!std::getline(std::cin, line)) throw std::runtime_error{"nobody says when to begin"};
 }
 
 // Of this process, so far.
@@ -199,9 +198,10 @@ void run(const Options& options) {
   std::vector<Connection> connections;
   for (std::uint32_t i = 0; i < options.clients; ++i) connections.emplace_back(options);
 
-  const Seconds unmeasured = warm_up_of(options);
+  if (options.waits) wait_to_be_told();
+
   const Result warm_up =
-      unmeasured.count() > 0 ? drive(connections, requests, options.pipeline, unmeasured, 0) : Result{};
+      options.warm_up.count() > 0 ? drive(connections, requests, options.pipeline, options.warm_up, 0) : Result{};
   reset_statistics(options);
   const Seconds busy_before = processor_time();
   const std::uint64_t denied_before = denials(connections);

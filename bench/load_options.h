@@ -28,7 +28,7 @@ struct Options {
   std::string denial = "0";  // the integer at the head of a reply that denies
   Seconds time{1.0};
   Seconds warm_up{0.0};              // asked, but not counted
-  Seconds begin{0.0};                // Unix time: the warm-up lasts until then; 0: not given
+  bool waits = false;                // says when it is ready, and begins when it is told
   std::uint32_t parts = 0;           // of a limiter that is split; 0: there are none
   std::vector<std::uint32_t> owned;  // only subjects of these parts are asked about
   std::vector<std::string> command;
@@ -62,7 +62,7 @@ inline Options parse(const std::vector<std::string>& words) {
       {"--rate", [&](const std::string& text) { options.rate = count(text); }},
       {"--seconds", [&](const std::string& text) { options.time = Seconds{std::stod(text)}; }},
       {"--warm-up", [&](const std::string& text) { options.warm_up = Seconds{std::stod(text)}; }},
-      {"--begin", [&](const std::string& text) { options.begin = Seconds{std::stod(text)}; }},
+      {"--waits", [&](const std::string& text) { options.waits = text == "yes"; }},
       {"--parts", [&](const std::string& text) { options.parts = count(text); }},
       {"--owned", [&](const std::string& text) { options.owned = numbers(text); }},
   };

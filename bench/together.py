@@ -14,7 +14,7 @@ from contenders import Contender
 from load import words_of
 from server import Server
 
-COMING_UP_S = 1.5  # until every load generator has built its requests and asks
+WARM_UP_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,8 @@ Turns = dict[tuple[str, int], list[Turn]]  # by contender, and by the number of 
 
 def measure(program: Path, contender: Contender, asks: list[dict], servers: list[Server], seconds: float) -> Turn:
     """`asks`: the options of each load generator, all of which ask the contender's command."""
-    begin = time.time() + COMING_UP_S
-    running = _start(program, contender, [{"begin": f"{begin:.3f}", "seconds": seconds} | ask for ask in asks])
-    time.sleep(max(0.0, begin - time.time()))
+    running = _start(program, contender, [{"seconds": seconds, "warm_up": WARM_UP_S} | ask for ask in asks])
+    time.sleep(WARM_UP_S)
     before, started = [server.thread_seconds() for server in servers], time.monotonic()
     time.sleep(seconds)
     after, lasted = [server.thread_seconds() for server in servers], time.monotonic() - started
@@ -69,11 +68,16 @@ def cells(rows: list[Turn], ratio: str) -> tuple[str, ...]:
 
 
 def _start(program: Path, contender: Contender, asks: list[dict]) -> list[subprocess.Popen]:
-    """Each in another order."""
+    """Each in another order. They begin at once, when the last one is ready."""
     running = []
     for number, ask in enumerate(asks):
-        words = words_of(program, contender.prefix, contender.command, {"seed": number + 1} | ask)
-        running.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        words = words_of(program, contender.prefix, contender.command, {"seed": number + 1, "waits": "yes"} | ask)
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        running.append(subprocess.Popen(words, text=True, **pipes))
+    ready = [each for each in running if each.stdout.readline() == "ready\n"]  # of another one, _answer tells why
+    for each in ready:
+        each.stdin.write("\n")
+        each.stdin.flush()
     return running
 
 
