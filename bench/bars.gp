@@ -27,7 +27,7 @@ do for [column = 3 : 2 + servers] {
   if (STATS_max > largest) { largest = STATS_max }
 }
 
-set title heading textcolor rgb grey
+set label heading at screen place[1], screen 1 - 45.0 / height textcolor rgb grey
 set tmargin 4
 set border 0
 unset key

@@ -50,6 +50,11 @@ class Contender:
         return f"{self.prefix}{subject:09}"
 
     @property
+    def turns(self) -> int:
+        """How many calls it takes until a subject was asked in every way."""
+        return 2 if any(word.startswith("{turn:") for word in self.command) else 1
+
+    @property
     def is_ours(self) -> bool:
         return self.kind == "ours"
 

@@ -118,11 +118,11 @@ class Load:
         return self(contender.prefix, command, database=database, denial=contender.denial, **options)
 
     def once_each(self, contender: Contender, subjects: int) -> None:
-        """Gives every subject its key."""
+        """Gives every subject its key, and all that it will hold."""
         if contender.once:
             self._ask(contender, contender.once, subjects=1, calls=1)
         for command in filter(None, (contender.setup, contender.command)):
-            calls = -(-subjects // contender.decisions)
+            calls = -(-subjects * contender.turns // contender.decisions)
             self._ask(contender, command, subjects=subjects, calls=calls)
 
     def sample(self, contender: Contender, pipeline: int, subjects: int, warm_up: float = 0.1) -> Sample:
