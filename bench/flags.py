@@ -54,7 +54,7 @@ def program(text: str) -> str:
 def add_amounts(parser: argparse.ArgumentParser) -> None:
     """How much of everything."""
     parser.add_argument("--rounds", type=positive, default=5, help="interleaved rounds (5)")
-    parser.add_argument("--seconds", type=seconds, default=0.5, help="length of one contender's turn (0.5)")
+    parser.add_argument("--seconds", type=seconds, default=0.4, help="length of one contender's turn (0.4)")
     parser.add_argument("--calls", type=positive, default=0, help="calls of one turn, instead of --seconds")
     parser.add_argument("--subjects", type=positive, default=100_000, help="keys (100000)")
     parser.add_argument("--clients", type=positive, default=50, help="connections (50)")

@@ -172,6 +172,11 @@ def test_the_pages_quote_only_sections_that_a_complete_run_writes():
         assert asked <= written, page
 
 
+def test_the_pages_show_the_results_that_are_kept():
+    done = subprocess.run([REPOSITORY / "bench" / "quote", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 def test_what_is_wanted_is_wanted_of_contenders_that_are_measured():
     found = results(OLD)
     for target in TARGETS:

@@ -64,6 +64,13 @@ def test_a_fleet_of_scripts_is_related_to_the_first_row(kept: Path):
     assert row_of(size(kept), "## Nodes", LUA_BUCKET.name)[-1] == "10.0"
 
 
+def test_what_is_kept_follows_from_the_results_that_are_kept():
+    page = REPOSITORY / "bench" / "results" / "sizing.md"
+    if not page.exists():
+        pytest.skip("bench/sizing was not run yet")
+    assert page.read_text() == size(page.parent, "--subjects", "1e9").rstrip("\n") + "\n"
+
+
 def test_the_page_says_how_even_parts_are():
     page = " ".join((REPOSITORY / "docs" / "sizing.md").read_text().split())
     (said,) = re.findall(
