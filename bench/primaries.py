@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import time
 from binascii import crc_hqx
 from contextlib import ExitStack
 from zlib import crc32
 
-from server import Server, free_port
+from server import Server, free_port, until
 
 SLOTS = 16384
 
@@ -55,11 +54,7 @@ class Primaries:
             node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
             node.client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             node.client.execute_command("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self._buses[0])
-        until = time.monotonic() + 30
-        while not all(self._knows_all(node) for node in self.nodes):
-            if time.monotonic() > until:
-                raise SystemExit("the nodes do not find each other")
-            time.sleep(0.1)
+        until(lambda: all(self._knows_all(node) for node in self.nodes), "the nodes do not find each other")
 
     def _knows_all(self, node: Server) -> bool:
         info = node.client.execute_command("CLUSTER INFO")

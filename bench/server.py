@@ -71,7 +71,7 @@ class Server:
         self.client = self._start(self.port, server_core, "--appendonly", aof, *self._options)
         if self.replicated:
             replica = self._start(free_port(), client_core, "--replicaof", "127.0.0.1", str(self.port))
-            _until(lambda: replica.info("replication")["master_link_status"] == "up", "the replica does not connect")
+            until(lambda: replica.info("replication")["master_link_status"] == "up", "the replica does not connect")
         return self
 
     def __exit__(self, *_) -> None:
@@ -104,7 +104,7 @@ class Server:
             except (redis.ConnectionError, redis.BusyLoadingError):
                 return False
 
-        _until(answers, "the server does not answer")
+        until(answers, "the server does not answer")
         _free_helpers(process.pid)
         return client
 
@@ -176,7 +176,7 @@ class Server:
         return next((f"{each['name']} {_version(each['ver'])}" for each in modules), "none")
 
 
-def _until(holds, otherwise: str, seconds: float = 10.0) -> None:
+def until(holds, otherwise: str, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
