@@ -34,7 +34,7 @@ std::optional<KeyFault> KeySession::look_for_limits(const NamedLimits& named, Ot
   return key_.is_of_other_type() ? KeyFault::wrong_type : choose_limits(named, otherwise);
 }
 
-std::optional<KeyFault> KeySession::find_limits(const NamedLimits& named, Otherwise otherwise) {
+std::optional<KeyFault> KeySession::choose_and_give_back(const NamedLimits& named, Otherwise otherwise) {
   if (key_.is_of_other_type()) return KeyFault::wrong_type;
   if (const auto fault = choose_limits(named, otherwise)) return fault;
   // Nearly always nothing is reserved, and there is one list of limits.

@@ -56,7 +56,13 @@ class KeySession {
 
   /// Finds the limits that apply to a call which names these, or none: those that are stored in the key, else those of the
   /// call. Then gives back what holds took that have ended. With a fault nothing has changed.
-  [[nodiscard]] std::optional<KeyFault> find_limits(const NamedLimits& named, Otherwise otherwise);
+  [[nodiscard]] std::optional<KeyFault> find_limits(const NamedLimits& named, Otherwise otherwise) {
+    // Most calls that name no limits are about a subject that has some, and nothing else.
+    const bool is_plain = subject() && subject()->reservations() == nullptr && !subject()->has_several_lists();
+    const bool are_found =
+        named.empty() && is_plain && (otherwise == Otherwise::those_of_subject || key_.stored().is_stored());
+    return are_found ? std::nullopt : choose_and_give_back(named, otherwise);
+  }
   /// The same, but gives nothing back: for a first look at a key. If holds have ended (`Subject::any_hold_ended`), the
   /// limits are not asked before `find_limits` was called, on a key that may be written.
   [[nodiscard]] std::optional<KeyFault> look_for_limits(const NamedLimits& named, Otherwise otherwise);
@@ -193,6 +199,7 @@ class KeySession {
   bool remove_if_idle();
 
  private:
+  [[nodiscard]] std::optional<KeyFault> choose_and_give_back(const NamedLimits& named, Otherwise otherwise);
   [[nodiscard]] std::optional<KeyFault> choose_limits(const NamedLimits& named, Otherwise otherwise);
   void give_back_and_leave_out(bool names_none);
   void give_back_ended_holds();
