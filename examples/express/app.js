@@ -4,7 +4,7 @@
 
 const express = require("express");
 const Redis = require("ioredis");
-const { rateLimit, connection } = require("./ratelimit.js");
+const { rateLimit, connection } = require("./ratelimit");
 
 const redis = new Redis(process.env.REDIS_URL ?? "redis://localhost:6379", connection);
 redis.on("error", (error) => console.error(`redis: ${error.message || error.code}`)); // ioredis connects again

@@ -7,11 +7,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"log"
-	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -26,6 +24,7 @@ const largestCost = 1<<53 - 1
 type Options struct {
 	Limits, Limiter, Prefix, OnFailure, Jitter string
 	Timeout                                    time.Duration
+	IPv6Subnet                                 int
 	Key                                        func(*http.Request) string
 	Cost                                       func(*http.Request) int64
 	Log                                        func(line string)
@@ -33,8 +32,7 @@ type Options struct {
 
 // Defaults lacks Limits or Limiter.
 func Defaults() Options {
-	return Options{Prefix: "ratelimit:", OnFailure: "open", Timeout: 100 * time.Millisecond,
-		Key:  func(r *http.Request) string { host, _, _ := net.SplitHostPort(r.RemoteAddr); return host },
+	return Options{Prefix: "ratelimit:", OnFailure: "open", Timeout: 100 * time.Millisecond, IPv6Subnet: 56,
 		Cost: func(*http.Request) int64 { return 1 },
 		Log:  func(line string) { log.Print(line) }}
 }
@@ -48,6 +46,12 @@ func RateLimit(pool *redis.Pool, o Options) func(http.Handler) http.Handler {
 	}
 	if o.Timeout <= 0 {
 		panic("Timeout must be more than 0")
+	}
+	if o.IPv6Subnet < 1 || o.IPv6Subnet > 128 {
+		panic("IPv6Subnet must be from 1 to 128")
+	}
+	if o.Key == nil {
+		o.Key = func(r *http.Request) string { return CallerAt(r.RemoteAddr, o.IPv6Subnet) }
 	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +79,7 @@ func (o Options) admits(pool *redis.Pool, w http.ResponseWriter, r *http.Request
 	if units <= 0 {
 		return units == 0
 	}
-	reply, err := o.ask(r.Context(), pool, o.words(o.Key(r), units))
+	reply, err := o.ask(r.Context(), pool, o.words(nameOf(o.Key(r)), units))
 	if r.Context().Err() != nil { // the client has left
 		return false
 	}
@@ -123,13 +127,8 @@ func (o Options) ask(ctx context.Context, pool *redis.Pool, words redis.Args) ([
 	}
 }
 
-// words sees to it that nobody gets round a limit by a key that is missing or too long, or by a cost that is too high.
+// words sees to it that nobody gets round a limit by a cost that is too high.
 func (o Options) words(key string, units int64) redis.Args {
-	if key == "" {
-		key = "-"
-	} else if len(key) > 256 {
-		key = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(key)))
-	}
 	if units > largestCost {
 		units = largestCost
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 // For each line of standard input, options as JSON, a server with the middleware for net/http; prints {"port": ...} or
-// {"error": ...}. test_middleware.py says what its application does. Compiled together with examples/go.
+// {"error": ...}. conftest.py says what its application does. Compiled together with examples/go.
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 type given struct {
 	Redis, Timeout                             int
 	Limits, Limiter, Prefix, OnFailure, Jitter string
+	IPv6Subnet                                 int
 	Key, Cost                                  bool
 	Log                                        string
 }
@@ -40,6 +41,9 @@ func (g given) options() Options {
 	}
 	if g.Timeout != 0 {
 		options.Timeout = time.Duration(g.Timeout) * time.Millisecond
+	}
+	if g.IPv6Subnet != 0 {
+		options.IPv6Subnet = g.IPv6Subnet
 	}
 	if g.Key {
 		options.Key = func(r *http.Request) string { return r.Header.Get("X-Key") }
@@ -69,6 +73,9 @@ func (g given) application() http.Handler {
 	})
 	limited := RateLimit(NewPool(fmt.Sprintf("127.0.0.1:%d", g.Redis)), g.options())(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if address := r.Header.Get("X-Address"); address != "" {
+			r.RemoteAddr = address
+		}
 		limited.ServeHTTP(w, r)
 		if r.Context().Err() != nil {
 			g.note("gone")

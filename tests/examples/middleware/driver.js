@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // For each line of standard input, options as JSON, a server with the Express middleware; prints {"port": ...} or
-// {"error": ...}. test_middleware.py says what its application does.
+// {"error": ...}. conftest.py says what its application does.
 "use strict";
 
 const { appendFileSync } = require("node:fs");
@@ -10,8 +10,14 @@ const express = require("express");
 const Redis = require("ioredis");
 const { rateLimit, connection } = require(process.argv[2]);
 
+const KEYS = {
+  true: (req) => req.headers["x-key"],
+  later: async (req) => req.headers["x-key"],
+  object: () => ({}),
+};
+
 function options({ log, key, cost, ...others }) {
-  if (key) others.key = (req) => req.headers["x-key"];
+  if (key) others.key = KEYS[key];
   if (cost) others.cost = (req) => Number(req.headers["x-cost"] ?? 1);
   return { ...others, log: (line) => appendFileSync(log, `${line}\n`) };
 }
@@ -21,6 +27,11 @@ function application(limit, log) {
   const app = express();
   app.use((req, res, next) => {
     res.on("close", () => res.writableFinished || note("gone"));
+    next();
+  });
+  app.use((req, res, next) => {
+    const value = req.headers["x-address"];
+    if (value !== undefined) Object.defineProperty(req, "ip", { value });
     next();
   });
   app.use(limit);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """For each line of standard input, options as JSON, a server with the WSGI or the ASGI middleware; prints {"port": ...}
-or {"error": ...}. test_middleware.py says what its application does.
+or {"error": ...}. conftest.py says what its application does.
 
     driver.py FOLDER wsgi|asgi
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import threading
 from socketserver import ThreadingMixIn
@@ -67,17 +68,45 @@ def asgi_application(note):
     return app
 
 
+def keys(of) -> dict:
+    """What the option `key` may be; `of` gives the key that was sent."""
+
+    async def later(request):
+        return of(request)
+
+    return {True: of, "later": later, "object": lambda _: {}}
+
+
+def at_address(app):
+    """For a WSGI application: the address of the connection is what was sent as such."""
+
+    def addressed(environ, start_response):
+        return app(environ | {"REMOTE_ADDR": environ.get("HTTP_X_ADDRESS", environ["REMOTE_ADDR"])}, start_response)
+
+    return addressed
+
+
+def from_address(app):
+    """The same for an ASGI application."""
+
+    async def addressed(scope, receive, send):
+        address = dict(scope.get("headers", [])).get(b"x-address")
+        await app(scope if address is None else scope | {"client": (address.decode(), 1)}, receive, send)
+
+    return addressed
+
+
 def wsgi_options(given: dict) -> dict:
-    if given.pop("key", None):
-        given["key"] = lambda environ: environ.get("HTTP_X_KEY")
+    if "key" in given:
+        given["key"] = keys(lambda environ: environ.get("HTTP_X_KEY"))[given["key"]]
     if given.pop("cost", None):
         given["cost"] = lambda environ: float(environ.get("HTTP_X_COST", "1"))
     return given
 
 
 def asgi_options(given: dict) -> dict:
-    if given.pop("key", None):
-        given["key"] = lambda scope: dict(scope["headers"]).get(b"x-key")
+    if "key" in given:
+        given["key"] = keys(lambda scope: dict(scope["headers"]).get(b"x-key"))[given["key"]]
     if given.pop("cost", None):
         given["cost"] = lambda scope: float(dict(scope["headers"]).get(b"x-cost", b"1"))
     return given
@@ -85,7 +114,7 @@ def asgi_options(given: dict) -> dict:
 
 def serve_wsgi(url: str, options: dict) -> int:
     app = RateLimitWSGI(wsgi_application(options["log"]), url, **wsgi_options(options))
-    server = make_server("127.0.0.1", 0, validator(app), ThreadingServer, Handler)
+    server = make_server("127.0.0.1", 0, at_address(validator(app)), ThreadingServer, Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_port
 
@@ -94,7 +123,7 @@ def serve_asgi(url: str, options: dict) -> int:
     import uvicorn
 
     app = RateLimitASGI(asgi_application(options["log"]), url, **asgi_options(options))
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical")
+    config = uvicorn.Config(from_address(app), host="127.0.0.1", port=0, log_level="critical")
     listener = config.bind_socket()
     listener.listen(128)  # from now on, whoever comes is kept waiting
     server = uvicorn.Server(config)
@@ -107,7 +136,7 @@ def main(kind: str) -> None:
     serve = {"wsgi": serve_wsgi, "asgi": serve_asgi}[kind]
     for line in sys.stdin:
         given = json.loads(line)
-        options = {{"onFailure": "on_failure"}.get(name, name): value for name, value in given.items()}
+        options = {re.sub("(?<=[a-z6])([A-Z])", r"_\1", name).lower(): value for name, value in given.items()}
         url = f"redis://127.0.0.1:{options.pop('redis')}"
         try:
             answer = {"port": serve(url, options | {"log": noting(options["log"])})}

@@ -30,22 +30,23 @@ def environment(**others: str) -> dict[str, str]:
 
 
 def compiled(name: str, *sources: Path) -> str:
-    """Go wants all files of a program in one folder."""
-    folder = BUILD / name
-    folder.mkdir(parents=True, exist_ok=True)
+    """Go wants all files of a program in one folder. Each process of pytest-xdist has its own."""
+    folder = BUILD / f"{name}-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     for source in sources:
         shutil.copy(source, folder)
-    binary = str(BUILD / f"{name}.bin")
+    binary = str(folder / "bin")
     output_of("go", "build", "-o", binary, *(str(folder / source.name) for source in sources), env=environment())
     return binary
 
 
 def command(kind: str) -> list[str]:
     if kind == "express":
-        return ["node", str(HERE / "driver.js"), str(EXAMPLES / "express" / "ratelimit.js")]
+        return ["node", str(HERE / "driver.js"), str(EXAMPLES / "express" / "ratelimit")]
     if kind == "go":
-        files = [EXAMPLES / "go" / "ratelimit.go", EXAMPLES / "go" / "pool.go", HERE / "driver.go"]
-        return [compiled("driver", *files)]
+        files = sorted(set((EXAMPLES / "go").glob("*.go")) - {EXAMPLES / "go" / "app.go"})
+        return [compiled("driver", *files, HERE / "driver.go")]
     return [sys.executable, str(HERE / "driver.py"), str(EXAMPLES / "python"), kind]
 
 

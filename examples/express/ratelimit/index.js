@@ -3,7 +3,8 @@
 // docs/middleware.md. No dependency: `redis` is anything with ioredis' call(name, ...words).
 "use strict";
 
-const { createHash, randomInt, randomUUID } = require("node:crypto");
+const { randomInt, randomUUID } = require("node:crypto");
+const { callerAt, nameOf } = require("./caller.js");
 
 // For ioredis: who is away fails now rather than later, no call is sent twice, and a connection that hangs is left.
 const connection = {
@@ -15,12 +16,6 @@ const connection = {
 };
 const SANE_ID = /^[\w.-]{1,64}$/;
 const LARGEST_COST = Number.MAX_SAFE_INTEGER;
-
-// Nobody gets round a limit by a key that is missing, or longer than a subject may be.
-function nameOf(key) {
-  const name = String(key ?? "") || "-";
-  return Buffer.byteLength(name) <= 256 ? name : `sha256:${createHash("sha256").update(name).digest("hex")}`;
-}
 
 // What `ask` comes to: { reply } or { error }. An answer that comes later is dropped, also if it is an error.
 function within(ms, ask) {
@@ -40,11 +35,15 @@ function refuse(res, status, title, members) {
 }
 
 function rateLimit(redis, options) {
-  const { limits, limiter, prefix = "ratelimit:", key = (req) => req.ip, cost = () => 1 } = options;
-  const { onFailure = "open", timeout = 100, jitter, log = console.warn } = options;
+  const { limits, limiter, prefix = "ratelimit:", cost = () => 1, ipv6Subnet = 56 } = options;
+  const { key = (req) => callerAt(req.ip, ipv6Subnet), jitter, log = console.warn } = options;
+  const { onFailure = "open", timeout = 100 } = options;
   if (!limits === !limiter) throw new TypeError("either limits or limiter must be given");
   if (onFailure !== "open" && onFailure !== "closed") throw new TypeError('onFailure must be "open" or "closed"');
   if (!(timeout > 0)) throw new TypeError("timeout must be more than 0");
+  if (!(Number.isInteger(ipv6Subnet) && ipv6Subnet >= 1 && ipv6Subnet <= 128)) {
+    throw new TypeError("ipv6Subnet must be from 1 to 128");
+  }
   const tail = jitter ? ["JITTER", jitter, "HEADERS"] : ["HEADERS"];
   const about = (name) => (limiter ? [limiter, "FOR", name] : [prefix + name, ...limits.trim().split(/\s+/)]);
 
@@ -62,10 +61,10 @@ function rateLimit(redis, options) {
     const request_id = SANE_ID.test(given) ? given : randomUUID();
     req.headers["x-request-id"] = request_id;
     res.setHeader("X-Request-Id", request_id);
-    const units = cost(req);
+    const units = await cost(req);
     if (!(units >= 0)) throw new RangeError("cost must be 0 or more");
     if (units === 0) return true;
-    const words = [...about(nameOf(key(req))), "COST", Math.ceil(Math.min(units, LARGEST_COST)), ...tail];
+    const words = [...about(nameOf(await key(req))), "COST", Math.ceil(Math.min(units, LARGEST_COST)), ...tail];
     const { reply, error } = await within(timeout, () => redis.call("RL.CHECK", ...words));
     if (res.headersSent || res.destroyed) return false; // the client has left, or was answered by somebody else
     if (error) return fail(res, request_id, error);
@@ -81,4 +80,4 @@ function rateLimit(redis, options) {
   return (req, res, next) => admit(req, res).then((go) => go && next(), next);
 }
 
-module.exports = { rateLimit, connection };
+module.exports = { rateLimit, callerAt, connection };

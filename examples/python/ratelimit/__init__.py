@@ -6,15 +6,19 @@ what is answered when: docs/middleware.md. Who needs one of the two leaves out t
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import random
 import re
 import uuid
-from hashlib import sha256
 from math import ceil
 
 import redis.asyncio
+
+from .caller import caller_at, name_of
+
+__all__ = ["RateLimitASGI", "RateLimitWSGI", "caller_at"]
 
 LARGEST_COST = 2**53 - 1
 
@@ -23,16 +27,10 @@ def sane_or_new(request_id: str) -> str:
     return request_id if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", request_id) else str(uuid.uuid4())
 
 
-def name_of(key: str | bytes | None) -> bytes:
-    """Nobody gets round a limit by a key that is missing, or longer than a subject may be."""
-    name = (key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key) or b"-"
-    return name if len(name) <= 256 else b"sha256:" + sha256(name).hexdigest().encode()
-
-
 class RateLimit:
     """What both have in common. `library` is where redis-py's classes are, `address` the key unless told."""
 
-    def __init__(self, app, url="redis://localhost:6379", *, limits="", limiter="", prefix="ratelimit:", key=None,
+    def __init__(self, app, url="redis://localhost:6379", *, limits="", limiter="", prefix="ratelimit:", key=None, ipv6_subnet=56,
                  cost=lambda request: 1, on_failure="open", timeout=100, jitter="", log=None):  # fmt: skip
         if bool(limits) == bool(limiter):
             raise TypeError("either limits or limiter must be given")
@@ -40,8 +38,11 @@ class RateLimit:
             raise TypeError('on_failure must be "open" or "closed"')
         if not timeout > 0:
             raise TypeError("timeout must be more than 0")
+        if not (isinstance(ipv6_subnet, int) and 1 <= ipv6_subnet <= 128):
+            raise TypeError("ipv6_subnet must be from 1 to 128")
         self.app, self.limits, self.limiter, self.prefix = app, limits.split(), limiter, prefix.encode()
-        self.key, self.cost, self.on_failure, self.seconds = key or self.address, cost, on_failure, timeout / 1000
+        self.key = key or (lambda request: caller_at(self.address(request), ipv6_subnet))
+        self.cost, self.on_failure, self.seconds = cost, on_failure, timeout / 1000
         self.tail = ["JITTER", jitter, "HEADERS"] if jitter else ["HEADERS"]
         self.log = log or logging.getLogger("ratelimit").warning
         # A pool that lets callers wait: too many connections would be a failure that clients can bring about. And one
@@ -50,12 +51,11 @@ class RateLimit:
         pool = self.library.BlockingConnectionPool.from_url(url, decode_responses=True, **waits)
         self.redis = self.library.Redis(connection_pool=pool)
 
-    def question(self, request) -> list | None:
+    def question(self, key, units) -> list | None:
         """The words to ask with; none, if the request costs nothing."""
-        units = self.cost(request)
         if not units >= 0:
             raise ValueError("cost must be 0 or more")
-        name = name_of(self.key(request))
+        name = name_of(key)
         about = [self.limiter, "FOR", name] if self.limiter else [self.prefix + name, *self.limits]
         return ["RL.CHECK", *about, "COST", ceil(min(units, LARGEST_COST)), *self.tail] if units else None
 
@@ -99,7 +99,7 @@ class RateLimitWSGI(RateLimit):
     def __call__(self, environ, start_response):
         request_id = environ["HTTP_X_REQUEST_ID"] = sane_or_new(environ.get("HTTP_X_REQUEST_ID", ""))
         fields, status, body = [], "", b""
-        if words := self.question(environ):
+        if words := self.question(self.key(environ), self.cost(environ)):
             try:
                 reply = self.redis.execute_command(*words)
             except Exception as error:
@@ -111,6 +111,11 @@ class RateLimitWSGI(RateLimit):
             return self.app(environ, ours)
         start_response(status, fields)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+async def told(value):
+    """What a function of the service gives, which may be asynchronous."""
+    return await value if inspect.isawaitable(value) else value
 
 
 class RateLimitASGI(RateLimit):
@@ -127,7 +132,7 @@ class RateLimitASGI(RateLimit):
         request_id = sane_or_new(dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
         scope = {**scope, "headers": [*others, (b"x-request-id", request_id.encode())]}
         fields, status, body = [], "", b""
-        if words := self.question(scope):
+        if words := self.question(await told(self.key(scope)), await told(self.cost(scope))):
             try:  # A call is never cancelled: with some versions of redis-py its reply would go to the next caller.
                 reply = await asyncio.wait_for(asyncio.shield(self.redis.execute_command(*words)), self.seconds)
             except Exception as error:

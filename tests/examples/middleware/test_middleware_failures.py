@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""The server cannot decide."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from drivers import Answer, Service, silent_server
+from harness import PATIENCE_S, Server, eventually, free_port
+from table import PATIENT_MS, SHORT_MS, is_asked, paused, told
+
+
+@contextmanager
+def nobody(_: Server) -> Iterator[tuple[int, dict]]:
+    yield free_port(), {"timeout": SHORT_MS}
+
+
+@contextmanager
+def hangs_from_the_start(_: Server) -> Iterator[tuple[int, dict]]:
+    with silent_server() as port:
+        yield port, {"timeout": SHORT_MS}
+
+
+@contextmanager
+def hangs(server: Server) -> Iterator[tuple[int, dict]]:
+    with paused(server):
+        yield server.port, {"timeout": SHORT_MS}
+
+
+@contextmanager
+def lacks_the_limiter(server: Server) -> Iterator[tuple[int, dict]]:
+    yield server.port, {"limits": "", "limiter": "no:such"}
+
+
+@contextmanager
+def has_another_type(server: Server) -> Iterator[tuple[int, dict]]:
+    with server.client() as db:
+        db.lpush("ratelimit:127.0.0.1", "x")
+    yield server.port, {}
+
+
+@contextmanager
+def is_told_nonsense(server: Server) -> Iterator[tuple[int, dict]]:
+    yield server.port, {"limits": "FIXED 1 1parsec"}
+
+
+FAILURES = {
+    "is not there": (nobody, ""),
+    "hangs from the start": (hangs_from_the_start, ""),
+    "hangs": (hangs, ""),
+    "lacks the limiter": (lacks_the_limiter, "NOLIMITS"),
+    "has another type": (has_another_type, "WRONGTYPE|wrong kind of value"),
+    "is told nonsense": (is_told_nonsense, "window must be a duration"),
+}
+
+
+def check_failure(service: Service, on_failure: str, about: str) -> None:
+    answer = service.get(X_Request_Id="abc-1")
+    assert answer["X-Request-Id"] == "abc-1"
+    [line] = service.lines("ratelimit:")
+    assert line.startswith(f'ratelimit: failed {on_failure} request_id=abc-1 error="')
+    assert re.search(about, line) and line.isprintable()
+    if on_failure == "open":
+        assert (answer.status, answer.body, told(answer)) == (200, b"hello", {})
+        return
+    assert (answer.status, service.lines("served")) == (503, [])
+    problem = {"type": "about:blank", "title": "Service Unavailable", "status": 503, "request_id": "abc-1"}
+    assert answer.problem() == problem
+    assert list(told(answer)) == ["Retry-After"] and 1 <= int(answer["Retry-After"]) <= 5
+
+
+@pytest.mark.parametrize("on_failure", ["open", "closed"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_on_failure_a_request_is_let_through_or_told_to_come_again(driver, server, failure, on_failure):
+    fails, about = FAILURES[failure]
+    with fails(server) as (port, options):
+        options = {"limits": "FIXED 1 1h", "onFailure": on_failure, "timeout": PATIENT_MS} | options
+        check_failure(driver.serve(port, **options), on_failure, about)
+
+
+@pytest.mark.parametrize("on_failure", ["open", "closed"])
+def test_a_server_without_the_module_is_a_failure(driver, bare_server, on_failure):
+    service = driver.serve(bare_server.port, limits="FIXED 1 1h", onFailure=on_failure, timeout=PATIENT_MS)
+    check_failure(service, on_failure, "unknown command")
+
+
+def test_open_is_what_holds_unless_told(driver):
+    assert driver.serve(free_port(), limits="FIXED 1 1h").get().status == 200
+
+
+def test_an_answer_that_comes_late_is_nobody_elses(serve, server, db):
+    """Each key has used another number of units, so that an answer of another would be seen."""
+    service = serve(limits="FIXED 100 1h", key=True, cost=True, timeout=SHORT_MS)
+    with paused(server):
+        assert [service.get(X_Key=key, X_Cost="40").status for key in ("a", "b", "c")] == [503] * 3
+    eventually(lambda: service.get(X_Key="ready").status == 200, "the server to be asked again")
+    for number in range(1, 4):
+        assert in_time(service, number)["RateLimit-Remaining"] == str(100 - number)
+    # At most charged once, also by a client that had sent the command before it stopped waiting.
+    assert all(db.ask(f"RL.PEEK ratelimit:{key} FIXED 100 1h").remaining in (100, 60) for key in ("a", "b", "c"))
+    assert len(service.lines("ratelimit: failed")) >= 3
+
+
+def in_time(service: Service, cost: int) -> Answer:
+    """The first answer that comes in time to a new key."""
+    for number in range(1000):
+        answer = service.get(X_Key=f"later-{cost}-{number}", X_Cost=str(cost))
+        if answer.status == 200:
+            return answer
+        assert answer.status == 503
+    raise AssertionError("no answer comes in time")
+
+
+def test_many_who_wait_for_a_server_that_hangs_are_all_answered(serve, server):
+    service = serve(limits="FIXED 1000 1h", timeout=SHORT_MS)
+    with paused(server), ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(lambda _: service.get().status, range(64))) == {503}
+    eventually(lambda: service.get().status == 200, "the server to be asked again")
+
+
+def test_connections_that_the_server_has_closed_are_opened_again(serve, db):
+    service = serve(limits="FIXED 100000 1h")
+    assert service.get().status == 200
+    db.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+    eventually(lambda: service.get().status == 200, "a new connection")
+    assert service.statuses(3) == [200] * 3
+
+
+def test_a_call_whose_connection_breaks_is_a_failure_and_is_not_sent_again(serve, server, db):
+    service = serve(limits="FIXED 100 1h", key=True)
+    with ThreadPoolExecutor(1) as pool:
+        with paused(server):
+            request = pool.submit(service.get, X_Key="broken")
+            eventually(lambda: is_asked(db), "the server to be asked")
+            db.execute_command("CLIENT KILL", "TYPE", "normal", "SKIPME", "yes")
+            assert request.result(PATIENCE_S).status == 503
+        eventually(lambda: service.get(X_Key="next").status == 200, "a new connection")
+    assert db.keys() == ["ratelimit:next"]
+
+
+@pytest.mark.parametrize("kind", ["express", "go"])  # the others are not told that a client has left
+def test_who_has_left_while_the_server_was_asked_is_not_served(kind, serve, server, db):
+    service = serve(limits="FIXED 100 1h")
+    service.get()
+    with paused(server):
+        with socket.create_connection(("127.0.0.1", service.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nX-Request-Id: left\r\n\r\n")
+            eventually(lambda: is_asked(db), "the server to be asked")
+        eventually(lambda: service.lines("gone") != [], "the service to see that the client has left")
+    assert service.get(X_Request_Id="stayed").status == 200
+    assert "served left" not in service.lines() and "served stayed" in service.lines()
+    assert service.lines("ratelimit:") == []
