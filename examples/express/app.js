@@ -9,8 +9,14 @@ const { rateLimit, connection } = require("./ratelimit");
 const redis = new Redis(process.env.REDIS_URL ?? "redis://localhost:6379", connection);
 redis.on("error", (error) => console.error(`redis: ${error.message || error.code}`)); // ioredis connects again
 
+const limit = rateLimit(redis, { limits: "TOKENBUCKET 5 1 1s" });
 const app = express();
-app.use(rateLimit(redis, { limits: "TOKENBUCKET 5 1 1s" }));
+app.use(limit);
 app.get("/", (req, res) => res.send("hello\n"));
 
-const server = app.listen(process.env.PORT ?? 3000, () => console.log(`http://localhost:${server.address().port}/`));
+async function main() {
+  await limit.ready(); // asks once: the limits make sense, and the server is there
+  const server = app.listen(process.env.PORT ?? 3000, () => console.log(`http://localhost:${server.address().port}/`));
+}
+
+main();

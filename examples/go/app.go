@@ -20,9 +20,14 @@ func setting(name, otherwise string) string {
 func main() {
 	options := Defaults()
 	options.Limits = "TOKENBUCKET 5 1 1s"
-	limit := RateLimit(NewPool(setting("REDIS_ADDRESS", "localhost:6379")), options)
+	limit := RateLimit(Connect(setting("REDIS_URL", "redis://localhost:6379"), options.Timeout), options)
+	if err := limit.Ready(); err != nil {
+		log.Fatal(err)
+	}
 
-	http.Handle("/", limit(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello") })))
+	http.Handle("/", limit.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello")
+	})))
 	port := setting("PORT", "3000")
 	log.Printf("http://localhost:%s/", port)
 	log.Fatal(http.ListenAndServe(":"+port, nil))

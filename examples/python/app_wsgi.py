@@ -17,5 +17,6 @@ def hello(environ, start_response):
 app = RateLimitWSGI(hello, os.environ.get("REDIS_URL", "redis://localhost:6379"), limits="TOKENBUCKET 5 1 1s")
 
 if __name__ == "__main__":
+    app.ready()  # asks once: the limits make sense, and the server is there
     with make_server("", int(os.environ.get("PORT", "3000")), app) as server:
         server.serve_forever()

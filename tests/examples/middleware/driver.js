@@ -8,7 +8,7 @@ const { once } = require("node:events");
 const { createInterface } = require("node:readline");
 const express = require("express");
 const Redis = require("ioredis");
-const { rateLimit, connection } = require(process.argv[2]);
+const { rateLimit, connection, clusterConnection } = require(process.argv[2]);
 
 const KEYS = {
   true: (req) => req.headers["x-key"],
@@ -16,9 +16,13 @@ const KEYS = {
   object: () => ({}),
 };
 
-function options({ log, key, cost, ...others }) {
+const PLANS = { free: "FIXED 1 1h AS free", paid: "FIXED 3 1h AS paid" };
+
+function options({ log, key, cost, plans, handler, ...others }) {
   if (key) others.key = KEYS[key];
   if (cost) others.cost = (req) => Number(req.headers["x-cost"] ?? 1);
+  if (plans) others.limits = async (req) => PLANS[req.headers["x-plan"]];
+  if (handler) others.handler = (req, res) => res.status(418).send(`denied by ${req.rateLimit.label}`);
   return { ...others, log: (line) => appendFileSync(log, `${line}\n`) };
 }
 
@@ -36,6 +40,11 @@ function application(limit, log) {
   });
   app.use(limit);
   app.get("/own", (req, res) => res.set("RateLimit-Limit", "own").send("own"));
+  app.get("/login", (req, res) => res.status(Number(req.headers["x-status"])).send("tried"));
+  app.get("/decision", (req, res) => {
+    const { granted, limit, remaining, waitMs, resetMs, label } = req.rateLimit ?? {};
+    res.json(req.rateLimit ? [granted, limit, remaining, waitMs, resetMs, label] : null);
+  });
   app.get("/", (req, res) => {
     note(`served ${req.headers["x-request-id"]}`);
     res.send("hello");
@@ -44,14 +53,40 @@ function application(limit, log) {
   return app;
 }
 
-async function serve({ redis: port, ...others }) {
-  const redis = new Redis({ ...connection, port, host: "127.0.0.1", lazyConnect: true });
+function connect({ redis: port, login = "", cluster, sentinels, keyPrefix, enableAutoPipelining }) {
+  const [username, password] = login.split(":");
+  const known = login ? { username, password } : {};
+  const node = { host: "127.0.0.1", port };
+  if (cluster) {
+    const redisOptions = { ...clusterConnection.redisOptions, ...known };
+    const own = { keyPrefix, enableAutoPipelining, redisOptions };
+    return new Redis.Cluster([node], { ...clusterConnection, ...own });
+  }
+  const own = { keyPrefix, enableAutoPipelining, ...known };
+  if (!sentinels) return new Redis({ ...connection, ...own, ...node });
+  const places = sentinels.map((place) => ({ host: "127.0.0.1", port: place }));
+  return new Redis({ ...connection, ...own, sentinels: places, name: "limits" });
+}
+
+// Whether there is a connection, or is none in the end.
+const settled = (redis) =>
+  new Promise((resolve) => {
+    for (const event of ["ready", "error", "close"]) redis.once(event, resolve);
+  });
+
+async function serve({ redis: port, login, cluster, sentinels, keyPrefix, enableAutoPipelining, ready, ...others }) {
+  const redis = connect({ redis: port, login, cluster, sentinels, keyPrefix, enableAutoPipelining });
   redis.on("error", () => {}); // the middleware logs them
-  const limit = rateLimit(redis, options(others));
-  await redis.connect().catch(() => {}); // who cannot be reached is what a test is about
-  const server = application(limit, others.log).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return { port: server.address().port };
+  try {
+    const limit = rateLimit(redis, options(others));
+    await (ready ? limit.ready() : settled(redis));
+    const server = application(limit, others.log).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return { port: server.address().port };
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  }
 }
 
 async function main() {

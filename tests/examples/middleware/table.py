@@ -17,6 +17,7 @@ FIELDS = ["RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaini
 SANE_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PATIENT_MS = 1000 * PATIENCE_S  # a timeout that no slow machine reaches
 SHORT_MS = 100  # one that is waited for, where no answer comes; a slow machine may reach it where one would come
+LINES_S = 10  # in that time, there is one line about a caller or a failure
 
 
 def told(answer: Answer) -> dict[str, str]:

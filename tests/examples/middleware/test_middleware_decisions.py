@@ -47,10 +47,10 @@ def test_a_denial_is_a_problem_with_the_wait_and_the_correlation_id(serve, clock
     service.get()
     denied = service.get(X_Request_Id="abc-1")
     assert denied.problem() == {
-        "type": "about:blank",
+        "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
         "title": "Too Many Requests",
         "status": 429,
-        "limit": "calls",
+        "violated-policies": ["calls"],
         "wait_ms": 90_000,
         "request_id": "abc-1",
     }

@@ -90,7 +90,7 @@ def running(readme: Path, words: list[str], port: int, redis: int) -> Iterator[N
     words = [str(port) if word == "3000" else word for word in words]
     given = dict(word.split("=") for word in words if re.match(r"[A-Z0-9]+=", word))
     words = [sys.executable if word == "python3" else word for word in words if not re.match(r"[A-Z0-9]+=", word)]
-    where = {"PORT": str(port), "REDIS_URL": f"redis://127.0.0.1:{redis}", "REDIS_ADDRESS": f"127.0.0.1:{redis}"}
+    where = {"PORT": str(port), "REDIS_URL": f"redis://127.0.0.1:{redis}"}
     options = {"env": environment(**where, **given), "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(words, cwd=readme.parent, start_new_session=True, **options)
     try:

@@ -18,6 +18,16 @@ def test_a_sane_correlation_id_is_passed_on_and_back(serve, given):
     assert service.lines() == [f"served {given}"]
 
 
+def test_two_correlation_ids_are_none(serve):
+    service = serve(limits="FIXED 9 1h")
+    head, _, _ = service.raw(
+        b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Request-Id: a\r\nX-Request-Id: b\r\n\r\n"
+    ).partition(b"\r\n\r\n")
+    [made] = re.findall(rb"^x-request-id: (.*?)\r?$", head, re.IGNORECASE | re.MULTILINE)
+    assert SANE_ID.fullmatch(made.decode()) and len(made) > 1
+    assert service.lines() == [f"served {made.decode()}"]
+
+
 def test_who_has_no_correlation_id_gets_a_new_one(serve):
     service = serve(limits="FIXED 9 1h")
     made = [service.get()["X-Request-Id"] for _ in range(3)]
@@ -51,7 +61,7 @@ def test_line_ends_in_a_correlation_id_come_back_in_no_field_and_no_log(serve, f
 
 def test_hostile_words_in_an_error_of_the_server_stay_in_one_line_of_the_log(driver, bare_server):
     """Without the module, the server's complaint quotes the key."""
-    options = {"limits": "FIXED 1 1h", "key": True, "timeout": PATIENT_MS}
+    options = {"limits": "FIXED 1 1h", "key": True, "timeout": PATIENT_MS, "onMistake": "open"}
     service = driver.serve(bare_server.port, **options)
     assert service.get(X_Key=b'"quoted"\\ \xe9').status == 200
     [line] = service.lines("ratelimit:")

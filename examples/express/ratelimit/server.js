@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// How a command reaches the server, by ioredis; and which of its errors are mistakes. For another library, change this
+// file.
+"use strict";
+
+const { Command } = require("ioredis");
+const { Breaker } = require("./guard.js");
+
+// For new Redis(…, connection): a server that is away fails the call now rather than later, no call is sent twice, and a
+// connection that hangs is left.
+const connection = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  connectTimeout: 1000,
+  socketTimeout: 1000,
+};
+// The same for new Redis.Cluster(nodes, clusterConnection).
+const clusterConnection = {
+  enableOfflineQueue: false,
+  retryDelayOnFailover: 0, // such a call may have been charged
+  clusterRetryStrategy: () => 100,
+  redisOptions: connection,
+};
+
+// ioredis knows the keys only of Redis' own commands: one of a module goes to any node of a cluster, and has no prefix.
+class KeyedCommand extends Command {
+  constructor(name, key, words, prefix = "") {
+    super(name, [`${prefix}${key}`, ...words], { replyEncoding: "utf8" });
+  }
+
+  getKeys() {
+    return [this.args[0]];
+  }
+}
+
+// What the server says of itself: that it cannot decide now. Any other error that it answers is a mistake.
+const OUTAGE =
+  /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|ERR max number of clients)\b/;
+
+const isMistake = (error) => error.name === "ReplyError" && !OUTAGE.test(error.message);
+
+// An error has a text, though some have none of their own.
+const textOf = (error) => error.message || error.code || error.errors?.map(textOf).join(", ") || String(error);
+
+class Server {
+  #redis;
+  #timeout;
+  #breaker;
+  #trouble; // why there is no connection: a better reason than that there is none
+
+  constructor(redis, timeout) {
+    this.#redis = redis;
+    this.#timeout = timeout;
+    this.#breaker = new Breaker(timeout);
+    redis.on?.("error", (error) => (this.#trouble = error.lastNodeError ?? error)); // of a cluster: what a node said
+    redis.on?.("ready", () => (this.#trouble = undefined));
+  }
+
+  // What `ask` comes to: { reply }, or { error } and whether it is a mistake. A reply that comes later is dropped.
+  async ask(...words) {
+    if (!this.#breaker.mayAsk()) return { error: "not asked, since the server does not answer", isMistake: false };
+    return this.askAtOnce(...words);
+  }
+
+  // The same, whatever was before.
+  async askAtOnce(name, key, ...words) {
+    let timer;
+    const answer = new Promise((resolve, reject) => {
+      timer = setTimeout(reject, this.#timeout, new Error(`no answer within ${this.#timeout} ms`));
+      Promise.resolve(this.#send(name, key, words)).then(resolve, reject);
+    });
+    try {
+      const reply = await answer;
+      this.#breaker.note(true);
+      return { reply };
+    } catch (failure) {
+      const error = failure.name === "ReplyError" ? failure : (this.#trouble ?? failure);
+      this.#breaker.note(isMistake(error));
+      return { error: textOf(error), isMistake: isMistake(error) };
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #send(name, key, words) {
+    return this.#redis.sendCommand(new KeyedCommand(name, key, words, this.#redis.options?.keyPrefix));
+  }
+}
+
+module.exports = { Server, connection, clusterConnection, isMistake };
