@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from harness import free_port
 from table import PATIENT_MS, SANE_ID
 
 
@@ -66,18 +65,3 @@ def test_hostile_words_in_an_error_of_the_server_stay_in_one_line_of_the_log(dri
     assert service.get(X_Key=b'"quoted"\\ \xe9').status == 200
     [line] = service.lines("ratelimit:")
     assert line.endswith('"') and line.isprintable() and len(service.lines()) == 2
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"limits": "FIXED 1 1h", "limiter": "api"},
-        {"limits": "FIXED 1 1h", "onFailure": "maybe"},
-        {"limits": "FIXED 1 1h", "timeout": -1},
-    ],
-    ids=["neither", "both", "maybe", "no time"],
-)
-def test_options_that_make_no_sense_are_refused_at_once(driver, options, tmp_path):
-    error = driver.ask({"redis": free_port(), "log": str(tmp_path / "log"), **options})["error"]
-    assert "either" in error or "must be" in error
