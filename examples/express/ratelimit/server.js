@@ -15,9 +15,10 @@ const connection = {
   connectTimeout: 1000,
   socketTimeout: 1000,
 };
-// The same for new Redis.Cluster(nodes, clusterConnection).
+// The same for new Redis.Cluster(nodes, clusterConnection). Without a queue, calls to a node that is being connected to
+// would fail; that there is no queue for a whole cluster that is away, #send sees to.
 const clusterConnection = {
-  enableOfflineQueue: false,
+  enableOfflineQueue: true,
   retryDelayOnFailover: 0, // such a call may have been charged
   clusterRetryStrategy: () => 100,
   redisOptions: connection,
@@ -84,6 +85,8 @@ class Server {
   }
 
   #send(name, key, words) {
+    const { isCluster, status } = this.#redis;
+    if (isCluster && status !== "ready") throw new Error(`no connection to the cluster: ${status}`);
     return this.#redis.sendCommand(new KeyedCommand(name, key, words, this.#redis.options?.keyPrefix));
   }
 }

@@ -18,7 +18,7 @@ import redis.asyncio.cluster
 import redis.asyncio.sentinel
 import redis.cluster
 import redis.sentinel
-from redis.exceptions import AuthenticationError, ConnectionError, MovedError, ResponseError, TimeoutError
+from redis.exceptions import AskError, AuthenticationError, ConnectionError, MovedError, ResponseError, TimeoutError
 
 # What the server says of itself: that it cannot decide now. Any other error that it answers is a mistake. For some of
 # them redis-py has classes, and takes the word away.
@@ -70,6 +70,20 @@ def by_sentinels(library: ModuleType, url: str, waits: dict):
     return found.master_for(parts.path.strip("/"), **waits, **known)
 
 
+def at(library: ModuleType, url: str, place: AskError, waits: dict):
+    """A client of another node of that cluster, for one call."""
+    parts = urlsplit(url)
+    login, at_sign, _ = parts.netloc.rpartition("@")
+    node = parts._replace(netloc=f"{login}{at_sign}{place.host}:{place.port}")
+    return library.Redis(connection_pool=library.ConnectionPool.from_url(urlunsplit(node), **waits))
+
+
+def asking(pipe, *words):
+    pipe.execute_command("ASKING")
+    pipe.execute_command(*words)
+    return pipe
+
+
 class Cluster:
     """Asks the node that has the key, by redis-py's map of the cluster."""
 
@@ -91,6 +105,12 @@ class Cluster:
                 self._is_outdated = True
                 if last:
                     raise
+            except AskError as ask:  # nor this: the slot is on its way, and its new keys are already there
+                node = at(redis, self._url, ask, self._waits)
+                try:
+                    return asking(node.pipeline(transaction=False), name, key, *words).execute()[1]
+                finally:
+                    node.connection_pool.disconnect()
 
     def _known(self) -> redis.cluster.RedisCluster:
         with self._lock:
@@ -106,8 +126,8 @@ class AsyncCluster:
     """The same for asyncio."""
 
     def __init__(self, url: str, waits: dict) -> None:
+        self._url, self._waits, self._lock = url, waits, asyncio.Lock()
         self._cluster = redis.asyncio.cluster.RedisCluster.from_url(url, **waits)
-        self._lock = asyncio.Lock()
         self._is_outdated = False
 
     async def execute_command(self, name: str, key, *words):
@@ -123,6 +143,12 @@ class AsyncCluster:
                 self._is_outdated = True
                 if last:
                     raise
+            except AskError as ask:
+                node = at(redis.asyncio, self._url, ask, self._waits)
+                try:
+                    return (await asking(node.pipeline(transaction=False), name, key, *words).execute())[1]
+                finally:
+                    await node.connection_pool.disconnect()
 
     async def _learn(self) -> None:
         async with self._lock:
