@@ -8,8 +8,9 @@
 //   JITTER=10s        makes the wait of a refused caller longer at random
 //   LIMITER=counter   counts in this node instead, LIMIT a window of WINDOW_MS: what this example warns of
 //   NODES=3           how many nodes there are, for the routes that count locally while no Redis answers
+//   TIMEOUT_MS=1000   how long to wait for Redis
 //
-// The limits are not here. Whoever operates the service stores them, and changes them while the nodes run:
+// The limits are not here. Whoever operates the service stores them before, and changes them while the nodes run:
 //
 //   redis-cli RL.DEFINE api:free TOKENBUCKET 20 10 1s AS rate QUOTA 1000 DAY AS daily
 //   redis-cli RL.DEFINE api:paid TOKENBUCKET 200 100 1s AS rate
@@ -18,13 +19,18 @@
 
 const { once } = require("node:events");
 const express = require("express");
+const { setTimeout: sleep } = require("node:timers/promises");
 const Redis = require("ioredis");
+const { isMistake } = require("../express/ratelimit");
+const { Lines } = require("../express/ratelimit/guard.js");
 const { NodeCounter, SharedLimiter } = require("./limiters.js");
 
 const { PORT = "3001", REDIS_PORT = "6379", SENTINELS = "", JITTER = "", LIMITER = "shared" } = process.env;
 const LIMIT = Number(process.env.LIMIT ?? 100);
 const WINDOW_MS = Number(process.env.WINDOW_MS ?? 60_000);
 const NODES = Number(process.env.NODES ?? 3);
+const TIMEOUT_MS = Number(process.env.TIMEOUT_MS ?? 1000);
+const LIMITERS = ["api:free", "api:paid", "login"];
 
 // --- asking -----------------------------------------------------------------------------------------
 
@@ -34,7 +40,7 @@ const IMPATIENT = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
-  commandTimeout: 1000,
+  commandTimeout: TIMEOUT_MS,
   retryStrategy: () => 100,
   sentinelRetryStrategy: () => 100,
   reconnectOnError: (error) => error.message.startsWith("READONLY"), // it was the primary until now
@@ -59,21 +65,42 @@ const whenNobodyAnswers = {
   local: (name, subject) => share.ask(name, subject), // counts in each node, which has its share of the limit
 };
 
-// A mistake of ours, such as a limiter that is not defined, is no reason to let anybody through.
-const isMistake = (error) => /^(ERR|NOLIMITS|WRONGTYPE|NOPERM|NOAUTH)/.test(error.message);
+const lines = new Lines();
 
+// A mistake, such as a limiter that is not defined, is no outage, and no reason to let anybody through: the policy of
+// docs/middleware.md.
 async function decide(name, subject, otherwise) {
   try {
     return await limiter.ask(name, subject);
   } catch (error) {
+    if (!isMistake(error)) return whenNobodyAnswers[otherwise](name, subject);
+    const line = lines.bounded(`mistake closed limiter=${name} error=${JSON.stringify(error.message)}`, error.message);
+    if (line) console.error(line);
+    return { isMistake: true };
+  }
+}
+
+// Asks once about each limiter, before the first request, and takes nothing. Waits for Redis; a mistake ends the node.
+async function ready() {
+  for (const name of LIMITERS) {
+    while (!(await isKnown(name))) await sleep(100);
+  }
+}
+
+async function isKnown(name) {
+  try {
+    await limiter.askForNothing(name);
+    return true;
+  } catch (error) {
     if (isMistake(error)) throw error;
-    return whenNobodyAnswers[otherwise](name, subject);
+    return false;
   }
 }
 
 // --- answering --------------------------------------------------------------------------------------
 
-// RFC 9457. `wait_ms` is an extension: Retry-After knows only whole seconds.
+// RFC 9457, as the middlewares of docs/middleware.md have it. `wait_ms` is an extension: Retry-After knows only whole
+// seconds.
 function problem(response, status, title, more = {}) {
   const type = status === 429 ? "https://iana.org/assignments/http-problem-types#quota-exceeded" : "about:blank";
   const body = { type, title, status, ...more };
@@ -84,15 +111,14 @@ function problem(response, status, title, more = {}) {
 function limited({ by, otherwise }) {
   return async (request, response, next) => {
     const who = by(request);
-    if (!who) return problem(response, 401, "Who are you? Send an API key in X-Api-Key");
+    if (!who) return problem(response, 401, "Unauthorized", { detail: "Send an API key in X-Api-Key" });
     const answer = await decide(...who, otherwise);
-    if (answer.unavailable) {
-      return problem(response.set("Retry-After", "1"), 503, "The limits cannot be looked up");
-    }
+    if (answer.isMistake) return problem(response, 500, "Internal Server Error");
+    if (answer.unavailable) return problem(response.set("Retry-After", "1"), 503, "Service Unavailable");
     response.set(answer.fields);
     if (answer.granted) return next();
-    const about = { detail: `Try again in ${answer.waitMs} ms`, wait_ms: answer.waitMs };
-    problem(response, 429, "Too many requests", { ...about, "violated-policies": [answer.label] });
+    const wait_ms = answer.waitMs < 0 ? null : answer.waitMs;
+    problem(response, 429, "Too Many Requests", { "violated-policies": [answer.label], wait_ms });
   };
 }
 
@@ -120,11 +146,14 @@ app.post("/login", express.json(), limited({ by: byAccount, otherwise: "closed" 
 );
 
 async function main() {
-  if (redis) await once(redis, "ready");
+  if (redis) await ready();
   const server = app.listen(Number(PORT), "127.0.0.1");
   server.keepAliveTimeout = 75_000; // longer than the balancer's, or it sends a request into a closed connection
   await once(server, "listening");
   console.log(`listening on ${server.address().port}`);
 }
 
-main();
+main().catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});

@@ -58,6 +58,11 @@ class SharedLimiter {
     for (let i = 0; i < names.length; i += 2) fields[names[i]] = names[i + 1];
     return { granted: granted > 0, label, waitMs, fields };
   }
+
+  // The same question, which takes nothing.
+  async askForNothing(limiter) {
+    await this.redis.call("RL.CHECK", limiter, "FOR", "start-up", "COST", 0, ...this.options);
+  }
 }
 
 module.exports = { NodeCounter, SharedLimiter };

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 import redis
 
 from load import Answer, Witness, by_key, granted_by_key, load, per_100_ms, unheard_by_key
-from servers import HERE, NODES, PATIENCE_S, RedisServer, Stage, eventually, redis_alone
+from servers import HERE, NODES, PATIENCE_S, RedisServer, Stage, Trouble, eventually, redis_alone
 
 DAY_S = 86_400
 
@@ -390,17 +390,21 @@ def jitter(scale: Scale) -> dict:
 
 
 def crowd(stage: Stage, scale: Scale, limits: str, longest: str, obeys: str) -> dict:
-    stage.redis.do("FLUSHALL")
-    define(stage.redis, "api:free", limits)
-    witness = Witness(stage.balancer)
-    command = ["node", str(HERE / "callers.js"), f"{stage.balancer.url}/orders", "free-crowd", str(scale.crowd), obeys]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE_S)
-    assert done.returncode == 0, done.stderr
-    arrivals = sorted(answer.began for answer in witness.answers())
-    begin, returns = arrivals[0], arrivals[scale.crowd :]
-    assert returns, "nobody was refused: the crowd came too slowly"
+    """The crowd comes again, if it came so slowly that nobody had to be refused."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        stage.redis.do("FLUSHALL")
+        define(stage.redis, "api:free", limits)
+        witness = Witness(stage.balancer)
+        told = served_in_the_end(stage, scale, obeys)
+        arrivals = sorted(answer.began for answer in witness.answers())
+        begin, returns = arrivals[0], arrivals[scale.crowd :]
+        if returns:
+            break
+    else:
+        raise Trouble("nobody was refused: the crowd came too slowly")
     waves = per_100_ms(returns, begin)
-    return json.loads(done.stdout) | {
+    return told | {
         "limits": limits,
         "jitter": longest,
         "obeys": obeys,
@@ -408,6 +412,13 @@ def crowd(stage: Stage, scale: Scale, limits: str, longest: str, obeys: str) -> 
         "fullest": max(waves.values()),
         "arrivals": list(per_100_ms(arrivals, begin).items()),
     }
+
+
+def served_in_the_end(stage: Stage, scale: Scale, obeys: str) -> dict:
+    command = ["node", str(HERE / "callers.js"), f"{stage.balancer.url}/orders", "free-crowd", str(scale.crowd), obeys]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 # --- failover ---------------------------------------------------------------------------------------
@@ -452,7 +463,7 @@ def kill_the_primary(scale: Scale, deaf_s: float) -> dict:
     """Three routes, each of which does something else until the replica answers."""
     limits = f"TOKENBUCKET {CAPACITY} {REFILL} 1s AS rate"
     callers = {f"free-{what}": path for path, what in ROUTES.items()}
-    with Stage(watched=True, LIMIT=REFILL, WINDOW_MS=1000) as stage:
+    with Stage(watched=True, LIMIT=REFILL, WINDOW_MS=1000, TIMEOUT_MS=1000) as stage:
         define(stage.primary, "api:free", limits)
         witness = Witness(stage.balancer)
         begin = time.time()

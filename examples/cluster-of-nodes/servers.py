@@ -230,6 +230,10 @@ def is_well(port: int) -> bool:
     return False
 
 
+# What the nodes ask about when they start. The scenes define the limits that they are about.
+LIMITERS = ("api:free", "api:paid", "login")
+
+
 class Stage:
     """All servers of one scene; `settings` are those of app.js. Watched: with a replica and sentinels."""
 
@@ -254,7 +258,10 @@ class Stage:
             return process.start()
 
         self.primary = self.redis = started(RedisServer(self._folder / "redis"))
-        places = {"REDIS_PORT": self.redis.port}
+        for limiter in LIMITERS:
+            self.primary.do(f"RL.DEFINE {limiter} FIXED 1 1s")
+        # Where nobody dies, a node on a starved machine waits: a request that it gives up may have been granted.
+        places = {"REDIS_PORT": self.redis.port, "TIMEOUT_MS": PATIENCE_S * 1000}
         self.replicas, self.sentinels = [], []
         if self._watched:
             follow = ("--replicaof", "127.0.0.1", str(self.redis.port))
