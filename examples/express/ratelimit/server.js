@@ -44,18 +44,30 @@ const isMistake = (error) => error.name === "ReplyError" && !OUTAGE.test(error.m
 // An error has a text, though some have none of their own.
 const textOf = (error) => error.message || error.code || error.errors?.map(textOf).join(", ") || String(error);
 
+// Why a client has no connection: a better reason than that there is none. One for all middlewares of a client.
+const troubles = new WeakMap();
+
+function troubleOf(redis) {
+  if (!troubles.has(redis)) {
+    const trouble = { error: undefined };
+    redis.on?.("error", (error) => (trouble.error = error.lastNodeError ?? error)); // of a cluster: what a node said
+    redis.on?.("ready", () => (trouble.error = undefined));
+    troubles.set(redis, trouble);
+  }
+  return troubles.get(redis);
+}
+
 class Server {
   #redis;
   #timeout;
   #breaker;
-  #trouble; // why there is no connection: a better reason than that there is none
+  #trouble;
 
   constructor(redis, timeout) {
     this.#redis = redis;
     this.#timeout = timeout;
     this.#breaker = new Breaker(timeout);
-    redis.on?.("error", (error) => (this.#trouble = error.lastNodeError ?? error)); // of a cluster: what a node said
-    redis.on?.("ready", () => (this.#trouble = undefined));
+    this.#trouble = troubleOf(redis);
   }
 
   // What `ask` comes to: { reply }, or { error } and whether it is a mistake. A reply that comes later is dropped.
@@ -76,7 +88,7 @@ class Server {
       this.#breaker.note(true);
       return { reply };
     } catch (failure) {
-      const error = failure.name === "ReplyError" ? failure : (this.#trouble ?? failure);
+      const error = failure.name === "ReplyError" ? failure : (this.#trouble.error ?? failure);
       this.#breaker.note(isMistake(error));
       return { error: textOf(error), isMistake: isMistake(error) };
     } finally {

