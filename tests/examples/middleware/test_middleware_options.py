@@ -83,7 +83,7 @@ def test_a_handler_answers_who_is_denied_and_nobody_else(serve):
 
 
 def test_a_handler_does_not_answer_for_the_server(driver, server, db):
-    service = driver.serve(server.port, limiter="no:such", handler=True)
+    service = driver.serve(server.port, limiter="no:such", handler=True, timeout=PATIENT_MS)
     assert service.get().status == 500 and service.get().problem()["title"] == "Internal Server Error"
 
 
