@@ -33,8 +33,8 @@ func (l *Limiter) Ready() error {
 	return nil
 }
 
-// askForNothing uses the commands of a request, so that a right that is missing is found too. What depends on the request
-// is not known yet.
+// askForNothing uses the commands of a request, so that a right that is missing is found too. What depends on the
+// request is not known yet.
 func (l *Limiter) askForNothing() error {
 	q := l.about("start-up", l.options.Limits, l.options.Limiter, 0)
 	if l.options.LimitsFor != nil || l.options.LimiterFor != nil {
@@ -54,7 +54,8 @@ func settling(q question, hold string, actual int64) []interface{} {
 }
 
 // serveAndSettle: a request that was not answered, or with 400 or more, costs what was held.
-func (l *Limiter) serveAndSettle(next http.Handler, w http.ResponseWriter, r *http.Request, q question, hold, id string) {
+func (l *Limiter) serveAndSettle(next http.Handler, w http.ResponseWriter, r *http.Request, q question,
+	hold, id string) {
 	seen := &statusWriter{ResponseWriter: w}
 	actual := q.units
 	defer func() {

@@ -192,7 +192,8 @@ func (l *Limiter) deny(w http.ResponseWriter, r *http.Request, name string, d *D
 		l.options.Handler.ServeHTTP(w, r)
 		return
 	}
-	about := members{"type": quotaExceeded, "violated-policies": []string{d.Label}, "wait_ms": d.WaitMS, "request_id": id}
+	about := members{"type": quotaExceeded, "violated-policies": []string{d.Label}, "request_id": id}
+	about["wait_ms"] = d.WaitMS
 	if d.WaitMS < 0 {
 		about["wait_ms"] = nil
 	}
@@ -202,8 +203,8 @@ func (l *Limiter) deny(w http.ResponseWriter, r *http.Request, name string, d *D
 	refuse(w, http.StatusTooManyRequests, about)
 }
 
-// admitsAfter an error that the server, or its absence, gave. An outage passes by itself, and the caller may come again.
-// A mistake stays until somebody mends it.
+// admitsAfter an error says whether the request goes on. An outage passes by itself, and the caller may come again. A
+// mistake stays until somebody mends it.
 func (l *Limiter) admitsAfter(err error, w http.ResponseWriter, id string) bool {
 	what, choice, status := "failed", l.options.OnFailure, http.StatusServiceUnavailable
 	if IsMistake(err) {

@@ -16,8 +16,8 @@ import (
 	"github.com/mna/redisc"
 )
 
-// Ask sends a command, whose first word is its key, and gives the reply. It never sends a command twice, since the first
-// may have been charged.
+// Ask sends a command, whose first word is its key, and gives the reply. It never sends a command twice, since the
+// first may have been charged.
 type Ask func(ctx context.Context, command string, words []interface{}) ([]interface{}, error)
 
 // What the server says of itself: that it cannot decide now. Any other error that it answers is a mistake.

@@ -114,8 +114,8 @@ class Middleware {
 
   // Asks once, and takes nothing: a mistake is thrown. Waits for a server that is away; in the end, onFailure applies.
   async ready() {
-    const isKnown = typeof this.o.limits !== "function" && typeof this.o.limiter !== "function";
-    const about = isKnown ? this.about("start-up", this.o.limits, this.o.limiter) : this.about("start-up", "FIXED 1 1s");
+    const isKnown = ![this.o.limits, this.o.limiter].some((given) => typeof given === "function");
+    const about = this.about("start-up", ...(isKnown ? [this.o.limits, this.o.limiter] : ["FIXED 1 1s"]));
     const end = performance.now() + this.o.patience;
     let answer = await this.askForNothing(about);
     while (answer.error && !answer.isMistake && performance.now() < end) {

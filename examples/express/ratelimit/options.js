@@ -49,7 +49,8 @@ function checked(options) {
 function fieldsOf(flat, headers) {
   const given = {};
   for (let i = 0; i < flat.length; i += 2) given[flat[i]] = flat[i + 1];
-  const chosen = [...HEADERS[headers], "Retry-After"].filter((name) => name in given).map((name) => [name, given[name]]);
+  const names = [...HEADERS[headers], "Retry-After"].filter((name) => name in given);
+  const chosen = names.map((name) => [name, given[name]]);
   if (headers !== "legacy") return chosen;
   const atUnixTime = (seconds) => String(Math.ceil(Date.now() / 1000) + Number(seconds));
   return chosen.map(([name, value]) => {

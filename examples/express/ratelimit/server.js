@@ -6,8 +6,8 @@
 const { Command } = require("ioredis");
 const { Breaker } = require("./guard.js");
 
-// For new Redis(…, connection): a server that is away fails the call now rather than later, no call is sent twice, and a
-// connection that hangs is left.
+// For new Redis(…, connection): a server that is away fails the call now rather than later, no call is sent twice, and
+// a connection that hangs is left.
 const connection = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
@@ -36,10 +36,13 @@ class KeyedCommand extends Command {
 }
 
 // What the server says of itself: that it cannot decide now. Any other error that it answers is a mistake.
-const OUTAGE =
-  /^(LOADING|BUSY|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|OOM|MISCONF|NOREPLICAS|ERR max number of clients)\b/;
+const OUTAGES = [
+  ...["LOADING", "BUSY", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK"],
+  ...["OOM", "MISCONF", "NOREPLICAS", "ERR max number of clients"],
+];
 
-const isMistake = (error) => error.name === "ReplyError" && !OUTAGE.test(error.message);
+const isMistake = ({ name, message }) =>
+  name === "ReplyError" && !OUTAGES.some((outage) => message === outage || message.startsWith(`${outage} `));
 
 // An error has a text, though some have none of their own.
 const textOf = (error) => error.message || error.code || error.errors?.map(textOf).join(", ") || String(error);

@@ -89,6 +89,7 @@ class Cluster:
 
     def __init__(self, url: str, waits: dict) -> None:
         self._url, self._waits, self._lock = url, waits, threading.Lock()
+        self._longest_s = waits["socket_timeout"]
         self._cluster: redis.cluster.RedisCluster | None = None
         self._is_outdated = False
 
@@ -113,13 +114,19 @@ class Cluster:
                     node.connection_pool.disconnect()
 
     def _known(self) -> redis.cluster.RedisCluster:
-        with self._lock:
+        if self._cluster is not None and not self._is_outdated:
+            return self._cluster
+        if not self._lock.acquire(timeout=self._longest_s):
+            raise TimeoutError("somebody else still reads the map of the cluster")
+        try:
             if self._cluster is None:
                 self._cluster = redis.cluster.RedisCluster.from_url(self._url, **self._waits)
             elif self._is_outdated:
                 self._cluster.nodes_manager.initialize()
             self._is_outdated = False
             return self._cluster
+        finally:
+            self._lock.release()
 
 
 class AsyncCluster:
