@@ -14,6 +14,7 @@
 #include "commands/commands.h"
 #include "commands/forms.h"
 #include "commands/grammar.h"
+#include "server/acl.h"
 
 namespace ratelimit {
 namespace {
@@ -326,6 +327,23 @@ constexpr std::array<server::CommandFunction, sizeof...(I)> entries(std::index_s
 }
 constexpr auto kEntries = entries(std::make_index_sequence<kCommands.size()>{});
 
+// The category of all commands that users may call.
+constexpr const char* kOwnCategory = "ratelimit";
+
+/// The categories of access control lists that a command is in: those that its flags say, and that of the module, if the
+/// server has it. Nobody is let in to commands for servers by a category.
+std::string categories_of(const Command& command, bool has_own) {
+  using namespace std::string_view_literals;
+  if (command.audience == Audience::servers) return {};
+  const std::string_view flags = command.flags;
+  const auto has = [flags](std::string_view flag) { return flags.find(flag) != std::string_view::npos; };
+  std::string categories(has("fast"sv) ? "fast" : "slow");
+  if (has("write"sv)) categories += " write";
+  if (has("readonly"sv)) categories += " read";
+  if (has("admin"sv)) categories += " admin dangerous";
+  return has_own && command.audience == Audience::users ? categories + ' ' + kOwnCategory : categories;
+}
+
 /// Whether the module can do without a command that the server did not accept. Says so in the server's log.
 bool can_do_without(server::Context context, const Command& command, server::Registration registration) {
   if (registration != server::Registration::name_taken || !command.yields) return false;
@@ -341,13 +359,16 @@ std::span<const Command> command_table() { return kCommands; }
 int arity_of(const Command& command) { return -(1 + docs::least_words(command.arguments) + command.words_of_options); }
 
 bool register_commands(server::Context context, bool debug) {
+  const bool has_own_category = server::add_acl_category(context, kOwnCategory);
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     const Command& command = kCommands[i];
     if (command.audience == Audience::debuggers && !debug) continue;
+    const std::string categories = categories_of(command, has_own_category);
     const server::Registration registration = server::register_command(context, {.name = command.name,
                                                                                  .function = kEntries[i],
                                                                                  .flags = command.flags,
                                                                                  .arity = arity_of(command),
+                                                                                 .categories = categories.c_str(),
                                                                                  .key = command.key,
                                                                                  .summary = command.summary,
                                                                                  .complexity = command.complexity,

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/acl.h"
 #include "server/door.h"
 
 namespace ratelimit::server {
@@ -91,7 +92,9 @@ Registration register_command(Context context, const CommandDescription& command
   info.key_specs = command.key == KeyUse::none ? nullptr : key_specs;
   info.args = wire_arguments(command.arguments, lists);
   RedisModuleCommand* registered = RedisModule_GetCommand(context.handle(), command.name);
-  return RedisModule_SetCommandInfo(registered, &info) == REDISMODULE_OK ? Registration::done : Registration::refused;
+  const bool is_done = RedisModule_SetCommandInfo(registered, &info) == REDISMODULE_OK &&
+                       set_acl_categories(registered, command.categories);
+  return is_done ? Registration::done : Registration::refused;
 }
 
 }  // namespace ratelimit::server

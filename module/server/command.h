@@ -39,6 +39,7 @@ struct CommandDescription {
   CommandFunction function;
   const char* flags;
   int arity;
+  const char* categories;  ///< of access control lists, with spaces between; used where the server has them (acl.h)
   KeyUse key;
   const char* summary;
   const char* complexity;
