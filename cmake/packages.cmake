@@ -18,9 +18,9 @@ set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
 set(CPACK_COMPONENTS_ALL module headers)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 
-# Lines of at most 80 characters, as packages want them.
-set(about_module "A module that decides in the server, atomically and in exact integers, whether a
-caller may go on: token buckets, queues, windows, quotas and leases, several
+# Lines of less than 80 characters, as packages want them.
+set(about_module "A module that decides in the server, atomically and in exact integers, whether
+a caller may go on: token buckets, queues, windows, quotas and leases, several
 limits in one call, and a million callers in one key. It loads into Redis 7.0
 and later and into Valkey 7.2 and later.")
 set(about_headers "The algorithms of the module ratelimit as a header-only library for C++20, and
@@ -64,9 +64,9 @@ set(CPACK_RPM_FILE_NAME RPM-DEFAULT)
 set(CPACK_RPM_PACKAGE_RELEASE 1)
 set(CPACK_RPM_PACKAGE_LICENSE "MIT AND Apache-2.0 AND ISC")
 set(CPACK_RPM_PACKAGE_GROUP Applications/Databases)
+set(CPACK_RPM_SPEC_MORE_DEFINE "%define _build_id_links none")  # there is no package of debug information to link to
 set(CPACK_RPM_MAIN_COMPONENT module)
 set(CPACK_RPM_MODULE_PACKAGE_NAME ratelimit)
-set(CPACK_RPM_MODULE_PACKAGE_SUGGESTS "tzdata")
 set(CPACK_RPM_MODULE_USER_FILELIST "%license /usr/share/licenses/ratelimit/Apache-2.0")
 set(CPACK_RPM_HEADERS_PACKAGE_NAME ratelimit-devel)
 set(CPACK_RPM_HEADERS_PACKAGE_ARCHITECTURE noarch)
@@ -83,6 +83,9 @@ function(ratelimit_install_for_debian component package)
   endforeach()
   install(FILES packaging/copyright ${folder}/changelog.gz ${folder}/changelog.Debian.gz
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component})
+  configure_file(packaging/lintian-overrides.in ${PROJECT_BINARY_DIR}/lintian-overrides/${package} @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/lintian-overrides/${package}
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides COMPONENT ${component})
 endfunction()
 if(RATELIMIT_PACKAGE STREQUAL "deb")
   ratelimit_install_for_debian(module ratelimit)

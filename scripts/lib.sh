@@ -18,7 +18,7 @@ build_dir=$root/build
   packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev
     golang-github-mna-redisc-dev python3-uvicorn)
   packages_package=(dpkg-dev fakeroot rpm)
-  packages_package_test=(cpio lintian)
+  packages_package_test=(cpio lintian redis-server redis-tools)
   packages_redis_suite=(redis-server redis-tools tcl procps dpkg-dev)
   packages_check=(shellcheck shfmt yamllint clang clang-format clang-tidy python3-venv)
 }

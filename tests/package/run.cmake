@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Installs the project into an empty folder and builds, against what is there, programs that use it: as on this machine,
-# and as on one that has no hiredis.
+# and as on one that has no hiredis. The installed module can be loaded by the installed line for the configuration.
 #   cmake -DBINARY_DIR=… -DSOURCE_DIR=… -DGENERATOR=… -DCOMPILER=… -P run.cmake
 set(configure "${CMAKE_COMMAND};-G;${GENERATOR};-DCMAKE_CXX_COMPILER=${COMPILER};-S;${SOURCE_DIR}")
 set(work ${BINARY_DIR}/package-test)
@@ -15,3 +15,12 @@ foreach(command IN ITEMS
     "${work}/without/consumer")
   execute_process(COMMAND ${command} COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
 endforeach()
+
+file(GLOB_RECURSE module ${work}/installed/*/ratelimit.so)
+if(EXISTS ${BINARY_DIR}/ratelimit.so)
+  execute_process(COMMAND test -x "${module}" COMMAND_ERROR_IS_FATAL ANY)
+  file(STRINGS ${work}/installed/share/ratelimit/ratelimit.conf line REGEX "^loadmodule ")
+  if(NOT line STREQUAL "loadmodule ${module}")
+    message(FATAL_ERROR "The configuration says: ${line}. The module is ${module}.")
+  endif()
+endif()
