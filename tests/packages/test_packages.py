@@ -67,9 +67,8 @@ def test_a_machine_with_an_older_libc_refuses_the_deb(root: BareRoot) -> None:
 def test_lintian_finds_nothing_in_the_debs() -> None:
     debs = [str(deb) for deb in PACKAGES.glob("*.deb")]
     assert len(debs) == 2
-    checked = subprocess.run(
-        ["lintian", "--allow-root", "--fail-on", "error,warning", *debs], capture_output=True, text=True
-    )
+    lintian = ["lintian", "--allow-root", "--fail-on", "error,warning", *debs]
+    checked = subprocess.run(lintian, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
