@@ -66,6 +66,7 @@ set(CPACK_RPM_PACKAGE_LICENSE "MIT AND Apache-2.0 AND ISC")
 set(CPACK_RPM_PACKAGE_GROUP Applications/Databases)
 set(CPACK_RPM_SPEC_MORE_DEFINE "%define _build_id_links none")  # there is no package of debug information to link to
 set(CPACK_RPM_PACKAGE_RELOCATABLE OFF)
+set(CPACK_RPM_EXCLUDE_FROM_AUTO_FILELIST_ADDITION /usr/share/licenses)  # belongs to the system
 set(CPACK_RPM_MAIN_COMPONENT module)
 set(CPACK_RPM_MODULE_PACKAGE_NAME ratelimit)
 set(CPACK_RPM_MODULE_USER_FILELIST "%license /usr/share/licenses/ratelimit/Apache-2.0")
