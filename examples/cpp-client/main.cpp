@@ -57,7 +57,6 @@ bool is_free_call_allowed(Client& client, std::string_view user) {
 int serve(int port) {
   // [a client]
   Client client({.servers = {{.host = "127.0.0.1", .port = port}},
-                 .deadline = 2ms,
                  .without_server = Without::local,
                  .share = {.numerator = 1, .denominator = 4}});
   // [end]

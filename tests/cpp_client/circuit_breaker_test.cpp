@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
 
 namespace ratelimit::client::tests {
 namespace {
@@ -13,14 +14,15 @@ using State = CircuitBreaker::State;
 
 const Time kNow{1000h};
 
-CircuitBreaker breaker_of(int failures) {
+CircuitBreaker breaker_of(std::uint64_t failures) {
   return CircuitBreaker({.failures = failures, .lasting = {}, .pause = {.first = 100ms, .longest = 1s}});
 }
 
 /// With a random number of 0, the first pause is 50 ms.
 void fail(CircuitBreaker& breaker, Time now) { breaker.failed(*breaker.admit(now), now, 0); }
+void succeed(CircuitBreaker& breaker, Time now) { breaker.succeeded(*breaker.admit(now), now); }
 
-TEST(CircuitBreaker, OpensAfterSoManyFailuresInARow) {
+TEST(CircuitBreaker, OpensAfterSoManyFailures) {
   CircuitBreaker breaker = breaker_of(3);
   fail(breaker, kNow);
   fail(breaker, kNow);
@@ -32,23 +34,59 @@ TEST(CircuitBreaker, OpensAfterSoManyFailuresInARow) {
 }
 
 TEST(CircuitBreaker, DoesNotOpenForManyFailuresAtOneMoment) {
-  CircuitBreaker breaker({.failures = 3, .lasting = 20ms, .pause = {.first = 100ms, .longest = 1s}});
+  CircuitBreaker breaker({.failures = 3, .lasting = 100ms, .pause = {.first = 100ms, .longest = 1s}});
   for (int i = 0; i < 100; ++i) fail(breaker, kNow);
-  fail(breaker, kNow + 20ms - 1ns);
+  fail(breaker, kNow + 100ms - 1ns);
   EXPECT_EQ(breaker.state(), State::closed);
-  breaker.succeeded(*breaker.admit(kNow + 20ms));
-  for (int i = 0; i < 3; ++i) fail(breaker, kNow + 21ms);
-  EXPECT_EQ(breaker.state(), State::closed) << "there was an answer between them";
-  fail(breaker, kNow + 41ms);
+  fail(breaker, kNow + 100ms);
   EXPECT_EQ(breaker.state(), State::open);
 }
 
-TEST(CircuitBreaker, CountsFromTheStartAgainAfterAnAnswer) {
-  CircuitBreaker breaker = breaker_of(2);
-  for (int i = 0; i < 10; ++i) {
-    fail(breaker, kNow);
-    breaker.succeeded(*breaker.admit(kNow));
+TEST(CircuitBreaker, DoesNotOpenWhileMostCallsAreAnswered) {
+  CircuitBreaker breaker({});
+  for (int ms = 0; ms < 5000; ++ms) {
+    fail(breaker, kNow + ms * 1ms);
+    succeed(breaker, kNow + ms * 1ms);
+    succeed(breaker, kNow + ms * 1ms);
   }
+  EXPECT_EQ(breaker.state(), State::closed);
+}
+
+TEST(CircuitBreaker, DoesNotOpenWhenABusyServerStopsForATenthOfASecond) {
+  // 64 callers of 10,000 calls a second; while nobody answers, each fails once in ten milliseconds.
+  CircuitBreaker breaker({});
+  for (int ms = 0; ms < 1000; ++ms) {
+    for (int i = 0; i < 10; ++i) succeed(breaker, kNow + ms * 1ms);
+  }
+  for (int ms = 1010; ms <= 1100; ms += 10) {
+    for (int i = 0; i < 64; ++i) fail(breaker, kNow + ms * 1ms);
+  }
+  EXPECT_EQ(breaker.state(), State::closed);
+}
+
+TEST(CircuitBreaker, OpensWhenNobodyAnswersAnyMoreWhateverWasBefore) {
+  CircuitBreaker breaker({});
+  for (int ms = 0; ms < 1000; ++ms) {
+    for (int i = 0; i < 10; ++i) succeed(breaker, kNow + ms * 1ms);
+  }
+  int ms = 1010;
+  for (; ms <= 5000 && breaker.state() == State::closed; ms += 10) fail(breaker, kNow + ms * 1ms);
+  EXPECT_EQ(breaker.state(), State::open);
+  EXPECT_LE(ms, 2200) << "at the latest when the window has no answer in it any more";
+}
+
+TEST(CircuitBreaker, ForgetsFailuresThatAreOlderThanTheWindow) {
+  CircuitBreaker breaker({.failures = 2, .lasting = {}, .pause = {.first = 100ms, .longest = 1s}});
+  for (int i = 0; i < 10; ++i) fail(breaker, kNow + i * 1200ms);
+  EXPECT_EQ(breaker.state(), State::closed);
+}
+
+TEST(CircuitBreaker, CountsFromTheStartAgainOnceItWasOpen) {
+  CircuitBreaker breaker = breaker_of(3);
+  for (int i = 0; i < 3; ++i) fail(breaker, kNow);
+  succeed(breaker, kNow + 50ms);
+  fail(breaker, kNow + 60ms);
+  fail(breaker, kNow + 60ms);
   EXPECT_EQ(breaker.state(), State::closed);
 }
 
@@ -61,7 +99,7 @@ TEST(CircuitBreaker, LetsOneCallTryWhenThePauseIsOver) {
   EXPECT_EQ(breaker.state(), State::half_open);
   EXPECT_FALSE(breaker.admit(kNow + 50ms));
   EXPECT_FALSE(breaker.admit(kNow + 1h));
-  breaker.succeeded(*probe);
+  breaker.succeeded(*probe, kNow + 50ms);
   EXPECT_EQ(breaker.state(), State::closed);
   EXPECT_FALSE(breaker.admit(kNow + 50ms)->is_probe);
 }
@@ -82,7 +120,7 @@ TEST(CircuitBreaker, PausesBrieflyAgainOnceItWasClosed) {
   CircuitBreaker breaker = breaker_of(1);
   fail(breaker, kNow);
   fail(breaker, kNow + 1s);
-  breaker.succeeded(*breaker.admit(kNow + 2s));
+  succeed(breaker, kNow + 2s);
   fail(breaker, kNow + 3s);
   EXPECT_TRUE(breaker.would_admit(kNow + 3s + 50ms));
 }
@@ -93,7 +131,7 @@ TEST(CircuitBreaker, IgnoresWhatCallsOfAnEarlierStateReport) {
   const auto another = breaker.admit(kNow);
   EXPECT_TRUE(breaker.failed(*early, kNow, 0));
   EXPECT_FALSE(breaker.failed(*another, kNow + 49ms, 0)) << "one outage is counted once";
-  breaker.succeeded(*another);
+  breaker.succeeded(*another, kNow);
   EXPECT_EQ(breaker.state(), State::open);
   EXPECT_TRUE(breaker.would_admit(kNow + 50ms)) << "nor does it last longer";
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -47,6 +48,20 @@ void eventually(Condition condition, std::string_view what) {
     if (std::chrono::steady_clock::now() > end) throw std::runtime_error("waited in vain for " + std::string(what));
     std::this_thread::sleep_for(1ms);
   }
+}
+
+/// What a server says, past the client: an error, or null, if there is no server.
+inline Reply said_by(const Endpoint& endpoint, const Command& command) {
+  Time now = std::chrono::steady_clock::now();
+  const Time end = now + kPatience;
+  Connection connection(endpoint, {}, now, {.items = 100'000, .bytes = 10'000'000});
+  for (; !connection.is_ready() && !connection.is_broken(); now = std::chrono::steady_clock::now()) {
+    connection.advance(now);
+    if (!connection.is_ready()) static_cast<void>(wait_for(connection.file(), connection.events(), now + 1ms));
+  }
+  Reply reply;
+  const Failure failure = connection.is_ready() ? connection.call({&command, 1}, now, end, reply) : Failure::refused;
+  return failure == Failure::none ? reply : Reply{};
 }
 
 /// A folder that is removed at the end.
@@ -125,13 +140,7 @@ class Server {
   void go_on() const { ::kill(process_, SIGCONT); }
 
   /// What the server says, past the client: an error, or null, if there is no server.
-  [[nodiscard]] Reply reply_to(const Command& command) const {
-    Connection connection(endpoint(), {}, std::chrono::steady_clock::now());
-    std::vector<Reply> replies;
-
-    const Failure failure = connection.call({&command, 1}, std::chrono::steady_clock::now() + kPatience, replies);
-    return failure == Failure::none ? replies.back() : Reply{};
-  }
+  [[nodiscard]] Reply reply_to(const Command& command) const { return said_by(endpoint(), command); }
 
  private:
   static std::string program() {
@@ -173,8 +182,23 @@ class Peer {
   Peer& operator=(const Peer&) = delete;
   ~Peer() { ::close(file_); }
 
-  /// The next command, its words joined; none if the connection or the test has ended.
+  /// The next command, its words joined; none if the connection or the test has ended. Answers PING itself.
   [[nodiscard]] std::optional<std::string> command() {
+    std::optional<std::string> words = any_command();
+    for (; words && *words == "PING"; words = any_command()) say("+PONG\r\n");
+    return words;
+  }
+
+  void say(std::string_view bytes) const { static_cast<void>(::send(file_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }
+
+  /// Takes commands and says nothing, until the other end closes the connection, or the test ends.
+  void hold() {
+    while (command()) {
+    }
+  }
+
+ private:
+  std::optional<std::string> any_command() {
     const std::optional<std::string> head = line();
     if (!head || head->empty()) return std::nullopt;
     std::string words;
@@ -187,15 +211,6 @@ class Peer {
     return words;
   }
 
-  void say(std::string_view bytes) const { static_cast<void>(::send(file_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }
-
-  /// Until the other end closes the connection, or the test ends.
-  void hold() {
-    while (line()) {
-    }
-  }
-
- private:
   std::optional<std::string> line() {
     std::size_t end = 0;
     while ((end = read_.find("\r\n")) == std::string::npos) {
@@ -261,6 +276,8 @@ class Actor {
       if (::poll(&file, 1, 5) <= 0) continue;
       const int connection = ::accept(listener_, nullptr, nullptr);
       if (connection < 0) continue;
+      const int at_once = 1;  // as real servers do
+      ::setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
       ++connections_;
       peers_.emplace_back([this, connection] {
         Peer peer(connection, ends_);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Whether a server is asked at all. After several failures in a row it is not asked for a while. The failures must be
-// spread over some time: one short stall fails many calls at once. Pure; depends on the back-off.
+// Whether a server is asked at all. If too large a part of the calls of the last moments failed, it is not asked for a
+// while. Single failures among many answers do not matter, nor does one short stall, which fails many calls at once. Pure;
+// depends on the failure window and the back-off.
 //
-//                   failures in a row                  pause is over
+//                   too many failures                 pause is over
 //        closed ------------------------> open ------------------------> half open: one call tries
 //          ^                               ^                                |            |
 //          |                               +--------- it failed ------------+            |
@@ -20,6 +21,7 @@
 
 #include "ratelimit/client/backoff.h"
 #include "ratelimit/client/clock.h"
+#include "ratelimit/client/failure_window.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {
@@ -29,8 +31,10 @@ class CircuitBreaker {
   enum class State : std::uint8_t { closed, open, half_open };
 
   struct Settings {
-    int failures = 5;                              ///< so many in a row open the breaker; at least 1
-    Span lasting = std::chrono::milliseconds{20};  ///< if at least so long passes from the first to the last
+    std::uint64_t failures = 10;                    ///< at least so many calls must have failed; at least 1
+    unsigned percent = 50;                          ///< of the calls in the window, so large a part; 1 to 100
+    Span window = std::chrono::seconds{1};          ///< the calls of so long are counted
+    Span lasting = std::chrono::milliseconds{100};  ///< so long ago must be the first of those failures
     Backoff::Settings pause{.first = std::chrono::milliseconds{100}, .longest = std::chrono::seconds{5}};
   };
 
@@ -40,7 +44,11 @@ class CircuitBreaker {
   };
 
   explicit CircuitBreaker(const Settings& settings)
-      : failures_to_open_(std::max(settings.failures, 1)), lasting_(settings.lasting), pause_(settings.pause) {}
+      : failures_to_open_(std::max<std::uint64_t>(settings.failures, 1)),
+        percent_(std::clamp(settings.percent, 1U, 100U)),
+        lasting_(settings.lasting),
+        window_(std::max(settings.window, settings.lasting)),
+        pause_(settings.pause) {}
 
   [[nodiscard]] State state() const { return state_; }
 
@@ -57,10 +65,9 @@ class CircuitBreaker {
   }
 
   /// The server answered.
-  void succeeded(const Ticket& ticket) {
+  void succeeded(const Ticket& ticket, Time now) {
     if (ticket.epoch != epoch_) return;
-    failures_ = 0;
-    if (state_ == State::closed) return;
+    if (state_ == State::closed) return window_.count(false, now);
     change_to(State::closed);
     pause_.reset();
   }
@@ -69,11 +76,10 @@ class CircuitBreaker {
   bool failed(const Ticket& ticket, Time now, std::uint64_t random) {
     if (ticket.epoch != epoch_) return false;
     if (state_ == State::closed) {
-      if (failures_ == 0) first_failure_ = now;
-      failures_ = std::min(failures_ + 1, failures_to_open_);
-      if (failures_ < failures_to_open_ || now - first_failure_ < lasting_) return false;
+      window_.count(true, now);
+      if (!has_too_many_failures(now)) return false;
     }
-    failures_ = 0;
+    window_.forget_all();
     open_until_ = now + pause_.next(random);
     change_to(State::open);
     return true;
@@ -85,15 +91,21 @@ class CircuitBreaker {
   }
 
  private:
+  [[nodiscard]] bool has_too_many_failures(Time now) const {
+    const FailureWindow::Sum sum = window_.sum(now);
+    return sum.failures >= failures_to_open_ && sum.failures * 100 >= sum.calls * percent_ &&
+           now - sum.first_failure >= lasting_;
+  }
+
   void change_to(State state) {
     state_ = state;
     ++epoch_;
   }
 
-  int failures_to_open_;
+  std::uint64_t failures_to_open_;
+  unsigned percent_;
   Span lasting_;
-  Time first_failure_{};
-  int failures_ = 0;  ///< in a row, while closed
+  FailureWindow window_;  ///< of calls while closed
   State state_ = State::closed;
   std::uint64_t epoch_ = 0;
   Time open_until_{};

@@ -8,7 +8,6 @@
 #ifndef RATELIMIT_CLIENT_CLUSTER_H
 #define RATELIMIT_CLIENT_CLUSTER_H
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,6 +20,7 @@
 #include "ratelimit/client/answer.h"
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/command.h"
+#include "ratelimit/client/connector.h"
 #include "ratelimit/client/counters.h"
 #include "ratelimit/client/endpoint.h"
 #include "ratelimit/client/node.h"
@@ -37,9 +37,10 @@ class Cluster {
   static constexpr std::size_t kMaxNodes = 1024;
   static constexpr int kMaxRedirections = 5;
 
-  /// Counters and randomness must outlive the cluster.
-  Cluster(const std::vector<Endpoint>& seeds, NodeSettings settings, Counters& counters, Randomness& randomness)
-      : settings_(std::move(settings)), counters_(counters), randomness_(randomness) {
+  /// The references must outlive the cluster, but the connector must end before.
+  Cluster(const std::vector<Endpoint>& seeds, NodeSettings settings, Connector& connector, Counters& counters,
+          Randomness& randomness)
+      : settings_(std::move(settings)), connector_(connector), counters_(counters), randomness_(randomness) {
     for (const Endpoint& seed : seeds) static_cast<void>(node_at(seed));
     if (seeds.empty()) static_cast<void>(node_at(Endpoint{}));
   }
@@ -50,14 +51,14 @@ class Cluster {
   };
 
   /// Sends the command to the node that has the key, and follows redirections, until `deadline`.
-  [[nodiscard]] Result call(std::string_view key, const Command& command, Time deadline) {
+  [[nodiscard]] Result call(std::string_view key, const Command& command, Time now, Time deadline) {
     const std::size_t slot = slot_of(key);
     Result result;
-    Node* node = node_for(slot);
+    Node* node = node_for(slot, now);
     bool after_asking = false;
     for (int redirections = 0; redirections <= kMaxRedirections; ++redirections) {
       result.reply = {};
-      result.failure = node->call(command, after_asking, deadline, randomness_.next(), result.reply);
+      result.failure = node->call(command, after_asking, now, deadline, result.reply);
       if (result.failure != Failure::none) {
         if (result.failure != Failure::busy) forget(slot);
         return result;
@@ -74,6 +75,13 @@ class Cluster {
     return result;
   }
 
+  /// In a child of the process that made the cluster.
+  void close_files() {
+    if (!mutex_.try_lock()) return;  // another thread of the parent held it
+    for (const auto& node : nodes_) node->close_files();
+    mutex_.unlock();
+  }
+
   /// Those that the client was given first. They live as long as the cluster.
   [[nodiscard]] std::vector<Node*> nodes() const {
     const std::lock_guard lock(mutex_);
@@ -84,10 +92,9 @@ class Cluster {
 
  private:
   /// The node that was last seen to have the slot, if its circuit breaker lets calls pass; else the first that does.
-  Node* node_for(std::size_t slot) {
+  Node* node_for(std::size_t slot, Time now) {
     const std::lock_guard lock(mutex_);
     if (nodes_.size() == 1) return nodes_.front().get();
-    const Time now = std::chrono::steady_clock::now();
     if (const auto owner = slots_.owner_of(slot); owner && nodes_[*owner]->would_admit(now))
       return nodes_[*owner].get();
     for (const auto& node : nodes_) {
@@ -117,11 +124,12 @@ class Cluster {
       if (nodes_[i]->endpoint() == endpoint) return i;
     }
     if (nodes_.size() >= kMaxNodes) return std::nullopt;
-    nodes_.push_back(std::make_unique<Node>(endpoint, settings_, counters_));
+    nodes_.push_back(std::make_unique<Node>(endpoint, settings_, connector_, counters_, randomness_));
     return nodes_.size() - 1;
   }
 
   const NodeSettings settings_;
+  Connector& connector_;
   Counters& counters_;
   Randomness& randomness_;
   mutable std::mutex mutex_;                  ///< guards what follows

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <initializer_list>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -98,11 +97,9 @@ namespace detail {
   return command;
 }
 
-/// RL.RESERVE, by the call's id. None if `ttl` is not whole milliseconds.
-[[nodiscard]] inline std::optional<Command> reserve_command(const Question& question, Span ttl) {
-  const std::optional<std::string> time = text_of(ttl);
-  if (!time) return std::nullopt;
-  Command command{"RL.RESERVE", question.key, *time};
+/// RL.RESERVE, by the call's id. `ttl` must be whole milliseconds.
+[[nodiscard]] inline Command reserve_command(const Question& question, Span ttl) {
+  Command command{"RL.RESERVE", question.key, text_of(ttl).value_or("")};
   command.add_limits(question.policy);
   command.add_subject(question.call.subject);
   command.add_cost(question.call.cost);

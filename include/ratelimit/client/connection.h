@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// One connection to one server: it sends commands and waits for their replies, until a deadline. Only this file knows
-// hiredis. Depends on commands, replies and endpoints; needs ppoll: Linux, BSD, or any POSIX of 2024.
+// One connection to one server: it connects, logs in, sends commands, and takes their replies. Only this file knows the
+// connections of hiredis. Depends on commands, the reply reader, sessions, endpoints and waiting.
 //
-// hiredis connects and parses replies. The waiting is done here, because each piece that arrives restarts the timeouts of
-// hiredis. When the reply to a command did not come in time, it may still come later: such a connection is never used
-// again. While a connection is not ready, no command was sent on it: the next call goes on with it.
+// hiredis connects. The waiting is done here, because each piece that arrives restarts the timeouts of hiredis. Replies
+// come in the order of the commands. So a reply that comes after the deadline of its call is known by its place, and is
+// discarded by the next call: the connection is kept. It is given up if too many replies are late, or if the server has
+// been silent for too long.
 #ifndef RATELIMIT_CLIENT_CONNECTION_H
 #define RATELIMIT_CLIENT_CONNECTION_H
 
+#include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -22,214 +23,211 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
-#include <vector>
 
 #include "ratelimit/client/answer.h"
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/command.h"
 #include "ratelimit/client/endpoint.h"
 #include "ratelimit/client/reply.h"
+#include "ratelimit/client/reply_reader.h"
+#include "ratelimit/client/waiting.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {
 
-/// A connection is used by one thread at a time.
+/// A connection is used by one thread at a time. No function but `call` waits.
 class Connection {
  public:
-  /// Begins to connect. `is_broken` says whether that failed already.
-  Connection(const Endpoint& endpoint, const Login& login, Time now)
+  /// Connecting and logging in may take no longer.
+  static constexpr Span kLongestConnecting = std::chrono::seconds{1};
+  /// While a reply is late, so long may the server say nothing.
+  static constexpr Span kLongestSilence = std::chrono::seconds{1};
+  /// So many replies may be late.
+  static constexpr std::size_t kMostLate = 64;
+
+  /// Begins to connect. The system looks up a name for as long as that takes.
+  Connection(const Endpoint& endpoint, const Login& login, Time now, const ReplyBounds& bounds = {})
       : context_(endpoint.socket.empty() ? redisConnectNonBlock(endpoint.host.c_str(), endpoint.port)
                                          : redisConnectUnixNonBlock(endpoint.socket.c_str())),
-        reader_(redisReaderCreate()),
-        begun_(now) {
-    if (reader_ != nullptr) {
-      reader_->privdata = reader_->fn;
-      functions_ = *reader_->fn;
-      functions_.createArray = &Connection::create_list;
-      reader_->fn = &functions_;
+        reader_(bounds),
+        begun_(now),
+        heard_(now) {
+    if (context_ == nullptr || context_->err != 0 || !reader_.is_made()) {
+      fail(Failure::refused, context_ != nullptr ? context_->errstr : "no memory");
+      return;
     }
-    if (!login.password.empty()) {
-      greet(login.user.empty() ? Command{"AUTH", login.password} : Command{"AUTH", login.user, login.password});
-    }
-    if (login.database != 0) greet({"SELECT", std::to_string(login.database)});
+    static_cast<void>(::fcntl(context_->fd, F_SETFD, FD_CLOEXEC));
+    greet(login);
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() = default;
 
-  [[nodiscard]] bool is_broken() const { return context_ == nullptr || context_->err != 0 || reader_ == nullptr; }
+  // --- connecting ------------------------------------------------------------------------------------
 
-  /// Whether another call may use it: no reply is outstanding, and it did not begin to connect more than a second ago
-  /// without becoming ready.
-  [[nodiscard]] bool is_reusable(Time now) const {
-    if (is_broken() || is_spoilt_) return false;
-    if (phase_ != Phase::ready) return now - begun_ < std::chrono::seconds{1};
-    pollfd file{.fd = context_->fd, .events = POLLIN, .revents = 0};
-    return ::poll(&file, 1, 0) == 0;  // something to read: it was closed, or got what nobody asked for
+  [[nodiscard]] bool is_ready() const { return phase_ == Phase::ready; }
+  [[nodiscard]] bool is_broken() const { return phase_ == Phase::broken; }
+  /// Of a connection that is broken: why. `error` is what the server or the system said, if anything.
+  [[nodiscard]] Failure failure() const { return failure_; }
+  [[nodiscard]] const std::string& error() const { return error_; }
+
+  /// Goes on connecting and logging in, until something must be waited for. After `kLongestConnecting` it is broken.
+  void advance(Time now) {
+    if (phase_ == Phase::connecting && is_connected()) phase_ = Phase::greeting;
+    if (phase_ == Phase::greeting) take_greetings();
+    const bool is_under_way = phase_ == Phase::connecting || phase_ == Phase::greeting;
+    if (is_under_way && now >= connecting_until()) fail(Failure::refused, "connecting took too long");
+  }
+  [[nodiscard]] Time connecting_until() const { return begun_ + kLongestConnecting; }
+
+  /// What to watch, to know when to go on.
+  [[nodiscard]] int file() const { return context_->fd; }
+  [[nodiscard]] short events() const {
+    const bool has_to_send = phase_ == Phase::connecting || !outgoing_.empty();
+    return static_cast<short>(has_to_send ? POLLIN | POLLOUT : POLLIN);
   }
 
-  /// Sends commands and waits for the reply to each until `deadline`. Appends to `replies` those that came. After any
-  /// failure the connection is not reusable, unless it was not ready yet.
-  [[nodiscard]] Failure call(std::span<const Command> commands, Time deadline, std::vector<Reply>& replies) {
-    if (is_broken()) return Failure::refused;
-    if (const Failure failure = begin(deadline); failure != Failure::none) return failure;
-    is_spoilt_ = true;
-    std::string bytes;
-    for (const Command& command : commands) command.write_to(bytes);
-    if (const Failure failure = send(bytes, deadline); failure != Failure::none) return failure;
-    for (std::size_t i = 0; i < commands.size(); ++i) {
-      Reply reply;
-      if (const Failure failure = receive(deadline, reply); failure != Failure::none) return failure;
-      replies.push_back(std::move(reply));
+  // --- commands --------------------------------------------------------------------------------------
+
+  /// How many commands were sent whose replies have not come.
+  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
+
+  /// Queues a command behind those that are outstanding.
+  void queue(const Command& command, Time now) {
+    if (outstanding_++ == 0) heard_ = now;
+    command.write_to(outgoing_);
+  }
+
+  /// Sends what is queued, as far as the socket takes it. False if the connection is broken.
+  bool flush() {
+    std::size_t sent = 0;
+    while (sent < outgoing_.size()) {
+      // hiredis' own write may raise SIGPIPE when the connection has ended.
+      const ssize_t size = ::send(file(), outgoing_.data() + sent, outgoing_.size() - sent, MSG_NOSIGNAL);
+      if (size > 0) {
+        sent += static_cast<std::size_t>(size);
+      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        break;
+      } else if (errno != EINTR) {
+        return fail(Failure::closed);
+      }
     }
-    is_spoilt_ = has_more();
-    return Failure::none;
+    outgoing_.erase(0, sent);
+    return true;
+  }
+
+  /// Takes bytes that have come. False if the connection is broken.
+  bool receive() {
+    std::array<char, 16384> buffer;
+    while (true) {
+      const ssize_t size = ::recv(file(), buffer.data(), buffer.size(), 0);
+      if (size == 0) return fail(Failure::closed);
+      if (size > 0) return reader_.feed({buffer.data(), static_cast<std::size_t>(size)}) || fail(Failure::garbage);
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+      if (errno != EINTR) return fail(Failure::closed);
+    }
+  }
+
+  /// The next of the outstanding replies; null if it has not come, or the connection is broken. It is valid until the next
+  /// call of any function.
+  [[nodiscard]] Reply* next(Time now) {
+    if (outstanding_ == 0) return nullptr;
+    Reply* reply = nullptr;
+    switch (reader_.next(reply)) {
+      case ReplyReader::Next::incomplete: return nullptr;
+      case ReplyReader::Next::garbage: fail(Failure::garbage); return nullptr;
+      case ReplyReader::Next::reply: break;
+    }
+    --outstanding_;
+    heard_ = now;
+    return reply;
+  }
+
+  /// Sends commands and waits for the reply to the last one until `deadline`. Replies that are late are discarded.
+  [[nodiscard]] Failure call(std::span<const Command> commands, Time now, Time deadline, Reply& last) {
+    for (const Command& command : commands) queue(command, now);
+    while (flush()) {
+      while (Reply* reply = next(now)) {
+        if (outstanding_ > 0) continue;
+        last = std::move(*reply);
+        if (reader_.size() > 0) fail(Failure::garbage);  // nobody asked for more
+        return Failure::none;
+      }
+      if (is_broken()) break;
+      if (wait_for(file(), events(), deadline) == Waited::in_vain) return Failure::timeout;
+      if (!receive()) break;
+    }
+    return failure_;
+  }
+
+  /// Whether another call may use it. Takes late replies, if `now` is worth it: if some are late, or if the connection was
+  /// not used for a while, in which the server may have closed it.
+  [[nodiscard]] bool is_reusable(Time now) {
+    constexpr Span kWhile = std::chrono::milliseconds{1};
+    if (!is_ready()) return false;
+    if (outstanding_ == 0 && now - heard_ < kWhile) return true;
+    if (!receive()) return false;
+    while (next(now) != nullptr) {
+    }
+    if (is_broken() || (outstanding_ == 0 && reader_.size() > 0)) return false;
+    return outstanding_ == 0 || (outstanding_ <= kMostLate && now - heard_ < kLongestSilence);
   }
 
  private:
-  enum class Phase : std::uint8_t { connecting, greeting, ready };
-
-  // No expected reply has more. One that claims to have more is garbage, and gets no memory.
-  static constexpr std::size_t kMaxItems = 64;
-  static constexpr std::size_t kMaxBytes = std::size_t{1} << 16U;
+  enum class Phase : std::uint8_t { connecting, greeting, ready, broken };
 
   struct Free {
     void operator()(redisContext* context) const { redisFree(context); }
-    void operator()(redisReader* reader) const { redisReaderFree(reader); }
-    void operator()(redisReply* reply) const { freeReplyObject(reply); }
   };
 
-  /// Called instead of hiredis' own function, and calls it. The type of `count` differs between versions of hiredis.
-  template <class Count>
-  static void* create_list(const redisReadTask* task, Count count) {
-    if (static_cast<std::size_t>(count) > kMaxItems) return nullptr;
-    return static_cast<const redisReplyObjectFunctions*>(task->privdata)->createArray(task, count);
+  /// While it connects, no call was sent: then no other failure means anything but what the server itself said.
+  bool fail(Failure failure, std::string_view error = {}) {
+    const bool was_ready = phase_ == Phase::ready;
+    phase_ = Phase::broken;
+    failure_ = was_ready || failure == Failure::server_error ? failure : Failure::refused;
+    error_ = error;
+    return false;
   }
 
-  void greet(const Command& command) {
-    command.write_to(greeting_);
-    ++greetings_;
-  }
-
-  /// Connects and logs in, as far as that is not done. On a timeout the next call may go on.
-  [[nodiscard]] Failure begin(Time deadline) {
-    if (phase_ == Phase::connecting) {
-      if (const Failure failure = wait_for(POLLOUT, deadline); failure != Failure::none) return failure;
-      int error = 0;
-      socklen_t size = sizeof error;
-      if (::getsockopt(context_->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0)
-        return spoil(Failure::refused);
-      phase_ = Phase::greeting;
-      // The buffer of a new connection has room for so few bytes.
-      if (const Failure failure = send(greeting_, deadline); failure != Failure::none) return spoil(failure);
+  /// Queues what a new connection says first.
+  void greet(const Login& login) {
+    if (!login.user.empty()) {
+      queue({"AUTH", login.user, login.password}, begun_);
+    } else if (!login.password.empty()) {
+      queue({"AUTH", login.password}, begun_);
     }
-    for (; phase_ == Phase::greeting && greetings_ > 0; --greetings_) {
-      Reply reply;
-      const Failure failure = receive(deadline, reply);
-      if (failure == Failure::timeout) return failure;
-      if (failure != Failure::none || reply.kind == Reply::Kind::error) {
-        return spoil(failure != Failure::none ? failure : Failure::server_error);
-      }
-    }
-    phase_ = Phase::ready;
-    return Failure::none;
+    if (login.database != 0) queue({"SELECT", std::to_string(login.database)}, begun_);
   }
 
-  Failure spoil(Failure failure) {
-    is_spoilt_ = true;
-    return failure;
+  [[nodiscard]] bool is_connected() {
+    if (wait_for(file(), POLLOUT, Time{}) == Waited::in_vain) return false;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(file(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+    return error == 0 || fail(Failure::refused, std::generic_category().message(error));
   }
 
-  [[nodiscard]] Failure wait_for(short event, Time deadline) const {
-    while (true) {
-      const Span left = std::max<Span>(deadline - std::chrono::steady_clock::now(), Span{});
-      const auto seconds = std::chrono::floor<std::chrono::seconds>(left);
-      const timespec timeout{.tv_sec = static_cast<time_t>(seconds.count()),
-                             .tv_nsec = static_cast<long>((left - seconds).count())};
-      pollfd file{.fd = context_->fd, .events = event, .revents = 0};
-      const int ready = ::ppoll(&file, 1, &timeout, nullptr);
-      if (ready > 0) return Failure::none;
-      if (ready == 0) return Failure::timeout;
-      if (errno != EINTR) return Failure::closed;
+  void take_greetings() {
+    if (!flush() || (outstanding_ > 0 && !receive())) return;
+    while (Reply* reply = next(begun_)) {
+      if (reply->kind != Reply::Kind::error) continue;
+      fail(Failure::server_error, reply->text);
+      return;
     }
-  }
-
-  /// Writes to the socket itself: hiredis' own write may raise SIGPIPE when the connection has ended.
-  [[nodiscard]] Failure send(std::string_view bytes, Time deadline) const {
-    while (!bytes.empty()) {
-      const ssize_t sent = ::send(context_->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent > 0) {
-        bytes.remove_prefix(static_cast<std::size_t>(sent));
-      } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-        if (const Failure failure = wait_for(POLLOUT, deadline); failure != Failure::none) return failure;
-      } else if (errno != EINTR) {
-        return Failure::closed;
-      }
-    }
-    return Failure::none;
-  }
-
-  [[nodiscard]] Failure receive(Time deadline, Reply& reply) {
-    std::size_t received = 0;
-    while (true) {
-      void* made = nullptr;
-      if (redisReaderGetReply(reader_.get(), &made) != REDIS_OK) return Failure::garbage;
-      if (const std::unique_ptr<redisReply, Free> raw(static_cast<redisReply*>(made)); raw != nullptr) {
-        return convert(*raw, reply) ? Failure::none : Failure::garbage;
-      }
-      if (const Failure failure = wait_for(POLLIN, deadline); failure != Failure::none) return failure;
-      std::array<char, 4096> buffer;
-      const ssize_t size = ::recv(context_->fd, buffer.data(), buffer.size(), 0);
-      if (size == 0) return Failure::closed;
-      if (size < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) continue;
-        return Failure::closed;
-      }
-      received += static_cast<std::size_t>(size);
-      if (received > kMaxBytes) return Failure::garbage;
-      if (redisReaderFeed(reader_.get(), buffer.data(), static_cast<std::size_t>(size)) != REDIS_OK)
-        return Failure::garbage;
-    }
-  }
-
-  /// Whether more came than the replies.
-  [[nodiscard]] bool has_more() const { return reader_->pos < reader_->len; }
-
-  /// False if no command has such a reply.
-  static bool convert(const redisReply& raw, Reply& reply) {
-    switch (raw.type) {
-      case REDIS_REPLY_NIL: reply.kind = Reply::Kind::null; return true;
-      case REDIS_REPLY_INTEGER:
-        reply.kind = Reply::Kind::integer;
-        reply.integer = raw.integer;
-        return true;
-      case REDIS_REPLY_STATUS:
-      case REDIS_REPLY_STRING:
-      case REDIS_REPLY_ERROR:
-        reply.kind = raw.type == REDIS_REPLY_ERROR ? Reply::Kind::error : Reply::Kind::text;
-        reply.text.assign(raw.str, raw.len);
-        return true;
-      case REDIS_REPLY_ARRAY:
-        reply.kind = Reply::Kind::list;
-        reply.items.resize(raw.elements);
-        for (std::size_t i = 0; i < raw.elements; ++i) {
-          const redisReply* item = raw.element[i];
-          if (item == nullptr || item->type == REDIS_REPLY_ARRAY || !convert(*item, reply.items[i])) return false;
-        }
-        return true;
-      default: return false;
-    }
+    if (!is_broken() && outstanding_ == 0) phase_ = Phase::ready;
   }
 
   std::unique_ptr<redisContext, Free> context_;
-  redisReplyObjectFunctions functions_{};
-  std::unique_ptr<redisReader, Free> reader_;
-  Time begun_;  ///< when it began to connect
+  ReplyReader reader_;
+  const Time begun_;  ///< when it began to connect
+  Time heard_;        ///< when a reply came last; if none was outstanding since, when a command was sent
   Phase phase_ = Phase::connecting;
-  std::string greeting_;
-  int greetings_ = 0;       ///< replies to the greeting that are outstanding
-  bool is_spoilt_ = false;  ///< a reply is outstanding, or something came that nobody asked for
+  std::string outgoing_;  ///< what is queued and not sent
+  std::size_t outstanding_ = 0;
+  Failure failure_ = Failure::none;
+  std::string error_;
 };
 
 }  // namespace ratelimit::client

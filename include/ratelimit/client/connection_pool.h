@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The connections to one server, shared by all threads, and when to connect again after a failure. Thread-safe. Depends on
-// connections, the back-off and counters.
+// the connector, the back-off and counters.
 //
-// The threads share a bounded pool and have no connection each: a service has many threads that come and go, of which few
-// ask at a time, and the server must keep every connection. A call that finds all connections in use waits until its
-// deadline.
+// A call uses a connection alone, from its command to its reply. A call that finds none idle asks the connector for one
+// more, if there may be more, and takes what comes first: the new one, or one that another call gives back. The threads have
+// no connection each: a service has many threads that come and go, of which few ask at a time.
 #ifndef RATELIMIT_CLIENT_CONNECTION_POOL_H
 #define RATELIMIT_CLIENT_CONNECTION_POOL_H
 
@@ -16,123 +16,180 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "ratelimit/client/answer.h"
 #include "ratelimit/client/backoff.h"
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/command.h"
 #include "ratelimit/client/connection.h"
+#include "ratelimit/client/connector.h"
 #include "ratelimit/client/counters.h"
 #include "ratelimit/client/endpoint.h"
 #include "ratelimit/client/options.h"
+#include "ratelimit/client/randomness.h"
 #include "ratelimit/client/reply.h"
 
 namespace ratelimit::client {
 
 class ConnectionPool {
  public:
-  /// The arguments must outlive the pool.
-  ConnectionPool(const Endpoint& endpoint, const NodeSettings& settings, Counters& counters)
+  /// The arguments must outlive the pool. The connector must end before the pool does.
+  ConnectionPool(const Endpoint& endpoint, const NodeSettings& settings, Connector& connector, Counters& counters,
+                 Randomness& randomness)
       : endpoint_(endpoint),
         login_(settings.login),
         max_(std::max<std::size_t>(settings.most_connections, 1)),
+        connector_(connector),
         counters_(counters),
+        randomness_(randomness),
         reconnect_(settings.reconnect) {}
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
   ~ConnectionPool() = default;
 
-  /// A connection that one call uses. At the end it goes back to the pool, if it is reusable.
+  /// A connection that one call uses. At the end it goes back to the pool.
   class Loan {
    public:
-    /// `random` is for the back-off.
-    Loan(ConnectionPool& pool, std::uint64_t random) : pool_(pool), random_(random) {}
+    explicit Loan(ConnectionPool& pool) : pool_(pool) {}
     Loan(const Loan&) = delete;
     Loan& operator=(const Loan&) = delete;
     ~Loan() {
-      if (is_counted_) pool_.put_back(std::move(connection_), failure_, random_);
+      if (connection_ != nullptr) pool_.put_back(std::move(connection_));
     }
 
-    /// Takes a connection: a used one, or a new one that begins to connect. Or says why there is none before the
-    /// deadline. A probe of the circuit breaker may connect before the pause after a failure is over.
-    [[nodiscard]] Failure take(bool is_probe, Time deadline) {
-      const Failure failure = pool_.take(is_probe, deadline, connection_);
-      if (failure != Failure::none) return failure;
-      is_counted_ = true;
-      if (connection_ == nullptr) connection_ = pool_.connect();
-      return Failure::none;
+    /// Takes a connection that is ready. Or says why there is none before the deadline, and in `error` what the server said.
+    /// A probe of the circuit breaker may connect before the pause after a failure is over.
+    [[nodiscard]] Failure take(bool is_probe, Time now, Time deadline, std::string& error) {
+      return pool_.take(is_probe, now, deadline, connection_, error);
     }
 
-    /// Sends commands, and waits for their replies. `last` gets the last one.
-    [[nodiscard]] Failure call(std::span<const Command> commands, Time deadline, Reply& last) {
-      std::vector<Reply> replies;
-      failure_ = connection_->call(commands, deadline, replies);
-      if (failure_ == Failure::none) last = std::move(replies.back());
-      return failure_;
+    /// Sends commands, and waits for the reply to the last.
+    [[nodiscard]] Failure call(std::span<const Command> commands, Time now, Time deadline, Reply& last) const {
+      return connection_->call(commands, now, deadline, last);
     }
 
     /// The connection must not be used again.
-    void discard() { connection_.reset(); }
+    void discard() {
+      connection_.reset();
+      pool_.put_back({});
+    }
 
    private:
     ConnectionPool& pool_;
-    std::uint64_t random_;
     std::unique_ptr<Connection> connection_;
-    bool is_counted_ = false;
-    Failure failure_ = Failure::closed;
   };
 
+  /// In a child of the process that made the pool: closes what can be closed. No connection may be used any more.
+  void close_files() {
+    if (!mutex_.try_lock()) return;  // another thread of the parent held it, and nobody will ever unlock it
+    idle_.clear();
+    mutex_.unlock();
+  }
+
  private:
-  /// Waits until one more connection may be in use, and counts it. Leaves `connection` null if a new one must be made.
-  [[nodiscard]] Failure take(bool is_probe, Time deadline, std::unique_ptr<Connection>& connection) {
+  [[nodiscard]] Failure take(bool is_probe, Time now, Time deadline, std::unique_ptr<Connection>& connection,
+                             std::string& error) {
     std::unique_lock lock(mutex_);
-    while (in_use_ >= max_) {
-      if (returned_.wait_until(lock, deadline) == std::cv_status::timeout && in_use_ >= max_) return Failure::busy;
+    const std::uint64_t refusals = refusals_;
+    while (true) {
+      if ((connection = idle_one(now)) != nullptr) {
+        ++in_use_;
+        return Failure::none;
+      }
+      const bool is_nothing_on_the_way = in_use_ == 0 && connecting_ == 0;
+      if (refusals != refusals_ && is_nothing_on_the_way) {
+        error = why_refused_.error;
+        return why_refused_.failure;
+      }
+      if (may_connect(is_probe, now)) {
+        connect();
+      } else if (is_nothing_on_the_way) {
+        return Failure::left_alone;
+      }
+      ++waiting_;
+      const auto waited = changed_.wait_until(lock, deadline);
+      --waiting_;
+      now = std::chrono::steady_clock::now();
+      if (waited == std::cv_status::timeout && idle_.empty()) return in_use_ > 0 ? Failure::busy : Failure::refused;
     }
-    const Time now = std::chrono::steady_clock::now();
-    while (!idle_.empty() && connection == nullptr) {
-      if (idle_.back()->is_reusable(now)) connection = std::move(idle_.back());
+  }
+
+  /// Null if there is none. Needs the lock.
+  [[nodiscard]] std::unique_ptr<Connection> idle_one(Time now) {
+    while (!idle_.empty()) {
+      std::unique_ptr<Connection> connection = std::move(idle_.back());
       idle_.pop_back();
+      if (connection->is_reusable(now)) return connection;
     }
-    if (connection == nullptr && now < connect_at_ && !is_probe) return Failure::left_alone;
-    ++in_use_;
-    return Failure::none;
+    return nullptr;
   }
 
-  [[nodiscard]] std::unique_ptr<Connection> connect() {
-    auto connection = std::make_unique<Connection>(endpoint_, login_, std::chrono::steady_clock::now());
+  /// Whether a call that found no idle connection should have one more made. Needs the lock.
+  [[nodiscard]] bool may_connect(bool is_probe, Time now) const {
+    const bool has_room = in_use_ + connecting_ < max_;
+    return has_room && connecting_ <= waiting_ && (is_probe || now >= connect_at_);
+  }
+
+  /// Needs the lock.
+  void connect() {
+    connector_.connect(
+        [this] { return std::make_unique<Connection>(endpoint_, login_, std::chrono::steady_clock::now()); },
+        [this](std::unique_ptr<Connection> connection) { connected(std::move(connection)); });
+    ++connecting_;
     counters_.count(Event::connected);
-    return connection;
   }
 
-  /// Ends the use of a connection; `connection` is null if it was discarded. `failure` is that of the call.
-  void put_back(std::unique_ptr<Connection> connection, Failure failure, std::uint64_t random) {
-    const Time now = std::chrono::steady_clock::now();
-    const bool is_reusable = connection != nullptr && connection->is_reusable(now);
-    if (!is_reusable) connection.reset();  // closed before the lock is taken
+  /// Called by the connector's thread.
+  void connected(std::unique_ptr<Connection> connection) {
     const std::lock_guard lock(mutex_);
-    --in_use_;
-    if (is_reusable) idle_.push_back(std::move(connection));
-    if (failure == Failure::refused) {
-      connect_at_ = now + reconnect_.next(random);
-    } else if (failure == Failure::none) {
+    --connecting_;
+    if (connection->is_ready()) {
       reconnect_.reset();
       connect_at_ = {};
+      idle_.push_back(std::move(connection));
+      changed_.notify_one();
+      return;
     }
-    returned_.notify_one();
+    connect_at_ = std::chrono::steady_clock::now() + reconnect_.next(randomness_.next());
+    ++refusals_;
+    why_refused_ = {connection->failure(), connection->error()};
+    changed_.notify_all();
+  }
+
+  /// Ends the use of a connection; `connection` is null if it was discarded. One with late replies is taken again last.
+  void put_back(std::unique_ptr<Connection> connection) {
+    if (connection != nullptr && !connection->is_ready()) connection.reset();  // closed before the lock is taken
+    const std::lock_guard lock(mutex_);
+    --in_use_;
+    if (connection != nullptr) {
+      const auto place = connection->outstanding() > 0 ? idle_.begin() : idle_.end();
+      idle_.insert(place, std::move(connection));
+    }
+    if (waiting_ > 0) changed_.notify_one();
   }
 
   const Endpoint& endpoint_;
   const Login& login_;
   const std::size_t max_;
+  Connector& connector_;
   Counters& counters_;
+  Randomness& randomness_;
   std::mutex mutex_;  ///< guards what follows
-  std::condition_variable returned_;
+  std::condition_variable changed_;
   std::vector<std::unique_ptr<Connection>> idle_;
   std::size_t in_use_ = 0;
+  std::size_t connecting_ = 0;
+  std::size_t waiting_ = 0;  ///< calls
   Backoff reconnect_;
-  Time connect_at_{};  ///< no new connection before
+  Time connect_at_{};           ///< no new connection before
+  std::uint64_t refusals_ = 0;  ///< connections that could not be made
+  struct {
+    Failure failure = Failure::refused;
+    std::string error;
+  } why_refused_;
 };
 
 }  // namespace ratelimit::client

@@ -18,7 +18,7 @@ struct Endpoint {
 
 /// What a new connection sends first: AUTH if there is a password, SELECT if the database is not 0.
 struct Login {
-  std::string user{};
+  std::string user{};  ///< empty: the user `default`; else there must be a password
   std::string password{};
   int database = 0;
 };

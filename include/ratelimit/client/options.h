@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "ratelimit/client/backoff.h"
@@ -27,14 +29,14 @@ enum class Without : std::uint8_t {
 /// The same for each server.
 struct NodeSettings {
   Login login{};
-  std::size_t most_connections = 16;
+  std::size_t most_connections = 64;  ///< that the calls of all threads share; each is made when it is needed
   CircuitBreaker::Settings breaker{};
   Backoff::Settings reconnect{};  ///< the pauses between two attempts to connect
 };
 
 struct Options {
-  std::vector<Endpoint> servers{Endpoint{}};     ///< one server, or some nodes of a cluster; those name the others
-  Span deadline = std::chrono::milliseconds{2};  ///< of a whole call, connecting and redirections included
+  std::vector<Endpoint> servers{Endpoint{}};      ///< one server, or some nodes of a cluster; those name the others
+  Span deadline = std::chrono::milliseconds{10};  ///< of a whole call, redirections included; more than 0
   Without without_server = Without::fail_open;
   Share share{};  ///< of this process when it decides by itself; of four processes, {1, 4}
   std::chrono::milliseconds wait_without_server{1000};  ///< `Answer::wait` of a call that is denied without a decision
@@ -45,6 +47,15 @@ struct Options {
   std::size_t most_local_subjects = 65'536;            ///< that this process decides about by itself
   NodeSettings node{};
 };
+
+/// What is wrong with the options, in the words of an error; none if they are right.
+[[nodiscard]] inline std::optional<std::string> fault_of(const Options& options) {
+  if (options.deadline <= Span{}) return "deadline must be more than 0";
+  if (!options.node.login.user.empty() && options.node.login.password.empty()) {
+    return "login: a user needs a password";  // the server would take the connection for the user `default`
+  }
+  return std::nullopt;
+}
 
 }  // namespace ratelimit::client
 

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/cluster.h"
 #include "ratelimit/client/command.h"
+#include "ratelimit/client/connector.h"
 #include "ratelimit/client/counters.h"
 #include "ratelimit/client/node.h"
 #include "ratelimit/client/options.h"
@@ -37,7 +39,7 @@ class Remote {
   Remote(const Options& options, Counters& counters, Randomness& randomness)
       : deadline_(options.deadline),
         counters_(counters),
-        cluster_(options.servers, options.node, counters, randomness) {}
+        cluster_(options.servers, options.node, connector_, counters, randomness) {}
 
   /// Of each call.
   [[nodiscard]] Span deadline() const { return deadline_; }
@@ -46,7 +48,7 @@ class Remote {
   [[nodiscard]] Exchange ask(std::string_view key, const Command& command) {
     Exchange exchange;
     exchange.asked_at = std::chrono::steady_clock::now();
-    Cluster::Result result = cluster_.call(key, command, exchange.asked_at + deadline_);
+    Cluster::Result result = cluster_.call(key, command, exchange.asked_at, exchange.asked_at + deadline_);
     exchange.answered_at = std::chrono::steady_clock::now();
     counters_.count(result.failure);
     exchange.failure = result.failure;
@@ -55,6 +57,26 @@ class Remote {
       exchange.answer = answer_of(result.reply, command.shape);
     }
     return exchange;
+  }
+
+  /// Asks for nothing, until the server answers or `until`. False if it did not.
+  [[nodiscard]] bool reach(Time until) {
+    constexpr Span kPause = std::chrono::milliseconds{5};
+    Command ping{"PING"};
+    ping.shape.kind = Shape::Kind::text;
+    while (true) {
+      const Time now = std::chrono::steady_clock::now();
+      if (now >= until) return false;
+      const Cluster::Result result = cluster_.call({}, ping, now, until);
+      if (result.failure == Failure::none) return result.reply.kind == Reply::Kind::text;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+
+  /// In a child of the process that made it: closes the files that it has from its parent. It must not be used then.
+  void close_files() {
+    cluster_.close_files();
+    connector_.close_files();
   }
 
   /// The nodes that are known, those of the options first.
@@ -74,6 +96,7 @@ class Remote {
   const Span deadline_;
   Counters& counters_;
   Cluster cluster_;
+  Connector connector_;  ///< last: it ends first
 };
 
 }  // namespace ratelimit::client

@@ -19,7 +19,7 @@
 
 namespace ratelimit::client {
 
-/// A reply as it came.
+/// A reply as it came. `kind` says which of the other members mean something.
 struct Reply {
   enum class Kind : std::uint8_t { null, integer, text, error, list };
 
@@ -50,7 +50,7 @@ struct Expected {
 
 /// Which replies a command may get, besides errors.
 struct Shape {
-  enum class Kind : std::uint8_t { answer, answer_or_null, integer };
+  enum class Kind : std::uint8_t { answer, answer_or_null, integer, text };
   Kind kind = Kind::answer;
   Expected expected{};
 };
@@ -104,12 +104,15 @@ namespace detail {
 /// Whether a reply that is no error is possible for the command. If not, it is garbage.
 [[nodiscard]] inline bool has_shape(const Reply& reply, const Shape& shape) {
   if (shape.kind == Shape::Kind::integer) return detail::is_count(reply);
+  if (shape.kind == Shape::Kind::text) return reply.kind == Reply::Kind::text;
   if (shape.kind == Shape::Kind::answer_or_null && reply.kind == Reply::Kind::null) return true;
   return parse_answer(reply, shape.expected).has_value();
 }
 
 /// Whether the limits that answered include CONCURRENT: a lease may end early, and a denial be over before its wait.
-[[nodiscard]] inline bool has_lease_id(const Reply& reply) { return reply.items.size() > 6; }
+[[nodiscard]] inline bool has_lease_id(const Reply& reply) {
+  return reply.kind == Reply::Kind::list && reply.items.size() > 6;
+}
 
 }  // namespace ratelimit::client
 

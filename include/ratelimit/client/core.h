@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+// All that a client has in one process: the server, what it remembers of denials, leases, and what it does without the
+// server. Says whom a call asks, and in which order. A call is answered in three steps, so that a call that waits for its
+// reply and one that does not go the same way: at once, if nobody must be asked; else by a command; then by what came of it.
+// Thread-safe. Depends on all parts of the client.
+#ifndef RATELIMIT_CLIENT_CORE_H
+#define RATELIMIT_CLIENT_CORE_H
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ratelimit/client/answer.h"
+#include "ratelimit/client/call.h"
+#include "ratelimit/client/clock.h"
+#include "ratelimit/client/command.h"
+#include "ratelimit/client/counters.h"
+#include "ratelimit/client/denial_cache.h"
+#include "ratelimit/client/fallback.h"
+#include "ratelimit/client/lease.h"
+#include "ratelimit/client/lease_book.h"
+#include "ratelimit/client/lease_keeper.h"
+#include "ratelimit/client/options.h"
+#include "ratelimit/client/policy.h"
+#include "ratelimit/client/process.h"
+#include "ratelimit/client/randomness.h"
+#include "ratelimit/client/remote.h"
+#include "ratelimit/units.h"
+
+namespace ratelimit::client {
+
+/// What a call asks for, all borrowed. The cost of a question is the actual one of `settle`, and the units of `refund`.
+struct Ask {
+  enum class Verb : std::uint8_t { check, peek, reserve, settle, refund, release };
+  Verb verb = Verb::check;
+  Question question;
+  Span ttl{};  ///< of a hold
+};
+
+class Core {
+ public:
+  using Verb = Ask::Verb;
+
+  /// The options must be right.
+  explicit Core(const Options& options)
+      : generation_(process_generation()),
+        lease_length_(std::clamp<Span>(options.lease_length, Span{}, std::chrono::minutes{1})),
+        remote_(options, counters_, randomness_),
+        denials_(options.most_denials, options.longest_denial, options.deadline),
+        fallback_(options, counters_),
+        leases_(options.most_leases, [this](const Lease& lease) { refund_lease(lease); }) {}
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  /// Refunds what is left in leases.
+  ~Core() = default;
+
+  /// The generation of the process that made it (`process_generation`): no other may use it.
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
+
+  [[nodiscard]] Answer answer(const Ask& ask) {
+    if (auto wrong = fault_of(ask)) return count(wrong_call(std::move(*wrong)));
+    std::optional<Answer> answer = wants_lease(ask) ? check_by_lease(ask) : std::nullopt;
+    if (!answer) answer = remembered(ask);
+    return count(answer ? std::move(*answer) : answer_by_server(ask));
+  }
+
+  [[nodiscard]] std::string new_id() { return random_id(randomness_); }
+
+  // --- the three steps -------------------------------------------------------------------------------
+
+  /// The answer to a call that needs no server: it is wrong, or its denial is remembered.
+  [[nodiscard]] std::optional<Answer> answer_early(const Ask& ask) {
+    if (auto wrong = fault_of(ask)) return wrong_call(std::move(*wrong));
+    return remembered(ask);
+  }
+
+  /// The command of a call that `answer_early` does not answer.
+  [[nodiscard]] static Command command_of(const Ask& ask) {
+    const Question& question = ask.question;
+    switch (ask.verb) {
+      case Verb::check: break;
+      case Verb::peek: return peek_command(question);
+      case Verb::reserve: return reserve_command(question, ask.ttl);
+      case Verb::settle: return settle_command(question);
+      case Verb::refund: return refund_command(question.key, question.call.cost, question.call.subject);
+      case Verb::release: return release_command(question.key, question.call.id, question.call.subject);
+    }
+    return check_command(question);
+  }
+
+  /// The answer, by what came of the command.
+  [[nodiscard]] Answer finish(const Ask& ask, Exchange exchange) {
+    const bool is_answered = exchange.failure == Failure::none;
+    Answer answer = is_answered ? std::move(exchange.answer) : answer_without(ask, exchange);
+    const Call& call = ask.question.call;
+    switch (ask.verb) {
+      case Verb::check:
+        if (may_remember(ask)) remember(ask.question, answer, exchange);
+        break;
+      case Verb::peek: break;
+      case Verb::reserve:
+        if (answer.allowed() || !is_answered) answer.id = call.id;
+        break;
+      case Verb::settle:
+        if (answer.source == Source::server) answer.was_held = std::exchange(answer.id, call.id) == "settled";
+        if (is_answered) forget_denials(ask.question);
+        break;
+      case Verb::refund: forget_denials(ask.question); break;
+      case Verb::release: answer.was_held = std::exchange(answer.granted, kNoUnits) > kNoUnits; break;
+    }
+    return answer;
+  }
+
+  Answer count(Answer answer) {
+    counters_.count(answer);
+    return answer;
+  }
+
+  // --- the parts -------------------------------------------------------------------------------------
+
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] Remote& remote() { return remote_; }
+  void close_leases() { leases_.close(); }
+
+ private:
+  [[nodiscard]] static std::optional<std::string> fault_of(const Ask& ask) {
+    const Call& call = ask.question.call;
+    switch (ask.verb) {
+      case Verb::check:
+      case Verb::peek: return client::fault_of(call);
+      case Verb::reserve:
+        if (!text_of(ask.ttl)) return "ttl must be whole milliseconds";
+        return client::fault_of(call);
+      case Verb::settle:
+        if (call.cost >= kNoUnits && call.cost <= kMaxUnits) return std::nullopt;
+        return "actual must be an integer from 0 to " + std::to_string(kMaxUnits.count());
+      case Verb::refund:
+      case Verb::release: return std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  [[nodiscard]] Answer answer_by_server(const Ask& ask) {
+    return finish(ask, remote_.ask(ask.question.key, command_of(ask)));
+  }
+
+  /// What becomes of a call that the server did not answer.
+  [[nodiscard]] Answer answer_without(const Ask& ask, Exchange& exchange) {
+    Unanswered why{exchange.failure, std::move(exchange.answer.error)};
+    switch (ask.verb) {
+      case Verb::check: return fallback_.check(ask.question, std::move(why));
+      case Verb::peek: return fallback_.peek(ask.question, std::move(why));
+      case Verb::reserve: return fallback_.reserve(ask.question, ask.ttl, std::move(why));
+      case Verb::settle: return fallback_.settle(ask.question, std::move(why));
+      case Verb::refund:
+      case Verb::release: break;
+    }
+    return unanswered(why.failure, std::move(why.error));
+  }
+
+  // --- denials ---------------------------------------------------------------------------------------
+
+  [[nodiscard]] bool may_remember(const Ask& ask) const {
+    const Call& call = ask.question.call;
+    return ask.verb == Verb::check && call.mode != Mode::force && call.id.empty() && !denials_.is_off();
+  }
+
+  /// The denial of the very same call, if it holds.
+  [[nodiscard]] std::optional<Answer> remembered(const Ask& ask) {
+    if (!may_remember(ask) || denials_.size() == 0) return std::nullopt;
+    return denials_.find(name_of_call(ask.question), std::chrono::steady_clock::now());
+  }
+
+  /// Remembers a denial of the server, and forgets one that is over.
+  void remember(const Question& question, const Answer& answer, const Exchange& exchange) {
+    const bool is_denial = answer.source == Source::server && !answer.allowed() && !exchange.has_lease_id;
+    if (is_denial) {
+      denials_.remember(name_of_call(question), answer, exchange.asked_at, exchange.answered_at);
+    } else if (denials_.size() > 0) {
+      denials_.forget(name_of_call(question));
+    }
+  }
+
+  void forget_denials(const Question& question) { denials_.forget_all(name_of_subject(question)); }
+
+  // --- leases ----------------------------------------------------------------------------------------
+
+  [[nodiscard]] bool wants_lease(const Ask& ask) const {
+    const Call& call = ask.question.call;
+    const Limits* limits = ask.question.policy.limits();
+    return ask.verb == Verb::check && call.lease > call.cost && call.lease <= kMaxUnits && call.mode == Mode::whole &&
+           call.id.empty() && lease_length_ > Span{} && limits != nullptr && may_lease(*limits);
+  }
+
+  /// None if the server is to be asked as usual.
+  [[nodiscard]] std::optional<Answer> check_by_lease(const Ask& ask) {
+    const std::string place = name_of_place(ask.question);
+    LeaseBook::Taken taken = leases_.take(place, ask.question.call.cost);
+    switch (taken.kind) {
+      case LeaseBook::Taken::Kind::served: return served(ask.question.call.cost, taken);
+      case LeaseBook::Taken::Kind::not_here: return std::nullopt;
+      case LeaseBook::Taken::Kind::to_take: return check_by_new_lease(ask, place);
+    }
+    return std::nullopt;
+  }
+
+  Answer served(Units cost, LeaseBook::Taken& taken) {
+    counters_.count(Event::units_served, cost);
+    Answer answer;
+    answer.outcome = Outcome::granted;
+    answer.granted = cost;
+    answer.limit = taken.limit;
+    answer.remaining = taken.left;
+    answer.label = std::move(taken.label);
+    answer.source = Source::lease;
+    return answer;
+  }
+
+  /// Takes as much of a lease as the server grants. If that is less than the call costs, all of it is refunded, and the
+  /// server is asked for the cost alone, because then it says how long to wait.
+  Answer check_by_new_lease(const Ask& ask, const std::string& place) {
+    const Question& question = ask.question;
+    const Units cost = question.call.cost;
+    LeaseKeeper::Claim claim(leases_, place);
+    if (auto denial = remembered(ask)) return std::move(*denial);
+    Call call = question.call;
+    call.cost = question.call.lease;
+    call.mode = Mode::partial;
+    Exchange exchange = remote_.ask(question.key, check_command({question.key, question.policy, call}));
+    if (exchange.failure != Failure::none) return answer_without(ask, exchange);
+    Answer& answer = exchange.answer;
+    if (answer.source == Source::error) return std::move(answer);
+    if (answer.granted >= cost) {
+      claim.put(lease_of(question, exchange, cost));
+      answer.granted = cost;
+      return std::move(answer);
+    }
+    if (answer.granted > kNoUnits) claim.put_ended(lease_of(question, exchange, kNoUnits));
+    if (cost > kMinUnits) return answer_by_server(ask);
+    remember(question, answer, exchange);  // for a cost of one, a part is the whole
+    return std::move(answer);
+  }
+
+  /// `served` of its units go to the call that takes it.
+  Lease lease_of(const Question& question, const Exchange& exchange, Units served) {
+    const Answer& answer = exchange.answer;
+    Lease lease{.key = std::string(question.key),
+                .subject = std::string(question.call.subject),
+                .policy = question.policy,
+                .taken = answer.granted,
+                .left = answer.granted - served,
+                .limit = answer.limit,
+                .label = answer.label,
+                .taken_at = {},
+                .ends = {},
+                .refundable_until = {}};
+    set_times(lease, exchange.asked_at, lease_length_, answer.reset);
+    counters_.count(Event::lease_taken);
+    counters_.count(Event::units_leased, answer.granted);
+    counters_.count(Event::units_served, served);
+    return lease;
+  }
+
+  /// Units of an ended lease that the server does not take back are lost for all callers for a while. They were never
+  /// granted to any.
+  void refund_lease(const Lease& lease) {
+    if (lease.left == kNoUnits) return;
+    const Units units = to_refund(lease, std::chrono::steady_clock::now() + remote_.deadline());
+    Units back;
+    if (units > kNoUnits) {
+      const Exchange exchange = remote_.ask(lease.key, refund_command(lease.key, units, lease.subject));
+      back = std::min(exchange.answer.granted, lease.left);
+      denials_.forget_all(name_of_subject(lease.key, lease.subject));
+    }
+    counters_.count(Event::units_refunded, back);
+    counters_.count(Event::units_expired, lease.left - back);
+  }
+
+  const std::uint64_t generation_;
+  const Span lease_length_;
+  Counters counters_;
+  Randomness randomness_;
+  Remote remote_;
+  DenialCache denials_;
+  Fallback fallback_;
+  LeaseKeeper leases_;  ///< last: it ends first, and uses the others
+};
+
+}  // namespace ratelimit::client
+
+#endif  // RATELIMIT_CLIENT_CORE_H
