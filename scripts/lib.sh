@@ -14,7 +14,7 @@ build_dir=$root/build
   packages_test=(python3-redis python3-pytest python3-pytest-xdist tzdata)
   packages_clients=(php-cli php-redis ruby-redis libredis-perl libhiredis-dev libjansson-dev golang-go
     golang-github-gomodule-redigo-dev)
-  packages_cpp=(libhiredis-dev)
+  packages_cpp=(libhiredis-dev libssl-dev openssl)
   packages_examples=(nginx-light wrk gnuplot-nox golang-go golang-github-gomodule-redigo-dev
     golang-github-mna-redisc-dev python3-uvicorn)
   packages_package=(dpkg-dev fakeroot rpm)

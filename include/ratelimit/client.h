@@ -112,8 +112,11 @@ class Client {
     for (const Node* node : core().remote().nodes()) states.push_back({node->endpoint(), node->state()});
     return states;
   }
-  /// Of the first server.
-  [[nodiscard]] CircuitBreaker::State breaker() const { return nodes().front().breaker; }
+  /// Of the first server; with Sentinels, of the primary.
+  [[nodiscard]] CircuitBreaker::State breaker() const {
+    const std::vector<NodeState> states = nodes();
+    return states.empty() ? CircuitBreaker::State::closed : states.front().breaker;
+  }
 
   /// Refunds what is left in leases, and takes none any more.
   void close_leases() { core().close_leases(); }

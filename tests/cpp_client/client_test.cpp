@@ -118,9 +118,17 @@ TEST(Client, LogsInAndChoosesADatabase) {
   options.node.login = {.user = "default", .password = "secret", .database = 3};
   EXPECT_TRUE(Client(options).check("key", kTen).allowed());
   options.node.login.password = "wrong";
-  EXPECT_EQ(Client(options).check("key", kTen).failure, Failure::server_error);
+  const Answer answer = Client(options).check("key", kTen);
+  EXPECT_EQ(answer.failure, Failure::server_error);
+  EXPECT_EQ(answer.error.substr(0, 10), "WRONGPASS ");
   options.node.login = {};
   EXPECT_EQ(Client(options).check("key", kTen).failure, Failure::server_error) << "NOAUTH";
+}
+
+TEST(Client, RefusesAUserWithoutAPassword) {
+  Options options;
+  options.node.login.user = "lim";
+  EXPECT_THROW(Client{options}, std::invalid_argument) << "the server would take it for the user default";
 }
 
 // --- errors ------------------------------------------------------------------------------------------
@@ -352,6 +360,18 @@ class TwoNodes {
   std::vector<std::string> buses_;
   std::vector<std::unique_ptr<Server>> nodes_;
 };
+
+TEST(Cluster, TellsAllSlotsAtOnce) {
+  const TwoNodes cluster;
+  Client client(options_for(cluster.endpoint(0)));
+  EXPECT_EQ(client.check("foo", kTen).source, Source::server) << "of the second node";
+  EXPECT_EQ(client.counts().of(Event::moved), 1U);
+  eventually([&] { return client.counts().of(Event::map_read) > 0; }, "the map");
+  for (int i = 0; i < 2000; ++i) {
+    EXPECT_EQ(client.check("key" + std::to_string(i), kTen).source, Source::server);
+  }
+  EXPECT_EQ(client.counts().of(Event::moved), 1U);
+}
 
 TEST(Cluster, OfRealServersIsOneLimiterAlsoWhileASlotMoves) {
   const TwoNodes cluster;

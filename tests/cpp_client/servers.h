@@ -52,16 +52,7 @@ void eventually(Condition condition, std::string_view what) {
 
 /// What a server says, past the client: an error, or null, if there is no server.
 inline Reply said_by(const Endpoint& endpoint, const Command& command) {
-  Time now = std::chrono::steady_clock::now();
-  const Time end = now + kPatience;
-  Connection connection(endpoint, {}, now, {.items = 100'000, .bytes = 10'000'000});
-  for (; !connection.is_ready() && !connection.is_broken(); now = std::chrono::steady_clock::now()) {
-    connection.advance(now);
-    if (!connection.is_ready()) static_cast<void>(wait_for(connection.file(), connection.events(), now + 1ms));
-  }
-  Reply reply;
-  const Failure failure = connection.is_ready() ? connection.call({&command, 1}, now, end, reply) : Failure::refused;
-  return failure == Failure::none ? reply : Reply{};
+  return inquire(endpoint, {}, command, std::chrono::steady_clock::now() + kPatience, [] { return false; });
 }
 
 /// A folder that is removed at the end.
@@ -107,6 +98,12 @@ class Server {
       : options_(std::move(options)), has_module_(has_module) {
     start();
   }
+  /// A Sentinel: `options` begin with its file.
+  struct Sentinel {};
+  Server(Sentinel, std::vector<std::string> options)
+      : options_(std::move(options)), has_module_(false), is_sentinel_(true) {
+    start();
+  }
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server() { kill(); }
@@ -115,10 +112,14 @@ class Server {
   [[nodiscard]] std::string folder() const { return folder_ / ""; }
 
   void start() {
-    std::vector<std::string> words{program(), "--port", "0", "--unixsocket", folder_ / "socket", "--dir", folder_ / ""};
-    words.insert(words.end(), {"--save", "", "--appendonly", "no", "--logfile", folder_ / "log"});
-    words.insert(words.end(), {"--enable-debug-command", "yes"});
-    words.insert(words.end(), options_.begin(), options_.end());
+    std::vector<std::string> words{program()};
+    if (is_sentinel_) words.insert(words.end(), options_.begin(), options_.end());
+    words.insert(words.end(),
+                 {"--unixsocket", folder_ / "socket", "--dir", folder_ / "", "--logfile", folder_ / "log"});
+    if (!is_sentinel_) {
+      words.insert(words.end(), {"--port", "0", "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"});
+      words.insert(words.end(), options_.begin(), options_.end());
+    }
     if (has_module_) words.insert(words.end(), {"--loadmodule", module(), "DEBUG"});
     process_ = ::fork();
     if (process_ == 0) become(words);
@@ -171,6 +172,7 @@ class Server {
   Folder folder_;
   std::vector<std::string> options_;
   bool has_module_;
+  bool is_sentinel_ = false;
   pid_t process_ = -1;
 };
 
@@ -182,11 +184,19 @@ class Peer {
   Peer& operator=(const Peer&) = delete;
   ~Peer() { ::close(file_); }
 
-  /// The next command, its words joined; none if the connection or the test has ended. Answers PING itself.
+  /// The next command, its words joined; none if the connection or the test has ended. Answers what the client asks of any
+  /// server: it is there, and it is in no cluster.
   [[nodiscard]] std::optional<std::string> command() {
-    std::optional<std::string> words = any_command();
-    for (; words && *words == "PING"; words = any_command()) say("+PONG\r\n");
-    return words;
+    while (true) {
+      std::optional<std::string> words = any_command();
+      if (words == "PING") {
+        say("+PONG\r\n");
+      } else if (words == "CLUSTER SLOTS") {
+        say("-ERR This instance has cluster support disabled\r\n");
+      } else {
+        return words;
+      }
+    }
   }
 
   void say(std::string_view bytes) const { static_cast<void>(::send(file_, bytes.data(), bytes.size(), MSG_NOSIGNAL)); }

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: MIT
-// All servers that a client knows, and the way of a command to the one that has its key. Thread-safe. Depends on nodes and
-// redirections.
+// All servers that a client knows, and the way of a command to the one that has its key. Thread-safe. Depends on nodes, the
+// scout, inquiries and redirections.
 //
-// A client of one server has one node. In a cluster the client learns from redirections which node has which slot. When a
-// node does not answer, the client forgets that the node has the slot, and asks another node, which knows the successor.
-// The number of nodes is bounded, whatever the servers say.
+// A client of one server has one node. In a cluster, the first redirection has the scout read the map of all slots. Later
+// redirections are learnt, and have the map read again, and so have failures. When a node does not answer, the client
+// forgets that the node has the slot, and asks another node, which knows the successor. With Sentinels there is one node at
+// a time: the primary that they name, who are asked first, and again after failures. The number of nodes is bounded,
+// whatever the servers say.
 #ifndef RATELIMIT_CLIENT_CLUSTER_H
 #define RATELIMIT_CLIENT_CLUSTER_H
 
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -23,12 +29,15 @@
 #include "ratelimit/client/connector.h"
 #include "ratelimit/client/counters.h"
 #include "ratelimit/client/endpoint.h"
+#include "ratelimit/client/inquiry.h"
 #include "ratelimit/client/node.h"
 #include "ratelimit/client/options.h"
 #include "ratelimit/client/randomness.h"
 #include "ratelimit/client/redirection.h"
 #include "ratelimit/client/reply.h"
+#include "ratelimit/client/scout.h"
 #include "ratelimit/client/slot_map.h"
+#include "ratelimit/client/topology.h"
 
 namespace ratelimit::client {
 
@@ -37,13 +46,21 @@ class Cluster {
   static constexpr std::size_t kMaxNodes = 1024;
   static constexpr int kMaxRedirections = 5;
 
-  /// The references must outlive the cluster, but the connector must end before.
-  Cluster(const std::vector<Endpoint>& seeds, NodeSettings settings, Connector& connector, Counters& counters,
-          Randomness& randomness)
-      : settings_(std::move(settings)), connector_(connector), counters_(counters), randomness_(randomness) {
-    for (const Endpoint& seed : seeds) static_cast<void>(node_at(seed));
-    if (seeds.empty()) static_cast<void>(node_at(Endpoint{}));
+  /// The counters and the randomness must outlive the cluster.
+  Cluster(const Options& options, Counters& counters, Randomness& randomness)
+      : settings_(options.node),
+        sentinels_(options.sentinels),
+        counters_(counters),
+        randomness_(randomness),
+        scout_([this](const std::stop_token& stop) { sentinels_.is_used() ? ask_sentinels(stop) : read_map(stop); },
+               kPause) {
+    if (sentinels_.is_used()) return;
+    for (const Endpoint& server : options.servers) static_cast<void>(node_at(server));
+    if (options.servers.empty()) static_cast<void>(node_at(Endpoint{}));
   }
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+  ~Cluster() = default;
 
   struct Result {
     Failure failure = Failure::none;
@@ -54,46 +71,31 @@ class Cluster {
   [[nodiscard]] Result call(std::string_view key, const Command& command, Time now, Time deadline) {
     const std::size_t slot = slot_of(key);
     Result result;
-    Node* node = node_for(slot, now);
+    Node* node = node_for(slot, now, deadline);
     bool after_asking = false;
-    for (int redirections = 0; redirections <= kMaxRedirections; ++redirections) {
+    for (int redirections = 0; node != nullptr && redirections <= kMaxRedirections; ++redirections) {
       result.reply = {};
       result.failure = node->call(command, after_asking, now, deadline, result.reply);
       if (result.failure != Failure::none) {
-        if (result.failure != Failure::busy) forget(slot);
+        failed(slot, result.failure);
         return result;
       }
-      const std::optional<Redirection> to =
-          result.reply.kind == Reply::Kind::error ? parse_redirection(result.reply.text) : std::nullopt;
+      const std::optional<Redirection> to = redirection_in(result.reply);
       if (!to) return result;
-      Node* next = follow(*to, slot, node->endpoint());
-      if (next == nullptr) break;
-      node = next;
+      node = follow(*to, slot, *node);
       after_asking = to->is_ask;
     }
-    result.failure = Failure::redirected;
+    result.failure = node == nullptr ? no_node() : Failure::redirected;
     return result;
   }
 
-  /// In a child of the process that made the cluster.
-  void close_files() {
-    if (!mutex_.try_lock()) return;  // another thread of the parent held it
-    for (const auto& node : nodes_) node->close_files();
-    mutex_.unlock();
-  }
+  // --- the steps of a call, for whoever asks nodes by connections of his own -------------------------------
 
-  /// Those that the client was given first. They live as long as the cluster.
-  [[nodiscard]] std::vector<Node*> nodes() const {
-    const std::lock_guard lock(mutex_);
-    std::vector<Node*> all;
-    for (const auto& node : nodes_) all.push_back(node.get());
-    return all;
-  }
-
- private:
-  /// The node that was last seen to have the slot, if its circuit breaker lets calls pass; else the first that does.
-  Node* node_for(std::size_t slot, Time now) {
-    const std::lock_guard lock(mutex_);
+  /// The node that was last seen to have the slot, if its circuit breaker lets calls pass; else the first that does. Null
+  /// if no Sentinel has named a primary before `deadline`.
+  [[nodiscard]] Node* node_for(std::size_t slot, Time now, Time deadline) {
+    std::unique_lock lock(mutex_);
+    if (sentinels_.is_used()) return primary_node(lock, deadline);
     if (nodes_.size() == 1) return nodes_.front().get();
     if (const auto owner = slots_.owner_of(slot); owner && nodes_[*owner]->would_admit(now))
       return nodes_[*owner].get();
@@ -103,20 +105,51 @@ class Cluster {
     return nodes_.front().get();
   }
 
+  [[nodiscard]] static std::optional<Redirection> redirection_in(const Reply& reply) {
+    return reply.kind == Reply::Kind::error ? parse_redirection(reply.text) : std::nullopt;
+  }
+
   /// The node that a redirection names. Null if there are too many nodes.
-  Node* follow(const Redirection& to, std::size_t slot, const Endpoint& from) {
+  [[nodiscard]] Node* follow(const Redirection& to, std::size_t slot, const Node& from) {
     counters_.count(to.is_ask ? Event::asked : Event::moved);
+    if (!to.is_ask) scout_.want();
     const std::lock_guard lock(mutex_);
-    const auto number = node_at({.host = to.host.empty() ? from.host : to.host, .port = to.port});
+    const auto number = node_at({.host = to.host.empty() ? from.endpoint().host : to.host, .port = to.port});
     if (!number) return nullptr;
     if (!to.is_ask) slots_.learn(slot, *number);
     return nodes_[*number].get();
   }
 
-  void forget(std::size_t slot) {
+  /// A node did not answer a call about the slot.
+  void failed(std::size_t slot, Failure failure) {
+    if (failure == Failure::busy) return;
     const std::lock_guard lock(mutex_);
     slots_.forget(slot);
+    if (sentinels_.is_used() || nodes_.size() > 1) scout_.want();
   }
+
+  /// In a child of the process that made the cluster.
+  void close_files() {
+    connector_.close_files();
+    if (!mutex_.try_lock()) return;  // another thread of the parent held it
+    for (const auto& node : nodes_) node->close_files();
+    mutex_.unlock();
+  }
+
+  /// Those that the client was given first; with Sentinels, the first of all is the primary. None as long as no Sentinel has
+  /// named one. They live as long as the cluster.
+  [[nodiscard]] std::vector<Node*> nodes() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Node*> all;
+    for (const auto& node : nodes_) all.push_back(node.get());
+    if (primary_) std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(*primary_), all.end());
+    return all;
+  }
+
+ private:
+  /// Between two errands of the scout; and how long a server may take to tell where the others are.
+  static constexpr Span kPause = std::chrono::milliseconds{100};
+  static constexpr Span kPatience = std::chrono::milliseconds{500};
 
   /// The number of the node at that endpoint, which may be a new one. None if there are too many. Needs the lock.
   std::optional<std::size_t> node_at(const Endpoint& endpoint) {
@@ -128,13 +161,82 @@ class Cluster {
     return nodes_.size() - 1;
   }
 
+  [[nodiscard]] Failure no_node() const { return sentinels_.is_used() ? Failure::refused : Failure::redirected; }
+
+  /// What a server says, to the scout.
+  [[nodiscard]] static Reply ask(const Endpoint& server, const Greeting& greeting, const Command& command,
+                                 const std::stop_token& stop) {
+    return inquire(server, greeting, command, std::chrono::steady_clock::now() + kPatience,
+                   [&stop] { return stop.stop_requested(); });
+  }
+
+  // --- a cluster -------------------------------------------------------------------------------------
+
+  /// Asks one node after the other, until one knows the map.
+  void read_map(const std::stop_token& stop) {
+    for (const Node* node : nodes()) {
+      if (stop.stop_requested()) return;
+      if (!node->would_admit(std::chrono::steady_clock::now())) continue;
+      const Greeting greeting{settings_.login, settings_.encryption};
+      const Reply reply = ask(node->endpoint(), greeting, cluster_slots_command(), stop);
+      const std::vector<SlotRange> ranges = parse_cluster_slots(reply, node->endpoint().host);
+      if (!ranges.empty()) return learn(ranges);
+      if (reply.kind == Reply::Kind::error) return;  // it is not in a cluster
+    }
+  }
+
+  void learn(const std::vector<SlotRange>& ranges) {
+    const std::lock_guard lock(mutex_);
+    for (const SlotRange& range : ranges) {
+      const auto number = node_at(range.primary);
+      for (std::size_t slot = range.first; number && slot <= range.last; ++slot) slots_.learn(slot, *number);
+    }
+    counters_.count(Event::map_read);
+  }
+
+  // --- Sentinels -------------------------------------------------------------------------------------
+
+  /// Needs the lock.
+  [[nodiscard]] Node* primary_node(std::unique_lock<std::mutex>& lock, Time deadline) {
+    if (!primary_) {
+      scout_.want();
+      primary_known_.wait_until(lock, deadline, [this] { return primary_.has_value(); });
+    }
+    return primary_ ? nodes_[*primary_].get() : nullptr;
+  }
+
+  /// Asks one Sentinel after the other, until one names a server that says itself that it is the primary: a Sentinel that
+  /// was cut off names the old one.
+  void ask_sentinels(const std::stop_token& stop) {
+    const Greeting to_sentinel{sentinels_.login, settings_.encryption};
+    const Greeting to_server{settings_.login, settings_.encryption};
+    for (const Endpoint& sentinel : sentinels_.endpoints) {
+      if (stop.stop_requested()) return;
+      const auto named = parse_primary(ask(sentinel, to_sentinel, primary_of_command(sentinels_.primary), stop));
+      if (named && is_primary(ask(*named, to_server, role_command(), stop))) return go_over_to(*named);
+    }
+  }
+
+  void go_over_to(const Endpoint& primary) {
+    const std::lock_guard lock(mutex_);
+    const auto number = node_at(primary);
+    if (!number) return;
+    if (primary_ && primary_ != number) counters_.count(Event::failed_over);
+    primary_ = number;
+    primary_known_.notify_all();
+  }
+
   const NodeSettings settings_;
-  Connector& connector_;
+  const Sentinels sentinels_;
   Counters& counters_;
   Randomness& randomness_;
   mutable std::mutex mutex_;                  ///< guards what follows
   std::vector<std::unique_ptr<Node>> nodes_;  ///< none is ever removed: calls may be using it
   SlotMap slots_;
+  std::optional<std::size_t> primary_;  ///< with Sentinels
+  std::condition_variable primary_known_;
+  Connector connector_;  ///< it ends before the nodes do
+  Scout scout_;          ///< last: it ends first
 };
 
 }  // namespace ratelimit::client

@@ -32,10 +32,17 @@
 #include "ratelimit/client/endpoint.h"
 #include "ratelimit/client/reply.h"
 #include "ratelimit/client/reply_reader.h"
+#include "ratelimit/client/session.h"
 #include "ratelimit/client/waiting.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {
+
+/// How a connection begins.
+struct Greeting {
+  Login login{};
+  std::shared_ptr<const Encryption> encryption{};
+};
 
 /// A connection is used by one thread at a time. No function but `call` waits.
 class Connection {
@@ -48,7 +55,7 @@ class Connection {
   static constexpr std::size_t kMostLate = 64;
 
   /// Begins to connect. The system looks up a name for as long as that takes.
-  Connection(const Endpoint& endpoint, const Login& login, Time now, const ReplyBounds& bounds = {})
+  Connection(const Endpoint& endpoint, const Greeting& greeting, Time now, const ReplyBounds& bounds = {})
       : context_(endpoint.socket.empty() ? redisConnectNonBlock(endpoint.host.c_str(), endpoint.port)
                                          : redisConnectUnixNonBlock(endpoint.socket.c_str())),
         reader_(bounds),
@@ -59,7 +66,8 @@ class Connection {
       return;
     }
     static_cast<void>(::fcntl(context_->fd, F_SETFD, FD_CLOEXEC));
-    greet(login);
+    if (greeting.encryption != nullptr) session_ = greeting.encryption->begin(endpoint);
+    greet(greeting.login);
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -75,7 +83,10 @@ class Connection {
 
   /// Goes on connecting and logging in, until something must be waited for. After `kLongestConnecting` it is broken.
   void advance(Time now) {
-    if (phase_ == Phase::connecting && is_connected()) phase_ = Phase::greeting;
+    if (phase_ == Phase::connecting && is_connected()) {
+      phase_ = Phase::greeting;
+      if (session_ != nullptr) static_cast<void>(feed({}));  // it begins the encryption
+    }
     if (phase_ == Phase::greeting) take_greetings();
     const bool is_under_way = phase_ == Phase::connecting || phase_ == Phase::greeting;
     if (is_under_way && now >= connecting_until()) fail(Failure::refused, "connecting took too long");
@@ -97,11 +108,15 @@ class Connection {
   /// Queues a command behind those that are outstanding.
   void queue(const Command& command, Time now) {
     if (outstanding_++ == 0) heard_ = now;
-    command.write_to(outgoing_);
+    command.write_to(session_ != nullptr ? plain_ : outgoing_);
   }
 
   /// Sends what is queued, as far as the socket takes it. False if the connection is broken.
   bool flush() {
+    if (!plain_.empty() && session_->is_established()) {
+      if (!session_->send(plain_, outgoing_)) return fail(Failure::closed, session_->error());
+      plain_.clear();
+    }
     std::size_t sent = 0;
     while (sent < outgoing_.size()) {
       // hiredis' own write may raise SIGPIPE when the connection has ended.
@@ -124,7 +139,7 @@ class Connection {
     while (true) {
       const ssize_t size = ::recv(file(), buffer.data(), buffer.size(), 0);
       if (size == 0) return fail(Failure::closed);
-      if (size > 0) return reader_.feed({buffer.data(), static_cast<std::size_t>(size)}) || fail(Failure::garbage);
+      if (size > 0) return feed({buffer.data(), static_cast<std::size_t>(size)});
       if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
       if (errno != EINTR) return fail(Failure::closed);
     }
@@ -191,6 +206,14 @@ class Connection {
     return false;
   }
 
+  bool feed(std::string_view came) {
+    if (session_ == nullptr) return reader_.feed(came) || fail(Failure::garbage);
+    std::string said;
+    const bool is_well = session_->receive(came, said, outgoing_);
+    if (!said.empty() && !reader_.feed(said)) return fail(Failure::garbage);
+    return is_well || fail(Failure::closed, session_->error());
+  }
+
   /// Queues what a new connection says first.
   void greet(const Login& login) {
     if (!login.user.empty()) {
@@ -210,13 +233,15 @@ class Connection {
   }
 
   void take_greetings() {
-    if (!flush() || (outstanding_ > 0 && !receive())) return;
+    const bool is_secured = session_ == nullptr || session_->is_established();
+    if (!flush() || ((outstanding_ > 0 || !is_secured) && !receive())) return;
+    if (!flush()) return;  // what the encryption answers
     while (Reply* reply = next(begun_)) {
       if (reply->kind != Reply::Kind::error) continue;
       fail(Failure::server_error, reply->text);
       return;
     }
-    if (!is_broken() && outstanding_ == 0) phase_ = Phase::ready;
+    if (!is_broken() && outstanding_ == 0 && (session_ == nullptr || session_->is_established())) phase_ = Phase::ready;
   }
 
   std::unique_ptr<redisContext, Free> context_;
@@ -224,7 +249,9 @@ class Connection {
   const Time begun_;  ///< when it began to connect
   Time heard_;        ///< when a reply came last; if none was outstanding since, when a command was sent
   Phase phase_ = Phase::connecting;
-  std::string outgoing_;  ///< what is queued and not sent
+  std::unique_ptr<Session> session_;  ///< null without encryption
+  std::string plain_;                 ///< commands that are queued and not encrypted
+  std::string outgoing_;              ///< what is queued and not sent
   std::size_t outstanding_ = 0;
   Failure failure_ = Failure::none;
   std::string error_;

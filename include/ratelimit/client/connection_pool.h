@@ -40,7 +40,7 @@ class ConnectionPool {
   ConnectionPool(const Endpoint& endpoint, const NodeSettings& settings, Connector& connector, Counters& counters,
                  Randomness& randomness)
       : endpoint_(endpoint),
-        login_(settings.login),
+        greeting_{settings.login, settings.encryption},
         max_(std::max<std::size_t>(settings.most_connections, 1)),
         connector_(connector),
         counters_(counters),
@@ -136,7 +136,7 @@ class ConnectionPool {
   /// Needs the lock.
   void connect() {
     connector_.connect(
-        [this] { return std::make_unique<Connection>(endpoint_, login_, std::chrono::steady_clock::now()); },
+        [this] { return std::make_unique<Connection>(endpoint_, greeting_, std::chrono::steady_clock::now()); },
         [this](std::unique_ptr<Connection> connection) { connected(std::move(connection)); });
     ++connecting_;
     counters_.count(Event::connected);
@@ -172,7 +172,7 @@ class ConnectionPool {
   }
 
   const Endpoint& endpoint_;
-  const Login& login_;
+  const Greeting greeting_;
   const std::size_t max_;
   Connector& connector_;
   Counters& counters_;

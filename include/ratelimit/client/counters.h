@@ -20,6 +20,8 @@ enum class Event : std::uint8_t {
   connected,
   moved,
   asked,
+  map_read,     ///< which node of a cluster has which slots
+  failed_over,  ///< Sentinels named another primary
   breaker_opened,
   lease_taken,
   units_leased,  ///< = served + refunded + expired + what is in leases now
@@ -28,7 +30,7 @@ enum class Event : std::uint8_t {
   units_expired,    ///< not refunded: they had flowed back, their window had ended, or the server did not answer
   local_undecided,  ///< denied without the server: there was no room, or the limits are not known
 };
-inline constexpr std::size_t kEvents = 10;
+inline constexpr std::size_t kEvents = 12;
 
 [[nodiscard]] constexpr std::string_view name_of(Source source) {
   constexpr std::array<std::string_view, kSources> kNames{"server",      "remembered", "lease",  "fail_open",
@@ -42,8 +44,8 @@ inline constexpr std::size_t kEvents = 10;
 }
 [[nodiscard]] constexpr std::string_view name_of(Event event) {
   constexpr std::array<std::string_view, kEvents> kNames{
-      "connected",    "moved",        "asked",          "breaker_opened", "lease_taken",
-      "units_leased", "units_served", "units_refunded", "units_expired",  "local_undecided"};
+      "connected",   "moved",        "asked",        "map_read",       "failed_over",   "breaker_opened",
+      "lease_taken", "units_leased", "units_served", "units_refunded", "units_expired", "local_undecided"};
   return kNames[static_cast<std::size_t>(event)];
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "ratelimit/client/backoff.h"
 #include "ratelimit/client/circuit_breaker.h"
 #include "ratelimit/client/endpoint.h"
+#include "ratelimit/client/session.h"
 #include "ratelimit/client/share.h"
 #include "ratelimit/units.h"
 
@@ -29,14 +31,25 @@ enum class Without : std::uint8_t {
 /// The same for each server.
 struct NodeSettings {
   Login login{};
+  std::shared_ptr<const Encryption> encryption{};  ///< for example `tls()`, of client/tls.h; null: none
   std::size_t most_connections = 64;  ///< that the calls of all threads share; each is made when it is needed
   CircuitBreaker::Settings breaker{};
   Backoff::Settings reconnect{};  ///< the pauses between two attempts to connect
 };
 
+/// Who names the primary, where replicas may take its place outside a cluster.
+struct Sentinels {
+  std::vector<Endpoint> endpoints{};  ///< none: there are no Sentinels
+  std::string primary = "mymaster";   ///< the name that they know it by
+  Login login{};                      ///< to the Sentinels; that to the servers is in `NodeSettings`
+
+  [[nodiscard]] bool is_used() const { return !endpoints.empty(); }
+};
+
 struct Options {
   std::vector<Endpoint> servers{Endpoint{}};      ///< one server, or some nodes of a cluster; those name the others
   Span deadline = std::chrono::milliseconds{10};  ///< of a whole call, redirections included; more than 0
+  Sentinels sentinels{};  ///< if there are some, they say which server is asked, and not `servers`
   Without without_server = Without::fail_open;
   Share share{};  ///< of this process when it decides by itself; of four processes, {1, 4}
   std::chrono::milliseconds wait_without_server{1000};  ///< `Answer::wait` of a call that is denied without a decision
@@ -51,8 +64,9 @@ struct Options {
 /// What is wrong with the options, in the words of an error; none if they are right.
 [[nodiscard]] inline std::optional<std::string> fault_of(const Options& options) {
   if (options.deadline <= Span{}) return "deadline must be more than 0";
-  if (!options.node.login.user.empty() && options.node.login.password.empty()) {
-    return "login: a user needs a password";  // the server would take the connection for the user `default`
+  for (const Login& login : {options.node.login, options.sentinels.login}) {
+    // The connection would be one of the user `default`.
+    if (!login.user.empty() && login.password.empty()) return "login: a user needs a password";
   }
   return std::nullopt;
 }

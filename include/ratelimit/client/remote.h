@@ -14,7 +14,6 @@
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/cluster.h"
 #include "ratelimit/client/command.h"
-#include "ratelimit/client/connector.h"
 #include "ratelimit/client/counters.h"
 #include "ratelimit/client/node.h"
 #include "ratelimit/client/options.h"
@@ -37,9 +36,7 @@ class Remote {
  public:
   /// Counters and randomness must outlive it.
   Remote(const Options& options, Counters& counters, Randomness& randomness)
-      : deadline_(options.deadline),
-        counters_(counters),
-        cluster_(options.servers, options.node, connector_, counters, randomness) {}
+      : deadline_(options.deadline), counters_(counters), cluster_(options, counters, randomness) {}
 
   /// Of each call.
   [[nodiscard]] Span deadline() const { return deadline_; }
@@ -74,10 +71,7 @@ class Remote {
   }
 
   /// In a child of the process that made it: closes the files that it has from its parent. It must not be used then.
-  void close_files() {
-    cluster_.close_files();
-    connector_.close_files();
-  }
+  void close_files() { cluster_.close_files(); }
 
   /// The nodes that are known, those of the options first.
   [[nodiscard]] std::vector<Node*> nodes() const { return cluster_.nodes(); }
@@ -96,7 +90,6 @@ class Remote {
   const Span deadline_;
   Counters& counters_;
   Cluster cluster_;
-  Connector connector_;  ///< last: it ends first
 };
 
 }  // namespace ratelimit::client
