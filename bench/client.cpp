@@ -3,6 +3,7 @@
 //
 //   client wait PORT                          until there is a server
 //   client calls PORT SECONDS                 round trips, and calls a second
+//   client at-once PORT SECONDS               many calls of one thread on the way
 //   client outage PORT SECONDS CHOICE PID     kills the server, and goes on calling
 #include <sys/types.h>
 
@@ -20,7 +21,9 @@
 #include <thread>
 #include <vector>
 
+#include "../tests/cpp_client/plain_hiredis.h"
 #include "ratelimit/client.h"
+#include "ratelimit/client/pipeline.h"
 
 namespace {
 
@@ -28,16 +31,10 @@ using namespace std::chrono_literals;
 using namespace ratelimit::client;
 using ratelimit::Span;
 using ratelimit::Units;
+using ratelimit::client::tests::PlainHiredis;
 using Clock = std::chrono::steady_clock;
 
 Options options_for(int port) { return {.servers = {{.host = "127.0.0.1", .port = port}}}; }
-
-/// So that what takes long is measured, and not cut off.
-Options patient(int port) {
-  Options options = options_for(port);
-  options.deadline = 1s;
-  return options;
-}
 
 double microseconds(Span span) { return std::chrono::duration<double, std::micro>(span).count(); }
 
@@ -91,24 +88,73 @@ void row(const char* what, int threads, const Client& client, Times times) {
               static_cast<double>(round_trips) / static_cast<double>(counts.calls()));
 }
 
+/// hiredis without the client: a connection for each thread.
+void plain_row(int port, int threads, Span each) {
+  std::vector<std::unique_ptr<PlainHiredis>> plain;
+  for (int t = 0; t < threads; ++t) {
+    plain.push_back(std::make_unique<PlainHiredis>(Endpoint{.host = "127.0.0.1", .port = port}));
+  }
+  const Times times =
+      measure(threads, each, [&](int t) { plain[static_cast<std::size_t>(t)]->check("plain" + std::to_string(t)); });
+  std::printf("| plain hiredis | %d | %.1f | %.1f | %.0f | 1.0000 |\n", threads,
+              microseconds(percentile(times.calls, 50)), microseconds(percentile(times.calls, 99)), times.per_second);
+}
+
+constexpr int kAtOnce = 50;
+
+/// Fifty calls on the way at once, in one thread: a time is that of all fifty.
+template <class Fifty>
+void at_once_row(const char* what, Span each, Fifty fifty) {
+  const Times times = measure(1, each, [&](int) { fifty(); });
+  std::printf("| %s | %.1f | %.1f | %.0f |\n", what, microseconds(percentile(times.calls, 50)),
+              microseconds(percentile(times.calls, 99)), times.per_second * kAtOnce);
+}
+
+int measure_at_once(int port, Span length) {
+  std::printf("\n| fifty calls at once | p50, µs | p99, µs | calls per second |\n|---|---:|---:|---:|\n");
+  const Span each = length / 2;
+  std::vector<std::string> names;
+  for (int i = 0; i < kAtOnce; ++i) names.push_back("name" + std::to_string(i));
+  PlainHiredis plain({.host = "127.0.0.1", .port = port});
+  at_once_row("plain hiredis, pipelined", each, [&] {
+    for (const std::string& name : names) plain.send(name);
+    for (int i = 0; i < kAtOnce; ++i) static_cast<void>(plain.take());
+  });
+  Client client(options_for(port));
+  Pipeline pipeline(client);
+  const auto ignore = [](const Answer&) {};
+  at_once_row("a pipeline", each, [&] {
+    for (const std::string& name : names) pipeline.check(name, kWide, {}, ignore);
+    pipeline.wait();
+  });
+  at_once_row("a pipeline, one key, gathered", each, [&] {
+    for (const std::string& name : names) pipeline.check("all", kWide, {.subject = name, .brief = true}, ignore);
+    pipeline.wait();
+  });
+  return 0;
+}
+
 int measure_calls(int port, Span length) {
   std::printf("| call | threads | p50, µs | p99, µs | calls per second | answered by a round trip |\n");
   std::printf("|---|---:|---:|---:|---:|---:|\n");
   const Span each = length / 2;
-  for (const int threads : {1, 4}) {
-    Client plain(patient(port));
+  for (const int threads : {1, 4, 64}) {
+    plain_row(port, threads, each);
+    Client plain(options_for(port));
+    static_cast<void>(plain.wait_for_server(1s));
     row("a round trip", threads, plain,
         measure(threads, each, [&](int t) { plain.check("plain" + std::to_string(t), kWide); }));
-    Client one(patient(port));
+    if (threads > 4) continue;
+    Client one(options_for(port));
     row("a round trip, one subject for all", threads, one,
         measure(threads, each, [&](int) { one.check("hot", kWide); }));
     for (const std::int64_t units : {10, 100, 1000}) {
-      Client leasing(patient(port));
+      Client leasing(options_for(port));
       const std::string what = "the same, leases of " + std::to_string(units);
       row(what.c_str(), threads, leasing,
           measure(threads, each, [&](int) { leasing.check("hot", kWide, {.lease = Units(units)}); }));
     }
-    Client denied(patient(port));
+    Client denied(options_for(port));
     denied.check("denied", kFull);
     row("denied, and remembered", threads, denied, measure(threads, each, [&](int) { denied.check("denied", kFull); }));
   }
@@ -189,6 +235,7 @@ int main(int argc, char** argv) {
   if (words.empty()) return 2;
   if (words[0] == "wait") return wait_for(number(1));
   if (words[0] == "calls") return measure_calls(number(1), std::chrono::seconds(number(2)));
+  if (words[0] == "at-once") return measure_at_once(number(1), std::chrono::seconds(number(2)));
   if (words[0] == "outage" && words.size() == 5) {
     return measure_outage(number(1), std::chrono::seconds(number(2)), words[3], static_cast<pid_t>(number(4)));
   }

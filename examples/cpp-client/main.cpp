@@ -7,8 +7,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "ratelimit/client/pipeline.h"
+#include "ratelimit/client/policy_text.h"
 
 namespace {
 
@@ -54,6 +60,27 @@ bool is_free_call_allowed(Client& client, std::string_view user) {
 }
 // [end]
 
+// [a batch]
+int count_allowed(Client& client, const Policy& policy, std::span<const std::string> users) {
+  Pipeline pipeline(client);
+  int allowed = 0;
+  for (const std::string& user : users) {
+    pipeline.check("api:batch", policy, {.subject = user, .brief = true},
+                   [&allowed](const Answer& answer) { allowed += answer.allowed() ? 1 : 0; });
+  }
+  pipeline.wait();
+  return allowed;
+}
+// [end]
+
+// [a policy as text]
+Policy policy_of(const std::string& setting) {
+  ParsedPolicy parsed = parse_policy(setting);
+  if (!parsed.policy) throw std::invalid_argument("limits: " + parsed.error);
+  return *parsed.policy;
+}
+// [end]
+
 int serve(int port) {
   // [a client]
   Client client({.servers = {{.host = "127.0.0.1", .port = port}},
@@ -64,8 +91,10 @@ int serve(int port) {
   std::printf("%s\n", may_go_on(client) ? "go on" : "too many");
   std::printf("%s\n", complete(client, Units(6000), [] { return Units(1500); }) ? "complete" : "try later");
   std::printf("%s\n", is_free_call_allowed(client, "bob") ? "go on" : "no");
+  const std::vector<std::string> users{"ann", "ben", "ann", "ann"};
+  std::printf("%d of 4\n", count_allowed(client, policy_of("FIXED 2 1h AS batch"), users));
   // [metrics]
-  std::fputs(metrics_text(client.counts()).c_str(), stdout);
+  std::fputs(client.metrics().c_str(), stdout);
   std::printf("circuit breaker: %s\n", name_of(client.breaker()));
   // [end]
   return 0;

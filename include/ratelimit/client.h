@@ -35,6 +35,8 @@
 
 namespace ratelimit::client {
 
+class Pipeline;  // client/pipeline.h
+
 /// One client serves all threads of a process: any thread may call any method. A call throws only if the system has no
 /// memory, no file or no thread left. `Answer::failure` says why the server did not answer; `Source::error` says that the
 /// call is wrong, and `Answer::error` says how.
@@ -118,10 +120,21 @@ class Client {
     return states.empty() ? CircuitBreaker::State::closed : states.front().breaker;
   }
 
+  /// All numbers and the state of each breaker, in the text format of Prometheus.
+  [[nodiscard]] std::string metrics() const {
+    std::string text = metrics_text(counts()) + "# TYPE ratelimit_client_breaker_state gauge\n";
+    for (const NodeState& node : nodes()) {
+      text.append("ratelimit_client_breaker_state{server=\"").append(name_of(node.endpoint)).append("\"} ");
+      text.append(std::to_string(static_cast<int>(node.breaker))).append("\n");
+    }
+    return text;
+  }
+
   /// Refunds what is left in leases, and takes none any more.
   void close_leases() { core().close_leases(); }
 
  private:
+  friend class Pipeline;
   using Verb = Ask::Verb;
 
   static Options valid(Options options) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <set>
 #include <string>
 
@@ -42,6 +43,25 @@ TEST(Counters, CountFailuresAndUnits) {
   EXPECT_EQ(counters.now().of(Event::lease_taken), 1U);
 }
 
+TEST(Counters, PutLatenciesInARangeEach) {
+  Counters counters;
+  using namespace std::chrono_literals;
+  for (const Span latency : {Span{}, Span{49us}, Span{50us}, Span{50us + 1ns}, Span{10ms}, Span{1s}, Span{1s + 1ns}}) {
+    counters.count_latency(latency);
+  }
+  const Counts counts = counters.now();
+  EXPECT_EQ(counts.latencies[0], 3U) << "an end belongs to its range";
+  EXPECT_EQ(counts.latencies[1], 1U);
+  EXPECT_EQ(counts.latencies[kLatencies - 2], 1U);
+  EXPECT_EQ(counts.latencies[kLatencies - 1], 1U) << "longer than the last end";
+  const std::string text = metrics_text(counts);
+  EXPECT_NE(text.find("ratelimit_client_latency_seconds_bucket{le=\"0.000050000\"} 3\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("ratelimit_client_latency_seconds_bucket{le=\"0.010000000\"} 5\n"), std::string::npos);
+  EXPECT_NE(text.find("ratelimit_client_latency_seconds_bucket{le=\"+Inf\"} 7\n"), std::string::npos);
+  EXPECT_NE(text.find("ratelimit_client_latency_seconds_sum 2.010149002\n"), std::string::npos);
+  EXPECT_NE(text.find("ratelimit_client_latency_seconds_count 7\n"), std::string::npos);
+}
+
 TEST(Counters, HaveADifferentNameEach) {
   const std::string text = metrics_text(Counts{});
   std::set<std::string> lines;
@@ -51,7 +71,7 @@ TEST(Counters, HaveADifferentNameEach) {
     ++number;
   }
   EXPECT_EQ(lines.size(), number);
-  EXPECT_EQ(number, 3 + 2 * kSources + (kFailures - 1) + kEvents);
+  EXPECT_EQ(number, 3 + 2 * kSources + (kFailures - 1) + kEvents + 1 + kLatencies + 2);
   EXPECT_EQ(text.find("\"\""), std::string::npos) << "nothing is without a name";
 }
 

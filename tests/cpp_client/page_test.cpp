@@ -48,7 +48,7 @@ TEST(Page, ShowsWhatTheExampleHas) {
     for (++i; i < lines.size() && lines[i] != "```"; ++i) part += lines[i] + "\n";
     page.insert(part);
   }
-  EXPECT_EQ(page.size(), 6U);
+  EXPECT_EQ(page.size(), 8U);
   EXPECT_EQ(page, parts(lines_of("examples/cpp-client/main.cpp"), "// [", "// [end]"));
 }
 
@@ -62,6 +62,7 @@ TEST(Page, HasAnExampleThatRuns) {
   for (int c = 0; (c = std::fgetc(output)) != EOF;) text += static_cast<char>(c);
   EXPECT_EQ(::pclose(output), 0);
   EXPECT_EQ(text.substr(0, 19), "200\ngo on\ncomplete\n") << text;
+  EXPECT_NE(text.find("\n3 of 4\n"), std::string::npos) << text;
   EXPECT_NE(text.find("circuit breaker: closed"), std::string::npos) << text;
 }
 

@@ -5,6 +5,7 @@
 #define RATELIMIT_CLIENT_CALL_H
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,8 @@ struct Call {
   Span longest_wait{};    ///< with Mode::may_wait: whole milliseconds; none is like Mode::whole
   std::string_view id{};  ///< of a lease of CONCURRENT, or of a hold
   Units lease{};          ///< if more than `cost`: take so many units at once, and serve the next calls from them
+  bool brief = false;     ///< the answer needs no `limit`, `reset` and `label`: then a pipeline may gather such calls
+  std::string_view trace{};  ///< for `Options::observer`: a correlation id, or what a tracer wants
 };
 
 /// A call with its key and its policy, all borrowed.
@@ -31,6 +34,26 @@ struct Question {
   const Policy& policy;
   const Call& call;
 };
+
+/// What a call asks for, all borrowed. The cost of a question is the actual one of `settle`, and the units of `refund`.
+struct Ask {
+  enum class Verb : std::uint8_t { check, peek, reserve, settle, refund, release };
+  Verb verb = Verb::check;
+  Question question;
+  Span ttl{};  ///< of a hold
+};
+
+[[nodiscard]] constexpr std::string_view name_of(Ask::Verb verb) {
+  switch (verb) {
+    case Ask::Verb::check: return "check";
+    case Ask::Verb::peek: return "peek";
+    case Ask::Verb::reserve: return "reserve";
+    case Ask::Verb::settle: return "settle";
+    case Ask::Verb::refund: return "refund";
+    case Ask::Verb::release: return "release";
+  }
+  return {};
+}
 
 /// As the server has it.
 inline constexpr std::size_t kMaxSubjectBytes = 1024;
@@ -77,6 +100,7 @@ inline constexpr std::size_t kMaxSubjectBytes = 1024;
   std::string name = name_of_place(question);
   name.append(" ").append(std::to_string(call.cost.count()));
   name.append(" ").append(std::to_string(static_cast<int>(call.mode)));
+  if (call.brief) name.append(" brief");
   if (call.mode == Mode::may_wait) name.append(" ").append(std::to_string(call.longest_wait.count()));
   return name;
 }

@@ -12,6 +12,7 @@
 
 #include "ratelimit/client/call.h"
 #include "ratelimit/client/reply.h"
+#include "ratelimit/client/wire.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
@@ -22,20 +23,21 @@ namespace ratelimit::client {
 class Command {
  public:
   Command(std::initializer_list<std::string_view> words) {
-    bytes_.reserve(128);
+    bytes_.reserve(192);
     add(words);
   }
 
   void add(std::string_view word) {
     ++words_;
-    bytes_.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");
+    append_word(bytes_, word);
   }
   void add(std::initializer_list<std::string_view> words) {
     for (const std::string_view word : words) add(word);
   }
 
   void add_limits(const Policy& policy) {
-    for (const std::string& word : policy.words()) add(word);
+    words_ += policy.words().size();
+    bytes_.append(policy.bytes());
   }
   void add_subject(std::string_view subject) {
     if (!subject.empty()) add({"FOR", subject});
@@ -55,7 +57,8 @@ class Command {
 
   /// Appends what is sent.
   void write_to(std::string& bytes) const {
-    bytes.append("*").append(std::to_string(words_)).append("\r\n").append(bytes_);
+    append_head(bytes, '*', words_);
+    bytes.append(bytes_);
   }
 
   /// Which replies are possible; garbage otherwise.
@@ -85,6 +88,19 @@ namespace detail {
   command.add_mode(call);
   if (!call.id.empty()) command.add({"ID", call.id});
   command.shape.expected = {.cost = call.cost, .may_be_part = call.mode == Mode::partial};
+  return command;
+}
+
+/// RL.CHECKEACH, of calls about one key that have the policy and the cost in common with `first`; `each_subject(add)` calls
+/// `add` with the subject of each, in order.
+template <class EachSubject>
+[[nodiscard]] Command check_each_command(const Question& first, std::size_t subjects, EachSubject each_subject) {
+  Command command{"RL.CHECKEACH", first.key};
+  command.add_limits(first.policy);
+  command.add_cost(first.call.cost);
+  command.add("FOR");
+  each_subject([&command](std::string_view subject) { command.add(subject); });
+  command.shape = {.kind = Shape::Kind::each, .expected = {.cost = first.call.cost}, .items = subjects};
   return command;
 }
 

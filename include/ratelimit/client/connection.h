@@ -160,6 +160,12 @@ class Connection {
     return reply;
   }
 
+  /// Whether replies are late, and the server has said nothing for too long.
+  [[nodiscard]] bool is_silent(Time now) const { return outstanding_ > 0 && now - heard_ >= kLongestSilence; }
+
+  /// The connection must not be used again.
+  void give_up() { fail(Failure::closed); }
+
   /// Sends commands and waits for the reply to the last one until `deadline`. Replies that are late are discarded.
   [[nodiscard]] Failure call(std::span<const Command> commands, Time now, Time deadline, Reply& last) {
     for (const Command& command : commands) queue(command, now);
@@ -187,7 +193,7 @@ class Connection {
     while (next(now) != nullptr) {
     }
     if (is_broken() || (outstanding_ == 0 && reader_.size() > 0)) return false;
-    return outstanding_ == 0 || (outstanding_ <= kMostLate && now - heard_ < kLongestSilence);
+    return outstanding_ <= kMostLate && !is_silent(now);
   }
 
  private:

@@ -24,6 +24,7 @@
 #include "ratelimit/client/lease.h"
 #include "ratelimit/client/lease_book.h"
 #include "ratelimit/client/lease_keeper.h"
+#include "ratelimit/client/observer.h"
 #include "ratelimit/client/options.h"
 #include "ratelimit/client/policy.h"
 #include "ratelimit/client/process.h"
@@ -33,14 +34,6 @@
 
 namespace ratelimit::client {
 
-/// What a call asks for, all borrowed. The cost of a question is the actual one of `settle`, and the units of `refund`.
-struct Ask {
-  enum class Verb : std::uint8_t { check, peek, reserve, settle, refund, release };
-  Verb verb = Verb::check;
-  Question question;
-  Span ttl{};  ///< of a hold
-};
-
 class Core {
  public:
   using Verb = Ask::Verb;
@@ -48,6 +41,7 @@ class Core {
   /// The options must be right.
   explicit Core(const Options& options)
       : generation_(process_generation()),
+        observer_(options.observer),
         lease_length_(std::clamp<Span>(options.lease_length, Span{}, std::chrono::minutes{1})),
         remote_(options, counters_, randomness_),
         denials_(options.most_denials, options.longest_denial, options.deadline),
@@ -62,10 +56,11 @@ class Core {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
   [[nodiscard]] Answer answer(const Ask& ask) {
-    if (auto wrong = fault_of(ask)) return count(wrong_call(std::move(*wrong)));
+    const Time begun = observer_ ? std::chrono::steady_clock::now() : Time{};
+    if (auto wrong = fault_of(ask)) return conclude(ask, wrong_call(std::move(*wrong)), begun);
     std::optional<Answer> answer = wants_lease(ask) ? check_by_lease(ask) : std::nullopt;
     if (!answer) answer = remembered(ask);
-    return count(answer ? std::move(*answer) : answer_by_server(ask));
+    return conclude(ask, answer ? std::move(*answer) : answer_by_server(ask), begun);
   }
 
   [[nodiscard]] std::string new_id() { return random_id(randomness_); }
@@ -115,14 +110,17 @@ class Core {
     return answer;
   }
 
-  Answer count(Answer answer) {
+  /// Counts the answer, and shows it to the observer.
+  [[nodiscard]] Answer conclude(const Ask& ask, Answer answer, Time begun) {
     counters_.count(answer);
+    if (observer_) observer_({ask, answer, begun, std::chrono::steady_clock::now()});
     return answer;
   }
 
   // --- the parts -------------------------------------------------------------------------------------
 
-  [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] Counters& counters() { return counters_; }
+  [[nodiscard]] Randomness& randomness() { return randomness_; }
   [[nodiscard]] Remote& remote() { return remote_; }
   void close_leases() { leases_.close(); }
 
@@ -281,6 +279,7 @@ class Core {
   }
 
   const std::uint64_t generation_;
+  const Observer observer_;
   const Span lease_length_;
   Counters counters_;
   Randomness randomness_;

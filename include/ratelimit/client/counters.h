@@ -3,8 +3,10 @@
 #ifndef RATELIMIT_CLIENT_COUNTERS_H
 #define RATELIMIT_CLIENT_COUNTERS_H
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -49,12 +51,19 @@ inline constexpr std::size_t kEvents = 12;
   return kNames[static_cast<std::size_t>(event)];
 }
 
+/// Upper ends of the ranges in which latencies are counted, in microseconds; one more range has no end.
+inline constexpr std::array<std::uint64_t, 12> kLatencyEnds{50,    100,    200,    500,    1'000,   2'000,
+                                                            5'000, 10'000, 20'000, 50'000, 100'000, 1'000'000};
+inline constexpr std::size_t kLatencies = kLatencyEnds.size() + 1;
+
 /// The numbers at one instant. While calls are under way, one number may be newer than another.
 struct Counts {
   std::array<std::uint64_t, kSources> granted{};
   std::array<std::uint64_t, kSources> denied{};
   std::array<std::uint64_t, kFailures> failures{};  ///< of calls, and of refunds of leases
   std::array<std::uint64_t, kEvents> events{};
+  std::array<std::uint64_t, kLatencies> latencies{};  ///< of calls that the server answered, by `kLatencyEnds`
+  std::uint64_t latency_sum = 0;                      ///< of those, in nanoseconds
 
   [[nodiscard]] std::uint64_t granted_by(Source source) const { return granted[static_cast<std::size_t>(source)]; }
   [[nodiscard]] std::uint64_t denied_by(Source source) const { return denied[static_cast<std::size_t>(source)]; }
@@ -77,12 +86,22 @@ class Counters {
   void count(Event event) { add(events_[index(event)], 1); }
   void count(Event event, Units units) { add(events_[index(event)], static_cast<std::uint64_t>(units.count())); }
 
+  /// How long the server took to answer, all told.
+  void count_latency(Span latency) {
+    const auto end = std::lower_bound(kLatencyEnds.begin(), kLatencyEnds.end(), latency,
+                                      [](std::uint64_t us, Span span) { return std::chrono::microseconds{us} < span; });
+    add(latencies_[static_cast<std::size_t>(end - kLatencyEnds.begin())], 1);
+    add(latency_sum_, static_cast<std::uint64_t>(std::max<Span>(latency, Span{}).count()));
+  }
+
   [[nodiscard]] Counts now() const {
     Counts counts;
     copy(granted_, counts.granted);
     copy(denied_, counts.denied);
     copy(failures_, counts.failures);
     copy(events_, counts.events);
+    copy(latencies_, counts.latencies);
+    counts.latency_sum = latency_sum_.load(std::memory_order_relaxed);
     return counts;
   }
 
@@ -103,7 +122,36 @@ class Counters {
   std::array<Counter, kSources> denied_{};
   std::array<Counter, kFailures> failures_{};
   std::array<Counter, kEvents> events_{};
+  std::array<Counter, kLatencies> latencies_{};
+  Counter latency_sum_{0};
 };
+
+namespace detail {
+
+/// Nanoseconds as seconds, in digits.
+[[nodiscard]] inline std::string seconds_text(std::uint64_t nanoseconds) {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  std::string fraction = std::to_string(kSecond + nanoseconds % kSecond);
+  fraction[0] = '.';
+  return std::to_string(nanoseconds / kSecond) + fraction;
+}
+
+/// A histogram has, for each end, how many were no longer than that.
+[[nodiscard]] inline std::string latency_text(const Counts& counts) {
+  constexpr std::string_view kName = "ratelimit_client_latency_seconds";
+  std::string text = "# TYPE " + std::string(kName) + " histogram\n";
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < kLatencies; ++i) {
+    sum += counts.latencies[i];
+    const std::string end = i < kLatencyEnds.size() ? seconds_text(kLatencyEnds[i] * 1000) : "+Inf";
+    text.append(kName).append("_bucket{le=\"").append(end).append("\"} ").append(std::to_string(sum)).append("\n");
+  }
+  text.append(kName).append("_sum ").append(seconds_text(counts.latency_sum)).append("\n");
+  text.append(kName).append("_count ").append(std::to_string(sum)).append("\n");
+  return text;
+}
+
+}  // namespace detail
 
 /// The numbers in the text format of Prometheus.
 [[nodiscard]] inline std::string metrics_text(const Counts& counts) {
@@ -126,6 +174,7 @@ class Counters {
     const std::string kind = "kind=\"" + std::string(name_of(static_cast<Event>(i))) + "\"";
     add("ratelimit_client_events_total", kind, counts.events[i]);
   }
+  text += detail::latency_text(counts);
   return text;
 }
 

@@ -16,6 +16,11 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+/// The address in one word: `host:port`, or the path of a socket.
+[[nodiscard]] inline std::string name_of(const Endpoint& endpoint) {
+  return endpoint.socket.empty() ? endpoint.host + ":" + std::to_string(endpoint.port) : endpoint.socket;
+}
+
 /// What a new connection sends first: AUTH if there is a password, SELECT if the database is not 0.
 struct Login {
   std::string user{};  ///< empty: the user `default`; else there must be a password

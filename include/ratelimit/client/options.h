@@ -15,6 +15,7 @@
 #include "ratelimit/client/backoff.h"
 #include "ratelimit/client/circuit_breaker.h"
 #include "ratelimit/client/endpoint.h"
+#include "ratelimit/client/observer.h"
 #include "ratelimit/client/session.h"
 #include "ratelimit/client/share.h"
 #include "ratelimit/units.h"
@@ -59,6 +60,7 @@ struct Options {
   Span lease_length = std::chrono::milliseconds{100};  ///< at most a minute; 0: no leases
   std::size_t most_local_subjects = 65'536;            ///< that this process decides about by itself
   NodeSettings node{};
+  Observer observer{};  ///< sees every call; none: nobody does
 };
 
 /// What is wrong with the options, in the words of an error; none if they are right.

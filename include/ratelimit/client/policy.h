@@ -26,6 +26,7 @@
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/client/wire.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
 
@@ -129,6 +130,8 @@ class Policy {
   [[nodiscard]] const Limits* limits() const { return data_->limits ? &*data_->limits : nullptr; }
   /// The words to send. None for a limiter.
   [[nodiscard]] const std::vector<std::string>& words() const { return data_->words; }
+  /// The same words, as they are sent.
+  [[nodiscard]] const std::string& bytes() const { return data_->bytes; }
   /// Equal for policies of the same limits, different for others.
   [[nodiscard]] const std::string& name() const { return data_->name; }
 
@@ -136,6 +139,7 @@ class Policy {
   struct Data {
     std::optional<Limits> limits;
     std::vector<std::string> words;
+    std::string bytes;
     std::string name = "stored";
   };
 
@@ -158,6 +162,7 @@ class Policy {
       for (const std::string& word : *words) data->name.append(" ").append(word);
       if (are_sent) data->words.insert(data->words.end(), words->begin(), words->end());
     }
+    for (const std::string& word : data->words) append_word(data->bytes, word);
     return Policy(std::shared_ptr<const Data>(std::move(data)));
   }
 

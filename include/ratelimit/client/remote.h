@@ -47,14 +47,20 @@ class Remote {
     exchange.asked_at = std::chrono::steady_clock::now();
     Cluster::Result result = cluster_.call(key, command, exchange.asked_at, exchange.asked_at + deadline_);
     exchange.answered_at = std::chrono::steady_clock::now();
-    counters_.count(result.failure);
-    exchange.failure = result.failure;
-    exchange.has_lease_id = has_lease_id(result.reply);
-    if (result.failure == Failure::none || result.reply.kind == Reply::Kind::error) {
-      exchange.answer = answer_of(result.reply, command.shape);
-    }
+    conclude(exchange, result.failure, result.reply, command.shape);
     return exchange;
   }
+
+  /// Notes what came of a command, which has the times already, and counts it.
+  void conclude(Exchange& exchange, Failure failure, Reply& reply, const Shape& shape) {
+    counters_.count(failure);
+    if (failure == Failure::none) counters_.count_latency(exchange.answered_at - exchange.asked_at);
+    exchange.failure = failure;
+    exchange.has_lease_id = has_lease_id(reply);
+    if (failure == Failure::none || reply.kind == Reply::Kind::error) exchange.answer = answer_of(reply, shape);
+  }
+
+  [[nodiscard]] Cluster& cluster() { return cluster_; }
 
   /// Asks for nothing, until the server answers or `until`. False if it did not.
   [[nodiscard]] bool reach(Time until) {
@@ -79,7 +85,9 @@ class Remote {
  private:
   static Answer answer_of(Reply& reply, const Shape& shape) {
     if (reply.kind == Reply::Kind::error) return wrong_call(std::move(reply.text));
-    if (reply.kind == Reply::Kind::null) return wrong_call("the key does not exist, and this call names no limits");
+    if (reply.kind == Reply::Kind::null && shape.kind != Shape::Kind::brief)
+      return wrong_call("the key does not exist, and this call names no limits");
+    if (shape.kind == Shape::Kind::brief) return *parse_brief_answer(reply, shape.expected.cost);
     if (shape.kind != Shape::Kind::integer) return *parse_answer(reply, shape.expected);
     Answer answer;
     answer.outcome = Outcome::granted;

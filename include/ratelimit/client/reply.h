@@ -50,9 +50,10 @@ struct Expected {
 
 /// Which replies a command may get, besides errors.
 struct Shape {
-  enum class Kind : std::uint8_t { answer, answer_or_null, integer, text };
+  enum class Kind : std::uint8_t { answer, answer_or_null, integer, text, each, brief };
   Kind kind = Kind::answer;
   Expected expected{};
+  std::size_t items = 0;  ///< each: how many answers
 };
 
 namespace detail {
@@ -61,10 +62,11 @@ namespace detail {
   return reply.kind == Reply::Kind::integer && reply.integer >= 0 && Units(reply.integer) <= kMaxUnits;
 }
 
-/// The longest span is ten years. Turns and debts may add to it, so ten times that is allowed.
+/// In milliseconds. The longest span is ten years. Turns and debts may add to it, so ten times that is allowed.
+inline constexpr std::int64_t kLongestWait = 10 * std::chrono::ceil<std::chrono::milliseconds>(kMaxSpan).count();
+
 [[nodiscard]] inline bool is_wait(const Reply& reply) {
-  constexpr std::int64_t kMax = 10 * std::chrono::ceil<std::chrono::milliseconds>(kMaxSpan).count();
-  return reply.kind == Reply::Kind::integer && reply.integer >= -1 && reply.integer <= kMax;
+  return reply.kind == Reply::Kind::integer && reply.integer >= -1 && reply.integer <= kLongestWait;
 }
 
 [[nodiscard]] inline bool is_name(const Reply& reply) {
@@ -101,9 +103,36 @@ namespace detail {
   return answer;
 }
 
+/// One of the answers to RL.CHECKEACH: units remaining, minus the wait, or null for never. It has no `limit`, `reset` and
+/// `label`. None if it is garbage.
+[[nodiscard]] inline std::optional<Answer> parse_brief_answer(const Reply& item, Units cost) {
+  Answer answer;
+  if (item.kind == Reply::Kind::null) {
+    answer.outcome = Outcome::never;
+    return answer;
+  }
+  if (item.kind != Reply::Kind::integer) return std::nullopt;
+  if (detail::is_count(item)) {
+    answer.outcome = Outcome::granted;
+    answer.granted = cost;
+    answer.remaining = Units(item.integer);
+    return answer;
+  }
+  if (item.integer >= 0 || item.integer < -detail::kLongestWait) return std::nullopt;
+  answer.wait = std::chrono::milliseconds{-item.integer};
+  return answer;
+}
+
 /// Whether a reply that is no error is possible for the command. If not, it is garbage.
 [[nodiscard]] inline bool has_shape(const Reply& reply, const Shape& shape) {
   if (shape.kind == Shape::Kind::integer) return detail::is_count(reply);
+  if (shape.kind == Shape::Kind::each) {
+    const auto is_brief = [&shape](const Reply& item) {
+      return parse_brief_answer(item, shape.expected.cost).has_value();
+    };
+    return reply.kind == Reply::Kind::list && reply.items.size() == shape.items &&
+           std::all_of(reply.items.begin(), reply.items.end(), is_brief);
+  }
   if (shape.kind == Shape::Kind::text) return reply.kind == Reply::Kind::text;
   if (shape.kind == Shape::Kind::answer_or_null && reply.kind == Reply::Kind::null) return true;
   return parse_answer(reply, shape.expected).has_value();
