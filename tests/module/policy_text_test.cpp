@@ -56,19 +56,30 @@ class RandomLimits {
  private:
   std::size_t below(std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(random_); }
   std::string_view one_of(std::span<const std::string_view> words) { return words[below(words.size())]; }
+  /// Mostly one of the first ones, which are right nearly everywhere.
+  std::string_view mostly_of(std::span<const std::string_view> words) {
+    return one_of(below(12) == 0 ? words : words.first(3));
+  }
+  /// Mostly one that the algorithm has.
+  std::string_view option_of(std::size_t algorithm) {
+    if (below(10) == 0) return one_of(kOptions);
+    if (below(2) == 0) return below(2) == 0 ? "AS" : "per";
+    if (algorithm == 6) return below(2) == 0 ? "ANCHOR" : "TZ";
+    return algorithm == 3 ? "ALIGNED" : algorithm == 4 || algorithm == 5 ? "approx" : "AS";
+  }
 
   void add_limit(std::vector<std::string_view>& words) {
     const std::size_t algorithm = below(kAlgorithmWords.size());
     words.push_back(kAlgorithmWords[algorithm]);
-    words.push_back(one_of(kNumbers));
-    if (algorithm < 3) words.push_back(one_of(kNumbers));
-    words.push_back(algorithm == 6 ? one_of(kUnits) : one_of(kSpans));
-    for (std::size_t options = below(4); options > 0; --options) {
-      const std::string_view option = one_of(kOptions);
+    words.push_back(mostly_of(kNumbers));
+    if (algorithm < 3) words.push_back(mostly_of(kNumbers));
+    words.push_back(mostly_of(algorithm == 6 ? std::span<const std::string_view>(kUnits) : kSpans));
+    for (std::size_t options = below(3); options > 0; --options) {
+      const std::string_view option = option_of(algorithm);
       words.push_back(option);
-      if (option == "AS") words.push_back(one_of(kLabels));
-      if (option == "TZ") words.push_back(one_of(kZones));
-      if (option == "ANCHOR") words.push_back(one_of(kDates));
+      if (option == "AS") words.push_back(mostly_of(kLabels));
+      if (option == "TZ") words.push_back(mostly_of(kZones));
+      if (option == "ANCHOR") words.push_back(mostly_of(kDates));
       if (option == "per" && below(10) > 0) words.push_back("Request");
     }
   }
@@ -81,10 +92,11 @@ class RandomLimits {
 
   static constexpr std::array<std::string_view, 8> kAlgorithmWords{
       "TOKENBUCKET", "tokenbucket", "LEAKYBUCKET", "FIXED", "SLIDING", "Sliding", "QUOTA", "CONCURRENT"};
-  static constexpr std::array<std::string_view, 14> kNumbers{"0",
-                                                             "1",
-                                                             "20",
+  static constexpr std::array<std::string_view, 14> kNumbers{"20",
                                                              "1000",
+                                                             "7",
+                                                             "0",
+                                                             "1",
                                                              "4294967295",
                                                              "4294967296",
                                                              "9007199254740991",
@@ -93,19 +105,19 @@ class RandomLimits {
                                                              "-1",
                                                              "007",
                                                              "+1",
-                                                             "1.5",
                                                              "ten"};
   static constexpr std::array<std::string_view, 16> kSpans{
-      "1s", "1ms", "0", "60", "1m", "2h", "1d", "3650d", "3651d", "1.5s", "10S", "-1s", "ms", "315360000000ms",
+      "1s", "60", "2h", "1m", "1d", "0", "1ms", "3650d", "3651d", "1.5s", "10S", "-1s", "ms", "315360000000ms",
       "s",  "1w"};
   static constexpr std::array<std::string_view, 8> kUnits{"HOUR",    "day",  "WEEK",   "Month",
                                                           "QUARTER", "YEAR", "DECADE", "1d"};
   static constexpr std::array<std::string_view, 7> kOptions{"ALIGNED", "approx", "ANCHOR",  "TZ",
                                                             "AS",      "per",    "SHADOWED"};
-  static constexpr std::array<std::string_view, 6> kLabels{"burst", "daily", "with\"quote", "a\\b", "burst", "ALIGNED"};
+  static constexpr std::array<std::string_view, 6> kLabels{"burst",       "daily", "ALIGNED",
+                                                           "with\"quote", "a\\b",  "with\x7f"};
   static constexpr std::array<std::string_view, 5> kZones{"Europe/Berlin", "UTC", "Etc/UTC", "Atlantis/Here", "berlin"};
-  static constexpr std::array<std::string_view, 6> kDates{"2026-01-31", "2026-01-31T06:00", "2026-02-30",
-                                                          "2200-01-01", "2026-01-31t06:00", "today"};
+  static constexpr std::array<std::string_view, 6> kDates{"2026-01-31", "2026-01-31T06:00", "1970-01-01",
+                                                          "2026-02-30", "2200-01-01",       "2026-01-31t06:00"};
 
   std::mt19937 random_;
 };
