@@ -105,7 +105,7 @@ constexpr int kAtOnce = 50;
 /// Fifty calls on the way at once, in one thread: a time is that of all fifty.
 template <class Fifty>
 void at_once_row(const char* what, Span each, Fifty fifty) {
-  const Times times = measure(1, each, [&](int) { fifty(); });
+  Times times = measure(1, each, [&](int) { fifty(); });
   std::printf("| %s | %.1f | %.1f | %.0f |\n", what, microseconds(percentile(times.calls, 50)),
               microseconds(percentile(times.calls, 99)), times.per_second * kAtOnce);
 }
