@@ -94,7 +94,7 @@ void plain_row(int port, int threads, Span each) {
   for (int t = 0; t < threads; ++t) {
     plain.push_back(std::make_unique<PlainHiredis>(Endpoint{.host = "127.0.0.1", .port = port}));
   }
-  const Times times =
+  Times times =
       measure(threads, each, [&](int t) { plain[static_cast<std::size_t>(t)]->check("plain" + std::to_string(t)); });
   std::printf("| plain hiredis | %d | %.1f | %.1f | %.0f | 1.0000 |\n", threads,
               microseconds(percentile(times.calls, 50)), microseconds(percentile(times.calls, 99)), times.per_second);
