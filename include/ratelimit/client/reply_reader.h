@@ -26,7 +26,8 @@ struct ReplyBounds {
 
 class ReplyReader {
  public:
-  explicit ReplyReader(const ReplyBounds& bounds) : bounds_(bounds), reader_(redisReaderCreate()) {
+  explicit ReplyReader(const ReplyBounds& bounds)
+      : bounds_(bounds), reader_(redisReaderCreateWithFunctions(&functions_)) {
     if (reader_ == nullptr) return;
     functions_.createString = &ReplyReader::make_text;
     functions_.createInteger = &ReplyReader::make_integer;
@@ -34,7 +35,6 @@ class ReplyReader {
     functions_.freeObject = [](void*) {};
     make_lists_by(functions_.createArray);
     refuse_newer_types(functions_);
-    reader_->fn = &functions_;
     reader_->privdata = this;
   }
   ReplyReader(const ReplyReader&) = delete;
