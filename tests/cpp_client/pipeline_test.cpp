@@ -60,6 +60,21 @@ TEST(Pipeline, KnowsTheCallsOfAClient) {
   EXPECT_EQ(answers.all[4].remaining, Units(5)) << "in the order of the calls";
 }
 
+TEST(Pipeline, LetsNobodyThroughIfTheServerRefusesTheLogin) {
+  const Server server({"--requirepass", "secret"});
+  Options options = options_for(server.endpoint());
+  options.node.login.password = "wrong";
+  Client client(options);
+  Pipeline pipeline(client);
+  Answers answers;
+  pipeline.check("key", kTen, {}, answers.take());
+  pipeline.wait();
+  ASSERT_EQ(answers.all.size(), 1U);
+  EXPECT_EQ(answers.all[0].source, Source::error);
+  EXPECT_FALSE(answers.all[0].allowed());
+  EXPECT_EQ(answers.all[0].error.substr(0, 10), "WRONGPASS ");
+}
+
 TEST(Pipeline, AnswersARememberedDenialAtOnce) {
   const Server server;
   Client client(options_for(server.endpoint()));

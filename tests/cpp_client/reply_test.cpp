@@ -105,7 +105,8 @@ TEST(Blame, IsTheCallersIfTheCallIsWrong) {
   for (const char* error :
        {"ERR capacity must be an integer from 0 to 4294967295", "NOLIMITS this call names no limits",
         "WRONGTYPE Operation", "NOPERM this user has no permissions", "CROSSSLOT Keys in request",
-        "ERR the key stores other limits: name none"}) {
+        "ERR the key stores other limits: name none", "NOAUTH Authentication required.", "WRONGPASS invalid username",
+        "ERR unknown command 'RL.CHECK', with args beginning with: ", "ERR"}) {
     EXPECT_EQ(blame(error), Blame::caller) << error;
   }
 }
@@ -115,8 +116,7 @@ TEST(Blame, IsTheServersIfItCannotAnswerNow) {
        {"OOM command not allowed when used memory > 'maxmemory'.", "LOADING Redis is loading the dataset",
         "READONLY You can't write against a read only replica.", "BUSY Redis is busy", "MISCONF Redis",
         "CLUSTERDOWN Hash slot not served", "TRYAGAIN Multiple keys", "MASTERDOWN Link with MASTER",
-        "NOAUTH Authentication required.", "NOREPLICAS Not enough", "", "ERR",
-        "ERR unknown command 'RL.CHECK', with args beginning with: ", "ERR max number of clients reached"}) {
+        "NOREPLICAS Not enough", "MOVED 5 127.0.0.1:1", "", "ERR max number of clients reached"}) {
     EXPECT_EQ(blame(error), Blame::server) << error;
   }
 }

@@ -34,7 +34,7 @@ enum class Failure : std::uint8_t {
   refused,       ///< no connection could be made
   closed,        ///< the connection ended. The server may have charged the call
   garbage,       ///< the reply makes no sense. The server may have charged the call
-  server_error,  ///< the server cannot answer now: LOADING, OOM, READONLY, no such module, …
+  server_error,  ///< the server cannot answer now: LOADING, OOM, READONLY, …
   left_alone,    ///< the server was not asked: the circuit breaker is open, or it is too early to connect again
   busy,          ///< the server was not asked: all connections were in use until the deadline
   redirected,    ///< each node named another one, too often

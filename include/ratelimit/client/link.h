@@ -123,7 +123,8 @@ class Link {
     std::deque<Carried> lost = std::exchange(sent_, {});
     for (Carried& carried : lost) lose(carried, failure, error);
     std::deque<Waiting> unsent = std::exchange(waiting_, {});
-    for (Waiting& each : unsent) lose(each.carried, Failure::refused, error);
+    const Failure of_unsent = failure == Failure::server_error ? failure : Failure::refused;
+    for (Waiting& each : unsent) lose(each.carried, of_unsent, error);
   }
 
   Node& node_;

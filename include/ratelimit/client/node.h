@@ -91,6 +91,8 @@ class Node {
         failure = exchange(loan, command, after_asking, now, deadline, reply);
       } else if (!reply.text.empty()) {
         reply.kind = Reply::Kind::error;
+        // A login that the server refuses is a mistake, as a wrong argument is: nobody is let through for it.
+        if (failure == Failure::server_error) failure = failure_in(reply, {});
       }
     }
     attempt.report(failure == Failure::none);

@@ -214,6 +214,11 @@ class Pipeline {
     link.advance(
         now, [&](Carried& carried, Reply& reply) { return take(link.node(), carried, reply, now); },
         [&](Carried& carried, Failure failure, const std::string& error) {
+          if (failure == Failure::server_error) {  // the server has refused the login, and so every call
+            Reply refusal{.kind = Reply::Kind::error, .text = error, .items = {}};
+            static_cast<void>(take(link.node(), carried, refusal, now));
+            return;
+          }
           report(link.node(), carried, false);
           lose(carried, failure, error, now);
         });

@@ -31,14 +31,14 @@ struct Reply {
 
 enum class Blame : std::uint8_t { caller, server };
 
-/// Whose fault an error is. Of the caller: any healthy server would answer the call with an error.
+/// Whose fault an error is. Of the server: it cannot answer now, and that passes by itself. Any other error is a mistake of
+/// the caller, or of who set the server up: it stays until somebody mends it (docs/middleware.md has the policy).
 [[nodiscard]] inline Blame blame(std::string_view error) {
-  constexpr std::array<std::string_view, 4> kServersOwn{"ERR unknown command", "ERR max number of clients",
-                                                        "ERR command not allowed", "ERR unknown subcommand"};
+  constexpr std::array<std::string_view, 12> kOutages{
+      "LOADING", "BUSY ", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN",
+      "MOVED ",  "ASK ",  "OOM ",       "MISCONF",  "NOREPLICAS",  "ERR max number of clients"};
   const auto begins = [error](std::string_view prefix) { return error.starts_with(prefix); };
-  if (std::any_of(kServersOwn.begin(), kServersOwn.end(), begins)) return Blame::server;
-  constexpr std::array<std::string_view, 5> kCallers{"ERR ", "NOLIMITS ", "WRONGTYPE ", "NOPERM ", "CROSSSLOT "};
-  return std::any_of(kCallers.begin(), kCallers.end(), begins) ? Blame::caller : Blame::server;
+  return error.empty() || std::any_of(kOutages.begin(), kOutages.end(), begins) ? Blame::server : Blame::caller;
 }
 
 /// What a command may be granted.
