@@ -22,8 +22,9 @@ from server import Server
 
 LIMITER = "limiter"
 # Never reached; an interval that is no whole number of nanoseconds, so that the exact remainder is at work.
-BUCKET = ["TOKENBUCKET", "1000000", "97", "1h"]
-OTHER_BUCKET = ["TOKENBUCKET", "2000000", "89", "1h"]
+# A unit comes back in five minutes, so that nobody is idle, and forgotten, while a table grows on a slow machine.
+BUCKET = ["TOKENBUCKET", "1000000", "293", "1d"]
+OTHER_BUCKET = ["TOKENBUCKET", "2000000", "563", "1d"]
 CHECK = ("RL.CHECK", LIMITER, "FOR", "{key}")
 
 PARTS = ("growth", "change", "files", "flood")
