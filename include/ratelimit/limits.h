@@ -148,7 +148,7 @@ class Limits {
 
   std::vector<Limit> limits_;
   std::vector<std::string> labels_;
-  std::size_t size_ = 0;  ///< a vector would have to divide
+  std::size_t size_ = 0;  ///< asked often; a vector works it out from two pointers
   int end_step_bits_ = kBitsOfASecond;
   bool have_leases_ = false;
   bool have_queue_ = false;

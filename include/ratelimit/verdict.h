@@ -55,7 +55,7 @@ template <class Cells, class AskOf, class Review = decltype(kAsDecided)>
     review(i, decision);
   };
   if (limits.size() == 0) [[unlikely]]
-    return verdict;  // nobody asks it
+    return verdict;
   // Most lists have one limit.
   decide_one(0, verdict.decision);
   verdict.idle_in = std::max(Span{}, verdict.decision.reset);

@@ -333,14 +333,13 @@ constexpr const char* kOwnCategory = "ratelimit";
 /// The categories of access control lists that a command is in: those that its flags say, and that of the module, if the
 /// server has it. Nobody is let in to commands for servers by a category.
 std::string categories_of(const Command& command, bool has_own) {
-  using namespace std::string_view_literals;
   if (command.audience == Audience::servers) return {};
   const std::string_view flags = command.flags;
   const auto has = [flags](std::string_view flag) { return flags.find(flag) != std::string_view::npos; };
-  std::string categories(has("fast"sv) ? "fast" : "slow");
-  if (has("write"sv)) categories += " write";
-  if (has("readonly"sv)) categories += " read";
-  if (has("admin"sv)) categories += " admin dangerous";
+  std::string categories(has("fast") ? "fast" : "slow");
+  if (has("write")) categories += " write";
+  if (has("readonly")) categories += " read";
+  if (has("admin")) categories += " admin dangerous";
   return has_own && command.audience == Audience::users ? categories + ' ' + kOwnCategory : categories;
 }
 

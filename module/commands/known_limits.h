@@ -17,7 +17,6 @@
 #include "commands/grammar.h"
 #include "keyspace/named_limits.h"
 #include "ratelimit/algorithms/limit_spec.h"
-#include "ratelimit/bounded_list.h"
 #include "storage/limits_pool.h"
 
 namespace ratelimit {
@@ -81,39 +80,6 @@ class KnownLimits {
   [[nodiscard]] static std::size_t place_of(Words words, const AlgorithmRow* algorithm);
 
   std::array<Entry, std::size_t{1} << kBits> entries_;
-};
-
-/// The limits that a call names: those that are known, or those that were read. What is known becomes what was read if
-/// more follows: another limit, or an option of the last one.
-class LimitsOfCall {
- public:
-  [[nodiscard]] NamedLimits named() const { return known_ != nullptr ? known_->limits() : NamedLimits(read_.span()); }
-  [[nodiscard]] std::span<const LimitSpec> span() const { return named().specs(); }
-  [[nodiscard]] std::size_t size() const { return span().size(); }
-  [[nodiscard]] bool empty() const { return span().empty(); }
-  [[nodiscard]] bool full() const { return size() == kMaxLimits; }
-
-  /// The call names these first. They stay as they are as long as nothing else is remembered.
-  void begin_with(const KnownLimits::Entry& known) { known_ = &known; }
-  LimitSpec& push_back(const LimitSpec& spec) {
-    own();
-    return read_.push_back(spec);
-  }
-  /// The last limit, to be changed.
-  [[nodiscard]] LimitSpec& back() {
-    own();
-    return read_.back();
-  }
-
- private:
-  void own() {
-    if (known_ == nullptr) return;
-    for (const LimitSpec& spec : known_->specs()) read_.push_back(spec);
-    known_ = nullptr;
-  }
-
-  LimitSpecs read_;
-  const KnownLimits::Entry* known_ = nullptr;
 };
 
 }  // namespace ratelimit

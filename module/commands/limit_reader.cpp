@@ -7,7 +7,7 @@
 
 namespace ratelimit {
 
-bool LimitReader::take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitsOfCall& limits) {
+bool LimitReader::take_known(const KnownLimits& known, const AlgorithmRow* algorithm, CallLimits& limits) {
   words_ = arguments_.rest();
   const KnownLimits::Entry* const entry = known.find(words_, algorithm);
   if (entry == nullptr) return false;
@@ -19,7 +19,7 @@ bool LimitReader::take_known(const KnownLimits& known, const AlgorithmRow* algor
   return true;
 }
 
-void LimitReader::remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitsOfCall& limits) const {
+void LimitReader::remember(KnownLimits& known, const AlgorithmRow* algorithm, const CallLimits& limits) const {
   const bool stand_together = taken_ > 0 && taken_ == end_;
   if (stand_together) known.remember(words_, end_, algorithm, limits.span(), {options_, given_});
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "commands/arguments.h"
+#include "commands/call_limits.h"
 #include "commands/grammar.h"
 #include "commands/known_limits.h"
 #include "ratelimit/algorithms/limit_spec.h"
@@ -32,10 +33,10 @@ class LimitReader {
 
   /// Takes the limits that stand here, if they are known. To be called first. `algorithm` is the one that the command
   /// names, or null.
-  bool take_known(const KnownLimits& known, const AlgorithmRow* algorithm, LimitsOfCall& limits);
+  bool take_known(const KnownLimits& known, const AlgorithmRow* algorithm, CallLimits& limits);
   /// Remembers the limits that were read, unless other words stood before or between them. The call must be read to its
   /// end, without a fault.
-  void remember(KnownLimits& known, const AlgorithmRow* algorithm, const LimitsOfCall& limits) const;
+  void remember(KnownLimits& known, const AlgorithmRow* algorithm, const CallLimits& limits) const;
 
   /// Takes the numbers of a limit of this algorithm, whose options may come next.
   template <class List>
@@ -76,7 +77,7 @@ class LimitReader {
   Arguments& arguments_;
   const ZoneFinder& zones_;
   LimitSpec* spec_ = nullptr;                ///< the limit that was read last,
-  LimitsOfCall* known_ = nullptr;            ///< or the list whose last limit is known
+  CallLimits* known_ = nullptr;              ///< or the list whose last limit is known
   OptionSet options_;                        ///< those that it may have
   OptionSet given_;                          ///< those that it was given
   std::span<const std::string_view> words_;  ///< those that were left at first

@@ -151,8 +151,7 @@ void read_option(Arguments& arguments, Option option, DefinitionRequest& request
   if (option == Option::shadow) request.is_shadow = true;
 }
 
-Fault too_many(const LimitsOfCall&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
-Fault too_many(const LimitSpecs&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
+Fault too_many(const CallLimits&) { return {Fault::Kind::too_many_limits, Argument::limits}; }
 Fault too_many(const BoundedList<LimitSpec, kMostKeys>&) {
   return {Fault::Kind::not_one_for_each_key, Argument::limits};
 }

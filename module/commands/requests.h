@@ -9,10 +9,10 @@
 #include <span>
 #include <string_view>
 
+#include "commands/call_limits.h"
 #include "commands/errors.h"
 #include "commands/forms.h"
 #include "commands/grammar.h"
-#include "commands/known_limits.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/bounded_list.h"
 #include "ratelimit/limits.h"
@@ -21,10 +21,11 @@
 
 namespace ratelimit {
 
-/// What a call asks of the limits of a key. Names and labels are borrowed from the words of the call.
+/// What a call asks of the limits of a key. Names are borrowed from the words of the call, labels from there or from where
+/// they are remembered.
 struct CheckRequest {
-  LimitsOfCall limits;  ///< may be empty
-  Request call;         ///< borrows `charged`
+  CallLimits limits;  ///< may be empty
+  Request call;       ///< borrows `charged`
   BoundedList<Charge, kMaxLimits> charged;
   std::string_view subject{};                    ///< empty: the key itself
   Span jitter{};                                 ///< by how much a wait may be made longer at random
@@ -49,7 +50,7 @@ struct KeysRequest {
 
 /// What limits a key is to store: for everyone in it, or for one subject, which may be none then.
 struct DefinitionRequest {
-  LimitSpecs limits;
+  CallLimits limits;
   std::string_view subject{};  ///< empty: everyone
   bool is_shadow = false;
 };

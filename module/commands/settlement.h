@@ -19,8 +19,8 @@ namespace ratelimit {
 /// What the reply says of the hold.
 [[nodiscard]] constexpr std::string_view note_of_settlement(bool is_known) { return is_known ? "settled" : "unknown"; }
 
-/// Finds the limits that a settlement goes by, which names `specs`, or none: those of the hold `settled.id`, if it is
-/// there. With a fault nothing has changed.
+/// Finds the limits that a settlement goes by: those of the hold `settled.id` if it is there, else those that the call
+/// names, else those of the subject. With a fault nothing has changed.
 [[nodiscard]] std::optional<Fault> find_limits_of_hold(KeySession& session, const NamedLimits& named,
                                                        const Request& settled);
 

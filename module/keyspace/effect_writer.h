@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What writing an effect needs again and again, and is kept: a third of the allocations of a grant that travels.
+// What each effect needs, and what is therefore kept from one to the next: the words that all effects share, and memory for
+// the payload. So a grant that is propagated allocates neither.
 #ifndef RATELIMIT_MODULE_KEYSPACE_EFFECT_WRITER_H
 #define RATELIMIT_MODULE_KEYSPACE_EFFECT_WRITER_H
 

@@ -37,9 +37,7 @@ std::optional<KeyFault> KeySession::look_for_limits(const NamedLimits& named, Ot
 std::optional<KeyFault> KeySession::choose_and_give_back(const NamedLimits& named, Otherwise otherwise) {
   if (key_.is_of_other_type()) return KeyFault::wrong_type;
   if (const auto fault = choose_limits(named, otherwise)) return fault;
-  // Nearly always nothing is reserved, and there is one list of limits.
-  const bool is_plain = !subject() || (subject()->reservations() == nullptr && !subject()->has_several_lists());
-  if (!is_plain) give_back_and_leave_out(named.empty());
+  if (subject() && !is_plain()) give_back_and_leave_out(named.empty());
   return std::nullopt;
 }
 
@@ -177,7 +175,7 @@ Verdict KeySession::ask(const Request& request) {
 
 namespace {
 
-/// Decides nearly all calls. All that it calls is inlined, the algorithms too: a fiftieth of the instructions of a call.
+/// Decides nearly all calls. All that it calls is inlined, the algorithms too (docs/performance.md has what that saves).
 [[gnu::flatten]] Verdict decide_plain(const Subject& subject, const Request& request, Instant now) {
   return ratelimit::decide(subject.limits(), subject.cells(), Ask{request.cost, request.id}, now);
 }
@@ -228,8 +226,8 @@ std::optional<Charges> KeySession::costs_each(const Request& request) const {
 }
 
 void KeySession::commit(const Verdict& verdict, const Request& request) {
-  const bool is_plain = verdict.turn == Span{} && request.charged.empty();
-  if (limits_ || !is_plain || subject()->reservations() != nullptr || subject()->has_several_lists()) {
+  const bool is_simple = verdict.turn == Span{} && request.charged.empty();
+  if (limits_ || !is_simple || !is_plain()) {
     const AccountSet named = open_accounts();
     perform({.kind = Operation::Kind::charge,
              .at = now(),

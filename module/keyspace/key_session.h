@@ -58,9 +58,8 @@ class KeySession {
   /// call. Then gives back what holds took that have ended. With a fault nothing has changed.
   [[nodiscard]] std::optional<KeyFault> find_limits(const NamedLimits& named, Otherwise otherwise) {
     // Most calls that name no limits are about a subject that has some, and nothing else.
-    const bool is_plain = subject() && subject()->reservations() == nullptr && !subject()->has_several_lists();
-    const bool are_found =
-        named.empty() && is_plain && (otherwise == Otherwise::those_of_subject || key_.stored().is_stored());
+    const bool are_found = named.empty() && subject() && is_plain() &&
+                           (otherwise == Otherwise::those_of_subject || key_.stored().is_stored());
     return are_found ? std::nullopt : choose_and_give_back(named, otherwise);
   }
   /// The same, but gives nothing back: for a first look at a key. If holds have ended (`Subject::any_hold_ended`), the
@@ -199,6 +198,10 @@ class KeySession {
   bool remove_if_idle();
 
  private:
+  /// Whether the subject, which is there, has nothing reserved, and one list of limits: as nearly all have.
+  [[nodiscard]] bool is_plain() const {
+    return subject()->reservations() == nullptr && !subject()->has_several_lists();
+  }
   [[nodiscard]] std::optional<KeyFault> choose_and_give_back(const NamedLimits& named, Otherwise otherwise);
   [[nodiscard]] std::optional<KeyFault> choose_limits(const NamedLimits& named, Otherwise otherwise);
   void give_back_and_leave_out(bool names_none);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The limits that a call names.
 //
-// Callers say the same limits again and again, and most subjects have the limits that the last caller named. So
-// whoever read the words may lend a place in which the limits that they mean are remembered: two references to the same
-// object are compared in an instruction, two lists of limits in some fifty.
+// Callers name the same limits again and again, and most subjects have these limits already. The parser therefore lends a
+// place where the object is remembered that its words mean. To compare two references takes an instruction, to compare
+// two lists of limits takes some fifty.
 #ifndef RATELIMIT_MODULE_KEYSPACE_NAMED_LIMITS_H
 #define RATELIMIT_MODULE_KEYSPACE_NAMED_LIMITS_H
 
@@ -42,9 +42,11 @@ class NamedLimits {
   }
 
  private:
-  /// Limits that the pool does not share are not worth it: each subject has an object of its own.
+  /// Only limits that the pool shares: others are one object for each subject. And none with a repeated label: those of
+  /// accounts may look like limits that no call can name.
   void remember(const SharedLimits& limits) const {
-    if (remembered_ != nullptr && limits.number()) *remembered_ = limits;
+    const bool is_worth_it = limits.number() && !limits->have_repeated_labels();
+    if (remembered_ != nullptr && is_worth_it) *remembered_ = limits;
   }
 
   std::span<const LimitSpec> specs_;

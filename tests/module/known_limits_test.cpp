@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "commands/call_limits.h"
 #include "commands/forms.h"
 #include "commands/requests.h"
 
@@ -164,12 +165,12 @@ TEST(KnownLimits, RememberWhichObjectTheyAre) {
   EXPECT_FALSE(known.find(words, nullptr)->limits().are(found)) << "other words have taken the place";
 }
 
-TEST(LimitsOfACall, AreThoseThatAreKnownAndThoseThatFollow) {
+TEST(CallLimits, AreThoseThatAreKnownAndThoseThatFollow) {
   KnownLimits known;
   const std::array<std::string_view, 3> words{"FIXED", "10", "1m"};
   const LimitSpec first{.algorithm = Algorithm::fixed_window, .size = Units(10), .span = std::chrono::minutes(1)};
   known.remember(words, 3, nullptr, std::array{first}, {});
-  LimitsOfCall limits;
+  CallLimits limits;
   limits.begin_with(*known.find(words, nullptr));
   EXPECT_EQ(limits.size(), 1U);
   limits.back().label = "mine";

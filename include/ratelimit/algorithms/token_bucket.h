@@ -77,7 +77,7 @@ class TokenBucket {
   /// The denominator of `State::fraction`, which is always less.
   [[nodiscard]] constexpr std::uint32_t parts_of_a_nanosecond() const { return denominator_; }
 
-  /// Decides a call. Pure and total; O(1): two divisions, and some more for a forced call.
+  /// Decides a call. Pure and total; O(1): a division, another one if it costs more than 1, and some more if it is forced.
   [[nodiscard]] constexpr Step<Change> decide(const State& state, const Ask& ask, Instant now) const {
     const Level ceiling = later({now, 0}, full_span_);
     const Level current = level_below(ceiling, state, now);
