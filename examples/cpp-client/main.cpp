@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ratelimit/client/inspector.h"
 #include "ratelimit/client/pipeline.h"
 #include "ratelimit/client/policy_text.h"
 
@@ -73,6 +74,24 @@ int count_allowed(Client& client, const Policy& policy, std::span<const std::str
 }
 // [end]
 
+// [several keys]
+bool may_build(Client& client, std::string_view user) {
+  static const Policy kOfUser{token_bucket(20, 10, 1s)};
+  static const Policy kOfTeam{fixed(1000, 1h)};
+  const Part parts[] = {{"{acme}:user", user, kOfUser}, {"{acme}:team", "builders", kOfTeam}};
+  return client.check_all(parts).allowed();
+}
+// [end]
+
+// [why]
+std::string why_denied(Client& client, std::string_view user) {
+  Inspector inspector(client);
+  const auto said = inspector.info("api:free", user, std::chrono::steady_clock::now() + 1s);
+  if (!said.report) return "the server said nothing" + (said.error.empty() ? "" : ": " + said.error);
+  return said.report->exists ? said.report->why : "nothing is known of this user";
+}
+// [end]
+
 // [a policy as text]
 Policy policy_of(const std::string& setting) {
   ParsedPolicy parsed = parse_policy(setting);
@@ -91,6 +110,8 @@ int serve(int port) {
   std::printf("%s\n", may_go_on(client) ? "go on" : "too many");
   std::printf("%s\n", complete(client, Units(6000), [] { return Units(1500); }) ? "complete" : "try later");
   std::printf("%s\n", is_free_call_allowed(client, "bob") ? "go on" : "no");
+  std::printf("%s\n", why_denied(client, "bob").c_str());
+  std::printf("%s\n", may_build(client, "bob") ? "build" : "too many");
   const std::vector<std::string> users{"ann", "ben", "ann", "ann"};
   std::printf("%d of 4\n", count_allowed(client, policy_of("FIXED 2 1h AS batch"), users));
   // [metrics]

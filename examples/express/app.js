@@ -19,4 +19,6 @@ async function main() {
   const server = app.listen(process.env.PORT ?? 3000, () => console.log(`http://localhost:${server.address().port}/`));
 }
 
-main();
+if (require.main === module) main(); // a test of the service takes the parts below, and listens itself
+
+module.exports = { app, limit, redis };

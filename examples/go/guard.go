@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-// What keeps trouble small: a breaker for a server that does not answer, and a bound on the lines of the log.
+// What keeps trouble small: a breaker and a timeout for a server that does not answer, and a bound on the lines of the
+// log.
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -55,6 +58,45 @@ func (b *breaker) note(hasAnswered bool) {
 	b.isOpen = b.failures >= mostFailures && now.Sub(b.firstFailure) >= b.timeout
 	if b.isOpen {
 		b.nextTry = now.Add(pause)
+	}
+}
+
+var errNotAsked = errors.New("not asked, since the server does not answer")
+
+func (l *Limiter) guarded(ctx context.Context, command string, words []interface{}) ([]interface{}, error) {
+	if !l.breaker.mayAsk() {
+		return nil, errNotAsked
+	}
+	return l.askAtOnce(ctx, command, words)
+}
+
+// askAtOnce takes no longer than Timeout, whatever the connection does. A reply that comes later is dropped.
+func (l *Limiter) askAtOnce(caller context.Context, command string, words []interface{}) ([]interface{}, error) {
+	ctx, cancel := context.WithTimeout(caller, l.options.Timeout)
+	defer cancel()
+	var reply []interface{}
+	var err error
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		reply, err = l.ask(ctx, command, words)
+	}()
+	select {
+	case <-answered:
+		l.note(caller, err)
+		return reply, err
+	case <-ctx.Done():
+		late := fmt.Errorf("no answer within %s", l.options.Timeout)
+		l.note(caller, late)
+		return nil, late
+	}
+}
+
+// note tells the breaker. A call that failed because the client has left says nothing about the server.
+func (l *Limiter) note(caller context.Context, err error) {
+	hasAnswered := err == nil || IsMistake(err)
+	if hasAnswered || caller.Err() == nil {
+		l.breaker.note(hasAnswered)
 	}
 }
 

@@ -34,7 +34,7 @@ func (l *Limiter) Ready() error {
 }
 
 // askForNothing uses the commands of a request, so that a right that is missing is found too. What depends on the
-// request is not known yet.
+// request is not known yet. A limit that is closed holds nothing, and gives no id.
 func (l *Limiter) askForNothing() error {
 	q := l.about("start-up", l.options.Limits, l.options.Limiter, 0)
 	if l.options.LimitsFor != nil || l.options.LimiterFor != nil {
@@ -45,7 +45,11 @@ func (l *Limiter) askForNothing() error {
 	if err != nil || !l.options.SkipSuccessfulRequests {
 		return err
 	}
-	_, err = l.askAtOnce(context.Background(), "RL.SETTLE", settling(q, text(reply[6]), 0))
+	hold := "none"
+	if reply[6] != nil {
+		hold = text(reply[6])
+	}
+	_, err = l.askAtOnce(context.Background(), "RL.SETTLE", settling(q, hold, 0))
 	return err
 }
 

@@ -23,6 +23,7 @@ type Options struct {
 	Timeout, Patience      time.Duration
 	Headers, Message       string
 	Handler                http.Handler
+	OnDecision             func(*http.Request, Decided)
 	SkipSuccessfulRequests bool
 	Hold                   string
 	Log                    func(line string)

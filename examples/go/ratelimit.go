@@ -38,6 +38,13 @@ type Decision struct {
 	Label                             string
 }
 
+// Decided is what OnDecision gets. Without a Decision, Failure is "outage" or "mistake", and Choice what then holds.
+type Decided struct {
+	Limiter string
+	*Decision
+	Failure, Choice string
+}
+
 type decisionKey struct{}
 
 // DecisionOf gives none for a request that costs nothing, or whose server could not be asked.
@@ -57,14 +64,14 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 		id := newOrSane(r.Header.Values("X-Request-Id"))
 		r.Header.Set("X-Request-Id", id)
 		w.Header().Set("X-Request-Id", id)
-		units := l.options.Cost(r)
-		if units < 0 {
-			l.options.Log("ratelimit: cost must be 0 or more")
+		q, err := l.question(r)
+		if err != nil {
+			l.log(fmt.Sprintf("fault request_id=%s error=%q", id, err.Error()), "fault "+err.Error())
 			refuse(w, http.StatusInternalServerError, members{"request_id": id})
-		} else if units == 0 {
+		} else if q.units == 0 {
 			next.ServeHTTP(w, r)
 		} else {
-			l.decide(next, w, r, l.question(r, units), id)
+			l.decide(next, w, r, q, id)
 		}
 	})
 }
@@ -82,33 +89,44 @@ func newOrSane(given []string) string {
 
 // question is about a caller: the key, the words that say whose limits these are, and the cost.
 type question struct {
-	name, key string
-	about     []interface{}
-	units     int64
+	name, key, limiter string
+	about              []interface{}
+	units              int64
 }
 
-func (l *Limiter) question(r *http.Request, units int64) question {
+// question: an error is a fault of a function of the service. If the units are 0, there is nothing to ask.
+func (l *Limiter) question(r *http.Request) (question, error) {
+	units := l.options.Cost(r)
+	if units < 0 {
+		return question{}, errors.New("cost must be 0 or more")
+	}
+	if units == 0 {
+		return question{}, nil
+	}
 	limits, limiter := l.options.Limits, l.options.Limiter
 	if l.options.LimitsFor != nil {
 		limits = l.options.LimitsFor(r)
 	} else if l.options.LimiterFor != nil {
 		limiter = l.options.LimiterFor(r)
 	}
+	if strings.TrimSpace(limits+limiter) == "" {
+		return question{}, errors.New("limits and limiter must give a text")
+	}
 	if units > largestCost {
 		units = largestCost
 	}
-	return l.about(nameOf(l.options.Key(r)), limits, limiter, units)
+	return l.about(nameOf(l.options.Key(r)), limits, limiter, units), nil
 }
 
 func (l *Limiter) about(name, limits, limiter string, units int64) question {
 	if limiter != "" {
-		return question{name, limiter, []interface{}{"FOR", name}, units}
+		return question{name, limiter, limiter, []interface{}{"FOR", name}, units}
 	}
 	var words []interface{}
 	for _, word := range strings.Fields(limits) {
 		words = append(words, word)
 	}
-	return question{name, l.options.Prefix + name, words, units}
+	return question{name, l.options.Prefix + name, "", words, units}
 }
 
 // words: an estimate is held while the request is served, if a successful one costs nothing in the end.
@@ -124,40 +142,6 @@ func (l *Limiter) words(q question) (string, []interface{}) {
 	return command, append(words, "HEADERS")
 }
 
-// --- the asking ---
-
-var errNotAsked = errors.New("not asked, since the server does not answer")
-
-func (l *Limiter) guarded(ctx context.Context, command string, words []interface{}) ([]interface{}, error) {
-	if !l.breaker.mayAsk() {
-		return nil, errNotAsked
-	}
-	return l.askAtOnce(ctx, command, words)
-}
-
-// askAtOnce takes no longer than Timeout, whatever the connection does. A reply that comes later is dropped.
-func (l *Limiter) askAtOnce(caller context.Context, command string, words []interface{}) ([]interface{}, error) {
-	ctx, cancel := context.WithTimeout(caller, l.options.Timeout)
-	defer cancel()
-	var reply []interface{}
-	var err error
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
-		reply, err = l.ask(ctx, command, words)
-	}()
-	select {
-	case <-answered:
-		l.breaker.note(err == nil || IsMistake(err))
-		return reply, err
-	case <-ctx.Done():
-		if caller.Err() == nil { // or the client has left, which says nothing about the server
-			l.breaker.note(false)
-		}
-		return nil, fmt.Errorf("no answer within %s", l.options.Timeout)
-	}
-}
-
 // --- the answer ---
 
 func (l *Limiter) decide(next http.Handler, w http.ResponseWriter, r *http.Request, q question, id string) {
@@ -167,13 +151,14 @@ func (l *Limiter) decide(next http.Handler, w http.ResponseWriter, r *http.Reque
 		return
 	}
 	if err != nil {
-		if l.admitsAfter(err, w, id) {
+		if l.admitsAfter(err, w, r, q, id) {
 			next.ServeHTTP(w, r)
 		}
 		return
 	}
 	number := func(i int) int64 { n, _ := reply[i].(int64); return n }
 	decision := &Decision{number(0) > 0, number(1), number(2), number(3), number(4), text(reply[5])}
+	l.observe(r, Decided{q.limiter, decision, "", ""})
 	fields, _ := reply[len(reply)-1].([]interface{})
 	setFields(w.Header(), fields, l.options.Headers)
 	r = r.WithContext(context.WithValue(r.Context(), decisionKey{}, decision))
@@ -183,6 +168,12 @@ func (l *Limiter) decide(next http.Handler, w http.ResponseWriter, r *http.Reque
 		l.serveAndSettle(next, w, r, q, text(reply[6]), id)
 	} else {
 		next.ServeHTTP(w, r)
+	}
+}
+
+func (l *Limiter) observe(r *http.Request, decided Decided) {
+	if l.options.OnDecision != nil {
+		l.options.OnDecision(r, decided)
 	}
 }
 
@@ -205,12 +196,13 @@ func (l *Limiter) deny(w http.ResponseWriter, r *http.Request, name string, d *D
 
 // admitsAfter an error says whether the request goes on. An outage passes by itself, and the caller may come again. A
 // mistake stays until somebody mends it.
-func (l *Limiter) admitsAfter(err error, w http.ResponseWriter, id string) bool {
-	what, choice, status := "failed", l.options.OnFailure, http.StatusServiceUnavailable
+func (l *Limiter) admitsAfter(err error, w http.ResponseWriter, r *http.Request, q question, id string) bool {
+	what, choice, status, failure := "failed", l.options.OnFailure, http.StatusServiceUnavailable, "outage"
 	if IsMistake(err) {
-		what, choice, status = "mistake", l.options.OnMistake, http.StatusInternalServerError
+		what, choice, status, failure = "mistake", l.options.OnMistake, http.StatusInternalServerError, "mistake"
 	}
 	l.log(fmt.Sprintf("%s %s request_id=%s error=%q", what, choice, id, err.Error()), what+" "+err.Error())
+	l.observe(r, Decided{q.limiter, nil, failure, choice})
 	if choice == "open" {
 		return true
 	}

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -35,11 +36,12 @@
 
 namespace ratelimit::client {
 
-class Pipeline;  // client/pipeline.h
+class Inspector;  // client/inspector.h
+class Pipeline;   // client/pipeline.h
 
 /// One client serves all threads of a process: any thread may call any method. A call throws only if the system has no
-/// memory, no file or no thread left. `Answer::failure` says why the server did not answer; `Source::error` says that the
-/// call is wrong, and `Answer::error` says how.
+/// memory, no file or no thread left. `Answer::failure` says why the server did not answer. `Source::error` says that there
+/// is a mistake, in the call or in the set-up, and `Answer::error` says which: nobody is let through for it.
 ///
 /// A child of the process may use the client, too. It then has connections, counters and everything else of its own, and
 /// begins with none. Leases stay with the parent.
@@ -57,7 +59,7 @@ class Client {
   }
 
   /// Waits until the server answers, but no longer than `patience`. A service that calls it before it serves begins with a
-  /// connection. False if the server did not answer.
+  /// connection. False if the server did not answer, or as soon as it answers PING or the login with an error.
   [[nodiscard]] bool wait_for_server(Span patience) {
     return core().remote().reach(std::chrono::steady_clock::now() + patience);
   }
@@ -71,6 +73,10 @@ class Client {
   Answer peek(std::string_view key, const Policy& policy, const Call& call = {}) {
     return core().answer({.verb = Verb::peek, .question = {key, policy, call}});
   }
+
+  /// RL.CHECKALL: charges the cost of each part, if all fit; else nothing. `Answer::each` says what each part alone would
+  /// be told. In a cluster all keys must be in one slot.
+  Answer check_all(std::span<const Part> parts, const Call& call = {}) { return core().answer(ask_about(parts, call)); }
 
   /// RL.RESERVE: charges an estimate for at most `ttl`, which is whole milliseconds. The answer has the id to settle it
   /// with. It has the id also if the server did not answer: the server may hold the units all the same.
@@ -102,6 +108,15 @@ class Client {
     return core().answer({.verb = Verb::release, .question = {key, no_policy(), call}});
   }
 
+  /// RL.DEFINE: makes the key a limiter, or changes its limits, which are text such as `TOKENBUCKET 20 10 1s AS burst`. On
+  /// trial (SHADOW) it denies nobody. Limits that the key stores already change nothing. The answer is allowed if the
+  /// server did so.
+  Answer define(std::string_view key, std::string_view limits, bool is_on_trial = false) {
+    const Call call;
+    return core().answer(
+        {.verb = Verb::define, .question = {key, no_policy(), call}, .limits = limits, .is_on_trial = is_on_trial});
+  }
+
   [[nodiscard]] Counts counts() const { return core().counters().now(); }
 
   struct NodeState {
@@ -122,7 +137,8 @@ class Client {
 
   /// All numbers and the state of each breaker, in the text format of Prometheus.
   [[nodiscard]] std::string metrics() const {
-    std::string text = metrics_text(counts()) + "# TYPE ratelimit_client_breaker_state gauge\n";
+    std::string text = metrics_text(counts());
+    text += detail::metric_head("ratelimit_client_breaker_state", "gauge", "0: closed, 1: open, 2: half open.");
     for (const NodeState& node : nodes()) {
       text.append("ratelimit_client_breaker_state{server=\"").append(name_of(node.endpoint)).append("\"} ");
       text.append(std::to_string(static_cast<int>(node.breaker))).append("\n");
@@ -134,8 +150,17 @@ class Client {
   void close_leases() { core().close_leases(); }
 
  private:
+  friend class Inspector;
   friend class Pipeline;
   using Verb = Ask::Verb;
+
+  /// The first part stands for all where one key is needed.
+  static Ask ask_about(std::span<const Part> parts, const Call& call) {
+    const bool is_any = !parts.empty();
+    const std::string_view key = is_any ? parts.front().key : std::string_view{};
+    return {
+        .verb = Verb::check_all, .question = {key, is_any ? parts.front().policy : no_policy(), call}, .parts = parts};
+  }
 
   static Options valid(Options options) {
     if (auto fault = fault_of(options)) throw std::invalid_argument("ratelimit::client::Options: " + *fault);

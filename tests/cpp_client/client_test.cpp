@@ -18,8 +18,6 @@
 namespace ratelimit::client::tests {
 namespace {
 
-const Policy kTen{fixed(10, 1h)};
-
 TEST(Client, AnswersWhatTheServerDecides) {
   const Server server;
   Client client(options_for(server.endpoint()));
@@ -104,6 +102,18 @@ TEST(Client, RefundsAndReleases) {
   EXPECT_TRUE(client.check("export", one, {.id = "worker-2"}).allowed());
 }
 
+TEST(Client, DefinesALimiter) {
+  const Server server;
+  Client client(options_for(server.endpoint()));
+  EXPECT_TRUE(client.define("api", "FIXED 2 1h AS stored").allowed());
+  EXPECT_EQ(client.check("api", Policy::stored(), {.subject = "alice"}).label, "stored");
+  EXPECT_TRUE(client.define("api", "QUOTA 1 MONTH TZ Europe/Berlin", true).allowed());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(client.check("api", Policy::stored(), {.subject = "alice"}).allowed());
+  const Answer wrong = client.define("api", "FIXED 0 1h 2");
+  EXPECT_EQ(wrong.source, Source::error);
+  EXPECT_FALSE(wrong.allowed());
+}
+
 TEST(Client, CallsALimiterByItsName) {
   const Server server;
   Client client(options_for(server.endpoint()));
@@ -124,6 +134,40 @@ TEST(Client, LogsInAndChoosesADatabase) {
   EXPECT_EQ(answer.error.substr(0, 10), "WRONGPASS ");
   options.node.login = {};
   EXPECT_EQ(Client(options).check("key", kTen).source, Source::error) << "NOAUTH";
+}
+
+TEST(Client, LetsNobodyThroughUntilALoginThatWasRefusedIsMended) {
+  const Server server({"--requirepass", "secret"});
+  Options options = options_for(server.endpoint());
+  options.node.login.password = "mended";
+  options.without_server = Without::fail_open;
+  options.node.reconnect = {.first = 50ms, .longest = 100ms};
+  Client client(options);
+  const Elapsed elapsed;
+  for (int i = 0; i < 1000; ++i) {  // most of them in the pause after a connection that failed
+    const Answer answer = client.check("key", kTen);
+    ASSERT_EQ(answer.source, Source::error);
+    ASSERT_FALSE(answer.allowed());
+    ASSERT_EQ(answer.error.substr(0, 10), "WRONGPASS ");
+  }
+  EXPECT_FALSE(client.wait_for_server(kPatience)) << "at once";
+  const auto pauses = static_cast<std::uint64_t>(elapsed.time() / 25ms);  // half of the first pause is the shortest
+  EXPECT_LE(client.counts().of(Event::connected), pauses + 3);
+  EXPECT_EQ(client.breaker(), CircuitBreaker::State::closed);
+  const Login right{.user = {}, .password = "secret"};
+  const Command mend{"CONFIG", "SET", "requirepass", "mended"};
+  const Reply mended =
+      inquire(server.endpoint(), {right, {}}, mend, std::chrono::steady_clock::now() + kPatience, [] { return false; });
+  ASSERT_EQ(mended.text, "OK");
+  eventually([&] { return client.check("key", kTen).source == Source::server; }, "the login to succeed");
+}
+
+TEST(Client, LetsNobodyThroughIfTheNextLoginIsNotAnsweredInTime) {
+  std::atomic<int> logins{0};
+  const Actor server(refuses_one_login(logins));
+  Client client(options_of_refused(server.endpoint()));
+  eventually([&] { return client.check("key", kTen).source == Source::error; }, "the login to be refused");
+  while (logins < 2) EXPECT_EQ(client.check("key", kTen).source, Source::error);
 }
 
 TEST(Client, RefusesAUserWithoutAPassword) {

@@ -71,7 +71,8 @@ TEST(Counters, HaveADifferentNameEach) {
     ++number;
   }
   EXPECT_EQ(lines.size(), number);
-  EXPECT_EQ(number, 3 + 2 * kSources + (kFailures - 1) + kEvents + 1 + kLatencies + 2);
+  constexpr std::size_t kMetrics = 4;  // each begins with what it is, and its type
+  EXPECT_EQ(number, 2 * kMetrics + 2 * kSources + (kFailures - 1) + kEvents + kLatencies + 2);
   EXPECT_EQ(text.find("\"\""), std::string::npos) << "nothing is without a name";
 }
 

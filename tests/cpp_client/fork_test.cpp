@@ -7,6 +7,9 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -20,11 +23,37 @@
 namespace ratelimit::client::tests {
 namespace {
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kHasThreadSanitizer = true;
+#else
+constexpr bool kHasThreadSanitizer = false;
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kHasAddressSanitizer = true;
+#else
+constexpr bool kHasAddressSanitizer = false;
+#endif
+
+/// Whether every other thread of this process waits for something.
+bool are_other_threads_asleep() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (task.path().filename() == std::to_string(::gettid())) continue;
+    std::string line;
+    std::getline(std::ifstream(task.path() / "stat"), line);
+    const std::size_t name_end = line.rfind(") ");
+    if (name_end != std::string::npos && line[name_end + 2] != 'S') return false;
+  }
+  return true;
+}
+
 /// What `work` returns in a child of this process. The child is killed if it takes too long.
 class Child {
  public:
   explicit Child(const std::function<std::string()>& work) {
     if (::pipe(ends_.data()) != 0) throw std::runtime_error("no pipe for a test");
+    // GCC's libasan does not hold the locks of its allocator over fork(). One that another thread of the parent has
+    // stays taken in the child for ever.
+    if (kHasAddressSanitizer) eventually(are_other_threads_asleep, "the client's own threads to do nothing");
     process_ = ::fork();
     if (process_ != 0) return;
     ::alarm(30);
@@ -63,13 +92,15 @@ int right_answers(Client& client, const std::string& subject) {
   return right;
 }
 
+/// A child must connect, and so starts a thread.
 class Fork : public testing::Test {
  protected:
   void SetUp() override {
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-    GTEST_SKIP()
-        << "in the child of a process with threads, a sanitizer may allow no threads, or wait for its own locks";
-#endif
+    if (kHasThreadSanitizer) {
+      GTEST_SKIP()
+          << "Built with ThreadSanitizer, which no preset does: it ends any child of a process with threads that "
+             "starts a thread, and the client connects in one. All other builds run this.";
+    }
   }
 };
 
@@ -99,9 +130,7 @@ TEST_F(Fork, GivesEachProcessIdsOfItsOwn) {
 
 TEST_F(Fork, LeavesLeasesAndCountersToTheParent) {
   const Server server;
-  Options options = options_for(server.endpoint());
-  options.lease_length = 1min;
-  Client client(options);
+  Client client(with_leases(server, 1min));
   const Policy policy{token_bucket(1000, 1, 24h)};
   const Call call{.lease = Units(100)};
   ASSERT_TRUE(client.check("key", policy, call).allowed());
@@ -129,12 +158,16 @@ TEST_F(Fork, FindsTheChildAtWorkAlsoIfOtherThreadsOfTheParentWere) {
   }
   for (int i = 0; i < 5; ++i) {
     const std::string name = "child" + std::to_string(i);
-    EXPECT_EQ(Child([&] { return std::to_string(right_answers(client, name)); }).said(), "300");
+    // AddressSanitizer needs threads that sleep (see Child): they do so in the middle of a call, while the server hangs.
+    if (kHasAddressSanitizer) server.pause();
+    Child child([&] { return std::to_string(right_answers(client, name)); });
+    server.go_on();
+    EXPECT_EQ(child.said(), "300");
   }
   ends = true;
 }
 
-TEST_F(Fork, EndsAClientThatTheChildNeverUsed) {
+TEST(ForkOfAClient, EndsItInAChildThatNeverUsedIt) {
   const Server server;
   auto client = std::make_unique<Client>(options_for(server.endpoint()));
   const Policy policy{token_bucket(1000, 1, 24h)};

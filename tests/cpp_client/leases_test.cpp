@@ -24,12 +24,6 @@ std::uint64_t outstanding(const Counts& counts) {
          counts.of(Event::units_expired);
 }
 
-Options with_leases(const Server& server, Span length) {
-  Options options = options_for(server.endpoint());
-  options.lease_length = length;
-  return options;
-}
-
 TEST(Leases, ServeWithoutTheServer) {
   const Server server;
   Client client(with_leases(server, 1min));
@@ -135,7 +129,6 @@ TEST(Leases, NeverAdmitMoreThanTheLimitWithManyThreadsAndClients) {
   }
   threads.clear();
   EXPECT_LE(admitted, 5000);
-  EXPECT_GE(admitted, 4000) << "9 threads ask for 27000 in all; what is left may be in leases, or expired";
   std::uint64_t expired = 0;
   for (const auto& client : clients) {
     client->close_leases();
@@ -145,6 +138,9 @@ TEST(Leases, NeverAdmitMoreThanTheLimitWithManyThreadsAndClients) {
     EXPECT_EQ(counts.answered_by(Source::error), 0U);
     expired += counts.of(Event::units_expired);
   }
+  // The slower the machine, the more leases end before they are used up.
+  EXPECT_GE(admitted + static_cast<std::int64_t>(expired), 4000)
+      << "9 threads ask for 27000 in all; what is left was in leases when others were denied";
   const Reply left = server.reply_to({"RL.PEEK", "key", "TOKENBUCKET", "5000", "2", "1d"});
   const std::int64_t used = 5000 - left.items.at(2).integer;
   EXPECT_EQ(used, admitted + static_cast<std::int64_t>(expired)) << "every unit is accounted for";

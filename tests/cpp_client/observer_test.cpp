@@ -16,8 +16,6 @@
 namespace ratelimit::client::tests {
 namespace {
 
-const Policy kTen{fixed(10, 1h)};
-
 TEST(Observer, SeesEveryCallWithItsAnswerAndWhatTheCallWasGiven) {
   const Server server;
   std::vector<std::string> seen;

@@ -48,7 +48,7 @@ TEST(Page, ShowsWhatTheExampleHas) {
     for (++i; i < lines.size() && lines[i] != "```"; ++i) part += lines[i] + "\n";
     page.insert(part);
   }
-  EXPECT_EQ(page.size(), 8U);
+  EXPECT_EQ(page.size(), 10U);
   EXPECT_EQ(page, parts(lines_of("examples/cpp-client/main.cpp"), "// [", "// [end]"));
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,12 +19,22 @@
 namespace ratelimit::client::tests {
 namespace {
 
-const Policy kTen{fixed(10, 1h)};
+/// Asks about the key until the server answers.
+Answer eventually_answered(Pipeline& pipeline, std::string_view key) {
+  Answer answer;
+  const auto is_answered = [&] {
+    pipeline.check(key, kTen, {}, [&answer](Answer given) { answer = std::move(given); });
+    pipeline.wait();
+    return answer.source == Source::server;
+  };
+  eventually(is_answered, "an answer");
+  return answer;
+}
 
 // --- without the server ------------------------------------------------------------------------------
 
 TEST(LatePipeline, AnswersEachCallAtItsDeadlineAndDiscardsTheReplies) {
-  std::atomic<bool> replies{false};
+  std::atomic<bool> replies{true};
   const Actor server([&](Peer& peer) {
     while (const auto command = peer.command()) {
       while (!replies) std::this_thread::sleep_for(1ms);
@@ -34,24 +45,18 @@ TEST(LatePipeline, AnswersEachCallAtItsDeadlineAndDiscardsTheReplies) {
   options.deadline = 200ms;
   Client client(options);
   Pipeline pipeline(client);
+  static_cast<void>(eventually_answered(pipeline, "-"));  // connects
+  replies = false;
   Answers answers;
-  const Time before = std::chrono::steady_clock::now();
+  const Elapsed elapsed;
   for (const char* key : {"a", "b", "c"}) pipeline.check(key, kTen, {}, answers.take());
   pipeline.wait();
-  EXPECT_GE(std::chrono::steady_clock::now() - before, 200ms);
+  EXPECT_GE(elapsed.time(), 200ms);
   ASSERT_EQ(answers.all.size(), 3U);
   for (const Answer& answer : answers.all) EXPECT_EQ(answer.failure, Failure::timeout);
   replies = true;
-  Answer answer;
-  eventually(
-      [&] {
-        pipeline.check("d", kTen, {}, [&](Answer given) { answer = std::move(given); });
-        pipeline.wait();
-        return answer.source == Source::server;
-      },
-      "an answer");
-  EXPECT_EQ(answer.label, "d");
-  EXPECT_EQ(server.connections(), 1);
+  EXPECT_EQ(eventually_answered(pipeline, "d").label, "d");
+  EXPECT_TRUE(server.connections() == 1 || elapsed.may_cost_connections());
 }
 
 TEST(LatePipeline, GivesUpAConnectionThatStaysSilent) {
@@ -66,15 +71,8 @@ TEST(LatePipeline, GivesUpAConnectionThatStaysSilent) {
   options.node.reconnect = {.first = 1ms, .longest = 1ms};
   Client client(options);
   Pipeline pipeline(client);
-  Answer answer;
-  eventually(
-      [&] {
-        pipeline.check("key", kTen, {}, [&](Answer given) { answer = std::move(given); });
-        pipeline.wait();
-        return answer.source == Source::server;
-      },
-      "another connection");
-  EXPECT_EQ(server.connections(), 2);
+  static_cast<void>(eventually_answered(pipeline, "key"));
+  EXPECT_GE(server.connections(), 2);
 }
 
 TEST(LostPipeline, AnswersEachCallOnceByTheChoice) {
@@ -149,7 +147,7 @@ TEST(RedirectedPipeline, FollowsMovedAndAsk) {
   Answers answers;
   pipeline.check("ask", kTen, {}, answers.take());
   pipeline.wait();
-  EXPECT_EQ(noting.commands(), (std::vector<std::string>{"ASKING", "RL.CHECK ask FIXED 10 3600000ms"}));
+  EXPECT_EQ(noting.commands(), (std::vector<std::string>{"ASKING", "RL.CHECK ask FIXED 10 1h"}));
 }
 
 TEST(RedirectedPipeline, SendsGatheredCallsOnTogether) {

@@ -21,8 +21,6 @@
 namespace ratelimit::client::tests {
 namespace {
 
-const Policy kTen{fixed(10, 1h)};
-
 TEST(Pipeline, GivesEachCallItsOwnAnswer) {
   const Server server;
   Client client(options_for(server.endpoint()));
@@ -64,15 +62,37 @@ TEST(Pipeline, LetsNobodyThroughIfTheServerRefusesTheLogin) {
   const Server server({"--requirepass", "secret"});
   Options options = options_for(server.endpoint());
   options.node.login.password = "wrong";
+  options.without_server = Without::fail_open;
+  options.node.reconnect = {.first = 1h, .longest = 1h};
   Client client(options);
   Pipeline pipeline(client);
   Answers answers;
-  pipeline.check("key", kTen, {}, answers.take());
-  pipeline.wait();
-  ASSERT_EQ(answers.all.size(), 1U);
-  EXPECT_EQ(answers.all[0].source, Source::error);
-  EXPECT_FALSE(answers.all[0].allowed());
-  EXPECT_EQ(answers.all[0].error.substr(0, 10), "WRONGPASS ");
+  for (int i = 0; i < 3; ++i) {  // the first finds out, and the others come in the pause behind it
+    pipeline.check("key", kTen, {}, answers.take());
+    pipeline.wait();
+  }
+  ASSERT_EQ(answers.all.size(), 3U);
+  for (const Answer& answer : answers.all) {
+    EXPECT_EQ(answer.source, Source::error);
+    EXPECT_FALSE(answer.allowed());
+    EXPECT_EQ(answer.error.substr(0, 10), "WRONGPASS ");
+  }
+  EXPECT_EQ(client.counts().of(Event::connected), 1U);
+}
+
+TEST(Pipeline, LetsNobodyThroughIfTheNextLoginIsNotAnsweredInTime) {
+  std::atomic<int> logins{0};
+  const Actor server(refuses_one_login(logins));
+  Client client(options_of_refused(server.endpoint()));
+  Pipeline pipeline(client);
+  Answer answer;
+  const auto ask = [&] {
+    pipeline.check("key", kTen, {}, [&answer](Answer given) { answer = std::move(given); });
+    pipeline.wait();
+    return answer.source;
+  };
+  eventually([&] { return ask() == Source::error; }, "the login to be refused");
+  while (logins < 2) EXPECT_EQ(ask(), Source::error);
 }
 
 TEST(Pipeline, AnswersARememberedDenialAtOnce) {
@@ -103,16 +123,21 @@ TEST(Pipeline, MayBeUsedByTheFunctionsThatGetAnswers) {
 }
 
 TEST(Pipeline, SaysWhenItIsFull) {
-  const Actor server([](Peer& peer) { peer.hold(); });
-  Options options = options_for(server.endpoint());
-  options.deadline = 50ms;
-  Client client(options);
+  std::atomic<bool> replies{false};
+  const Actor server([&](Peer& peer) {
+    while (peer.command()) {
+      while (!replies) std::this_thread::sleep_for(1ms);
+      peer.say(kGranted);
+    }
+  });
+  Client client(options_for(server.endpoint()));
   Answers answers;
   Pipeline pipeline(client, 10);
   for (int i = 0; i < 12; ++i) pipeline.check("key", kTen, {}, answers.take());
   ASSERT_EQ(answers.all.size(), 2U);
   EXPECT_EQ(answers.all[0].failure, Failure::busy);
   EXPECT_EQ(answers.all[0].source, Source::fail_closed);
+  replies = true;
   pipeline.wait();
   EXPECT_EQ(answers.all.size(), 12U);
 }
@@ -198,9 +223,9 @@ TEST(GatheredCalls, AreOneCommandForEachKeyPolicyAndCost) {
     pipeline.check("b", kTen, {.subject = subject, .cost = Units(2), .brief = true}, answers.take());
   }
   pipeline.wait();
-  EXPECT_EQ(noting.commands(), (std::vector<std::string>{"RL.CHECKEACH a FIXED 10 3600000ms FOR x y",
-                                                         "RL.CHECKEACH b FIXED 10 3600000ms FOR x y",
-                                                         "RL.CHECKEACH b FIXED 10 3600000ms COST 2 FOR x y"}));
+  EXPECT_EQ(noting.commands(),
+            (std::vector<std::string>{"RL.CHECKEACH a FIXED 10 1h FOR x y", "RL.CHECKEACH b FIXED 10 1h FOR x y",
+                                      "RL.CHECKEACH b FIXED 10 1h COST 2 FOR x y"}));
   EXPECT_EQ(answers.all.size(), 6U);
 }
 

@@ -42,21 +42,25 @@ TEST(PolicyText, IsAPolicyAsAProgramWritesIt) {
 
 TEST(PolicyText, SaysWhichWordIsWrongAndWhatWouldBeRight) {
   const auto error_of = [](std::string_view text) { return parse_policy(text).error; };
-  EXPECT_EQ(error_of(""), "limits must be one to eight limits, such as TOKENBUCKET 20 10 1s");
+  EXPECT_EQ(error_of(""), "limits is missing: it must be one to eight limits, such as TOKENBUCKET 20 10 1s");
   EXPECT_EQ(error_of("TOKENBUCKET twenty 10 1s"), "capacity must be an integer from 0 to 4294967295");
   EXPECT_EQ(error_of("TOKENBUCKET 20 10"),
             "period is missing: it must be a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a "
-            "unit, seconds");
+            "unit, seconds; write TOKENBUCKET capacity refill period, such as TOKENBUCKET 20 10 1s");
   EXPECT_EQ(error_of("TOKENBUCKET 4294967295 1 1d"),
             "refill must be large enough for the bucket to refill from empty within 3650d");
   EXPECT_EQ(error_of("FIXED 1 1s ALIGNED aligned"), "ALIGNED is given twice");
-  EXPECT_EQ(error_of("FIXED 1 1s APPROX"),
-            "syntax error at word 4: expected a limit, or an option of the limit before it");
-  EXPECT_EQ(error_of("AS burst"), "syntax error at word 1: expected a limit, or an option of the limit before it");
+  const std::string expected =
+      "expected a limit (TOKENBUCKET, LEAKYBUCKET, FIXED, SLIDING, QUOTA or CONCURRENT and its numbers); after a "
+      "limit: "
+      "ALIGNED (FIXED), APPROX (SLIDING), ANCHOR date (QUOTA), TZ zone (QUOTA), AS label, PER REQUEST";
+  EXPECT_EQ(error_of("FIXED 1 1s APPROX"), "syntax error at argument 4: " + expected);
+  EXPECT_EQ(error_of("AS burst"), "syntax error at argument 1: " + expected);
+  EXPECT_EQ(error_of("FIXED 1 1s COST 2"), "syntax error at argument 4: " + expected) << "that is no part of a limit";
   EXPECT_EQ(error_of("FIXED 1 1s PER"), "PER must be followed by REQUEST");
   EXPECT_EQ(error_of("FIXED 1 1s AS a FIXED 2 1s AS a"), "label must be different for each limit of a call");
   EXPECT_EQ(error_of("QUOTA 9 DAY TZ Europe/Berlin"),
-            "TZ must be the IANA name of a time zone that this program knows, or UTC");
+            "TZ must be a time zone that is known here by its IANA name, such as Europe/Berlin, or UTC");
   std::string nine;
   for (int i = 0; i < 9; ++i) nine += "FIXED 1 1s ";
   EXPECT_EQ(error_of(nine), "limits must be at most 8");

@@ -25,16 +25,14 @@ namespace ratelimit::client::tests {
 namespace {
 
 const Policy kWide{token_bucket(4'000'000'000, 4'000'000'000, 1s)};
-constexpr double kLeast = 0.9;
 
-/// Whether this is how a client is used: optimized, and with no sanitizer.
-constexpr bool is_a_client_of_use() {
+/// The least ratio. hiredis comes optimized and unchecked: of a client that is built in another way, or that a sanitizer
+/// checks, the ratio says nothing. It is measured all the same, since each call must be answered at full speed too.
 #if defined(__OPTIMIZE__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-  return true;
+constexpr double kLeast = 0.9;
 #else
-  return false;
+constexpr double kLeast = 0;
 #endif
-}
 
 /// Calls a second, by threads that each call until `end` and return how many calls they made.
 double rate(int threads, const std::function<int(int, Time)>& calls) {
@@ -57,7 +55,7 @@ double median(std::vector<double> values) {
 /// The best of some measurements of ours to theirs.
 double ratio(int threads, const std::function<int(int, Time)>& ours, const std::function<int(int, Time)>& theirs) {
   double best = 0;
-  for (int measurement = 0; measurement < 5 && best < kLeast; ++measurement) {
+  for (int measurement = 0; measurement == 0 || (measurement < 15 && best < kLeast); ++measurement) {
     std::array<std::vector<double>, 2> rates;
     for (int round = 0; round < 7; ++round) {
       rates[0].push_back(rate(threads, ours));
@@ -71,10 +69,7 @@ double ratio(int threads, const std::function<int(int, Time)>& ours, const std::
 
 class Rates : public testing::Test {
  protected:
-  void SetUp() override {
-    if (!is_a_client_of_use()) GTEST_SKIP() << "not optimized, or with a sanitizer";
-    ASSERT_TRUE(client_.wait_for_server(kPatience));
-  }
+  void SetUp() override { ASSERT_TRUE(client_.wait_for_server(kPatience)); }
 
   const int port_ = free_port();
   const Server server_{{"--port", std::to_string(port_), "--bind", "127.0.0.1"}};

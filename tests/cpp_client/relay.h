@@ -3,9 +3,6 @@
 #ifndef RATELIMIT_TESTS_CLIENT_RELAY_H
 #define RATELIMIT_TESTS_CLIENT_RELAY_H
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,15 +16,16 @@
 #include <cstring>
 #include <deque>
 #include <list>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/endpoint.h"
 #include "ratelimit/client/waiting.h"
+#include "servers.h"
 
 namespace ratelimit::client::tests {
 
@@ -35,16 +33,6 @@ class Relay {
  public:
   /// Relays to a server's socket file. Each way takes `one_way`.
   Relay(std::string socket, Span one_way) : socket_(std::move(socket)), one_way_(one_way) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    const bool is_bound = ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
-                          ::listen(listener_, 256) == 0 &&
-                          ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    if (!is_bound) throw std::runtime_error("no port for a relay");
-    port_ = ntohs(address.sin_port);
     thread_ = std::thread([this] { run(); });
   }
   Relay(const Relay&) = delete;
@@ -53,10 +41,9 @@ class Relay {
     ends_ = true;
     thread_.join();
     for (const Way& way : ways_) ::close(way.from);
-    ::close(listener_);
   }
 
-  [[nodiscard]] Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port_}; }
+  [[nodiscard]] Endpoint endpoint() const { return {.host = "127.0.0.1", .port = listener_.port()}; }
   [[nodiscard]] int connections() const { return connections_; }
 
  private:
@@ -74,7 +61,7 @@ class Relay {
 
   void run() {
     while (!ends_) {
-      std::vector<pollfd> files{{.fd = listener_, .events = POLLIN, .revents = 0}};
+      std::vector<pollfd> files{{.fd = listener_.file(), .events = POLLIN, .revents = 0}};
       const Time now = std::chrono::steady_clock::now();
       Time until = now + std::chrono::milliseconds{5};
       for (const Way& way : ways_) {
@@ -93,7 +80,7 @@ class Relay {
   }
 
   void accept() {
-    const int caller = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK);
+    const int caller = listener_.accept();
     if (caller < 0) return;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -104,8 +91,6 @@ class Relay {
       ::close(server);
       return;
     }
-    const int at_once = 1;
-    ::setsockopt(caller, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     ++connections_;
     ways_.push_back({.from = caller, .to = server});
     ways_.push_back({.from = server, .to = caller});
@@ -137,8 +122,7 @@ class Relay {
 
   std::string socket_;
   Span one_way_;
-  int listener_ = -1;
-  int port_ = 0;
+  Listener listener_;
   std::atomic<bool> ends_{false};
   std::atomic<int> connections_{0};
   std::list<Way> ways_;

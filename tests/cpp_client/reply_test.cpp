@@ -93,6 +93,24 @@ TEST(Reply, ThatIsNoDecisionIsGarbage) {
   EXPECT_FALSE(parse_answer(label, one));
 }
 
+TEST(Reply, AboutSeveralKeysHasWhatEachSays) {
+  const Shape shape{.kind = Shape::Kind::all, .expected = {.cost = Units(3)}, .costs = {Units(3), Units(0)}};
+  Reply all = reply({3, 10, 7, 0, 1500});
+  Reply each{.kind = Reply::Kind::list, .integer = 0, .text = {}, .items = {}};
+  each.items = {reply({3, 10, 7, 0, 1500}), reply({0, 5, 0, 250, 9000})};
+  all.items.push_back(each);
+  const auto answer = parse_answer_to_all(all, shape);
+  ASSERT_TRUE(answer);
+  EXPECT_TRUE(answer->allowed());
+  ASSERT_EQ(answer->each.size(), 2U);
+  EXPECT_FALSE(answer->each[1].allowed()) << "a look that must wait";
+  EXPECT_TRUE(has_shape(all, shape));
+  all.items.back().items.pop_back();
+  EXPECT_FALSE(has_shape(all, shape)) << "one answer is missing";
+  all.items.pop_back();
+  EXPECT_FALSE(has_shape(all, shape));
+}
+
 TEST(Reply, HasTheShapeOfItsCommand) {
   EXPECT_TRUE(has_shape(number(3), {.kind = Shape::Kind::integer}));
   EXPECT_FALSE(has_shape(number(-1), {.kind = Shape::Kind::integer}));

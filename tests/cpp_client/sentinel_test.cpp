@@ -4,18 +4,17 @@
 
 #include <atomic>
 #include <chrono>
-#include <fstream>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "failover.h"
+#include "pipelines.h"
 #include "ratelimit/client.h"
+#include "ratelimit/client/pipeline.h"
 #include "servers.h"
 
 namespace ratelimit::client::tests {
 namespace {
-
-const Policy kTen{fixed(10, 1h)};
 
 /// A server that says that it is a primary, or a replica, and grants as a primary only.
 Actor::Play server_of(const std::atomic<bool>& is_primary, std::string_view label) {
@@ -98,57 +97,55 @@ TEST(Sentinels, ThatNameNobodyLeaveTheChoice) {
   EXPECT_EQ(client.breaker(), CircuitBreaker::State::closed);
 }
 
+TEST(Sentinels, ThatRefuseTheClientLetNobodyThrough) {
+  std::atomic<bool> refuses{true};
+  const std::atomic<bool> yes{true};
+  const Actor primary(server_of(yes, "p"));
+  const std::atomic<int> named{primary.port()};
+  const Actor sentinel([&](Peer& peer) {
+    if (!refuses) return sentinel_for(named)(peer);
+    while (peer.command()) peer.say("-NOAUTH Authentication required.\r\n");
+  });
+  Options options = options_with({sentinel.endpoint()});
+  options.without_server = Without::fail_open;
+  Client client(options);
+  for (int i = 0; i < 3; ++i) {
+    const Answer answer = client.check("key", kTen);
+    EXPECT_EQ(answer.source, Source::error);
+    EXPECT_FALSE(answer.allowed());
+    EXPECT_EQ(answer.error.substr(0, 7), "NOAUTH ");
+  }
+  Answers answers;
+  Pipeline pipeline(client);
+  pipeline.check("key", kTen, {}, answers.take());
+  pipeline.wait();
+  EXPECT_EQ(answers.all.at(0).source, Source::error);
+  EXPECT_FALSE(client.wait_for_server(kPatience)) << "at once";
+  refuses = false;
+  eventually([&] { return client.check("key", kTen).label == "p"; }, "the primary");
+}
+
+TEST(Sentinels, NameAPrimaryThatRefusesTheLoginAndNobodyIsLetThrough) {
+  const Actor primary(always("-WRONGPASS invalid username-password pair\r\n"));
+  const std::atomic<int> named{primary.port()};
+  const Actor sentinel(sentinel_for(named));
+  Options options = options_with({sentinel.endpoint()});
+  options.without_server = Without::fail_open;
+  options.node.login.password = "wrong";
+  Client client(options);
+  for (int i = 0; i < 3; ++i) {
+    const Answer answer = client.check("key", kTen);
+    EXPECT_EQ(answer.source, Source::error);
+    EXPECT_EQ(answer.error.substr(0, 10), "WRONGPASS ");
+  }
+}
+
 // --- real ones ---------------------------------------------------------------------------------------
 
-std::vector<std::string> at_port(int port) { return {"--port", std::to_string(port), "--bind", "127.0.0.1"}; }
-
-/// A primary, a replica, and the Sentinel that watches them.
-class Failover {
- public:
-  Failover() : primary_(at_port(ports_[0])), replica_(of_primary()) {
-    eventually(
-        [&] {
-          return replica_.reply_to({"INFO", "replication"}).text.find("master_link_status:up") != npos;
-        },
-        "the replica");
-    std::ofstream file(sentinel_file());
-    file << "sentinel monitor mymaster 127.0.0.1 " << ports_[0] << " 1\n"
-         << "sentinel down-after-milliseconds mymaster 500\n";
-    file.close();
-    std::vector<std::string> options = at_port(ports_[2]);
-    options.insert(options.begin(), {sentinel_file(), "--sentinel"});
-    sentinel_ = std::make_unique<Server>(Server::Sentinel{}, options);
-    eventually(
-        [&] {
-          return sentinel_->reply_to({"SENTINEL", "REPLICAS", "mymaster"}).items.size() == 1;
-        },
-        "the Sentinel to know the replica");
-  }
-
-  [[nodiscard]] Endpoint sentinel() const { return {.host = "127.0.0.1", .port = ports_[2]}; }
-  [[nodiscard]] Endpoint replica() const { return {.host = "127.0.0.1", .port = ports_[1]}; }
-  void kill_primary() { primary_.kill(); }
-
- private:
-  static constexpr auto npos = std::string::npos;
-  [[nodiscard]] std::vector<std::string> of_primary() const {
-    std::vector<std::string> options = at_port(ports_[1]);
-    options.insert(options.end(), {"--replicaof", "127.0.0.1", std::to_string(ports_[0])});
-    return options;
-  }
-  [[nodiscard]] std::string sentinel_file() const { return folder_ / "sentinel.conf"; }
-
-  Folder folder_;
-  std::vector<int> ports_{free_port(), free_port(), free_port()};
-  Server primary_;
-  Server replica_;
-  std::unique_ptr<Server> sentinel_;
-};
-
 TEST(Sentinels, OfRealServersGoOverToTheReplicaAndItsCountsGoOn) {
-  Failover servers;
+  SentinelFailover servers;
   Options options = options_for({});
-  options.sentinels = {.endpoints = {servers.sentinel()}};
+  options.sentinels = servers.sentinels();
   options.deadline = 100ms;
   Client client(options);
   ASSERT_TRUE(client.wait_for_server(kPatience));

@@ -55,6 +55,17 @@ inline Reply said_by(const Endpoint& endpoint, const Command& command) {
   return inquire(endpoint, {}, command, std::chrono::steady_clock::now() + kPatience, [] { return false; });
 }
 
+/// How long a test has run. On a machine that starves, a server may have been silent for so long that the client takes the
+/// connection for dead: then the number of connections says nothing.
+class Elapsed {
+ public:
+  [[nodiscard]] Span time() const { return std::chrono::steady_clock::now() - begun_; }
+  [[nodiscard]] bool may_cost_connections() const { return time() >= Connection::kLongestSilence; }
+
+ private:
+  Time begun_ = std::chrono::steady_clock::now();
+};
+
 /// A folder that is removed at the end.
 class Folder {
  public:
@@ -248,22 +259,45 @@ class Peer {
   std::string read_;
 };
 
+/// A port of this machine that the system chose, listened to.
+class Listener {
+ public:
+  Listener() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    const bool is_bound = ::bind(file_, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
+                          ::listen(file_, 256) == 0 &&
+                          ::getsockname(file_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+    if (!is_bound) throw std::runtime_error("no port for a test");
+    port_ = ntohs(address.sin_port);
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener() { ::close(file_); }
+
+  [[nodiscard]] int file() const { return file_; }
+  [[nodiscard]] int port() const { return port_; }
+  /// Takes a connection that has come; negative if there is none.
+  [[nodiscard]] int accept() const {
+    const int connection = ::accept(file_, nullptr, nullptr);
+    const int at_once = 1;  // as real servers do
+    if (connection >= 0) ::setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
+    return connection;
+  }
+
+ private:
+  int file_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  int port_ = 0;
+};
+
 /// A server that treats each connection as `play` says.
 class Actor {
  public:
   using Play = std::function<void(Peer&)>;
 
   explicit Actor(Play play) : play_(std::move(play)) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    const bool is_bound = ::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) == 0 &&
-                          ::listen(listener_, 64) == 0 &&
-                          ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    if (!is_bound) throw std::runtime_error("no port for an actor");
-    port_ = ntohs(address.sin_port);
     accepting_ = std::thread([this] { accept(); });
   }
   Actor(const Actor&) = delete;
@@ -272,22 +306,19 @@ class Actor {
     ends_ = true;
     accepting_.join();
     for (std::thread& peer : peers_) peer.join();
-    ::close(listener_);
   }
 
-  [[nodiscard]] int port() const { return port_; }
-  [[nodiscard]] Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port_}; }
+  [[nodiscard]] int port() const { return listener_.port(); }
+  [[nodiscard]] Endpoint endpoint() const { return {.host = "127.0.0.1", .port = port()}; }
   [[nodiscard]] int connections() const { return connections_; }
 
  private:
   void accept() {
     while (!ends_) {
-      pollfd file{.fd = listener_, .events = POLLIN, .revents = 0};
+      pollfd file{.fd = listener_.file(), .events = POLLIN, .revents = 0};
       if (::poll(&file, 1, 5) <= 0) continue;
-      const int connection = ::accept(listener_, nullptr, nullptr);
+      const int connection = listener_.accept();
       if (connection < 0) continue;
-      const int at_once = 1;  // as real servers do
-      ::setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
       ++connections_;
       peers_.emplace_back([this, connection] {
         Peer peer(connection, ends_);
@@ -297,14 +328,15 @@ class Actor {
   }
 
   Play play_;
-  int listener_ = -1;
-  int port_ = 0;
+  Listener listener_;
   std::atomic<bool> ends_{false};
   std::atomic<int> connections_{0};
   std::thread accepting_;
   std::vector<std::thread> peers_;
 };
 
+/// The limit that most tests ask about, and replies of a server that a test plays.
+inline const Policy kTen{fixed(10, 1h)};
 inline constexpr std::string_view kGranted = "*6\r\n:1\r\n:10\r\n:9\r\n:0\r\n:1000\r\n$5\r\nfixed\r\n";
 inline constexpr std::string_view kDenied = "*6\r\n:0\r\n:10\r\n:0\r\n:3600000\r\n:3600000\r\n$5\r\nfixed\r\n";
 
@@ -321,6 +353,31 @@ inline Options options_for(Endpoint endpoint) {
   options.servers = {std::move(endpoint)};
   options.deadline = kPatience;
   options.without_server = Without::fail_closed;
+  return options;
+}
+
+/// A client that waits as long, and takes leases of that length.
+inline Options with_leases(const Server& server, Span length) {
+  Options options = options_for(server.endpoint());
+  options.lease_length = length;
+  return options;
+}
+
+/// Refuses the first login, and does not answer those that follow.
+inline Actor::Play refuses_one_login(std::atomic<int>& logins) {
+  return [&logins](Peer& peer) {
+    if (peer.command() && ++logins == 1) peer.say("-WRONGPASS invalid username-password pair\r\n");
+    peer.hold();
+  };
+}
+
+/// A client that is refused by that server, that soon tries again, and that lets callers through in an outage.
+inline Options options_of_refused(Endpoint endpoint) {
+  Options options = options_for(std::move(endpoint));
+  options.deadline = 200ms;
+  options.without_server = Without::fail_open;
+  options.node.login.password = "wrong";
+  options.node.reconnect = {.first = 1ms, .longest = 1ms};
   return options;
 }
 

@@ -51,8 +51,9 @@ class Middleware {
     if (!(units >= 0)) throw new RangeError("cost must be 0 or more");
     if (units === 0) return undefined;
     const name = nameOf(await this.o.key(req));
-    const about = this.about(name, await valueFor(this.o.limits, req), await valueFor(this.o.limiter, req));
-    return { name, about, units: Math.ceil(Math.min(units, LARGEST_COST)) };
+    const limiter = await valueFor(this.o.limiter, req);
+    const about = this.about(name, await valueFor(this.o.limits, req), limiter);
+    return { name, limiter, about, units: Math.ceil(Math.min(units, LARGEST_COST)) };
   }
 
   // An estimate is held while the request is served, if a successful one costs nothing in the end.
@@ -73,9 +74,10 @@ class Middleware {
     if (!question) return true;
     const answer = await this.server.ask(...this.words(question));
     if (res.headersSent || res.destroyed) return false; // the client has left, or was answered by somebody else
-    if (answer.error) return this.fail(res, request_id, answer);
+    if (answer.error) return this.fail(req, res, request_id, answer, question);
     const [granted, limit, remaining, waitMs, resetMs, label, id] = answer.reply;
     req.rateLimit = { granted: granted > 0, limit, remaining, waitMs, resetMs, label };
+    this.o.onDecision?.(req, { limiter: question.limiter, ...req.rateLimit });
     for (const [field, value] of fieldsOf(answer.reply.at(-1), this.o.headers)) res.setHeader(field, value);
     if (granted === 0) return this.deny(req, res, next, request_id, question.name);
     if (this.o.skipSuccessfulRequests) res.once("close", () => this.settle(res, question, id, request_id));
@@ -93,10 +95,11 @@ class Middleware {
   }
 
   // An outage passes by itself, and the caller may come again. A mistake stays until somebody mends it.
-  fail(res, request_id, { error, isMistake }) {
+  fail(req, res, request_id, { error, isMistake }, { limiter }) {
     const [what, choice] = isMistake ? ["mistake", this.o.onMistake] : ["failed", this.o.onFailure];
     const line = `${what} ${choice} request_id=${request_id} error=${JSON.stringify(error)}`;
     this.log(line, `${what} ${error}`, isMistake ? console.error : console.warn);
+    this.o.onDecision?.(req, { limiter, failure: isMistake ? "mistake" : "outage", choice });
     if (choice === "open") return true;
     if (isMistake) return refuse(res, 500, "Internal Server Error", { request_id });
     res.setHeader("Retry-After", String(randomInt(1, 6))); // not all at once
@@ -106,8 +109,10 @@ class Middleware {
   // After the response: what the request costs in the end. If it was not answered, it was not successful.
   async settle(res, { about: [key, ...rest], units }, id, request_id) {
     const actual = res.writableFinished && res.statusCode < 400 ? 0 : units;
-    const { error } = await this.server.ask("RL.SETTLE", key, id, actual, ...rest);
-    if (error) this.log(`unsettled request_id=${request_id} error=${JSON.stringify(error)}`, `unsettled ${error}`);
+    const { error, isMistake } = await this.server.ask("RL.SETTLE", key, id, actual, ...rest);
+    if (!error) return;
+    const line = `unsettled request_id=${request_id} error=${JSON.stringify(error)}`;
+    this.log(line, `unsettled ${error}`, isMistake ? console.error : console.warn);
   }
 
   // --- before the first request ---
@@ -125,14 +130,16 @@ class Middleware {
     if (!answer.error) return;
     const [what, choice] = answer.isMistake ? ["mistake", this.o.onMistake] : ["failed", this.o.onFailure];
     if (choice === "closed") throw new Error(`ratelimit: ${answer.error}`);
-    this.log(`${what} ${choice} at start-up error=${JSON.stringify(answer.error)}`, "start-up", console.error);
+    const line = `${what} ${choice} at start-up error=${JSON.stringify(answer.error)}`;
+    this.log(line, "start-up", answer.isMistake ? console.error : console.warn);
   }
 
-  // By the commands of a request, so that a right that is missing is found too.
+  // By the commands of a request, so that a right that is missing is found too. A limit that is closed holds nothing,
+  // and gives no id.
   async askForNothing(about) {
     const answer = await this.server.askAtOnce(...this.words({ about, units: 0 }));
     if (answer.error || !this.o.skipSuccessfulRequests) return answer;
-    return this.server.askAtOnce("RL.SETTLE", about[0], answer.reply[6], 0, ...about.slice(1));
+    return this.server.askAtOnce("RL.SETTLE", about[0], answer.reply[6] ?? "none", 0, ...about.slice(1));
   }
 }
 

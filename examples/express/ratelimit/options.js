@@ -14,17 +14,26 @@ const HEADERS = {
   none: [],
 };
 
+// An option without a default is known all the same.
 const defaults = {
+  limits: undefined,
+  limiter: undefined,
   prefix: "ratelimit:",
+  key: undefined,
   ipv6Subnet: 56,
   cost: () => 1,
   onFailure: "open",
   onMistake: "closed",
   timeout: 100,
   patience: 10_000,
+  jitter: undefined,
   headers: "all",
-  hold: "1m",
+  message: undefined,
+  handler: undefined,
+  onDecision: undefined,
   skipSuccessfulRequests: false,
+  hold: "1m",
+  log: undefined,
 };
 
 function must(holds, text) {
@@ -32,6 +41,7 @@ function must(holds, text) {
 }
 
 function checked(options) {
+  for (const name of Object.keys(options)) must(Object.hasOwn(defaults, name), `there is no option ${name}`);
   const o = { ...defaults, ...options };
   o.key ??= (req) => callerAt(req.ip, o.ipv6Subnet);
   must(!o.limits !== !o.limiter, "either limits or limiter must be given");

@@ -36,7 +36,9 @@ class RateLimitASGI(RateLimit):
         scope = {**scope, "headers": [*others, (b"x-request-id", request_id.encode())]}
         limits = await told(self.o.limits, scope), await told(self.o.limiter, scope)
         question = self.question(await told(self.o.cost, scope), await told(self.key, scope), *limits)
-        answer = self.answer(question, await self.ask(self.words(question)), request_id) if question else Answer()
+        answer = Answer()
+        if question:
+            answer = self.answer(scope, question, await self.ask(self.words(question)), request_id)
         scope["ratelimit.decision"] = answer.decision
         fields = [*answer.fields, ("X-Request-Id", request_id)]
         fields = [(name.lower().encode(), value.encode()) for name, value in fields]
@@ -83,7 +85,7 @@ class RateLimitASGI(RateLimit):
         """A server of ASGI tells when it starts, and does not listen before it is answered."""
         try:
             await self.ready()
-        except RuntimeError as error:
+        except Exception as error:  # raised, it would say to uvicorn that there is no lifespan
             await receive()
             return await send({"type": "lifespan.startup.failed", "message": str(error)})
         await self.app(scope, receive, send)
@@ -99,8 +101,10 @@ class RateLimitASGI(RateLimit):
             await asyncio.sleep(0.1)
 
     async def ask_for_nothing(self, question: Question):
-        """By the commands of a request, so that a right that is missing is found too."""
+        """By the commands of a request, so that a right that is missing is found too. A limit that is closed holds
+        nothing, and gives no id.
+        """
         reply = await self.ask_at_once(self.words(question))
         if isinstance(reply, Exception) or not self.o.skip_successful_requests:
             return reply
-        return await self.ask_at_once(self.settling(question, reply[6], True))
+        return await self.ask_at_once(self.settling(question, reply[6] or "none", True))

@@ -30,6 +30,7 @@ class Question:
     key: str | bytes
     about: list
     units: int
+    limiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class RateLimit:
         if not (isinstance(limiter or limits, str) and (limiter or limits).strip()):
             raise TypeError("limits and limiter must give a text")
         if limiter:
-            return Question(name, limiter, ["FOR", name], units)
+            return Question(name, limiter, ["FOR", name], units, limiter)
         return Question(name, self.o.prefix.encode() + name, limits.split(), units)
 
     def at_start(self) -> Question:
@@ -112,12 +113,17 @@ class RateLimit:
         self.breaker.note(not isinstance(reply, Exception) or is_mistake(reply))
         return reply
 
-    def answer(self, question: Question, reply, request_id: str) -> Answer:
+    def observe(self, request, question: Question, about: dict) -> None:
+        if self.o.on_decision:
+            self.o.on_decision(request, {"limiter": question.limiter, **about})
+
+    def answer(self, request, question: Question, reply, request_id: str) -> Answer:
         if isinstance(reply, Exception):
-            return self.failure(reply, request_id)
+            return self.failure(request, question, reply, request_id)
         granted, limit, remaining, wait_ms, reset_ms, label, *more, flat = reply
         decision = {"granted": granted > 0, "limit": limit, "remaining": remaining}
         decision |= {"wait_ms": wait_ms, "reset_ms": reset_ms, "label": label}
+        self.observe(request, question, decision)
         fields = fields_of(flat, self.o.headers)
         if granted:
             hold = more[0] if self.o.skip_successful_requests else ""
@@ -129,13 +135,18 @@ class RateLimit:
         members |= {"detail": self.o.message} if self.o.message else {}
         return self.refusal(fields, 429, "Too Many Requests", QUOTA_EXCEEDED, **members)
 
-    def failure(self, error: Exception, request_id: str) -> Answer:
-        """An outage passes by itself, and the caller may come again. A mistake stays until somebody mends it."""
-        what, choice, level = "failed", self.o.on_failure, logging.WARNING
+    def policy(self, error: Exception) -> tuple[str, str, int]:
+        """What an error is, what then becomes of a request, and how loudly the log says so."""
         if is_mistake(error):
-            what, choice, level = "mistake", self.o.on_mistake, logging.ERROR
+            return "mistake", self.o.on_mistake, logging.ERROR
+        return "failed", self.o.on_failure, logging.WARNING
+
+    def failure(self, request, question: Question, error: Exception, request_id: str) -> Answer:
+        """An outage passes by itself, and the caller may come again. A mistake stays until somebody mends it."""
+        what, choice, level = self.policy(error)
         text = self.text_of(error)
         self.log(f"{what} {choice} request_id={request_id} error={text}", f"{what} {text}", level)
+        self.observe(request, question, {"failure": "mistake" if is_mistake(error) else "outage", "choice": choice})
         if choice == "open":
             return Answer()
         if is_mistake(error):
@@ -144,15 +155,15 @@ class RateLimit:
         return self.refusal([("Retry-After", retry_after)], 503, "Service Unavailable", request_id=request_id)
 
     def unsettled(self, error: Exception, request_id: str) -> None:
-        text = self.text_of(error)
-        self.log(f"unsettled request_id={request_id} error={text}", f"unsettled {text}")
+        text, level = self.text_of(error), self.policy(error)[2]
+        self.log(f"unsettled request_id={request_id} error={text}", f"unsettled {text}", level)
 
     def not_ready(self, error: Exception) -> None:
         """At start-up: what is closed is not opened at all."""
-        what, choice = ("mistake", self.o.on_mistake) if is_mistake(error) else ("failed", self.o.on_failure)
+        what, choice, level = self.policy(error)
         if choice == "closed":
             raise RuntimeError(f"ratelimit: {error}") from error
-        self.log(f"{what} {choice} at start-up error={self.text_of(error)}", "start-up", logging.ERROR)
+        self.log(f"{what} {choice} at start-up error={self.text_of(error)}", "start-up", level)
 
     @staticmethod
     def text_of(error: Exception) -> str:

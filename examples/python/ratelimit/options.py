@@ -41,6 +41,7 @@ class Options:
     headers: str = "all"
     message: str = ""
     handler: Any = None
+    on_decision: Callable[[Any, dict], None] | None = None
     skip_successful_requests: bool = False
     hold: str = "1m"
     log: Callable[[str], None] | None = None

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """How a command reaches the server, by redis-py: one server, a cluster, or the primary that sentinels name; and which
-errors are mistakes. Whoever needs one of the two classes of each pair leaves out the other.
+errors are mistakes. Of Cluster and AsyncCluster, whoever needs one leaves out the other.
 
 No command is sent twice, since the first may have been charged. redis-py would do that: from 6 on, with a pool that it
 makes itself, and in a cluster.

@@ -21,7 +21,9 @@ class RateLimitWSGI(RateLimit):
         request_id = environ["HTTP_X_REQUEST_ID"] = self.sane_or_new([environ.get("HTTP_X_REQUEST_ID", "")])
         limits, limiter = (each(environ) if callable(each) else each for each in (self.o.limits, self.o.limiter))
         question = self.question(self.o.cost(environ), self.key(environ), limits, limiter)
-        answer = self.answer(question, self.ask(self.words(question)), request_id) if question else Answer()
+        answer = Answer()
+        if question:
+            answer = self.answer(environ, question, self.ask(self.words(question)), request_id)
         environ["ratelimit.decision"] = answer.decision
         fields = [*answer.fields, ("X-Request-Id", request_id)]
         if answer.status:
@@ -37,8 +39,8 @@ class RateLimitWSGI(RateLimit):
         if not answer.hold:
             return app(environ, start_with_fields)
 
-        def settle():
-            self.settle(question, answer.hold, bool(statuses) and statuses[-1] < 400, request_id)
+        def settle(is_whole: bool):
+            self.settle(question, answer.hold, is_whole and bool(statuses) and statuses[-1] < 400, request_id)
 
         try:
             return Closing(app(environ, start_with_fields), settle)
@@ -72,25 +74,31 @@ class RateLimitWSGI(RateLimit):
             time.sleep(0.1)
 
     def ask_for_nothing(self, question: Question):
-        """By the commands of a request, so that a right that is missing is found too."""
+        """By the commands of a request, so that a right that is missing is found too. A limit that is closed holds
+        nothing, and gives no id.
+        """
         reply = self.ask_at_once(self.words(question))
         if isinstance(reply, Exception) or not self.o.skip_successful_requests:
             return reply
-        return self.ask_at_once(self.settling(question, reply[6], True))
+        return self.ask_at_once(self.settling(question, reply[6] or "none", True))
 
 
 class Closing:
-    """The body of an application, and what is to be done when it was sent."""
+    """The body of an application, and what is to be done when it was sent: it is told whether the body broke off."""
 
     def __init__(self, body, finally_do) -> None:
-        self._body, self._finally_do = body, finally_do
+        self._body, self._finally_do, self._is_whole = body, finally_do, True
 
     def __iter__(self):
-        return iter(self._body)
+        try:
+            yield from self._body
+        except Exception:
+            self._is_whole = False
+            raise
 
     def close(self) -> None:
         try:
             if hasattr(self._body, "close"):
                 self._body.close()
         finally:
-            self._finally_do()
+            self._finally_do(self._is_whole)

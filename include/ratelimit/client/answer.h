@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "ratelimit/decision.h"
 #include "ratelimit/units.h"
@@ -23,7 +24,7 @@ enum class Source : std::uint8_t {
   fail_closed,  ///< nobody: the server did not answer, and such calls are denied
   local,        ///< this process, with its share of the limits
   nobody,       ///< the server did not answer, and there is nothing to decide: settle, refund, release
-  error,        ///< nobody: the call is wrong, and `Answer::error` says how
+  error,        ///< nobody: there is a mistake in the call or in the set-up, and `Answer::error` says which
 };
 inline constexpr std::size_t kSources = 8;
 
@@ -50,17 +51,18 @@ struct Answer {
   std::chrono::milliseconds reset{};  ///< until the subject is as if never used
   std::string label;                  ///< of the binding limit
   std::string id;                     ///< of the lease or the hold
-  bool was_held = false;              ///< settle: there was such a hold. release: there was such a lease
+  std::vector<Answer> each{};  ///< of a call about several keys: what each alone would answer, if the server decided
+  bool was_held = false;       ///< settle: there was such a hold. release: there was such a lease
   Source source = Source::server;
   Failure failure = Failure::none;
   std::string error;  ///< what is wrong with the call, or with the server, in words
 
-  /// Whether the caller may go on. Never if the call is wrong.
+  /// Whether the caller may go on. Never after a mistake (`Source::error`).
   [[nodiscard]] bool allowed() const { return outcome == Outcome::granted && source != Source::error; }
   explicit operator bool() const { return allowed(); }
 };
 
-/// The answer to a call that is wrong.
+/// The answer to a call that is wrong, or that the server refuses as one.
 [[nodiscard]] inline Answer wrong_call(std::string error) {
   Answer answer;
   answer.source = Source::error;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,7 @@ struct Call {
   Span longest_wait{};    ///< with Mode::may_wait: whole milliseconds; none is like Mode::whole
   std::string_view id{};  ///< of a lease of CONCURRENT, or of a hold
   Units lease{};          ///< if more than `cost`: take so many units at once, and serve the next calls from them
+  Span deadline{};        ///< of a pipeline's call, if that is shorter than `Options::deadline`; 0: that of the options
   bool brief = false;     ///< the answer needs no `limit`, `reset` and `label`: then a pipeline may gather such calls
   std::string_view trace{};  ///< for `Options::observer`: a correlation id, or what a tracer wants
 };
@@ -35,12 +37,25 @@ struct Question {
   const Call& call;
 };
 
-/// What a call asks for, all borrowed. The cost of a question is the actual one of `settle`, and the units of `refund`.
+/// One of the keys of a call about several, all borrowed. The policy has one limit, or those of all parts are stored.
+struct Part {
+  std::string_view key;
+  std::string_view subject;
+  const Policy& policy;
+  Units cost{1};  ///< 0 only looks
+};
+inline constexpr std::size_t kMaxParts = 64;
+
+/// What a call asks for, all borrowed. The cost of a question is the actual one of `settle`, and the units of `refund`. The
+/// question of `check_all` names the first part, and what the parts have in common.
 struct Ask {
-  enum class Verb : std::uint8_t { check, peek, reserve, settle, refund, release };
+  enum class Verb : std::uint8_t { check, peek, reserve, settle, refund, release, check_all, define };
   Verb verb = Verb::check;
   Question question;
-  Span ttl{};  ///< of a hold
+  Span ttl{};                     ///< of a hold
+  std::span<const Part> parts{};  ///< of `check_all`
+  std::string_view limits{};      ///< of `define`: the words, with spaces between
+  bool is_on_trial = false;       ///< of `define`: SHADOW
 };
 
 [[nodiscard]] constexpr std::string_view name_of(Ask::Verb verb) {
@@ -51,12 +66,11 @@ struct Ask {
     case Ask::Verb::settle: return "settle";
     case Ask::Verb::refund: return "refund";
     case Ask::Verb::release: return "release";
+    case Ask::Verb::check_all: return "check_all";
+    case Ask::Verb::define: return "define";
   }
   return {};
 }
-
-/// As the server has it.
-inline constexpr std::size_t kMaxSubjectBytes = 1024;
 
 /// What is wrong with a call, in the words of an error; none if it is right. The server checks the same. But without a
 /// server the call goes to the core, which relies on it.
@@ -66,8 +80,23 @@ inline constexpr std::size_t kMaxSubjectBytes = 1024;
   if (call.id.size() > kMaxIdBytes) return "id must be 1 to 64 bytes";
   if (call.mode != Mode::may_wait) return std::nullopt;
   const bool is_possible = call.longest_wait == Span{} || in_range(call.longest_wait);
-  if (is_possible && text_of(call.longest_wait)) return std::nullopt;
+  if (is_possible && is_whole_milliseconds(call.longest_wait)) return std::nullopt;
   return "longest_wait must be whole milliseconds, from 0 to 3650 d";
+}
+
+/// The same of the parts of a call.
+[[nodiscard]] inline std::optional<std::string> fault_in(std::span<const Part> parts) {
+  if (parts.empty() || parts.size() > kMaxParts) return "a call has 1 to 64 parts";
+  const bool are_stored = parts.front().policy.words().empty();
+  for (const Part& part : parts) {
+    if (part.cost < kNoUnits || part.cost > kMaxUnits) {
+      return "cost must be an integer from 0 to " + std::to_string(kMaxUnits.count());
+    }
+    if (part.subject.size() > kMaxSubjectBytes) return "subject must be at most 1024 bytes";
+    if (part.policy.words().empty() != are_stored) return "either all parts are limiters, or none is";
+    if (!are_stored && part.policy.limits()->size() != 1) return "a part has one limit";
+  }
+  return std::nullopt;
 }
 
 /// The request that the core decides.

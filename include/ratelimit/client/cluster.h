@@ -85,14 +85,14 @@ class Cluster {
       node = follow(*to, slot, *node);
       after_asking = to->is_ask;
     }
-    result.failure = node == nullptr ? no_node() : Failure::redirected;
+    result.failure = node == nullptr ? no_node(result.reply) : Failure::redirected;
     return result;
   }
 
   // --- the steps of a call, for whoever asks nodes by connections of his own -------------------------------
 
   /// The node that was last seen to have the slot, if its circuit breaker lets calls pass; else the first that does. Null
-  /// if no Sentinel has named a primary before `deadline`.
+  /// if no Sentinel has named a primary before `deadline`: then `no_node` says why.
   [[nodiscard]] Node* node_for(std::size_t slot, Time now, Time deadline) {
     std::unique_lock lock(mutex_);
     if (sentinels_.is_used()) return primary_node(lock, deadline);
@@ -103,6 +103,16 @@ class Cluster {
       if (node->would_admit(now)) return node.get();
     }
     return nodes_.front().get();
+  }
+
+  /// What becomes of a call without a node. A Sentinel or a server that refuses the client is a mistake, as an error to the
+  /// call is: then `reply` has the error, and that is no failure.
+  [[nodiscard]] Failure no_node(Reply& reply) const {
+    if (!sentinels_.is_used()) return Failure::redirected;
+    const std::lock_guard lock(mutex_);
+    if (!is_mistake(refusal_)) return Failure::refused;
+    reply = refusal_;
+    return Failure::none;
   }
 
   [[nodiscard]] static std::optional<Redirection> redirection_in(const Reply& reply) {
@@ -126,6 +136,36 @@ class Cluster {
     const std::lock_guard lock(mutex_);
     slots_.forget(slot);
     if (sentinels_.is_used() || nodes_.size() > 1) scout_.want();
+  }
+
+  // --- all primaries, for whoever asks each of them ------------------------------------------------------
+
+  struct Primary {
+    std::size_t first_slot = 0;  ///< the lowest of those that it has; 0 outside a cluster
+    Node* node = nullptr;
+  };
+  struct Primaries {
+    std::vector<Primary> nodes{};  ///< by their first slots. None if it is not known who they are
+    Reply refusal{};               ///< then: what a server or a Sentinel said, if anything
+  };
+  /// Asks for the map of all slots, so that the answer is of now. Outside a cluster there is one primary.
+  [[nodiscard]] Primaries primaries(Time until) {
+    if (sentinels_.is_used()) return only_primary(until);
+    Primaries found;
+    const std::vector<Node*> known = nodes();
+    for (Node* node : known) {
+      if (!node->would_admit(std::chrono::steady_clock::now())) continue;
+      found.refusal = map_of(*node, until, [] { return false; });
+      const std::vector<SlotRange> ranges = parse_cluster_slots(found.refusal, node->endpoint().host);
+      if (!ranges.empty()) {
+        learn(ranges);
+        found.nodes = primaries_of(ranges);
+      } else if (is_alone(found.refusal, known.size())) {
+        found.nodes = {{0, node}};
+      }
+      if (!found.nodes.empty() || is_mistake(found.refusal)) return found;
+    }
+    return found;
   }
 
   /// In a child of the process that made the cluster.
@@ -161,13 +201,17 @@ class Cluster {
     return nodes_.size() - 1;
   }
 
-  [[nodiscard]] Failure no_node() const { return sentinels_.is_used() ? Failure::refused : Failure::redirected; }
-
   /// What a server says, to the scout.
   [[nodiscard]] static Reply ask(const Endpoint& server, const Greeting& greeting, const Command& command,
                                  const std::stop_token& stop) {
     return inquire(server, greeting, command, std::chrono::steady_clock::now() + kPatience,
                    [&stop] { return stop.stop_requested(); });
+  }
+
+  /// What a node says of the map.
+  template <class GivesUp>
+  [[nodiscard]] Reply map_of(const Node& node, Time until, GivesUp gives_up) const {
+    return inquire(node.endpoint(), {settings_.login, settings_.encryption}, cluster_slots_command(), until, gives_up);
   }
 
   // --- a cluster -------------------------------------------------------------------------------------
@@ -177,11 +221,11 @@ class Cluster {
     for (const Node* node : nodes()) {
       if (stop.stop_requested()) return;
       if (!node->would_admit(std::chrono::steady_clock::now())) continue;
-      const Greeting greeting{settings_.login, settings_.encryption};
-      const Reply reply = ask(node->endpoint(), greeting, cluster_slots_command(), stop);
+      const Reply reply =
+          map_of(*node, std::chrono::steady_clock::now() + kPatience, [&stop] { return stop.stop_requested(); });
       const std::vector<SlotRange> ranges = parse_cluster_slots(reply, node->endpoint().host);
       if (!ranges.empty()) return learn(ranges);
-      if (reply.kind == Reply::Kind::error) return;  // it is not in a cluster
+      if (reply.kind == Reply::Kind::error) return;  // it is not in a cluster, or refuses the client
     }
   }
 
@@ -194,13 +238,43 @@ class Cluster {
     counters_.count(Event::map_read);
   }
 
+  /// Whether a node that told no map is in no cluster. A client may have no right to ask for one if it needs none.
+  [[nodiscard]] static bool is_alone(const Reply& reply, std::size_t known) {
+    return is_mistake(reply) &&
+           (known == 1 || reply.text.starts_with("ERR This instance has cluster support disabled"));
+  }
+
+  [[nodiscard]] std::vector<Primary> primaries_of(const std::vector<SlotRange>& ranges) {
+    const std::lock_guard lock(mutex_);
+    std::vector<Primary> found;
+    for (const SlotRange& range : ranges) {
+      const auto number = node_at(range.primary);
+      if (!number) continue;
+      Node* const node = nodes_[*number].get();
+      const auto known = std::find_if(found.begin(), found.end(), [&](const auto& each) { return each.node == node; });
+      if (known == found.end()) {
+        found.push_back({range.first, node});
+      } else {
+        known->first_slot = std::min(known->first_slot, range.first);
+      }
+    }
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first_slot < b.first_slot; });
+    return found;
+  }
+
   // --- Sentinels -------------------------------------------------------------------------------------
+
+  [[nodiscard]] Primaries only_primary(Time until) {
+    std::unique_lock lock(mutex_);
+    if (Node* const node = primary_node(lock, until)) return {.nodes = {{0, node}}};
+    return {.refusal = refusal_};
+  }
 
   /// Needs the lock.
   [[nodiscard]] Node* primary_node(std::unique_lock<std::mutex>& lock, Time deadline) {
     if (!primary_) {
       scout_.want();
-      primary_known_.wait_until(lock, deadline, [this] { return primary_.has_value(); });
+      sought_.wait_until(lock, deadline, [this] { return primary_ || is_mistake(refusal_); });
     }
     return primary_ ? nodes_[*primary_].get() : nullptr;
   }
@@ -210,11 +284,18 @@ class Cluster {
   void ask_sentinels(const std::stop_token& stop) {
     const Greeting to_sentinel{sentinels_.login, settings_.encryption};
     const Greeting to_server{settings_.login, settings_.encryption};
+    Reply refusal;
     for (const Endpoint& sentinel : sentinels_.endpoints) {
       if (stop.stop_requested()) return;
-      const auto named = parse_primary(ask(sentinel, to_sentinel, primary_of_command(sentinels_.primary), stop));
-      if (named && is_primary(ask(*named, to_server, role_command(), stop))) return go_over_to(*named);
+      Reply said = ask(sentinel, to_sentinel, primary_of_command(sentinels_.primary), stop);
+      const auto named = parse_primary(said);
+      if (named) said = ask(*named, to_server, role_command(), stop);
+      if (named && is_primary(said)) return go_over_to(*named);
+      if (is_mistake(said)) refusal = std::move(said);
     }
+    const std::lock_guard lock(mutex_);
+    refusal_ = std::move(refusal);
+    sought_.notify_all();
   }
 
   void go_over_to(const Endpoint& primary) {
@@ -223,7 +304,8 @@ class Cluster {
     if (!number) return;
     if (primary_ && primary_ != number) counters_.count(Event::failed_over);
     primary_ = number;
-    primary_known_.notify_all();
+    refusal_ = {};
+    sought_.notify_all();
   }
 
   const NodeSettings settings_;
@@ -234,9 +316,10 @@ class Cluster {
   std::vector<std::unique_ptr<Node>> nodes_;  ///< none is ever removed: calls may be using it
   SlotMap slots_;
   std::optional<std::size_t> primary_;  ///< with Sentinels
-  std::condition_variable primary_known_;
-  Connector connector_;  ///< it ends before the nodes do
-  Scout scout_;          ///< last: it ends first
+  Reply refusal_;                       ///< of a Sentinel or a server, if the last search found no primary
+  std::condition_variable sought_;      ///< a search has ended
+  Connector connector_;                 ///< it ends before the nodes do
+  Scout scout_;                         ///< last: it ends first
 };
 
 }  // namespace ratelimit::client

@@ -4,8 +4,10 @@
 #ifndef RATELIMIT_CLIENT_COMMAND_H
 #define RATELIMIT_CLIENT_COMMAND_H
 
+#include <algorithm>
 #include <cstddef>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "ratelimit/client/call.h"
 #include "ratelimit/client/reply.h"
 #include "ratelimit/client/wire.h"
+#include "ratelimit/grammar/limit_text.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"
 
@@ -51,7 +54,7 @@ class Command {
       case Mode::estimate: return;  // the name of the command says it
       case Mode::partial: return add("PARTIAL");
       case Mode::force: return add("FORCE");
-      case Mode::may_wait: return add({"MAXWAIT", text_of(call.longest_wait).value_or("")});
+      case Mode::may_wait: return add({"MAXWAIT", text_of(call.longest_wait)});
     }
   }
 
@@ -115,7 +118,7 @@ template <class EachSubject>
 
 /// RL.RESERVE, by the call's id. `ttl` must be whole milliseconds.
 [[nodiscard]] inline Command reserve_command(const Question& question, Span ttl) {
-  Command command{"RL.RESERVE", question.key, text_of(ttl).value_or("")};
+  Command command{"RL.RESERVE", question.key, text_of(ttl)};
   command.add_limits(question.policy);
   command.add_subject(question.call.subject);
   command.add_cost(question.call.cost);
@@ -133,6 +136,26 @@ template <class EachSubject>
   return command;
 }
 
+/// RL.CHECKALL, with what each key says.
+[[nodiscard]] inline Command check_all_command(std::span<const Part> parts) {
+  Command command{"RL.CHECKALL", std::to_string(parts.size())};
+  for (const Part& part : parts) command.add(part.key);
+  for (const Part& part : parts) command.add_limits(part.policy);
+  if (std::any_of(parts.begin(), parts.end(), [](const Part& part) { return !part.subject.empty(); })) {
+    command.add("FOR");
+    for (const Part& part : parts) command.add(part.subject);
+  }
+  command.add("COSTS");
+  command.shape = {.kind = Shape::Kind::all, .costs = {}};
+  for (const Part& part : parts) {
+    command.add(std::to_string(part.cost.count()));
+    command.shape.costs.push_back(part.cost);
+    command.shape.expected.cost = std::max(command.shape.expected.cost, part.cost);
+  }
+  command.add("EACH");
+  return command;
+}
+
 /// RL.REFUND
 [[nodiscard]] inline Command refund_command(std::string_view key, Units units, std::string_view subject) {
   Command command{"RL.REFUND", key, std::to_string(units.count())};
@@ -146,6 +169,19 @@ template <class EachSubject>
   Command command{"RL.RELEASE", key, id};
   command.add_subject(subject);
   command.shape.kind = Shape::Kind::integer;
+  return command;
+}
+
+/// RL.DEFINE. The limits are text such as `TOKENBUCKET 20 10 1s AS burst`: only the server need know its time zones.
+[[nodiscard]] inline Command define_command(std::string_view key, std::string_view limits, bool is_on_trial) {
+  Command command{"RL.DEFINE", key};
+  while (!limits.empty()) {
+    const std::string_view word = limits.substr(0, limits.find(' '));
+    limits.remove_prefix(std::min(word.size() + 1, limits.size()));
+    if (!word.empty()) command.add(word);
+  }
+  if (is_on_trial) command.add("SHADOW");
+  command.shape.kind = Shape::Kind::text;
   return command;
 }
 

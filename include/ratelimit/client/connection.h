@@ -80,6 +80,11 @@ class Connection {
   /// Of a connection that is broken: why. `error` is what the server or the system said, if anything.
   [[nodiscard]] Failure failure() const { return failure_; }
   [[nodiscard]] const std::string& error() const { return error_; }
+  /// The same as a reply; null, if nothing was said.
+  [[nodiscard]] Reply refusal() const {
+    if (error_.empty() && failure_ != Failure::server_error) return {};
+    return {.kind = Reply::Kind::error, .integer = 0, .text = error_, .items = {}};
+  }
 
   /// Goes on connecting and logging in, until something must be waited for. After `kLongestConnecting` it is broken.
   void advance(Time now) {

@@ -31,11 +31,15 @@
 #include "ratelimit/client/options.h"
 #include "ratelimit/client/randomness.h"
 #include "ratelimit/client/reply.h"
+#include "ratelimit/client/reply_reader.h"
 
 namespace ratelimit::client {
 
 class ConnectionPool {
  public:
+  /// The longest reply to a call is that of RL.INFO, with the leases of eight limits.
+  static constexpr ReplyBounds kBounds{.items = 16'384};
+
   /// The arguments must outlive the pool. The connector must end before the pool does.
   ConnectionPool(const Endpoint& endpoint, const NodeSettings& settings, Connector& connector, Counters& counters,
                  Randomness& randomness)
@@ -60,10 +64,10 @@ class ConnectionPool {
       if (connection_ != nullptr) pool_.put_back(std::move(connection_));
     }
 
-    /// Takes a connection that is ready. Or says why there is none before the deadline, and in `error` what the server said.
-    /// A probe of the circuit breaker may connect before the pause after a failure is over.
-    [[nodiscard]] Failure take(bool is_probe, Time now, Time deadline, std::string& error) {
-      return pool_.take(is_probe, now, deadline, connection_, error);
+    /// Takes a connection that is ready. Or says why there is none before the deadline, and in `refusal` what the server or
+    /// the system said. A probe of the circuit breaker may connect before the pause after a failure is over.
+    [[nodiscard]] Failure take(bool is_probe, Time now, Time deadline, Reply& refusal) {
+      return pool_.take(is_probe, now, deadline, connection_, refusal);
     }
 
     /// Sends commands, and waits for the reply to the last.
@@ -91,7 +95,7 @@ class ConnectionPool {
 
  private:
   [[nodiscard]] Failure take(bool is_probe, Time now, Time deadline, std::unique_ptr<Connection>& connection,
-                             std::string& error) {
+                             Reply& refusal) {
     std::unique_lock lock(mutex_);
     const std::uint64_t refusals = refusals_;
     while (true) {
@@ -101,20 +105,30 @@ class ConnectionPool {
       }
       const bool is_nothing_on_the_way = in_use_ == 0 && connecting_ == 0;
       if (refusals != refusals_ && is_nothing_on_the_way) {
-        error = why_refused_.error;
-        return why_refused_.failure;
+        refusal = refusal_;
+        return why_refused_;
       }
       if (may_connect(is_probe, now)) {
         connect();
       } else if (is_nothing_on_the_way) {
-        return Failure::left_alone;
+        return none_because(Failure::left_alone, refusal);
       }
       ++waiting_;
       const auto waited = changed_.wait_until(lock, deadline);
       --waiting_;
       now = std::chrono::steady_clock::now();
-      if (waited == std::cv_status::timeout && idle_.empty()) return in_use_ > 0 ? Failure::busy : Failure::refused;
+      if (waited == std::cv_status::timeout && idle_.empty()) {
+        return in_use_ > 0 ? Failure::busy : none_because(Failure::refused, refusal);
+      }
     }
+  }
+
+  /// Why a call gets no connection, if no connection could be made yet: a login that the server refused stays refused until
+  /// another one succeeds. Needs the lock.
+  [[nodiscard]] Failure none_because(Failure otherwise, Reply& refusal) const {
+    if (why_refused_ != Failure::server_error || !is_mistake(refusal_)) return otherwise;
+    refusal = refusal_;
+    return why_refused_;
   }
 
   /// Null if there is none. Needs the lock.
@@ -136,7 +150,9 @@ class ConnectionPool {
   /// Needs the lock.
   void connect() {
     connector_.connect(
-        [this] { return std::make_unique<Connection>(endpoint_, greeting_, std::chrono::steady_clock::now()); },
+        [this] {
+          return std::make_unique<Connection>(endpoint_, greeting_, std::chrono::steady_clock::now(), kBounds);
+        },
         [this](std::unique_ptr<Connection> connection) { connected(std::move(connection)); });
     ++connecting_;
     counters_.count(Event::connected);
@@ -149,13 +165,16 @@ class ConnectionPool {
     if (connection->is_ready()) {
       reconnect_.reset();
       connect_at_ = {};
+      why_refused_ = Failure::refused;
+      refusal_ = {};
       idle_.push_back(std::move(connection));
       changed_.notify_one();
       return;
     }
     connect_at_ = std::chrono::steady_clock::now() + reconnect_.next(randomness_.next());
     ++refusals_;
-    why_refused_ = {connection->failure(), connection->error()};
+    why_refused_ = connection->failure();
+    refusal_ = connection->refusal();
     changed_.notify_all();
   }
 
@@ -184,12 +203,10 @@ class ConnectionPool {
   std::size_t connecting_ = 0;
   std::size_t waiting_ = 0;  ///< calls
   Backoff reconnect_;
-  Time connect_at_{};           ///< no new connection before
-  std::uint64_t refusals_ = 0;  ///< connections that could not be made
-  struct {
-    Failure failure = Failure::refused;
-    std::string error;
-  } why_refused_;
+  Time connect_at_{};                       ///< no new connection before
+  std::uint64_t refusals_ = 0;              ///< connections that could not be made
+  Failure why_refused_ = Failure::refused;  ///< the last of those
+  Reply refusal_;                           ///< what the server or the system said then; null once one was made
 };
 
 }  // namespace ratelimit::client

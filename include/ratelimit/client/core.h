@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -58,7 +59,7 @@ class Core {
   [[nodiscard]] Answer answer(const Ask& ask) {
     const Time begun = observer_ ? std::chrono::steady_clock::now() : Time{};
     if (auto wrong = fault_of(ask)) return conclude(ask, wrong_call(std::move(*wrong)), begun);
-    std::optional<Answer> answer = wants_lease(ask) ? check_by_lease(ask) : std::nullopt;
+    std::optional<Answer> answer = check_by_lease(ask);
     if (!answer) answer = remembered(ask);
     return conclude(ask, answer ? std::move(*answer) : answer_by_server(ask), begun);
   }
@@ -73,6 +74,55 @@ class Core {
     return remembered(ask);
   }
 
+  /// What a lease does for a call.
+  struct LeaseStep {
+    std::optional<Answer> answer{};               ///< the lease served the call, or its denial is remembered
+    std::unique_ptr<LeaseKeeper::Claim> claim{};  ///< the call must take the lease, by `lease_command`
+  };
+  /// Neither an answer nor a claim, if the server is to be asked as usual.
+  [[nodiscard]] LeaseStep begin_lease(const Ask& ask) {
+    if (!wants_lease(ask)) return {};
+    std::string place = name_of_place(ask.question);
+    LeaseBook::Taken taken = leases_.take(place, ask.question.call.cost);
+    switch (taken.kind) {
+      case LeaseBook::Taken::Kind::served: return {.answer = served(ask.question.call.cost, taken)};
+      case LeaseBook::Taken::Kind::not_here: return {};
+      case LeaseBook::Taken::Kind::to_take: break;
+    }
+    LeaseStep step{.claim = std::make_unique<LeaseKeeper::Claim>(leases_, std::move(place))};
+    if (auto denial = remembered(ask)) return {.answer = std::move(denial)};
+    return step;
+  }
+
+  /// Takes as much of a lease as the server grants.
+  [[nodiscard]] static Command lease_command(const Ask& ask) {
+    const Question& question = ask.question;
+    Call call = question.call;
+    call.cost = question.call.lease;
+    call.mode = Mode::partial;
+    return check_command({question.key, question.policy, call});
+  }
+
+  /// The answer of a call that took a lease, by what came of the command. If the server granted less than the call costs,
+  /// all of it is refunded. None if the server must then be asked for the cost alone, because only so it says how long to
+  /// wait.
+  [[nodiscard]] std::optional<Answer> finish_lease(const Ask& ask, Exchange exchange, LeaseKeeper::Claim& claim) {
+    const Question& question = ask.question;
+    const Units cost = question.call.cost;
+    if (exchange.failure != Failure::none) return answer_without(ask, exchange);
+    Answer& answer = exchange.answer;
+    if (answer.source == Source::error) return std::move(answer);
+    if (answer.granted >= cost) {
+      claim.put(lease_of(question, exchange, cost));
+      answer.granted = cost;
+      return std::move(answer);
+    }
+    if (answer.granted > kNoUnits) claim.put_ended(lease_of(question, exchange, kNoUnits));
+    if (cost > kMinUnits) return std::nullopt;
+    remember(question, answer, exchange);  // for a cost of one, a part is the whole
+    return std::move(answer);
+  }
+
   /// The command of a call that `answer_early` does not answer.
   [[nodiscard]] static Command command_of(const Ask& ask) {
     const Question& question = ask.question;
@@ -83,6 +133,8 @@ class Core {
       case Verb::settle: return settle_command(question);
       case Verb::refund: return refund_command(question.key, question.call.cost, question.call.subject);
       case Verb::release: return release_command(question.key, question.call.id, question.call.subject);
+      case Verb::check_all: return check_all_command(ask.parts);
+      case Verb::define: return define_command(question.key, ask.limits, ask.is_on_trial);
     }
     return check_command(question);
   }
@@ -96,7 +148,9 @@ class Core {
       case Verb::check:
         if (may_remember(ask)) remember(ask.question, answer, exchange);
         break;
-      case Verb::peek: break;
+      case Verb::peek:
+      case Verb::check_all:
+      case Verb::define: break;
       case Verb::reserve:
         if (answer.allowed() || !is_answered) answer.id = call.id;
         break;
@@ -131,13 +185,15 @@ class Core {
       case Verb::check:
       case Verb::peek: return client::fault_of(call);
       case Verb::reserve:
-        if (!text_of(ask.ttl)) return "ttl must be whole milliseconds";
+        if (!is_whole_milliseconds(ask.ttl)) return "ttl must be whole milliseconds";
         return client::fault_of(call);
       case Verb::settle:
         if (call.cost >= kNoUnits && call.cost <= kMaxUnits) return std::nullopt;
         return "actual must be an integer from 0 to " + std::to_string(kMaxUnits.count());
       case Verb::refund:
-      case Verb::release: return std::nullopt;
+      case Verb::release:
+      case Verb::define: return std::nullopt;
+      case Verb::check_all: return fault_in(ask.parts);
     }
     return std::nullopt;
   }
@@ -154,8 +210,10 @@ class Core {
       case Verb::peek: return fallback_.peek(ask.question, std::move(why));
       case Verb::reserve: return fallback_.reserve(ask.question, ask.ttl, std::move(why));
       case Verb::settle: return fallback_.settle(ask.question, std::move(why));
+      case Verb::check_all: return fallback_.check_all(ask, std::move(why));
       case Verb::refund:
-      case Verb::release: break;
+      case Verb::release:
+      case Verb::define: break;
     }
     return unanswered(why.failure, std::move(why.error));
   }
@@ -196,14 +254,9 @@ class Core {
 
   /// None if the server is to be asked as usual.
   [[nodiscard]] std::optional<Answer> check_by_lease(const Ask& ask) {
-    const std::string place = name_of_place(ask.question);
-    LeaseBook::Taken taken = leases_.take(place, ask.question.call.cost);
-    switch (taken.kind) {
-      case LeaseBook::Taken::Kind::served: return served(ask.question.call.cost, taken);
-      case LeaseBook::Taken::Kind::not_here: return std::nullopt;
-      case LeaseBook::Taken::Kind::to_take: return check_by_new_lease(ask, place);
-    }
-    return std::nullopt;
+    LeaseStep step = begin_lease(ask);
+    if (step.claim == nullptr) return std::move(step.answer);
+    return finish_lease(ask, remote_.ask(ask.question.key, lease_command(ask)), *step.claim);
   }
 
   Answer served(Units cost, LeaseBook::Taken& taken) {
@@ -216,31 +269,6 @@ class Core {
     answer.label = std::move(taken.label);
     answer.source = Source::lease;
     return answer;
-  }
-
-  /// Takes as much of a lease as the server grants. If that is less than the call costs, all of it is refunded, and the
-  /// server is asked for the cost alone, because then it says how long to wait.
-  Answer check_by_new_lease(const Ask& ask, const std::string& place) {
-    const Question& question = ask.question;
-    const Units cost = question.call.cost;
-    LeaseKeeper::Claim claim(leases_, place);
-    if (auto denial = remembered(ask)) return std::move(*denial);
-    Call call = question.call;
-    call.cost = question.call.lease;
-    call.mode = Mode::partial;
-    Exchange exchange = remote_.ask(question.key, check_command({question.key, question.policy, call}));
-    if (exchange.failure != Failure::none) return answer_without(ask, exchange);
-    Answer& answer = exchange.answer;
-    if (answer.source == Source::error) return std::move(answer);
-    if (answer.granted >= cost) {
-      claim.put(lease_of(question, exchange, cost));
-      answer.granted = cost;
-      return std::move(answer);
-    }
-    if (answer.granted > kNoUnits) claim.put_ended(lease_of(question, exchange, kNoUnits));
-    if (cost > kMinUnits) return answer_by_server(ask);
-    remember(question, answer, exchange);  // for a cost of one, a part is the whole
-    return std::move(answer);
   }
 
   /// `served` of its units go to the call that takes it.

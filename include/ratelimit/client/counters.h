@@ -136,10 +136,17 @@ namespace detail {
   return std::to_string(nanoseconds / kSecond) + fraction;
 }
 
+/// What stands above the numbers of a metric.
+[[nodiscard]] inline std::string metric_head(std::string_view name, std::string_view type, std::string_view help) {
+  std::string text = "# HELP ";
+  text.append(name).append(" ").append(help).append("\n# TYPE ").append(name).append(" ").append(type).append("\n");
+  return text;
+}
+
 /// A histogram has, for each end, how many were no longer than that.
 [[nodiscard]] inline std::string latency_text(const Counts& counts) {
   constexpr std::string_view kName = "ratelimit_client_latency_seconds";
-  std::string text = "# TYPE " + std::string(kName) + " histogram\n";
+  std::string text = metric_head(kName, "histogram", "How long the server took, of calls that it answered.");
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < kLatencies; ++i) {
     sum += counts.latencies[i];
@@ -155,7 +162,7 @@ namespace detail {
 
 /// The numbers in the text format of Prometheus.
 [[nodiscard]] inline std::string metrics_text(const Counts& counts) {
-  std::string text = "# TYPE ratelimit_client_calls_total counter\n";
+  std::string text = detail::metric_head("ratelimit_client_calls_total", "counter", "Calls by who answered, and how.");
   const auto add = [&text](std::string_view name, std::string_view labels, std::uint64_t value) {
     text.append(name).append("{").append(labels).append("} ").append(std::to_string(value)).append("\n");
   };
@@ -164,12 +171,12 @@ namespace detail {
     add("ratelimit_client_calls_total", source + "\"granted\"", counts.granted[i]);
     add("ratelimit_client_calls_total", source + "\"denied\"", counts.denied[i]);
   }
-  text += "# TYPE ratelimit_client_failures_total counter\n";
+  text += detail::metric_head("ratelimit_client_failures_total", "counter", "Calls that the server did not answer.");
   for (std::size_t i = 1; i < kFailures; ++i) {
     const std::string kind = "kind=\"" + std::string(name_of(static_cast<Failure>(i))) + "\"";
     add("ratelimit_client_failures_total", kind, counts.failures[i]);
   }
-  text += "# TYPE ratelimit_client_events_total counter\n";
+  text += detail::metric_head("ratelimit_client_events_total", "counter", "What happened besides, by its kind.");
   for (std::size_t i = 0; i < kEvents; ++i) {
     const std::string kind = "kind=\"" + std::string(name_of(static_cast<Event>(i))) + "\"";
     add("ratelimit_client_events_total", kind, counts.events[i]);

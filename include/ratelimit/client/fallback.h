@@ -4,6 +4,7 @@
 #ifndef RATELIMIT_CLIENT_FALLBACK_H
 #define RATELIMIT_CLIENT_FALLBACK_H
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -53,6 +54,17 @@ class Fallback {
     return decide(question, std::move(why), [&](const std::string& name, Instant now) {
       return limiter_.reserve(name, question.policy, request_of(question.call), ttl, now);
     });
+  }
+
+  /// Charges all parts, or none.
+  [[nodiscard]] Answer check_all(const Ask& ask, Unanswered why) {
+    Answer answer = decide(ask.question, std::move(why),
+                           [&](const std::string&, Instant now) { return limiter_.check_all(ask.parts, now); });
+    if (answer.source == Source::fail_open) {
+      answer.granted = kNoUnits;
+      for (const Part& part : ask.parts) answer.granted = std::max(answer.granted, part.cost);
+    }
+    return answer;
   }
 
   /// Settles a hold that was made here. The call's cost is the actual one.

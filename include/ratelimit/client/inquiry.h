@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 
+#include "ratelimit/client/answer.h"
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/command.h"
 #include "ratelimit/client/connection.h"
@@ -21,7 +22,8 @@ namespace ratelimit::client {
 /// The map of a large cluster is long.
 inline constexpr ReplyBounds kLongReply{.items = 500'000, .bytes = std::size_t{1} << 24U};
 
-/// What the server replies, also an error; null, if it does not before `until`, or if `gives_up` says so meanwhile.
+/// What the server replies, also an error, also that of a login that it refuses. Null, if it does not before `until`, or if
+/// `gives_up` says so meanwhile.
 [[nodiscard]] inline Reply inquire(const Endpoint& server, const Greeting& greeting, const Command& command, Time until,
                                    const std::function<bool()>& gives_up) {
   constexpr Span kStep = std::chrono::milliseconds{50};
@@ -42,7 +44,7 @@ inline constexpr ReplyBounds kLongReply{.items = 500'000, .bytes = std::size_t{1
     }
     now = std::chrono::steady_clock::now();
   }
-  return {};
+  return connection.failure() == Failure::server_error ? connection.refusal() : Reply{};
 }
 
 }  // namespace ratelimit::client

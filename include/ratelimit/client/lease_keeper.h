@@ -10,6 +10,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <stop_token>
@@ -21,6 +22,7 @@
 #include "ratelimit/client/clock.h"
 #include "ratelimit/client/lease.h"
 #include "ratelimit/client/lease_book.h"
+#include "ratelimit/client/process.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit::client {
@@ -45,14 +47,15 @@ class LeaseKeeper {
     return book_.take(name, cost, std::chrono::steady_clock::now());
   }
 
-  /// The right to take the next lease of that name, which one call has at a time. Ends with a lease or without.
+  /// The right to take the next lease of that name, which one call has at a time. Ends with a lease or without. In a child
+  /// of the process it means nothing: the leases stay with the parent.
   class Claim {
    public:
     Claim(LeaseKeeper& keeper, std::string name) : keeper_(keeper), name_(std::move(name)) {}
     Claim(const Claim&) = delete;
     Claim& operator=(const Claim&) = delete;
     ~Claim() {
-      if (!is_done_) keeper_.give_up(name_);
+      if (!is_done_ && generation_ == process_generation()) keeper_.give_up(name_);
     }
 
     /// A lease that serves the next calls.
@@ -63,6 +66,7 @@ class LeaseKeeper {
    private:
     LeaseKeeper& keeper_;
     std::string name_;
+    const std::uint64_t generation_ = process_generation();
     bool is_done_ = false;
   };
 

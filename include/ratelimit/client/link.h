@@ -46,6 +46,9 @@ class Link {
   /// Whether the pause after a failure lasts: then nothing can be sent.
   [[nodiscard]] bool is_pausing(Time now) const { return connection_ == nullptr && now < connect_at_; }
 
+  /// What the server said when it refused the login; null once a login has succeeded, or if it has not refused one.
+  [[nodiscard]] const Reply& refusal() const { return refusal_; }
+
   /// Queues a command with the calls that it carries.
   void queue(Command command, Carried carried) { waiting_.push_back({std::move(command), std::move(carried)}); }
 
@@ -60,8 +63,10 @@ class Link {
     if (connection_ == nullptr) return;
     if (!connection_->is_ready()) connection_->advance(now);
     if (connection_->is_ready()) {
+      const bool is_idle = on_the_way() == 0;  // then it may have been closed, and whoever watches its file must know
       send(now);
-      if (connection_->flush() && connection_->outstanding() > 0 && connection_->receive()) take_replies(now, take);
+      const bool may_have_come = is_idle || connection_->outstanding() > 0;
+      if (connection_->flush() && may_have_come && connection_->receive()) take_replies(now, take);
     }
     if (!connection_->is_broken() && connection_->is_silent(now)) connection_->give_up();
     if (connection_->is_broken()) lose_all(now, lose);
@@ -96,6 +101,7 @@ class Link {
 
   void send(Time now) {
     reconnect_.reset();
+    refusal_ = {};
     for (; !waiting_.empty(); waiting_.pop_front()) {
       Waiting& next = waiting_.front();
       if (next.carried.is_asking) connection_->queue({"ASKING"}, now);
@@ -118,7 +124,9 @@ class Link {
   void lose_all(Time now, Lose& lose) {
     const Failure failure = connection_->failure();
     const std::string error = connection_->error();
+    refusal_ = failure == Failure::server_error ? connection_->refusal() : Reply{};
     connection_.reset();
+    if (on_the_way() == 0) return;  // a server may close what nobody uses: the next call connects at once
     connect_at_ = now + reconnect_.next(randomness_.next());
     std::deque<Carried> lost = std::exchange(sent_, {});
     for (Carried& carried : lost) lose(carried, failure, error);
@@ -136,6 +144,7 @@ class Link {
   std::deque<Carried> sent_;     ///< in the order of their replies
   Backoff reconnect_;
   Time connect_at_{};  ///< no new connection before
+  Reply refusal_;
 };
 
 }  // namespace ratelimit::client

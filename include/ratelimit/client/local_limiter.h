@@ -13,6 +13,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -65,6 +66,29 @@ class LocalLimiter {
     if (state == nullptr) return std::nullopt;
     state->collect(now);
     return answer_of(*state->limits, look(*state->limits, state->cells, state->reservations.turn, request, now));
+  }
+
+  /// Charges all parts, or none. The answer is that of the part that binds: that denies it, else that has the least left.
+  [[nodiscard]] std::optional<Answer> check_all(std::span<const Part> parts, Instant now) {
+    std::optional<Answer> binding;
+    for (const Part& part : parts) {
+      if (part.cost == kNoUnits) continue;
+      const std::optional<Answer> answer =
+          peek(name_of_subject(part.key, part.subject), part.policy, {.cost = part.cost}, now);
+      if (!answer) return std::nullopt;
+      if (!answer->allowed()) return answer;
+    }
+    for (const Part& part : parts) {
+      if (part.cost == kNoUnits) continue;
+      std::optional<Answer> answer =
+          check(name_of_subject(part.key, part.subject), part.policy, {.cost = part.cost}, now);
+      if (answer && (!binding || answer->remaining < binding->remaining)) binding = std::move(answer);
+    }
+    if (binding) return binding;
+    Answer nothing_asked;
+    nothing_asked.outcome = Outcome::granted;
+    nothing_asked.source = Source::local;
+    return nothing_asked;
   }
 
   /// Charges an estimate for at most `ttl`, under the request's id. The answer is also none if that id is settled.

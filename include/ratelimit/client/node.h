@@ -85,14 +85,13 @@ class Node {
     Failure failure = Failure::closed;
     {
       ConnectionPool::Loan loan(pool_);
-      failure = loan.take(attempt.is_probe(), now, deadline, reply.text);
+      failure = loan.take(attempt.is_probe(), now, deadline, reply);
       if (failure == Failure::left_alone || failure == Failure::busy) return failure;
       if (failure == Failure::none) {
         failure = exchange(loan, command, after_asking, now, deadline, reply);
-      } else if (!reply.text.empty()) {
-        reply.kind = Reply::Kind::error;
+      } else if (failure == Failure::server_error) {
         // A login that the server refuses is a mistake, as a wrong argument is: nobody is let through for it.
-        if (failure == Failure::server_error) failure = failure_in(reply, {});
+        failure = failure_in(reply, {});
       }
     }
     attempt.report(failure == Failure::none);

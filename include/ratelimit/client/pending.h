@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Calls that are made and not answered, and the commands that carry them. Depends on calls, answers and the circuit breaker.
+// Calls that are made and not answered, and the commands that carry them. Depends on calls, answers, leases and the circuit
+// breaker.
 #ifndef RATELIMIT_CLIENT_PENDING_H
 #define RATELIMIT_CLIENT_PENDING_H
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +18,7 @@
 #include "ratelimit/client/call.h"
 #include "ratelimit/client/circuit_breaker.h"
 #include "ratelimit/client/clock.h"
+#include "ratelimit/client/lease_keeper.h"
 #include "ratelimit/client/policy.h"
 #include "ratelimit/client/reply.h"
 #include "ratelimit/units.h"
@@ -41,20 +45,31 @@ class PendingCall {
     call_.subject = subject_;
     call_.id = id_;
     call_.trace = trace_;
+    own(ask.parts);
   }
   PendingCall(const PendingCall&) = delete;
   PendingCall& operator=(const PendingCall&) = delete;
   ~PendingCall() = default;
 
   /// Valid as long as the object.
-  [[nodiscard]] Ask ask() const { return {.verb = verb_, .question = {key_, policy_, call_}, .ttl = ttl_}; }
+  [[nodiscard]] Ask ask() const {
+    return {.verb = verb_, .question = {key_, policy_, call_}, .ttl = ttl_, .parts = parts_};
+  }
   [[nodiscard]] Time begun() const { return begun_; }
+  /// When it must be answered. `usual` is `Options::deadline`.
+  [[nodiscard]] Time deadline(Span usual) const {
+    return begun_ + (call_.deadline > Span{} ? std::min(call_.deadline, usual) : usual);
+  }
   void answer(Answer answer) const { done_(std::move(answer)); }
+
+  /// The right to take a lease, of a call that does so.
+  std::unique_ptr<LeaseKeeper::Claim> claim{};
 
   /// Whether it may be gathered with others: a plain check that is content with a brief answer. RL.CHECKEACH has no leases
   /// and no turns.
   [[nodiscard]] bool may_be_gathered() const {
-    if (verb_ != Ask::Verb::check || !call_.brief || call_.mode != Mode::whole || subject_.empty() || !id_.empty()) {
+    if (claim != nullptr || verb_ != Ask::Verb::check || !call_.brief || call_.mode != Mode::whole ||
+        subject_.empty() || !id_.empty()) {
       return false;
     }
     const Limits* limits = policy_.limits();
@@ -66,10 +81,26 @@ class PendingCall {
   }
   /// Whether one RL.CHECKEACH can carry both, if both may be gathered.
   [[nodiscard]] bool goes_with(const PendingCall& other) const {
-    return call_.cost == other.call_.cost && key_ == other.key_ && policy_.name() == other.policy_.name();
+    return call_.cost == other.call_.cost && call_.deadline == other.call_.deadline && key_ == other.key_ &&
+           policy_.name() == other.policy_.name();
   }
 
  private:
+  struct OwnedPart {
+    std::string key;
+    std::string subject;
+    Policy policy;
+  };
+
+  void own(std::span<const Part> parts) {
+    owned_.reserve(parts.size());  // so that none moves
+    for (const Part& part : parts) {
+      const OwnedPart& owned =
+          owned_.emplace_back(OwnedPart{std::string(part.key), std::string(part.subject), part.policy});
+      parts_.push_back({owned.key, owned.subject, owned.policy, part.cost});
+    }
+  }
+
   const Ask::Verb verb_;
   const std::string key_;
   const std::string subject_;
@@ -80,6 +111,8 @@ class PendingCall {
   const Span ttl_;
   const Done done_;
   const Time begun_;
+  std::vector<OwnedPart> owned_;
+  std::vector<Part> parts_;  ///< borrow from `owned_`
 };
 
 /// The calls that one command carries: one, or several that were gathered.

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,7 +43,7 @@ namespace ratelimit::client {
 
 /// Used by one thread at a time, and by no child of its process; a client has any number of pipelines. A pipeline has one
 /// connection to each node that it asks, and shares with the client everything else: breakers, denials, counters, and what
-/// it does without the server. It takes no leases.
+/// it does without the server, and leases.
 ///
 /// An answer comes while the thread is in a function of the pipeline: in the call itself, if nobody must be asked. The
 /// function that gets it may make further calls, and must not throw.
@@ -79,9 +80,16 @@ class Pipeline {
     make({.verb = Verb::reserve, .question = {key, policy, named}, .ttl = ttl}, std::move(done));
   }
   void settle(std::string_view key, std::string_view id, Units actual, const Policy& policy, std::string_view subject,
-              Done done) {
-    const Call call{.subject = subject, .cost = actual, .id = id};
+              Done done, Span deadline = {}) {
+    const Call call{.subject = subject, .cost = actual, .id = id, .deadline = deadline};
     make({.verb = Verb::settle, .question = {key, policy, call}}, std::move(done));
+  }
+  void refund(std::string_view key, Units units, std::string_view subject, Done done, Span deadline = {}) {
+    const Call call{.subject = subject, .cost = units, .deadline = deadline};
+    make({.verb = Verb::refund, .question = {key, Client::no_policy(), call}}, std::move(done));
+  }
+  void check_all(std::span<const Part> parts, const Call& call, Done done) {
+    make(Client::ask_about(parts, call), std::move(done));
   }
 
   /// How many calls are not answered.
@@ -138,13 +146,20 @@ class Pipeline {
 
   void make(const Ask& ask, Done done) {
     const Time now = std::chrono::steady_clock::now();
-    if (auto early = core_.answer_early(ask)) return done(core_.conclude(ask, std::move(*early), now));
+    Core::LeaseStep lease = core_.begin_lease(ask);
+    std::optional<Answer> early = lease.answer ? std::move(lease.answer) : core_.answer_early(ask);
+    if (early) return done(core_.conclude(ask, std::move(*early), now));
     auto call = std::make_unique<PendingCall>(ask, std::move(done), now);
+    call->claim = std::move(lease.claim);
     ++pending_;
     if (pending_ > most_pending_) return answer_without(std::move(call), Failure::busy, {}, now);
-    next_deadline_ = std::min(next_deadline_, now + deadline_);
-    queued_.push_back(std::move(call));
+    queue(std::move(call));
     if (queued_.size() >= kMostQueued) work();
+  }
+
+  void queue(std::unique_ptr<PendingCall> call) {
+    next_deadline_ = std::min(next_deadline_, call->deadline(deadline_));
+    queued_.push_back(std::move(call));
   }
 
   /// Sends the calls in their order, but for those that are gathered: they go with the first of their kind. A call that is
@@ -166,7 +181,7 @@ class Pipeline {
         continue;
       }
       Carried& alone = groups.emplace_back();
-      alone.deadline = call->begun() + deadline_;
+      alone.deadline = call->deadline(deadline_);
       alone.calls.push_back(std::move(call));
       if (!is_gathered) send_groups();
     }
@@ -176,16 +191,23 @@ class Pipeline {
   void send(Carried carried, Time now) {
     const Question question = carried.calls.front()->ask().question;
     carried.slot = slot_of(question.key);
-    Node* node = core_.remote().cluster().node_for(carried.slot, now, carried.deadline);
+    Cluster& cluster = core_.remote().cluster();
+    Node* node = cluster.node_for(carried.slot, now, carried.deadline);
     Command command = command_of(carried);
     carried.shape = command.shape;
-    if (node == nullptr) return lose(carried, Failure::refused, {}, now);
+    if (node == nullptr) {
+      Reply refusal;
+      const Failure failure = cluster.no_node(refusal);
+      return failure == Failure::none ? refuse(carried, refusal) : lose(carried, failure, {}, now);
+    }
     send_to(*node, std::move(command), std::move(carried), now);
   }
 
   void send_to(Node& node, Command command, Carried carried, Time now) {
     Link& link = link_to(node);
-    if (link.is_pausing(now)) return lose(carried, Failure::left_alone, {}, now);
+    if (link.is_pausing(now)) {
+      return is_mistake(link.refusal()) ? refuse(carried, link.refusal()) : lose(carried, Failure::left_alone, {}, now);
+    }
     if (link.on_the_way() >= 2 * most_pending_) return lose(carried, Failure::busy, {}, now);
     carried.ticket = node.admit(now);
     if (!carried.ticket) return lose(carried, Failure::left_alone, {}, now);
@@ -194,6 +216,7 @@ class Pipeline {
 
   [[nodiscard]] static Command command_of(const Carried& carried) {
     const Ask first = carried.calls.front()->ask();
+    if (carried.calls.front()->claim != nullptr) return Core::lease_command(first);
     if (carried.calls.size() == 1) return Core::command_of(first);
     return check_each_command(first.question, carried.calls.size(), [&carried](auto add) {
       for (const auto& call : carried.calls) add(call->ask().question.call.subject);
@@ -215,7 +238,7 @@ class Pipeline {
         now, [&](Carried& carried, Reply& reply) { return take(link.node(), carried, reply, now); },
         [&](Carried& carried, Failure failure, const std::string& error) {
           if (failure == Failure::server_error) {  // the server has refused the login, and so every call
-            Reply refusal{.kind = Reply::Kind::error, .text = error, .items = {}};
+            Reply refusal = link.refusal();
             static_cast<void>(take(link.node(), carried, refusal, now));
             return;
           }
@@ -238,12 +261,20 @@ class Pipeline {
     } else if (carried.is_gathered() && reply.kind == Reply::Kind::list) {
       for (std::size_t i = 0; i < carried.calls.size(); ++i) answer(carried.calls[i], failure, reply.items[i], carried);
     } else {
-      for (auto& call : carried.calls) {
-        Reply same = reply;  // an error is that of all
-        answer(call, failure, same, carried);
-      }
+      answer_all(carried, failure, reply);
     }
     return true;
+  }
+
+  /// The server refuses the client itself: a mistake, for which nobody is let through.
+  void refuse(Carried& carried, const Reply& refusal) { answer_all(carried, Failure::none, refusal); }
+
+  /// An error is that of all calls of a command.
+  void answer_all(Carried& carried, Failure failure, const Reply& reply) {
+    for (auto& call : carried.calls) {
+      Reply same = reply;
+      answer(call, failure, same, carried);
+    }
   }
 
   /// Answers by what the server replied, unless that was too late.
@@ -298,10 +329,19 @@ class Pipeline {
     finish(std::move(call), std::move(exchange));
   }
 
+  /// A call whose lease turns out too small is made again, without a lease.
   void finish(std::unique_ptr<PendingCall> call, Exchange exchange) {
-    --pending_;
     const Ask ask = call->ask();
-    call->answer(core_.conclude(ask, core_.finish(ask, std::move(exchange)), call->begun()));
+    std::optional<Answer> answer;
+    if (call->claim == nullptr) {
+      answer = core_.finish(ask, std::move(exchange));
+    } else {
+      answer = core_.finish_lease(ask, std::move(exchange), *call->claim);
+      call->claim.reset();
+    }
+    if (!answer) return queue(std::move(call));
+    --pending_;
+    call->answer(core_.conclude(ask, std::move(*answer), call->begun()));
   }
 
   /// Answers the calls whose deadlines are over. They stay on their links until their replies come.
@@ -315,15 +355,20 @@ class Pipeline {
                            [](const auto& call) { return call == nullptr; });
       });
     }
-    for (const auto& call : queued_) next_deadline_ = std::min(next_deadline_, call->begun() + deadline_);
+    for (const auto& call : queued_) next_deadline_ = std::min(next_deadline_, call->deadline(deadline_));
   }
 
   void end_late_calls(Link& link, Carried& carried, bool is_sent, Time now) {
+    const bool is_refused = !is_sent && is_mistake(link.refusal());
     for (auto& call : carried.calls) {
       if (call == nullptr) continue;
-      if (call->begun() + deadline_ > now) {
-        next_deadline_ = std::min(next_deadline_, call->begun() + deadline_);
+      if (const Time end = call->deadline(deadline_); end > now) {
+        next_deadline_ = std::min(next_deadline_, end);
         continue;
+      }
+      if (is_refused) {
+        report(link.node(), carried, true);
+        return refuse(carried, link.refusal());
       }
       report(link.node(), carried, false);
       core_.remote().cluster().failed(carried.slot, Failure::timeout);

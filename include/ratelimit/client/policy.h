@@ -27,6 +27,7 @@
 #include "ratelimit/algorithms/zone.h"
 #include "ratelimit/any_algorithm.h"
 #include "ratelimit/client/wire.h"
+#include "ratelimit/grammar/limit_text.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/units.h"
 
@@ -75,37 +76,9 @@ namespace ratelimit::client {
   return limit;
 }
 
-// --- limits, as a command writes them --------------------------------------------------------
-
-/// A duration as an argument of a command. None if it is not a whole number of milliseconds: commands have no finer
-/// durations.
-[[nodiscard]] inline std::optional<std::string> text_of(Span span) {
-  const auto rounded = std::chrono::floor<std::chrono::milliseconds>(span);
-  if (rounded != span) return std::nullopt;
-  return std::to_string(rounded.count()) + "ms";
-}
-
-/// The words of a limit in a command. None if its span is not a whole number of milliseconds.
-[[nodiscard]] inline std::optional<std::vector<std::string>> words_of(const LimitSpec& limit) {
-  std::vector<std::string> words{std::string(keyword(limit.algorithm)), std::to_string(limit.size.count())};
-  if (is_bucket(limit.algorithm)) words.push_back(std::to_string(limit.refill.count()));
-  if (limit.algorithm == Algorithm::quota) {
-    words.emplace_back(keyword(limit.unit));
-  } else {
-    std::optional<std::string> span = text_of(limit.span);
-    if (!span) return std::nullopt;
-    words.push_back(std::move(*span));
-  }
-  const auto add = [&words](std::initializer_list<std::string_view> more) {
-    words.insert(words.end(), more.begin(), more.end());
-  };
-  if (limit.aligned) add({"ALIGNED"});
-  if (limit.algorithm == Algorithm::sliding_window_counter) add({"APPROX"});
-  if (limit.anchor.is_given()) add({"ANCHOR", ratelimit::text_of(limit.anchor)});
-  if (!limit.zone.empty()) add({"TZ", limit.zone});
-  if (!limit.label.empty()) add({"AS", limit.label});
-  if (limit.per_request) add({"PER", "REQUEST"});
-  return words;
+/// Whether a command can say that duration: commands have no finer ones.
+[[nodiscard]] constexpr bool is_whole_milliseconds(Span span) {
+  return std::chrono::floor<std::chrono::milliseconds>(span) == span;
 }
 
 // --- the policy ---------------------------------------------------------------------------------------
@@ -157,10 +130,10 @@ class Policy {
     if (!data->limits) return std::nullopt;
     if (are_sent) data->name.clear();
     for (const LimitSpec& spec : specs) {
-      std::optional<std::vector<std::string>> words = words_of(spec);
-      if (!words) return std::nullopt;
-      for (const std::string& word : *words) data->name.append(" ").append(word);
-      if (are_sent) data->words.insert(data->words.end(), words->begin(), words->end());
+      if (!is_whole_milliseconds(spec.span)) return std::nullopt;
+      const std::vector<std::string> words = words_of(spec);
+      for (const std::string& word : words) data->name.append(" ").append(word);
+      if (are_sent) data->words.insert(data->words.end(), words.begin(), words.end());
     }
     for (const std::string& word : data->words) append_word(data->bytes, word);
     return Policy(std::shared_ptr<const Data>(std::move(data)));

@@ -87,11 +87,13 @@ class Remote {
     if (reply.kind == Reply::Kind::error) return wrong_call(std::move(reply.text));
     if (reply.kind == Reply::Kind::null && shape.kind != Shape::Kind::brief)
       return wrong_call("the key does not exist, and this call names no limits");
+    if (shape.kind == Shape::Kind::all) return *parse_answer_to_all(reply, shape);
     if (shape.kind == Shape::Kind::brief) return *parse_brief_answer(reply, shape.expected.cost);
-    if (shape.kind != Shape::Kind::integer) return *parse_answer(reply, shape.expected);
+    if (shape.kind != Shape::Kind::integer && shape.kind != Shape::Kind::text)
+      return *parse_answer(reply, shape.expected);
     Answer answer;
     answer.outcome = Outcome::granted;
-    answer.granted = Units(reply.integer);
+    if (shape.kind == Shape::Kind::integer) answer.granted = Units(reply.integer);
     return answer;
   }
 

@@ -41,6 +41,11 @@ enum class Blame : std::uint8_t { caller, server };
   return error.empty() || std::any_of(kOutages.begin(), kOutages.end(), begins) ? Blame::server : Blame::caller;
 }
 
+/// Whether it is an error that stays until somebody mends it.
+[[nodiscard]] inline bool is_mistake(const Reply& reply) {
+  return reply.kind == Reply::Kind::error && blame(reply.text) == Blame::caller;
+}
+
 /// What a command may be granted.
 struct Expected {
   Units cost{};
@@ -50,10 +55,12 @@ struct Expected {
 
 /// Which replies a command may get, besides errors.
 struct Shape {
-  enum class Kind : std::uint8_t { answer, answer_or_null, integer, text, each, brief };
+  enum class Kind : std::uint8_t { answer, answer_or_null, integer, text, each, brief, all, report };
   Kind kind = Kind::answer;
   Expected expected{};
-  std::size_t items = 0;  ///< each: how many answers
+  std::size_t items = 0;                      ///< each: how many answers
+  std::vector<Units> costs{};                 ///< all: of each key
+  bool (*is_report)(const Reply&) = nullptr;  ///< report: whether it is one
 };
 
 namespace detail {
@@ -103,6 +110,31 @@ inline constexpr std::int64_t kLongestWait = 10 * std::chrono::ceil<std::chrono:
   return answer;
 }
 
+/// The answer to a call that may cost nothing: then it is granted if there is nothing to wait for. None if it is garbage.
+[[nodiscard]] inline std::optional<Answer> parse_look(const Reply& reply, Units cost) {
+  if (cost > kNoUnits) return parse_answer(reply, {.cost = cost});
+  std::optional<Answer> answer = parse_answer(reply, {.cost = kMinUnits});
+  if (!answer || answer->granted > kNoUnits) return std::nullopt;
+  if (reply.items[3].integer == 0) answer->outcome = Outcome::granted;
+  return answer;
+}
+
+/// The answer in a reply of RL.CHECKALL with EACH. None if the reply is garbage.
+[[nodiscard]] inline std::optional<Answer> parse_answer_to_all(const Reply& reply, const Shape& shape) {
+  if (reply.kind != Reply::Kind::list || reply.items.size() < 7 || reply.items.size() > 8) return std::nullopt;
+  const Reply& each = reply.items.back();
+  if (each.kind != Reply::Kind::list || each.items.size() != shape.costs.size()) return std::nullopt;
+  const Reply own{
+      .kind = Reply::Kind::list, .integer = 0, .text = {}, .items = {reply.items.begin(), reply.items.end() - 1}};
+  std::optional<Answer> answer = parse_look(own, shape.expected.cost);
+  for (std::size_t i = 0; answer && i < each.items.size(); ++i) {
+    std::optional<Answer> part = parse_look(each.items[i], shape.costs[i]);
+    if (!part) return std::nullopt;
+    answer->each.push_back(std::move(*part));
+  }
+  return answer;
+}
+
 /// One of the answers to RL.CHECKEACH: units remaining, minus the wait, or null for never. It has no `limit`, `reset` and
 /// `label`. None if it is garbage.
 [[nodiscard]] inline std::optional<Answer> parse_brief_answer(const Reply& item, Units cost) {
@@ -134,6 +166,8 @@ inline constexpr std::int64_t kLongestWait = 10 * std::chrono::ceil<std::chrono:
            std::all_of(reply.items.begin(), reply.items.end(), is_brief);
   }
   if (shape.kind == Shape::Kind::text) return reply.kind == Reply::Kind::text;
+  if (shape.kind == Shape::Kind::report) return shape.is_report(reply);
+  if (shape.kind == Shape::Kind::all) return parse_answer_to_all(reply, shape).has_value();
   if (shape.kind == Shape::Kind::answer_or_null && reply.kind == Reply::Kind::null) return true;
   return parse_answer(reply, shape.expected).has_value();
 }

@@ -5,6 +5,7 @@
 #define RATELIMIT_CLIENT_TOPOLOGY_H
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

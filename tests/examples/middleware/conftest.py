@@ -18,8 +18,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from drivers import KINDS, Driver, Service
-from harness import BASE, Client, Clock, Server
-from table import PATIENT_MS
+from harness import Server
+from table import PATIENT_MS, without_module
 
 
 @pytest.fixture(scope="session")
@@ -49,20 +49,6 @@ def driver(drivers: Callable[[str], Driver], kind: str) -> Iterator[Driver]:
 
 
 @pytest.fixture
-def db(server: Server) -> Iterator[Client]:
-    with server.client() as client:
-        yield client
-
-
-@pytest.fixture
-def clock(db: Client) -> Iterator[Clock]:
-    clock = Clock(db)
-    clock.set(BASE)
-    yield clock
-    clock.resume()
-
-
-@pytest.fixture
 def serve(driver: Driver, server: Server) -> Callable[..., Service]:
     """A service behind the middleware with these options, closed and patient unless told."""
     return lambda **options: driver.serve(server.port, **{"onFailure": "closed", "timeout": PATIENT_MS} | options)
@@ -70,9 +56,5 @@ def serve(driver: Driver, server: Server) -> Callable[..., Service]:
 
 @pytest.fixture(scope="session")
 def bare_server() -> Iterator[Server]:
-    """Without the module."""
-    server = Server(module=None, arguments=())
-    try:
-        yield server.start()
-    finally:
-        server.stop()
+    with without_module() as server:
+        yield server

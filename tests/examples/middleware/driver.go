@@ -25,7 +25,7 @@ type given struct {
 	OnMistake, Headers, Message, Hold          string
 	SkipSuccessfulRequests                     bool
 	IPv6Subnet                                 int
-	Key, Cost, Plans, Handler                  bool
+	Key, Cost, Plans, Handler, OnDecision      bool
 	Log                                        string
 }
 
@@ -70,7 +70,24 @@ func (g given) options() Options {
 			fmt.Fprint(w, "denied by "+DecisionOf(r).Label)
 		})
 	}
+	if g.OnDecision {
+		options.OnDecision = g.observe
+	}
 	return options
+}
+
+func (g given) observe(r *http.Request, d Decided) {
+	var limiter interface{}
+	if d.Limiter != "" {
+		limiter = d.Limiter
+	}
+	values := []interface{}{limiter, nil, nil, nil, nil, nil, nil, d.Failure, d.Choice}
+	if d.Decision != nil {
+		values = []interface{}{limiter, d.Granted, d.Limit, d.Remaining, d.WaitMS, d.ResetMS, d.Label, nil, nil}
+	}
+	text, err := json.Marshal(values)
+	check(err)
+	g.note(fmt.Sprintf("decided %s %s", r.Header.Get("X-Request-Id"), text))
 }
 
 func set(option *string, given string) {

@@ -18,12 +18,20 @@ const KEYS = {
 
 const PLANS = { free: "FIXED 1 1h AS free", paid: "FIXED 3 1h AS paid" };
 
-function options({ log, key, cost, plans, handler, ...others }) {
+const DECIDED = ["limiter", "granted", "limit", "remaining", "waitMs", "resetMs", "label", "failure", "choice"];
+
+function options({ log, key, cost, plans, handler, onDecision, ...others }) {
   if (key) others.key = KEYS[key];
   if (cost) others.cost = (req) => Number(req.headers["x-cost"] ?? 1);
   if (plans) others.limits = async (req) => PLANS[req.headers["x-plan"]];
   if (handler) others.handler = (req, res) => res.status(418).send(`denied by ${req.rateLimit.label}`);
-  return { ...others, log: (line) => appendFileSync(log, `${line}\n`) };
+  const note = (line) => appendFileSync(log, `${line}\n`);
+  const observe = (req, decided) => {
+    const values = DECIDED.map((name) => decided[name] ?? null);
+    note(`decided ${req.headers["x-request-id"]} ${JSON.stringify(values)}`);
+  };
+  if (onDecision) others.onDecision = observe;
+  return { ...others, log: note };
 }
 
 function application(limit, log) {

@@ -94,6 +94,18 @@ def decision(request: dict) -> bytes:
     return json.dumps(request["ratelimit.decision"] and list(request["ratelimit.decision"].values())).encode()
 
 
+DECIDED = ["limiter", "granted", "limit", "remaining", "wait_ms", "reset_ms", "label", "failure", "choice"]
+
+
+def observing(note, request_id_of):
+    def observe(request, decided: dict) -> None:
+        assert set(decided) <= set(DECIDED)
+        values = json.dumps([decided.get(name) for name in DECIDED], separators=(",", ":"))
+        note(f"decided {request_id_of(request)} {values}")
+
+    return observe
+
+
 def wsgi_handler(environ, start_response):
     start_response("418 Teapot", [("Content-Type", "text/plain")])
     return [b"denied by " + environ["ratelimit.decision"]["label"].encode()]
@@ -145,6 +157,8 @@ def wsgi_options(given: dict) -> dict:
         given["limits"] = lambda environ: PLANS.get(environ.get("HTTP_X_PLAN"))
     if given.pop("handler", None):
         given["handler"] = validator(wsgi_handler)
+    if given.pop("on_decision", None):
+        given["on_decision"] = observing(given["log"], lambda environ: environ["HTTP_X_REQUEST_ID"])
     return given
 
 
@@ -160,6 +174,8 @@ def asgi_options(given: dict) -> dict:
         given["limits"] = plan
     if given.pop("handler", None):
         given["handler"] = asgi_handler
+    if given.pop("on_decision", None):
+        given["on_decision"] = observing(given["log"], lambda scope: dict(scope["headers"])[b"x-request-id"].decode())
     return given
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of the middlewares share: the fields of an answer, and a server that hangs."""
+"""What the tests of the middlewares share: the fields of an answer, what is answered if nothing was decided, and
+servers that hang or lack the module.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from drivers import EXAMPLES, Answer
+from drivers import EXAMPLES, Answer, Service
 from harness import PATIENCE_S, Client, Server
 
 # As tests/server/commands/test_headers.py has them.
@@ -23,6 +25,30 @@ LINES_S = 10  # in that time, there is one line about a caller or a failure
 def told(answer: Answer) -> dict[str, str]:
     """The fields that come from the server."""
     return {name: answer[name] for name in FIELDS if answer.all(name)}
+
+
+def check_undecided(service: Service, what: str, choice: str, about: str, status: int, title: str) -> Answer:
+    """The server has not decided: a request is served without its fields, or refused. One line says so."""
+    answer = service.get(X_Request_Id="abc-1")
+    assert answer["X-Request-Id"] == "abc-1"
+    [line] = service.lines("ratelimit:")
+    assert re.fullmatch(rf'ratelimit: {what} {choice} request_id=abc-1 error=".{{8,}}"', line)
+    assert re.search(about, line) and line.isprintable()
+    if choice == "open":
+        assert (answer.status, answer.body, told(answer)) == (200, b"hello", {})
+    else:
+        assert (answer.status, service.lines("served")) == (status, [])
+        assert answer.problem() == {"type": "about:blank", "title": title, "status": status, "request_id": "abc-1"}
+    return answer
+
+
+@contextmanager
+def without_module() -> Iterator[Server]:
+    server = Server(module=None, arguments=())
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""What is special about Express and about ASGI."""
+"""What is special about Express, WSGI and ASGI; and what is seen of them without a server."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
 
 import pytest
+import redis
 
 from drivers import EXAMPLES, environment
 from harness import PATIENCE_S, free_port, output_of
@@ -52,6 +55,75 @@ def test_express_answers_once_whatever_comes_late_and_leaves_no_timer_behind():
     assert json.loads(heard) == [["next"], [429], [], [], [], *failures, ["Error: at once"]]
 
 
+# Where nobody takes the lines: the levels of two lines about an outage, and of two about a mistake.
+EXPRESS_LEVELS = """
+    const { rateLimit } = require(process.argv[1]);
+    const levels = [];
+    for (const level of ["warn", "error"]) console[level] = () => levels.push(level);
+    async function fails(name) {
+      const redis = { sendCommand: async () => { throw Object.assign(new Error("no"), { name }); } };
+      const limit = rateLimit(redis, { limits: "FIXED 9 1h", key: () => "k", patience: 0, onMistake: "open" });
+      await limit.ready();
+      await limit({ headers: {} }, { setHeader() {} }, () => {});
+    }
+    fails("Error").then(() => fails("ReplyError")).then(() => console.log(JSON.stringify(levels)));
+"""
+
+
+def test_express_warns_of_an_outage_and_says_of_a_mistake_that_it_is_an_error():
+    heard = output_of("node", "-e", EXPRESS_LEVELS, str(EXAMPLES / "express" / "ratelimit"), env=environment())
+    assert json.loads(heard) == ["warn", "warn", "error", "error"]
+
+
+class Replying:
+    """A client of a server that always replies so."""
+
+    def __init__(self, reply) -> None:
+        self.reply, self.asked = reply, []
+
+    def execute_command(self, *words):
+        self.asked.append(words)
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
+
+
+def request_of(app):
+    """The body of a request by WSGI."""
+    return app({"REQUEST_METHOD": "GET", "REMOTE_ADDR": "9.9.9.8"}, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(redis.ConnectionError("gone"), logging.WARNING), (redis.ResponseError("NOLIMITS none"), logging.ERROR)],
+    ids=["outage", "mistake"],
+)
+def test_python_warns_of_an_outage_and_says_of_a_mistake_that_it_is_an_error(caplog, error, level):
+    options = {"limits": "FIXED 9 1h", "patience": 0, "on_mistake": "open"}
+    app = load_python().RateLimitWSGI(lambda *_: [], Replying(error), **options)
+    app.ready()
+    request_of(app)
+    assert [record.levelno for record in caplog.records if record.name == "ratelimit"] == [level] * 2
+
+
+@pytest.mark.parametrize(("breaks_off", "actual"), [(False, 0), (True, 1)])
+def test_wsgi_charges_for_a_body_that_breaks_off(breaks_off, actual):
+    """Nothing was sent yet, so the server will answer 500, whatever status the application has given."""
+
+    def service(_, start_response):
+        start_response("200 OK", [])
+        if breaks_off:
+            raise ValueError("too late")
+        yield b"tried"
+
+    client = Replying([1, 3, 2, 0, 1, "fixed", "held", []])
+    body = request_of(load_python().RateLimitWSGI(service, client, limits="FIXED 3 1h", skip_successful_requests=True))
+    with pytest.raises(ValueError, match="too late") if breaks_off else contextlib.nullcontext():
+        list(body)
+    body.close()
+    assert [words[:4] for words in client.asked[1:]] == [("RL.SETTLE", b"ratelimit:9.9.9.8", "held", actual)]
+
+
 async def never(*_) -> None:
     raise AssertionError("nobody asked for this")
 
@@ -66,6 +138,21 @@ def test_asgi_passes_on_what_is_not_http_as_it_is(scope):
     middleware = load_python().RateLimitASGI(app, f"redis://127.0.0.1:{free_port()}", limits="FIXED 1 1h", patience=1)
     asyncio.run(middleware(scope, never, never))
     assert heard == [(scope, never, never)] and heard[0][0] is scope
+
+
+def test_asgi_does_not_start_with_limits_that_are_no_text():
+    """An exception would tell the server that the application knows no lifespan, and it would start."""
+    sent = []
+
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        sent.append(message["type"])
+
+    middleware = load_python().RateLimitASGI(never, f"redis://127.0.0.1:{free_port()}", limits=5)
+    asyncio.run(middleware({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.failed"]
 
 
 @pytest.mark.parametrize("why", ["the client has left", "the time is over"])

@@ -13,7 +13,7 @@ import pytest
 
 from drivers import Driver, Service
 from harness import PATIENCE_S, Server, eventually, free_port
-from table import PATIENT_MS, SHORT_MS, is_asked, paused, told
+from table import PATIENT_MS, SHORT_MS, check_undecided, is_asked, paused, told, without_module
 
 
 @contextmanager
@@ -46,11 +46,8 @@ def logs_in_as(server: Server, login: str) -> Iterator[tuple[int, dict]]:
 
 @contextmanager
 def lacks_the_module(server: Server) -> Iterator[tuple[int, dict]]:
-    bare = Server(module=None, arguments=())
-    try:
-        yield bare.start().port, {}
-    finally:
-        bare.stop()
+    with without_module() as bare:
+        yield bare.port, {}
 
 
 MISTAKES = {
@@ -64,17 +61,8 @@ MISTAKES = {
 
 
 def check_mistake(service: Service, on_mistake: str, about: str) -> None:
-    answer = service.get(X_Request_Id="abc-1")
-    assert answer["X-Request-Id"] == "abc-1"
-    [line] = service.lines("ratelimit:")
-    assert re.fullmatch(rf'ratelimit: mistake {on_mistake} request_id=abc-1 error=".{{8,}}"', line)
-    assert re.search(about, line) and line.isprintable()
-    if on_mistake == "open":
-        assert (answer.status, answer.body, told(answer)) == (200, b"hello", {})
-        return
-    assert (answer.status, service.lines("served"), told(answer)) == (500, [], {})
-    problem = {"type": "about:blank", "title": "Internal Server Error", "status": 500, "request_id": "abc-1"}
-    assert answer.problem() == problem
+    answer = check_undecided(service, "mistake", on_mistake, about, 500, "Internal Server Error")
+    assert told(answer) == {}
 
 
 @pytest.mark.parametrize("on_mistake", ["open", "closed"])
@@ -136,6 +124,15 @@ def test_the_start_takes_nothing(driver, server, db, tmp_path, options):
     service = Service(started(driver, server.port, tmp_path / "log", **options)["port"], tmp_path / "log")
     assert (db.keys(), db.rl_info("api")["subjects"], service.lines()) == (["api"], 0, [])
     assert service.statuses(2, X_Plan="free") == [200, 429]
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_a_limit_that_is_closed_is_no_mistake(driver, server, db, tmp_path, skips):
+    """The start asks for nothing, and is denied."""
+    db.do("RL.DEFINE closed FIXED 0 1h")
+    options = {"limiter": "closed", "onFailure": "closed", "skipSuccessfulRequests": skips}
+    service = Service(started(driver, server.port, tmp_path / "log", **options)["port"], tmp_path / "log")
+    assert (service.get().status, db.rl_info("closed")["subjects"]) == (429, 0)
 
 
 def test_the_start_waits_for_the_server(driver, server, tmp_path):

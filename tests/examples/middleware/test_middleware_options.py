@@ -26,7 +26,7 @@ def test_each_plan_has_its_own_limits(serve):
 
 
 def test_a_plan_without_limits_is_a_fault_and_never_served(serve, db):
-    service = serve(plans=True, onFailure="open")
+    service = serve(plans=True, onFailure="open", onMistake="open")
     assert service.get(X_Plan="unheard-of").status == 500
     assert (service.lines("served"), db.keys()) == ([], [])
 
@@ -38,6 +38,42 @@ def test_the_service_sees_what_was_decided(serve, clock):
     service = serve(limits="FIXED 5 90s AS calls", cost=True)
     assert json.loads(service.get("/decision", X_Cost="2").body) == [True, 5, 3, 0, 90_000, "calls"]
     assert json.loads(service.get("/decision", X_Cost="0").body) is None
+
+
+def decided(service: Service) -> list[tuple[str, list]]:
+    """What the hook was told of each request, by its correlation id."""
+    return [(id, json.loads(values)) for _, id, values in (line.split(" ", 2) for line in service.lines("decided"))]
+
+
+def test_a_hook_is_told_of_each_decision_before_the_service_is_called(serve, clock, db):
+    db.do("RL.DEFINE api FIXED 5 90s AS calls")
+    service = serve(limiter="api", cost=True, onDecision=True)
+    for id, cost in (("a", "4"), ("b", "2"), ("c", "0")):
+        service.get(X_Request_Id=id, X_Cost=cost)
+    assert decided(service) == [
+        ("a", ["api", True, 5, 1, 0, 90_000, "calls", None, None]),
+        ("b", ["api", False, 5, 1, 90_000, 90_000, "calls", None, None]),
+    ]
+    lines = [line.split(" ")[0] for line in service.lines() if line.startswith(("decided", "served"))]
+    assert lines == ["decided", "served", "decided", "served"]
+
+
+def test_a_hook_is_not_told_a_key_that_has_the_callers_name_in_it(serve):
+    service = serve(limits="FIXED 5 1h AS calls", key=True, onDecision=True)
+    service.get(X_Key="alice")
+    [(_, [limiter, granted, *_])] = decided(service)
+    assert (limiter, granted) == (None, True)
+    assert "alice" not in "".join(service.lines("decided"))
+
+
+@pytest.mark.parametrize("choice", ["open", "closed"])
+def test_a_hook_is_told_why_nothing_was_decided_and_what_holds_then(driver, server, choice):
+    timeout = {"onDecision": True, "timeout": PATIENT_MS}
+    outage = driver.serve(free_port(), limiter="api", onFailure=choice, **timeout)
+    mistake = driver.serve(server.port, limiter="no:such", onMistake=choice, **timeout)
+    for service, limiter, failure in ((outage, "api", "outage"), (mistake, "no:such", "mistake")):
+        service.get(X_Request_Id="a")
+        assert decided(service) == [("a", [limiter, *[None] * 6, failure, choice])]
 
 
 # --- the answer -------------------------------------------------------------------------------------
@@ -212,3 +248,10 @@ def left_out(service: Service) -> int:
 def test_options_that_make_no_sense_are_refused_at_once(driver, options, tmp_path):
     error = driver.ask({"redis": free_port(), "log": str(tmp_path / "log"), **options})["error"]
     assert "either" in error or "must be" in error
+
+
+@pytest.mark.parametrize("kind", ["express", "wsgi", "asgi"])  # in Go, this does not compile
+def test_an_option_that_is_mistyped_is_refused_at_once(driver, tmp_path):
+    options = {"limits": "FIXED 1 1h", "onMistak": "open"}
+    answer = driver.ask({"redis": free_port(), "log": str(tmp_path / "log"), **options})
+    assert re.search("on_?mistak", answer.get("error", ""), re.IGNORECASE)

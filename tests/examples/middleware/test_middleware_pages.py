@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
 import re
 import shlex
@@ -17,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from drivers import EXAMPLES, Service, environment
-from harness import REPOSITORY, eventually, free_port
-from table import told
+from harness import REPOSITORY, eventually, free_port, output_of
+from table import load_python, told
 
 PAGE = REPOSITORY / "docs" / "middleware.md"
 # What is copied.
@@ -58,17 +60,51 @@ def test_each_file_is_small_enough_to_be_read_before_it_is_copied(path):
     assert len(path.read_text().splitlines()) <= 250
 
 
-def test_every_option_of_the_page_is_one_of_each_middleware():
+def options() -> dict[str, str]:
+    """What the page says each is unless told."""
     start = PAGE.read_text().index("| option |")
     table, _, _ = PAGE.read_text()[start:].partition("\n\n")
-    options = re.findall(r"^\| `(\w+)`", table, re.MULTILINE)
-    assert len(options) > 8
+    return dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) *\|", table, re.MULTILINE))
+
+
+def snake(name: str) -> str:
+    return re.sub("([A-Z])", r"_\1", name).lower()
+
+
+def test_every_option_of_the_page_is_one_of_each_middleware():
+    assert len(options()) > 8
     for paths in SOURCES.values():
         source = "".join(path.read_text() for path in paths)
-        for name in options:
-            spelling = re.sub("([A-Z])", r"_\1", name) if paths[0].suffix == ".py" else name
+        for name in options():
+            spelling = snake(name) if paths[0].suffix == ".py" else name
             # Go begins a name with a capital, and writes IPv6 and ID its own way.
             assert re.search(rf"\b{spelling}\b", source, re.IGNORECASE), (name, paths[0].parent)
+
+
+def default(cell: str):
+    """A cell of the page as a value; None, if it is said in words."""
+    if found := re.fullmatch(r"(\d+) (ms|s)", cell):
+        return int(found[1]) * {"ms": 1, "s": 1000}[found[2]]
+    if cell == "no":
+        return False
+    return json.loads(cell.strip("`")) if re.fullmatch(r'`".*"`|\d+', cell) else None
+
+
+def test_what_holds_unless_told_is_what_the_page_says():
+    said = {name: value for name, cell in options().items() if (value := default(cell)) is not None}
+    assert said.pop("cost") == 1 and len(said) == 9  # a function: the tests of decisions see it
+    script = "console.log(JSON.stringify(require(process.argv[1]).checked({ limits: 'x' })))"
+    express = json.loads(output_of("node", "-e", script, str(EXAMPLES / "express" / "ratelimit" / "options.js")))
+    load_python()
+    python = vars(importlib.import_module("ratelimit.options").Options(limits="x"))
+    go = (EXAMPLES / "go" / "options.go").read_text()
+    for name, value in said.items():
+        assert (express[name], python[snake(name)]) == (value, value), name
+        spelling = json.dumps(value)
+        if name in ("timeout", "patience"):
+            spelling = {100: "100 * time.Millisecond", 10_000: "10 * time.Second"}[value]
+        if value is not False:  # which is what Go has unless told
+            assert re.search(rf"\b{name}: {re.escape(spelling)}", go, re.IGNORECASE), name
 
 
 def started(readme: Path) -> list[list[str]]:
