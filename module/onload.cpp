@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Where the server enters: the loading of the module.
-#include <chrono>
 #include <cstddef>
-#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "commands/command_table.h"
-#include "commands/errors.h"
+#include "commands/module_info.h"
+#include "commands/module_settings.h"
 #include "keyspace/data_type.h"
 #include "keyspace/module.h"
 #include "keyspace/server_events.h"
 #include "keyspace/sweep_step.h"
+#include "ratelimit/grammar/error_text.h"
+#include "ratelimit/grammar/fault.h"
 #include "ratelimit/version.h"
 #include "server/api.h"
 #include "server/zones.h"
@@ -20,39 +23,42 @@
 namespace ratelimit {
 namespace {
 
-/// Whether the words behind the module's path are understood; `debug` is set if DEBUG is among them.
-bool parse_module_arguments(std::span<RedisModuleString* const> words, bool& debug) {
-  for (RedisModuleString* word : words) {
-    const std::string_view text = server::Text(word).view();
-    if (text != "DEBUG" && text != "debug") return false;
-    debug = true;
+constexpr const char* kName = "ratelimit";
+
+/// Reads the words behind the module's path. False, with the reason in the log, if they are not understood.
+bool parse_module_arguments(server::Context context, std::span<RedisModuleString* const> arguments,
+                            LoadRequest& request) {
+  std::vector<std::string_view> words{kName};
+  for (RedisModuleString* argument : arguments) words.push_back(server::Text(argument).view());
+  const std::optional<Fault> fault = parse_module_words(words, request);
+  if (fault) {
+    const std::string text = message(*fault);
+    context.log_warning(("not loaded: " + text.substr(text.find(' ') + 1)).c_str());  // without the code of an error
   }
-  return true;
+  return !fault;
 }
 
-/// What INFO shows of the module as a whole.
-void write_info(RedisModuleInfoCtx* info, int) {
-  const server::InfoSection section(info);
-  section.add("different_limits", module().limits.size());
-  section.add("states_kept_after_premature_expiry", module().premature_expiries.size());
-  section.add("dense_keys", module().background_sweep.size());
-  section.add("keys_with_pending_changes", module().background_sweep.keys_with_pending_changes());
-  section.add("longest_sweep_step_us",
-              static_cast<std::uint64_t>(module().background_sweep.longest_step() / std::chrono::microseconds{1}));
-  section.add("effects_are_written", module().propagation_switch.is_on() ? 1 : 0);
+void log_load(server::Context context, bool debug) {
+  const std::string text = std::string(kName) + ' ' + kVersion + " is loaded: " + text_of(module().settings) +
+                           ", DEBUG " + (debug ? "yes" : "no");
+  context.log_notice(text.c_str());
 }
 
 bool load(server::Context context, std::span<RedisModuleString* const> words) {
-  if (!server::initialise(context, "ratelimit", kVersionNumber)) return false;
-  bool debug = false;
-  if (!parse_module_arguments(words, debug)) {
-    context.log_warning(message({Fault::Kind::unknown_module_argument}).c_str());
+  LoadRequest request;
+  if (!server::initialise(context, kName, kVersionNumber) || !parse_module_arguments(context, words, request)) {
     return false;
   }
   create_module(find_zone, sweep_step);
+  module().settings = request.settings;
+  module().has_debug_commands = request.debug;
+  if (!register_settings(context, module().settings)) return false;
   module().data_type = register_data_type(context);
-  return module().data_type != nullptr && listen_to_server_events(context) &&
-         server::register_info(context, write_info) && register_commands(context, debug);
+  const bool is_loaded = module().data_type != nullptr && listen_to_server_events(context) &&
+                         server::register_info(context, commands::write_info) &&
+                         register_commands(context, request.debug);
+  if (is_loaded) log_load(context, request.debug);
+  return is_loaded;
 }
 
 }  // namespace

@@ -61,7 +61,10 @@ inline constexpr std::size_t kMaxLimits = 8;                ///< limits that are
 inline constexpr std::uint32_t kMaxLogEntries = 1U << 20U;  ///< entries of one exact log
 inline constexpr std::size_t kMaxHolders = 1U << 16U;       ///< leases of one limit, and holds of one subject
 inline constexpr std::size_t kMaxLabelBytes = 64;
-inline constexpr std::size_t kMaxIdBytes = 64;  ///< of a lease or a hold
+inline constexpr std::size_t kMaxIdBytes = 64;            ///< of a lease or a hold
+inline constexpr std::size_t kMaxSubjectBytes = 1024;     ///< of the name of a subject
+inline constexpr std::size_t kMaxExceptions = 1U << 16U;  ///< subjects of one key with limits of their own
+inline constexpr std::size_t kMaxPendingChanges = 24;  ///< of the limits of one key, until all its subjects have them
 
 [[nodiscard]] constexpr bool in_range(Units count, Units most = kMaxUnits) {
   return kMinUnits <= count && count <= most;

@@ -28,6 +28,7 @@ struct Verdict {
   Span turn{};            ///< granted: time until the turn of the call, if it waits; it was decided as of that instant
   std::string_view id{};  ///< of the lease that a granted call takes; borrowed
   std::array<Cell, kMaxLimits> changes;
+  std::array<Units, kMaxLimits> remaining;  ///< what remains of each limit, if there are several
 };
 
 /// Whether the limit that decided `a` binds rather than the one that decided `b`.
@@ -61,10 +62,12 @@ template <class Cells, class AskOf, class Review = decltype(kAsDecided)>
   verdict.idle_in = std::max(Span{}, verdict.decision.reset);
   if (limits.size() == 1) [[likely]]
     return verdict;
+  verdict.remaining[0] = verdict.decision.remaining;
   Span longest_wait = std::max(Span{}, verdict.decision.wait);
   for (std::size_t i = 1; i < limits.size(); ++i) {
     Decision decision;
     decide_one(i, decision);
+    verdict.remaining[i] = decision.remaining;
     verdict.idle_in = std::max(verdict.idle_in, decision.reset);
     longest_wait = std::max(longest_wait, decision.wait);
     if (binds_before(decision, verdict.decision)) {

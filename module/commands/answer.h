@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "commands/call.h"
-#include "commands/errors.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/grammar/fault.h"
 #include "ratelimit/http/limit_status.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/request.h"

@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include "commands/forms.h"
-#include "commands/grammar.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/grammar/grammar.h"
 #include "server/api.h"
 
 namespace ratelimit {
@@ -109,7 +109,10 @@ constexpr ArgumentDoc::Type type_of(ArgumentKind kind) {
 
 constexpr ArgumentDoc word(Argument argument) {
   const ArgumentRow& row = row_of(argument);
-  return {.name = row.name, .type = type_of(row.kind), .parts = choices_of(argument)};
+  return {.name = row.name,
+          .type = type_of(row.kind),
+          .parts = choices_of(argument),
+          .number = static_cast<std::uint8_t>(argument)};
 }
 
 // The values of the option that has two.

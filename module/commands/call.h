@@ -9,9 +9,9 @@
 #include <span>
 #include <string_view>
 
-#include "commands/errors.h"
 #include "keyspace/call_context.h"
 #include "ratelimit/bounded_list.h"
+#include "ratelimit/grammar/fault.h"
 #include "server/api.h"
 
 namespace ratelimit {

@@ -11,6 +11,7 @@
 #include "commands/requests.h"
 #include "commands/several_keys.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/request.h"
 #include "ratelimit/units.h"
 #include "ratelimit/verdict.h"
 
@@ -28,7 +29,10 @@ class Check final : public KeyAction {
     entry.asked.id = id_;
     return std::nullopt;
   }
-  Verdict ask(KeySession& session, KeyEntry& entry) override { return session.peek(entry.asked); }
+  Verdict ask(KeySession& session, KeyEntry& entry) override {
+    if (!is_never(session.limits(), entry.asked)) session.clamp_if_blocked();
+    return session.peek(entry.asked);
+  }
   [[nodiscard]] bool takes(const KeyEntry& entry) const override { return entry.asked.cost > kNoUnits; }
   void take(KeySession& session, KeyEntry& entry) override { session.charge(entry.asked); }
 

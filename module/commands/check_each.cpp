@@ -55,8 +55,9 @@ Verdict ask_again() {
 Verdict decide(KeySession& session, const CheckRequest& request, std::size_t& work) {
   const std::size_t wanted = session.work_of_ended_holds();
   if (wanted > work && work < kMostWork) {
-    session.count_call(Outcome::denied);
-    return ask_again();
+    Verdict verdict = ask_again();
+    session.count_call(session.limits(), verdict, request.call.mode);
+    return verdict;
   }
   work -= std::min(wanted, work);
   static_cast<void>(session.find_limits(request.limits.named(), KeySession::Otherwise::fault));  // there is no fault

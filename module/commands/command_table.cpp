@@ -10,10 +10,11 @@
 #include <utility>
 
 #include "commands/argument_docs.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
 #include "commands/forms.h"
-#include "commands/grammar.h"
+#include "ratelimit/grammar/arguments.h"
+#include "ratelimit/grammar/error_text.h"
+#include "ratelimit/grammar/grammar.h"
 #include "server/acl.h"
 
 namespace ratelimit {
@@ -42,6 +43,7 @@ constexpr const char* kWriteFlags = "write deny-oom fast";
 // What gives back must work when memory is short, too.
 constexpr const char* kGiveBackFlags = "write fast";
 constexpr const char* kReadFlags = "readonly fast";
+constexpr const char* kSlowReadFlags = "readonly";
 // What the primary has decided is never refused, not for want of memory either.
 constexpr const char* kEffectFlags = "write fast";
 
@@ -238,9 +240,20 @@ constexpr std::array kOthers{
         .audience = Audience::users,
         .key = KeyUse::read,
         .arguments = arguments_of<forms::kTop>(),
-        .complexity = "O(1): at most 128 subjects are counted",
+        .complexity = "O(N log N), with N the number of subjects that are counted: ratelimit.top-size, at most 1,024",
         .since = "0.1.0",
-        .summary = "Names the subjects of a key that were denied most",
+        .summary = "Names the subjects of a key that were denied most lately, or that were near a limit most often",
+    },
+    Command{
+        .name = "RL.LOG",
+        .handler = commands::log,
+        .flags = kReadFlags,
+        .audience = Audience::users,
+        .key = KeyUse::read,
+        .arguments = arguments_of<forms::kLog>(),
+        .complexity = "O(N), with N the number of entries that are shown",
+        .since = "0.1.0",
+        .summary = "Shows who was denied lately in a key, by which limit, from when to when, and how often",
     },
     Command{
         .name = "RL.INFO",
@@ -252,6 +265,18 @@ constexpr std::array kOthers{
         .complexity = kLogTime,
         .since = "0.1.0",
         .summary = "Shows the limits of a key, what is used of them, and its counters",
+    },
+    Command{
+        .name = "RL.LIMITERS",
+        .handler = commands::limiters,
+        .flags = kSlowReadFlags,
+        .audience = Audience::users,
+        .key = KeyUse::none,
+        .arguments = arguments_of<forms::kLimiters>(),
+        .complexity =
+            "O(1) for every call; O(N) for all calls that lead back to the cursor 0, with N the number of keys",
+        .since = "0.1.0",
+        .summary = "Names keys of this database that store limits, step by step as SCAN does",
     },
     Command{
         .name = "CL.THROTTLE",
@@ -315,9 +340,14 @@ int entry(RedisModuleCtx* context, RedisModuleString** words, int count) noexcep
   if constexpr (kCommands[I].key == KeyUse::update_many) {
     if (call.server().asks_for_keys()) return tell_keys(call), 0;
   }
+  Counters::OfCommand& counted = call.module().counters.commands[I];
+  ++counted.calls;
   const std::optional<Fault> fault =
       call.is_too_long() ? Fault{Fault::Kind::too_many_arguments} : kCommands[I].handler(call);
-  if (fault) call.server().reply_error(message(*fault));
+  if (fault) {
+    ++counted.errors;
+    call.server().reply_error(message(*fault));
+  }
   return 0;
 }
 
@@ -325,6 +355,7 @@ template <std::size_t... I>
 constexpr std::array<server::CommandFunction, sizeof...(I)> entries(std::index_sequence<I...>) {
   return {entry<I>...};
 }
+static_assert(kCommands.size() <= Counters::kMostCommands);
 constexpr auto kEntries = entries(std::make_index_sequence<kCommands.size()>{});
 
 // The category of all commands that users may call.
@@ -362,6 +393,7 @@ bool register_commands(server::Context context, bool debug) {
   for (std::size_t i = 0; i < kCommands.size(); ++i) {
     const Command& command = kCommands[i];
     if (command.audience == Audience::debuggers && !debug) continue;
+    if (command.yields && !module().settings.has_cl_throttle) continue;
     const std::string categories = categories_of(command, has_own_category);
     const server::Registration registration = server::register_command(context, {.name = command.name,
                                                                                  .function = kEntries[i],

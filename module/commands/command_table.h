@@ -25,7 +25,7 @@ struct Command {
   const char* complexity;
   const char* since;
   const char* summary;
-  bool yields = false;       ///< to another module that has a command of this name
+  bool yields = false;  ///< to another module that has a command of this name. Settings::has_cl_throttle is about it
   int words_of_options = 0;  ///< so many words of options a call has at least, whichever they are
 };
 
@@ -35,7 +35,8 @@ struct Command {
 /// name. The server refuses a shorter call itself, in a transaction when the call is queued.
 [[nodiscard]] int arity_of(const Command& command);
 
-/// Registers the commands; those for debuggers only if `debug`. False if the server refuses one that does not yield.
+/// Registers the commands; those for debuggers only if `debug`, and CL.THROTTLE only if the settings say so. False if the
+/// server refuses one that does not yield.
 [[nodiscard]] bool register_commands(server::Context context, bool debug);
 
 }  // namespace ratelimit

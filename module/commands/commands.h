@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "commands/call.h"
-#include "commands/errors.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/grammar/fault.h"
 
 namespace ratelimit::commands {
 
@@ -59,6 +59,12 @@ std::optional<Fault> throttle(const Call& call);
 
 // top.cpp
 std::optional<Fault> top(const Call& call);
+
+// log.cpp
+std::optional<Fault> log(const Call& call);
+
+// limiters.cpp
+std::optional<Fault> limiters(const Call& call);
 
 // effect.cpp
 std::optional<Fault> effect(const Call& call);

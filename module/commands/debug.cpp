@@ -2,8 +2,8 @@
 // RL.DEBUG: moves the clock by hand, for tests. There only when the module is loaded with DEBUG.
 #include <optional>
 
-#include "commands/arguments.h"
 #include "commands/commands.h"
+#include "ratelimit/grammar/arguments.h"
 
 namespace ratelimit::commands {
 

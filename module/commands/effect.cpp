@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "commands/answer.h"
-#include "commands/arguments.h"
 #include "commands/commands.h"
-#include "keyspace/effect.h"
 #include "keyspace/replay.h"
 #include "ratelimit/codec/bytes.h"
+#include "ratelimit/codec/effect_kind.h"
+#include "ratelimit/grammar/arguments.h"
 
 namespace ratelimit::commands {
 namespace {

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <initializer_list>
 
-#include "commands/grammar.h"
+#include "ratelimit/grammar/grammar.h"
 #include "ratelimit/units.h"
 
 namespace ratelimit {
@@ -71,7 +71,9 @@ inline constexpr Form kBlock{.words = {Argument::key, Argument::block_length}, .
 inline constexpr Form kReset{.words = {Argument::key}, .options = kSubject};
 inline constexpr Form kTransfer{.words = {Argument::from, Argument::to}, .options = kSubject};
 inline constexpr Form kInfo{.words = {Argument::key}, .options = kSubject};
-inline constexpr Form kTop{.words = {Argument::key}, .last = Argument::count};
+inline constexpr Form kTop{.words = {Argument::key}, .last = Argument::count, .options = {Option::near}};
+inline constexpr Form kLog{.words = {Argument::key}, .last = Argument::entries};
+inline constexpr Form kLimiters{.words = {Argument::cursor}, .options = {Option::pattern, Option::scanned}};
 inline constexpr Form kThrottle{
     .words = {Argument::key, Argument::max_burst, Argument::count_per_period, Argument::period_in_seconds},
     .last = Argument::quantity};

@@ -4,130 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
-#include <utility>
 
 #include "commands/answer.h"
 #include "commands/commands.h"
 #include "commands/reply.h"
 #include "commands/requests.h"
+#include "commands/subject_info.h"
 #include "keyspace/key_session.h"
-#include "ratelimit/algorithms/lease_set.h"
-#include "ratelimit/any_algorithm.h"
-#include "ratelimit/limits.h"
-#include "ratelimit/reservations.h"
-#include "ratelimit/states.h"
-#include "ratelimit/turn.h"
+#include "ratelimit/limiter_counters.h"
 
 namespace ratelimit::commands {
 namespace {
-
-/// How a limit stands: the answer to a call that takes nothing.
-Decision status_of(const Limit& limit, const Cell& cell, Instant at) {
-  return limit.visit([&](const auto& algorithm) {
-    return algorithm.decide(state_in(cell, algorithm), Ask{kNoUnits, {}, true}, at).decision;
-  });
-}
-
-Units used_of(const Limit& limit, const Cell& cell, Instant at) {
-  return limit.visit([&](const auto& algorithm) { return algorithm.used(state_in(cell, algorithm), at); });
-}
-
-/// So many of the leases of a limit, and of the holds of a subject, are listed: those that end first. And so many of the
-/// exceptions of a key.
-constexpr std::size_t kMostListed = 128;
-
-/// How holders are listed: none ends later than `longest` from now on, and each has so many more fields.
-struct HoldersForm {
-  Instant now;
-  Span longest;
-  std::size_t more_fields;
-};
-/// Those that have not ended, and end first. Calls `reply_more(holder)` for the other fields of each.
-template <class ReplyMore>
-void reply_first_holders(const server::Context& context, const LeaseSet& holders, const HoldersForm& form,
-                         ReplyMore reply_more) {
-  context.reply_list(std::min(holders.count_after(form.now), kMostListed));
-  holders.for_first_after(form.now, kMostListed, [&](std::string_view id, const LeaseSet::Holder& holder) {
-    context.reply_map(3 + form.more_fields);
-    context.reply("id");
-    context.reply(id);
-    context.reply("units");
-    context.reply(holder.units.count());
-    context.reply("ends_ms");
-    context.reply(milliseconds(std::min(holder.end - form.now, form.longest)));
-    reply_more(holder);
-  });
-}
-
-void reply_leases(const server::Context& context, const Limit& limit, const Cell& cell, Instant now) {
-  limit.visit([&]<class A>(const A& algorithm) {
-    if constexpr (HasLeases<A>) {
-      const typename A::State& state = state_in(cell, algorithm);
-      const LeaseSet none;
-      const LeaseSet& leases = state.leases() != nullptr ? *state.leases() : none;
-      context.reply("leases");
-      context.reply(static_cast<std::int64_t>(leases.count_after(now)));
-      context.reply("first_leases");
-      reply_first_holders(context, leases, {now, state.longest(), 0}, [](const LeaseSet::Holder&) {});
-    }
-  });
-}
-
-/// When a subject is asked, and what keeps all back until then: the turn of who waits, or a block.
-struct Moment {
-  Instant now;
-  Instant at;  ///< the turn, if somebody waits
-  bool is_any_left;
-};
-
-void reply_limit(const server::Context& context, const Limits& limits, std::size_t i, const Cell& cell,
-                 const Moment& moment) {
-  const Decision decision = status_of(limits[i], cell, moment.at);
-  context.reply_map(limits[i].has_leases() ? 8 : 6);
-  context.reply("label");
-  context.reply(limits.label(i));
-  context.reply("limit");
-  context.reply(text_of(limits[i]));
-  context.reply("size");
-  context.reply(decision.size.count());
-  context.reply("used");
-  context.reply(used_of(limits[i], cell, moment.at).count());
-  context.reply("remaining");
-  context.reply(moment.is_any_left ? decision.remaining.count() : std::int64_t{0});
-  context.reply("reset_ms");
-  context.reply(milliseconds(decision.reset + (moment.at - moment.now)));
-  reply_leases(context, limits[i], cell, moment.now);
-}
-
-// Holds keep their ends if the clock is set back.
-void reply_holds(const server::Context& context, const LeaseSet& holds, Instant now) {
-  reply_first_holders(context, holds, {now, Span::max(), 1}, [&](const LeaseSet::Holder& hold) {
-    context.reply("settled");
-    context.reply(std::int64_t{Hold::is_settled(hold) ? 1 : 0});
-  });
-}
-
-/// What there is of any subject: the fields whose number is kFieldsOfSubject.
-constexpr std::size_t kFieldsOfSubject = 4;
-void reply_subject(const server::Context& context, const KeySession& session, Instant now) {
-  const Reservations none;
-  const Reservations* const reserved = session.subject()->reservations();
-  const LeaseSet& holds = reserved != nullptr ? reserved->holds : none.holds;
-  context.reply("holds");
-  context.reply(static_cast<std::int64_t>(holds.count_after(now)));
-  context.reply("limits");
-  session.visit_states([&](const Limits& limits, const auto& cells, const Turn& turn) {
-    const Instant at = turn.or_later(now);
-    const Moment moment{now, at, at == now && session.blocked_for() == Span{}};
-    context.reply_list(limits.size());
-    for (std::size_t i = 0; i < limits.size(); ++i) reply_limit(context, limits, i, cells[i], moment);
-  });
-  context.reply("blocked");
-  context.reply(milliseconds(session.blocked_for()));
-  context.reply("first_holds");
-  reply_holds(context, holds, now);
-}
 
 /// How many subjects have limits of their own, and the names of some.
 void reply_exceptions(const server::Context& context, const SubjectTable* table) {
@@ -145,12 +34,69 @@ void reply_exceptions(const server::Context& context, const SubjectTable* table)
   }
 }
 
+/// A counter that has stopped says that it counts no further.
+void reply_small_counter(const server::Context& context, std::uint32_t count, std::uint32_t most) {
+  if (count < most) {
+    context.reply(std::int64_t{count});
+  } else {
+    context.reply(std::to_string(count) + '+');
+  }
+}
+
+void reply_since(const server::Context& context, Instant since) {
+  context.reply("since_ms");
+  context.reply(unix_milliseconds(since));
+}
+
+void reply_counts(const server::Context& context, const LimiterCounters::Counts& counts) {
+  const auto reply_one = [&context](std::string_view name, std::uint64_t count) {
+    context.reply(name);
+    context.reply(static_cast<std::int64_t>(count));
+  };
+  reply_one("granted", counts.granted);
+  reply_one("denied", counts.denied);
+  reply_one("would_deny", counts.would_deny);
+  reply_one("near", counts.near);
+}
+
+/// Calls are granted by limits, not by a block; and calls that name their limits are granted by those only.
+void reply_labels(const server::Context& context, const LimiterCounters& counters, const SharedLimits& limits) {
+  context.reply("counters");
+  context.reply_list(counters.labels());
+  for (std::size_t i = 0; i < counters.labels(); ++i) {
+    LimiterCounters::OfLabel counted = counters.of_label(i);
+    if (!limits || !limits->find(counted.label)) counted.counts.granted = 0;
+    context.reply_map(6);
+    context.reply("label");
+    context.reply(counted.label);
+    reply_counts(context, counted.counts);
+    reply_since(context, counted.since);
+  }
+}
+
+/// Only a key with a table counts by label.
+std::size_t fields_of_counters(const StoredValue& stored) { return stored.subject_table() != nullptr ? 6 : 2; }
+void reply_counters(const server::Context& context, const StoredValue& stored) {
+  if (const SubjectTable* const table = stored.subject_table()) {
+    const LimiterCounters& counters = table->history().counters;
+    reply_counts(context, counters.all());
+    reply_since(context, counters.since());
+    reply_labels(context, counters, stored.stored_limits());
+    return;
+  }
+  const StoredValue::Counters counters = stored.counters();
+  const StoredValue::Counters most = stored.most_counted();
+  context.reply("granted");
+  reply_small_counter(context, counters.granted, most.granted);
+  context.reply("denied");
+  reply_small_counter(context, counters.denied, most.denied);
+}
+
 void reply_key(const server::Context& context, const KeySession& session, Instant now) {
   const StoredValue& stored = session.key().stored();
   const SubjectTable* table = stored.subject_table();
   const std::size_t subjects = table != nullptr ? table->size() : 0;
-  const StoredValue::Counters counters = stored.counters();
-  context.reply_map(9 + kFieldsOfSubject);
+  context.reply_map(7 + fields_of_counters(stored) + kFieldsOfSubject);
   context.reply("form");
   context.reply(subjects > 0 ? "dense" : "single");
   context.reply("stored");
@@ -161,10 +107,7 @@ void reply_key(const server::Context& context, const KeySession& session, Instan
   context.reply(static_cast<std::int64_t>(subjects));
   context.reply("memory");
   context.reply(static_cast<std::int64_t>(stored.memory(server::allocated_bytes)));
-  context.reply("granted");
-  context.reply(std::int64_t{counters.granted});
-  context.reply("denied");
-  context.reply(std::int64_t{counters.denied});
+  reply_counters(context, stored);
   reply_subject(context, session, now);
   reply_exceptions(context, table);
 }

@@ -22,7 +22,7 @@ std::size_t KnownLimits::place_of(Words words, const AlgorithmRow* algorithm) {
 }
 
 void KnownLimits::remember(Words words, std::size_t count, const AlgorithmRow* algorithm,
-                           std::span<const LimitSpec> limits, const Options& options) {
+                           std::span<const LimitSpec> limits, const LimitOptions& options) {
   std::size_t bytes = 0;
   for (const std::string_view word : words.first(count)) bytes += word.size();
   if (count > Entry::kMostWords || bytes > Entry::kMostBytes) return;
@@ -40,7 +40,7 @@ bool KnownLimits::Entry::is_beginning_of(Words words, const AlgorithmRow* algori
 }
 
 void KnownLimits::Entry::assign(Words words, const AlgorithmRow* algorithm, std::span<const LimitSpec> limits,
-                                const Options& options) {
+                                const LimitOptions& options) {
   std::copy(limits.begin(), limits.end(), limits_.begin());
   char* bytes = bytes_.data();
   for (std::size_t i = 0; i < words.size(); ++i) {

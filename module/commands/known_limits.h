@@ -14,9 +14,10 @@
 #include <span>
 #include <string_view>
 
-#include "commands/grammar.h"
 #include "keyspace/named_limits.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/grammar/grammar.h"
+#include "ratelimit/grammar/limit_reader.h"
 #include "storage/limits_pool.h"
 
 namespace ratelimit {
@@ -25,12 +26,6 @@ class KnownLimits {
  public:
   using Words = std::span<const std::string_view>;
 
-  /// The options that the last of some limits may have, and those that it was given.
-  struct Options {
-    OptionSet possible;
-    OptionSet given;
-  };
-
   /// Words with which a list of limits begins, and what they mean.
   class Entry {
    public:
@@ -38,7 +33,7 @@ class KnownLimits {
     /// What they mean, until something else is remembered.
     [[nodiscard]] NamedLimits limits() const { return {specs(), &object_}; }
     [[nodiscard]] std::span<const LimitSpec> specs() const { return std::span(limits_).first(limits_count_); }
-    [[nodiscard]] const Options& options() const { return options_; }
+    [[nodiscard]] const LimitOptions& options() const { return options_; }
 
    private:
     friend class KnownLimits;
@@ -47,12 +42,13 @@ class KnownLimits {
     static constexpr std::size_t kMostBytes = 255;  // so that the size of a word is a byte
 
     [[nodiscard]] bool is_beginning_of(Words words, const AlgorithmRow* algorithm) const;
-    void assign(Words words, const AlgorithmRow* algorithm, std::span<const LimitSpec> limits, const Options& options);
+    void assign(Words words, const AlgorithmRow* algorithm, std::span<const LimitSpec> limits,
+                const LimitOptions& options);
 
     const AlgorithmRow* algorithm_ = nullptr;
     std::size_t words_ = 0;  ///< none: nothing is remembered here
     std::size_t limits_count_ = 0;
-    Options options_;
+    LimitOptions options_;
     std::array<std::uint8_t, kMostWords> sizes_{};  ///< of the words
     std::array<char, kMostBytes> bytes_{};          ///< of the words, one behind the other
     std::array<LimitSpec, kMaxLimits> limits_{};    ///< labels and zones are borrowed from `bytes_`
@@ -72,7 +68,7 @@ class KnownLimits {
   }
   /// Remembers what the first `count` of these words mean, if they are not too long.
   void remember(Words words, std::size_t count, const AlgorithmRow* algorithm, std::span<const LimitSpec> limits,
-                const Options& options);
+                const LimitOptions& options);
 
  private:
   static constexpr int kBits = 6;

@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "commands/answer.h"
-#include "commands/errors.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
+#include "ratelimit/grammar/fault.h"
 
 namespace ratelimit {
 

@@ -38,8 +38,11 @@ std::optional<Fault> refund(const Call& call) {
   KeySession session(call.context(), call.key(), KeySession::Access::write, name);
   if (const auto fault = session.find_subject()) return fault_of(*fault);
   const PerLimit before = refundable_of(session.subject(), call.now());
-  if (before != PerLimit{}) session.perform({.kind = Operation::Kind::refund, .at = call.now(), .units = units});
-  call.server().reply(largest_difference(before, refundable_of(session.subject(), call.now())).count());
+  const bool is_any_used = before != PerLimit{};
+  if (is_any_used) session.perform({.kind = Operation::Kind::refund, .at = call.now(), .units = units});
+  const Units came_back = largest_difference(before, refundable_of(session.subject(), call.now()));
+  if (is_any_used) session.count_refund(came_back);
+  call.server().reply(came_back.count());
   return std::nullopt;
 }
 

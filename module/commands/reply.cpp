@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "ratelimit/codec/redis_cell.h"
+#include "ratelimit/denial_log.h"
 
 namespace ratelimit {
 namespace {
@@ -43,7 +44,7 @@ void reply_with(const server::Context& context, const Decision& decision, const 
   context.reply(decision.granted.count());
   context.reply(decision.size.count());
   context.reply(decision.remaining.count());
-  context.reply(decision.outcome == Outcome::never ? kWireNever : milliseconds(decision.wait));
+  context.reply(wait_in_milliseconds(decision));
   context.reply(milliseconds(decision.reset));
   if (has_label) context.reply(form.label);
   if (form.note && form.note->empty()) {
@@ -57,7 +58,17 @@ void reply_with(const server::Context& context, const Decision& decision, const 
 
 }  // namespace
 
+std::int64_t wait_in_milliseconds(const Decision& decision) {
+  return decision.outcome == Outcome::never ? kWireNever : milliseconds(decision.wait);
+}
+
 std::int64_t milliseconds(Span span) { return std::chrono::ceil<std::chrono::milliseconds>(span).count(); }
+
+std::int64_t wait_of_denial(Span wait) { return wait == DenialLog::kNever ? kWireNever : milliseconds(wait); }
+
+std::int64_t unix_milliseconds(Instant instant) {
+  return std::chrono::floor<std::chrono::milliseconds>(instant.time_since_epoch()).count();
+}
 
 void reply_check(const server::Context& context, const Decision& decision, const CheckReply& form) {
   reply_with(context, decision, form, 0, [] {});

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "commands/limit_text.h"
 #include "ratelimit/decision.h"
+#include "ratelimit/grammar/limit_text.h"
 #include "ratelimit/http/http_fields.h"
 #include "ratelimit/units.h"
 #include "server/api.h"
@@ -18,6 +18,14 @@ namespace ratelimit {
 
 /// Whole milliseconds, rounded up: whoever waits that long has waited long enough.
 [[nodiscard]] std::int64_t milliseconds(Span span);
+
+/// The wait of a decision as replies tell it: -1 if the call is never granted, 0 if it is granted at once.
+[[nodiscard]] std::int64_t wait_in_milliseconds(const Decision& decision);
+/// The same of a wait that may be DenialLog::kNever.
+[[nodiscard]] std::int64_t wait_of_denial(Span wait);
+
+/// An instant as Unix time in milliseconds.
+[[nodiscard]] std::int64_t unix_milliseconds(Instant instant);
 
 /// What one key of several says.
 struct KeyReply {

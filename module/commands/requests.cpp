@@ -4,45 +4,19 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <type_traits>
 #include <utility>
 
-#include "commands/arguments.h"
+#include "commands/call_limit_reader.h"
 #include "commands/known_limits.h"
-#include "commands/limit_reader.h"
+#include "commands/request_words.h"
+#include "ratelimit/grammar/arguments.h"
+#include "ratelimit/grammar/limit_reader.h"
 #include "server/zones.h"
 
 namespace ratelimit {
 namespace {
 
-constexpr ZoneFinder kZonesOfSystem{.is_utc = is_utc, .find = find_zone};
-
 // --- words in fixed order ---------------------------------------------------------------------------
-
-/// Takes one word into a value of the type that its argument has.
-template <Argument kArgument, class Value>
-void take_word(Arguments& arguments, Value& value) {
-  constexpr ArgumentKind kKind = row_of(kArgument).kind;
-  if constexpr (std::is_same_v<Value, Span>) {
-    static_assert(kKind == ArgumentKind::duration);
-    value = arguments.duration(kArgument);
-  } else if constexpr (std::is_same_v<Value, std::string_view>) {
-    static_assert(kKind == ArgumentKind::bytes || kKind == ArgumentKind::key);
-    value = kKind == ArgumentKind::key ? arguments.text(kArgument) : arguments.bytes(kArgument);
-  } else {
-    static_assert(kKind == ArgumentKind::integer);
-    value = static_cast<Value>(arguments.integer(kArgument));
-  }
-}
-
-/// Takes the key, and each word that follows it in the form into one of the values.
-template <const Form& kForm, class... Values>
-void take_words(Arguments& arguments, Values&... values) {
-  static_assert(!kForm.has_many_keys() && kForm.words.size() == 1 + sizeof...(Values), "a value for each word");
-  arguments.text(kForm.words[0]);
-  [&]<std::size_t... I>(std::index_sequence<I...>) { (take_word<kForm.words[1 + I]>(arguments, values), ...); }
-  (std::index_sequence_for<Values...>{});
-}
 
 /// Takes the number of keys, and the keys, which are the words from the second on.
 std::size_t take_keys(Arguments& arguments) {
@@ -58,13 +32,6 @@ void take_words_of_all(Arguments& arguments, KeysRequest& request, Values&... va
   request.keys = take_keys(arguments);
   [&]<std::size_t... I>(std::index_sequence<I...>) { (take_word<kForm.words[2 + I]>(arguments, values), ...); }
   (std::index_sequence_for<Values...>{});
-}
-
-/// Takes the word that may be left out, if it is there; nothing may follow it.
-template <const Form& kForm, class Value>
-void take_last_word(Arguments& arguments, Value& value) {
-  if (!arguments.at_end()) take_word<kForm.last>(arguments, value);
-  if (!arguments.at_end()) arguments.fail({Fault::Kind::nothing_more, kForm.last});
 }
 
 // --- options ----------------------------------------------------------------------------------------
@@ -136,14 +103,7 @@ void read_option(Arguments& arguments, Option option, AnyRequest& request) {
     case Option::each:
     case Option::headers:
     case Option::brief: return note_form(option, request);
-    case Option::limit:
-    case Option::aligned:
-    case Option::approximate:
-    case Option::anchor:
-    case Option::zone:
-    case Option::label:
-    case Option::per_request:
-    case Option::shadow: return;  // those of limits are read by LimitReader, and that of RL.DEFINE below
+    default: return;  // those of limits are read by LimitReader, those of other commands elsewhere
   }
 }
 void read_option(Arguments& arguments, Option option, DefinitionRequest& request) {
@@ -156,41 +116,28 @@ Fault too_many(const BoundedList<LimitSpec, kMostKeys>&) {
   return {Fault::Kind::not_one_for_each_key, Argument::limits};
 }
 
-/// The fault of an option that was given before, or that excludes one that was.
-Fault second(const OptionRow& row, OptionSet given) {
-  if (!given.has(row.option)) return {Fault::Kind::not_together, row.one_of};
-  const bool is_word = row_of(row.argument).kind == ArgumentKind::alternatives;
-  return {Fault::Kind::repeated, row.argument, 0, is_word ? OptionSet{row.option} : OptionSet{}};
-}
-
-/// Notes that an option is given, and a fault if it was given before, or one that excludes it.
-void note(Arguments& arguments, const OptionRow& row, OptionSet& given) {
-  if (given.has_any_of(excluded_by(row.option)) && !row.may_repeat) arguments.fail(second(row, given));
-  given.add(row.option);
-}
-
 /// Reads what may follow the words of fixed order: limits, each with its options, and `options` of the call. Of `refused`
 /// somebody else says why the call cannot have them.
-template <class AnyRequest>
-void read_options(Arguments& arguments, LimitReader& limits, OptionSet options, AnyRequest& request,
+template <class AnyLimitReader, class AnyRequest>
+void read_options(Arguments& arguments, AnyLimitReader& limits, OptionSet options, AnyRequest& request,
                   OptionSet refused = {}) {
   const OptionSet of_call = options.without(kLimitOptions | OptionSet{Option::limit}) | refused;
   OptionSet given;
   while (!arguments.at_end()) {
     if (limits.take_option()) continue;
     if (const OptionRow* row = arguments.take(of_call)) {
-      note(arguments, *row, given);
+      note_option(arguments, *row, given);
       read_option(arguments, row->option, request);
       continue;
     }
-    if (options.has(Option::limit) && limits.take_limit(request.limits, too_many(request.limits))) continue;
+    if (options.has(Option::limit) && limits.take_limit(too_many(request.limits))) continue;
     arguments.fail_here(options);
   }
 }
 
 template <class AnyRequest>
 void read_options(Arguments& arguments, OptionSet options, AnyRequest& request) {
-  LimitReader limits(arguments, kZonesOfSystem);
+  LimitReader limits(arguments, request.limits, find_zone);
   read_options(arguments, limits, options, request);
 }
 
@@ -204,10 +151,10 @@ KnownLimits& known_limits() {
 void read_options(Arguments& arguments, OptionSet options, CheckRequest& request) {
   constexpr std::size_t kLeastWords = 3;  // a keyword and two numbers
   const bool may_name_limits = options.has(Option::limit) && arguments.rest().size() >= kLeastWords;
-  LimitReader limits(arguments, kZonesOfSystem);
-  const bool are_known = may_name_limits && limits.take_known(known_limits(), nullptr, request.limits);
+  CallLimitReader limits(arguments, request.limits, nullptr, find_zone);
+  const bool are_known = may_name_limits && limits.take_known(known_limits());
   read_options(arguments, limits, options, request);
-  if (may_name_limits && !are_known && !arguments.fault()) limits.remember(known_limits(), nullptr, request.limits);
+  if (may_name_limits && !are_known && !arguments.fault()) limits.remember(known_limits());
 }
 
 /// Why one integer is not enough for a call under limits of these algorithms: a queue lets it wait, or it takes a lease
@@ -314,12 +261,12 @@ std::optional<Fault> parse_shorthand(std::span<const std::string_view> words, Al
                                      CheckRequest& request) {
   const AlgorithmRow& row = row_of(algorithm);
   Arguments arguments(words);
-  LimitReader limits(arguments, kZonesOfSystem);
+  CallLimitReader limits(arguments, request.limits, &row, find_zone);
   arguments.text(Argument::key);
-  const bool are_known = limits.take_known(known_limits(), &row, request.limits);
-  if (!are_known) limits.take_numbers(row, request.limits);
+  const bool are_known = limits.take_known(known_limits());
+  if (!are_known) limits.take_numbers();
   read_options(arguments, limits, forms::shorthand_options(row), request, {Option::brief});
-  if (!are_known && !arguments.fault()) limits.remember(known_limits(), &row, request.limits);
+  if (!are_known && !arguments.fault()) limits.remember(known_limits());
   check_charge(arguments, request);
   if (request.is_brief) check_brief(arguments, request, Purpose::take);
   return arguments.fault();
@@ -426,13 +373,6 @@ std::optional<Fault> parse_throttle(std::span<const std::string_view> words, Che
   }
   request.limits.push_back(bucket);
   take_last_word<forms::kThrottle>(arguments, request.call.cost);
-  return arguments.fault();
-}
-
-std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count) {
-  Arguments arguments(words);
-  take_words<forms::kTop>(arguments);
-  take_last_word<forms::kTop>(arguments, count);
   return arguments.fault();
 }
 

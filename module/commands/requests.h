@@ -5,16 +5,17 @@
 #define RATELIMIT_MODULE_COMMANDS_REQUESTS_H
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
 
 #include "commands/call_limits.h"
-#include "commands/errors.h"
 #include "commands/forms.h"
-#include "commands/grammar.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/bounded_list.h"
+#include "ratelimit/grammar/fault.h"
+#include "ratelimit/grammar/grammar.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"
@@ -53,6 +54,13 @@ struct DefinitionRequest {
   CallLimits limits;
   std::string_view subject{};  ///< empty: everyone
   bool is_shadow = false;
+};
+
+/// Which keys RL.LIMITERS looks at.
+struct LimitersRequest {
+  std::string_view cursor;
+  std::string_view pattern = "*";
+  std::int64_t count = 10;
 };
 
 /// Reads a call whose only word before its options is the key: RL.CHECK, RL.PEEK.
@@ -118,8 +126,20 @@ enum class Purpose : bool { look, take };
 /// Reads a call of CL.THROTTLE. The quantity, which may be 0, becomes the cost of the request.
 [[nodiscard]] std::optional<Fault> parse_throttle(std::span<const std::string_view> words, CheckRequest& request);
 
-/// Reads a call of RL.TOP. A count that is not given stays as it is.
-[[nodiscard]] std::optional<Fault> parse_top(std::span<const std::string_view> words, std::size_t& count);
+/// What a call of RL.TOP asks for.
+struct TopRequest {
+  std::size_t count = 10;
+  bool is_near = false;  ///< those who were near a limit, and not those who were denied
+};
+
+/// Reads a call of RL.TOP.
+[[nodiscard]] std::optional<Fault> parse_top(std::span<const std::string_view> words, TopRequest& request);
+
+/// Reads a call of RL.LOG. A count that is not given stays as it is.
+[[nodiscard]] std::optional<Fault> parse_log(std::span<const std::string_view> words, std::size_t& count);
+
+/// Reads a call of RL.LIMITERS.
+[[nodiscard]] std::optional<Fault> parse_limiters(std::span<const std::string_view> words, LimitersRequest& request);
 
 }  // namespace ratelimit
 

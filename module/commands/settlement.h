@@ -7,9 +7,9 @@
 #include <span>
 #include <string_view>
 
-#include "commands/errors.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/grammar/fault.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"
 #include "ratelimit/verdict.h"

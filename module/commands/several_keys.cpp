@@ -36,7 +36,6 @@ std::optional<Fault> decide(const Call& call, KeyEntry& entry, KeyAction& action
   if (const auto fault = action.look(session, entry)) return fault;
   entry.has_ended_holds = session.subject() && session.subject()->any_hold_ended(call.now());
   if (entry.has_ended_holds) return std::nullopt;
-  if (!is_never(session.limits(), entry.asked)) session.clamp_if_blocked();
   ask(session, entry, action);
   return std::nullopt;
 }
@@ -44,7 +43,6 @@ std::optional<Fault> decide(const Call& call, KeyEntry& entry, KeyAction& action
 void decide_after_giving_back(const Call& call, KeyEntry& entry, KeyAction& action) {
   KeySession session(call.context(), entry.key, KeySession::Access::write, entry.subject);
   if (session.find_limits(entry.specs, KeySession::Otherwise::fault)) return;  // there was no fault before
-  if (!is_never(session.limits(), entry.asked)) session.clamp_if_blocked();
   ask(session, entry, action);
 }
 
@@ -60,13 +58,13 @@ void carry_out(const Call& call, KeyEntry& entry, KeyAction& action) {
       session.deny();
     }
   }
-  session.count_call(outcome);
+  session.count_call(*entry.limits, entry.verdict, entry.asked.mode);
 }
 
 /// A call that can never be granted is only counted, where it is denied.
 void count_refusal(const Call& call, const KeyEntry& entry) {
   KeySession session(call.context(), entry.key, KeySession::Access::write, entry.subject);
-  session.count_call(entry.verdict.decision.outcome);
+  session.count_call(*entry.limits, entry.verdict, entry.asked.mode);
 }
 
 /// What the denial of the call does to a key that alone would grant it.

@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "commands/call.h"
-#include "commands/errors.h"
 #include "commands/requests.h"
 #include "keyspace/key_session.h"
 #include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/grammar/fault.h"
 #include "ratelimit/limits.h"
 #include "ratelimit/request.h"
 #include "ratelimit/units.h"

@@ -11,9 +11,10 @@ namespace {
 using server::ArgumentDoc;
 using Type = ArgumentDoc::Type;
 
-std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separator);
+std::string list_of(std::span<const ArgumentDoc> arguments, const char* separator);
 
-/// A block that repeats is shown by its name; what it is made of is shown apart.
+}  // namespace
+
 bool is_shown_by_name(const ArgumentDoc& argument) {
   return argument.type == Type::block && argument.repeats && !argument.repeats_token;
 }
@@ -21,7 +22,7 @@ bool is_shown_by_name(const ArgumentDoc& argument) {
 std::string syntax_of(const ArgumentDoc& argument) {
   std::string value;
   if (!argument.parts.empty() && !is_shown_by_name(argument)) {
-    value = syntax_of(argument.parts, argument.type == Type::one_of ? " | " : " ");
+    value = list_of(argument.parts, argument.type == Type::one_of ? " | " : " ");
   } else if (argument.type != Type::token) {
     value = argument.name;
   }
@@ -35,7 +36,9 @@ std::string syntax_of(const ArgumentDoc& argument) {
   return argument.optional ? '[' + text + ']' : text;
 }
 
-std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separator) {
+namespace {
+
+std::string list_of(std::span<const ArgumentDoc> arguments, const char* separator) {
   std::string text;
   for (const ArgumentDoc& argument : arguments) {
     if (!text.empty()) text += separator;
@@ -47,10 +50,10 @@ std::string syntax_of(std::span<const ArgumentDoc> arguments, const char* separa
 }  // namespace
 
 std::string syntax_of(const Command& command) {
-  std::string text = std::string(command.name) + ' ' + syntax_of(command.arguments, " ");
+  std::string text = std::string(command.name) + ' ' + list_of(command.arguments, " ");
   for (const ArgumentDoc& argument : command.arguments) {
     if (!is_shown_by_name(argument)) continue;
-    text += std::string("\n") + argument.name + " := " + syntax_of(argument.parts, " ");
+    text += std::string("\n") + argument.name + " := " + list_of(argument.parts, " ");
   }
   return text;
 }

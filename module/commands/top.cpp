@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// RL.TOP: who was denied most.
-#include <cstddef>
+// RL.TOP: who was denied most lately, or was near a limit most often.
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -12,17 +11,16 @@
 
 namespace ratelimit::commands {
 
-static_assert(kMostNamed == HeavyHitters::kCounters);
-
 std::optional<Fault> top(const Call& call) {
-  std::size_t count = 10;
-  if (const auto fault = parse_top(call.words(), count)) return fault;
+  TopRequest request;
+  if (const auto fault = parse_top(call.words(), request)) return fault;
   const OpenKey key(call.context(), call.key(), OpenKey::Access::read);
   if (key.is_of_other_type()) return fault_of(KeyFault::wrong_type);
-  const SubjectTable* table = key.stored().subject_table();
-  const HeavyHitters* denied = table != nullptr ? table->most_denied() : nullptr;
   std::vector<HeavyHitters::Entry> entries;
-  if (denied != nullptr) entries = denied->top(count);
+  if (const SubjectTable* const table = key.stored().subject_table()) {
+    const History& history = table->history();
+    entries = (request.is_near ? history.most_near : history.most_denied).top(request.count, call.now());
+  }
   call.server().reply_list(entries.size());
   for (const HeavyHitters::Entry& entry : entries) {
     call.server().reply_list(3);

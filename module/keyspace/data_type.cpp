@@ -7,18 +7,19 @@
 #include <string>
 #include <utility>
 
-#include "keyspace/effect.h"
 #include "keyspace/module.h"
 #include "ratelimit/codec/bytes.h"
-#include "ratelimit/codec/format.h"
+#include "ratelimit/codec/effect_kind.h"
+#include "storage/history_codec.h"
 #include "storage/stored_value.h"
 #include "storage/subject_table.h"
 
 namespace ratelimit {
 namespace {
 
-// Nine characters, as the server demands: it is part of every RDB file.
-constexpr const char* kTypeName = "ratelimit";
+// The version of what RDB files hold of a value: since version 2, the history of a table follows its subjects.
+constexpr int kEncodingVersion = 2;
+constexpr int kFirstVersionWithHistory = 2;
 
 StoredValue value_of(void* stored) { return {stored, module().limits}; }
 // The pointer is const, but reading a table may apply pending redefinitions. Nobody can see a difference.
@@ -37,15 +38,26 @@ bool load_subjects(RedisModuleIO* io, SubjectTable& table, const SharedLimits& s
   }
 }
 
+/// Reads the history of a table, chunk by chunk, up to an empty chunk.
+bool load_history(RedisModuleIO* io, SubjectTable& table) {
+  while (true) {
+    const std::optional<std::string> chunk = server::read_bytes(io);
+    if (!chunk) return false;
+    if (chunk->empty()) return true;
+    if (!table.load_history(*chunk)) return false;
+  }
+}
+
 void* refuse(RedisModuleIO* io, const std::string& reason) {
   server::log_warning(io, reason);
   return nullptr;
 }
 
 void* load(RedisModuleIO* io, int encoding_version) {
-  if (encoding_version != kFormatVersion) {
+  if (encoding_version < 1 || encoding_version > kEncodingVersion) {
     return refuse(io, "a key was written by a newer version of the ratelimit module: encoding version " +
-                          std::to_string(encoding_version) + ", and this one knows " + std::to_string(kFormatVersion));
+                          std::to_string(encoding_version) + ", and this one knows " +
+                          std::to_string(kEncodingVersion));
   }
   constexpr const char* kInvalid = "a key of the ratelimit module does not hold a valid state";
   const std::optional<std::string> bytes = server::read_bytes(io);
@@ -56,11 +68,15 @@ void* load(RedisModuleIO* io, int encoding_version) {
   StoredValue::Pointer key = StoredValue::make(std::move(*content), module().limits);
   const StoredValue value = value_of(key.get());
   if (SubjectTable* const table = value.subject_table()) {
+    value.begin_history(module().clock.now());
     if (!load_subjects(io, *table, value.stored_limits())) return refuse(io, kInvalid);
+    const bool has_history = encoding_version >= kFirstVersionWithHistory;
+    if (has_history && !load_history(io, *table)) return refuse(io, kInvalid);
     module().background_sweep.note(server::context_of(io), server::name_of(io));
   }
   const std::string warning = module().take_zone_warning(server::name_of(io).name);
   if (!warning.empty()) server::log_warning(io, warning);
+  module().census.add(value);
   return key.release();
 }
 
@@ -79,8 +95,11 @@ void save(RedisModuleIO* io, void* stored) {
   server::write_bytes(io, value.encoded());
   SubjectTable* const table = value.subject_table();
   if (table == nullptr) return;
-  for_each_chunk(*table, [io](const std::string& chunk) { server::write_bytes(io, chunk); });
-  server::write_bytes(io, {});
+  const auto write = [io](const std::string& chunk) { server::write_bytes(io, chunk); };
+  for_each_chunk(*table, write);
+  write({});
+  encode_history(table->history(), write);
+  write({});
 }
 
 // The server itself writes the key's expiry behind this: zero leaves it alone.
@@ -92,6 +111,7 @@ void rewrite(RedisModuleIO* aof, RedisModuleString* key, void* stored) {
   write(EffectKind::store, value.encoded());
   if (SubjectTable* const table = value.subject_table()) {
     for_each_chunk(*table, [&write](const std::string& chunk) { write(EffectKind::fill, chunk); });
+    encode_history(table->history(), [&write](const std::string& chunk) { write(EffectKind::history, chunk); });
   }
 }
 
@@ -102,13 +122,23 @@ void digest(RedisModuleDigest* digest, void* stored) {
   server::add_to_digest(digest, bytes);
 }
 
-void free_value(void* stored) { value_of(stored).destroy(); }
+void free_value(void* stored) {
+  const StoredValue value = value_of(stored);
+  module().census.remove(value);
+  value.destroy();
+}
 
 std::size_t free_effort(RedisModuleString*, const void* stored) { return value_of(stored).pieces(); }
 
 std::size_t memory_of(const void* stored) { return value_of(stored).memory(server::allocated_bytes); }
 
-void* copy(RedisModuleString*, RedisModuleString*, const void* stored) { return value_of(stored).copy().release(); }
+void* copy(RedisModuleString*, RedisModuleString*, const void* stored) {
+  void* const copied = value_of(stored).copy().release();
+  const StoredValue value = value_of(copied);
+  if (value.subject_table() != nullptr) value.begin_history(module().clock.now());
+  module().census.add(value);
+  return copied;
+}
 
 // Two readings of two clocks are never quite the same; what expires that little too early is as good as idle.
 constexpr Span kNoticeableLead = std::chrono::seconds{1};
@@ -146,7 +176,7 @@ int defragment(RedisModuleDefragCtx* handle, RedisModuleString*, void** stored) 
 }  // namespace
 
 server::DataType register_data_type(server::Context context) {
-  return server::register_type(context, kTypeName, kFormatVersion,
+  return server::register_type(context, kTypeName, kEncodingVersion,
                                {.load = load,
                                 .save = save,
                                 .rewrite = rewrite,

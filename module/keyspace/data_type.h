@@ -8,6 +8,9 @@
 
 namespace ratelimit {
 
+/// What TYPE tells of our keys. Nine characters, as the server demands: it is part of every RDB file.
+inline constexpr const char* kTypeName = "ratelimit";
+
 /// Registers the type; null if the server refuses.
 [[nodiscard]] server::DataType register_data_type(server::Context context);
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "keyspace/effect.h"
+#include "ratelimit/codec/effect_kind.h"
 #include "server/api.h"
 
 namespace ratelimit {

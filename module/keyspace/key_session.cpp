@@ -161,7 +161,7 @@ Verdict KeySession::status() const {
 Verdict KeySession::decide(const Request& request) {
   const bool is_known_never = limits_ && is_never(*limits_, request);
   Verdict verdict = is_known_never ? peek(request) : charge(request);
-  count_call(verdict.decision.outcome);
+  count_call(limits(), verdict, request.mode);
   return verdict;
 }
 
@@ -249,6 +249,7 @@ void KeySession::commit(const Verdict& verdict, const Request& request) {
 
 bool KeySession::perform(const Operation& operation) {
   named_accounts_.reset();
+  count_operation(operation);
   key_.store_subject();
   const bool found = key_.perform(operation);
   publish(subject()->idle_at(), {.operation = &operation});

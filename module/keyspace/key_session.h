@@ -16,18 +16,21 @@
 
 #include "keyspace/call_context.h"
 #include "keyspace/named_limits.h"
+#include "keyspace/notifications.h"
 #include "keyspace/open_key.h"
 #include "ratelimit/account.h"
 #include "ratelimit/algorithms/lease_set.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/block.h"
 #include "ratelimit/limits.h"
+#include "ratelimit/nearness.h"
 #include "ratelimit/operation.h"
 #include "ratelimit/request.h"
 #include "ratelimit/states.h"
 #include "ratelimit/turn.h"
 #include "ratelimit/verdict.h"
 #include "server/api.h"
+#include "storage/history.h"
 
 namespace ratelimit {
 
@@ -49,7 +52,7 @@ class KeySession {
   using Access = OpenKey::Access;
 
   KeySession(const CallContext& call, server::Text key, Access access, std::string_view subject_name = {})
-      : key_(call, key, access, subject_name) {}
+      : notifications_(call, key), key_(call, key, access, subject_name) {}
 
   /// Where limits come from that neither the call names nor the key stores: from nowhere, or from the subject.
   enum class Otherwise : bool { fault, those_of_subject };
@@ -181,7 +184,12 @@ class KeySession {
   /// Returns the accounts that the call names.
   enum class For : bool { grant, denial };
   AccountSet open_accounts(For purpose = For::grant);
-  void count_call(Outcome outcome) { key_.count_call(outcome); }
+  /// Counts a call that these limits decided, for INFO and for the history of the key.
+  void count_call(const Limits& limits, const Verdict& verdict, Mode mode);
+  /// Counts a refund after which so many units came back, for INFO.
+  void count_refund(Units came_back);
+  /// Something has happened in the key of which subscribers may want to hear.
+  void note_event(Event event) { notifications_.note(event, key_.stored().subject_table()); }
 
   /// Stores limits in the key: everyone in it goes over to them. With a fault nothing has changed.
   [[nodiscard]] std::optional<KeyFault> define(const SharedLimits& limits, bool is_shadow);
@@ -198,6 +206,11 @@ class KeySession {
   bool remove_if_idle();
 
  private:
+  void count_granted(const Limits& limits, const Verdict& verdict, Mode mode);
+  void count_near(const Limits& limits, LimitSet near);
+  void count_denied(const Limits& limits, const Verdict& verdict, Mode mode);
+  void count_operation(const Operation& operation);
+  [[nodiscard]] Caller caller() const;
   /// Whether the subject, which is there, has nothing reserved, and one list of limits: as nearly all have.
   [[nodiscard]] bool is_plain() const {
     return subject()->reservations() == nullptr && !subject()->has_several_lists();
@@ -246,6 +259,7 @@ class KeySession {
   void remove();
   [[nodiscard]] Instant now() const { return key_.call().now; }
 
+  Notifications notifications_;  ///< of what happened to the key; sent once that is closed
   OpenKey key_;
   SharedLimits limits_;                                  ///< null: those that the subject has apply, all of them
   mutable std::optional<NamedAccounts> named_accounts_;  ///< none if they are to be found

@@ -32,12 +32,14 @@ bool KeySession::block(Span length) {
     prepare(Value::create(limits_of_new()));  // as good as never seen
   }
   perform({.kind = Operation::Kind::block, .at = now(), .span = length});
+  if (length > Span{}) note_event(Event::blocked);
   return true;
 }
 
 bool KeySession::forget() {
   if (is_forgotten()) return false;
   forget_subject();
+  note_event(Event::reset);
   return true;
 }
 

@@ -49,6 +49,7 @@ std::optional<KeyFault> KeySession::define(const SharedLimits& limits, bool is_s
     propagation.count_change();
   }
   propagation.signal();
+  note_event(Event::limits);
   return std::nullopt;
 }
 
@@ -85,6 +86,7 @@ std::optional<KeyFault> KeySession::except(const SharedLimits& limits) {
     propagation.count_change();
   }
   propagation.signal();
+  note_event(Event::limits);
   return std::nullopt;
 }
 

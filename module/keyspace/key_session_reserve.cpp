@@ -43,13 +43,15 @@ Charges KeySession::asked_by_reservation(const Request& request, Instant at) con
 }
 
 Verdict KeySession::peek_reservation(const Request& request) {
-  if (!limits().is_any_closed()) clamp_if_blocked();
+  // A reservation that is never granted changes nothing.
+  const bool may_change = blocked_for() > Span{} && decide_reservation(request).decision.outcome != Outcome::never;
+  if (may_change) clamp_if_blocked();
   return decide_reservation(request);
 }
 
 Verdict KeySession::reserve(const Request& request, Span ttl) {
   Verdict verdict = charge_estimate(request, ttl);
-  count_call(verdict.decision.outcome);
+  count_call(limits(), verdict, request.mode);
   return verdict;
 }
 
@@ -69,7 +71,7 @@ Verdict KeySession::charge_estimate(const Request& request, Span ttl) {
              .id = id_,
              .named = named});
     verdict.id = id_;
-  } else if (!limits().is_any_closed()) {
+  } else if (verdict.decision.outcome == Outcome::denied) {
     deny();
   }
   return verdict;

@@ -7,12 +7,18 @@
 #ifndef RATELIMIT_MODULE_KEYSPACE_MODULE_H
 #define RATELIMIT_MODULE_KEYSPACE_MODULE_H
 
+#include <chrono>
+
 #include "keyspace/background_release.h"
 #include "keyspace/background_sweep.h"
+#include "keyspace/census.h"
+#include "keyspace/counters.h"
 #include "keyspace/effect_writer.h"
 #include "keyspace/missing_zones.h"
 #include "keyspace/premature_expiries.h"
 #include "keyspace/propagation_switch.h"
+#include "keyspace/settings.h"
+#include "ratelimit/algorithms/token_bucket.h"
 #include "server/api.h"
 #include "server/clock.h"
 #include "server/zones.h"
@@ -23,6 +29,11 @@ namespace ratelimit {
 struct Module {
   Module(FindZone find_zone, BackgroundSweep::Step step) : limits(find_zone), background_sweep(step) {}
 
+  Settings settings;
+  Counters counters;
+  Census census;
+  std::chrono::steady_clock::time_point loaded_at = std::chrono::steady_clock::now();
+  TokenBucket::State events_sent;  ///< bounds the events about keys without a subject table that subscribers are sent
   Clock clock;
   LimitsPool limits;
   MissingZones missing_zones;
@@ -32,6 +43,7 @@ struct Module {
   BackgroundSweep background_sweep;
   BackgroundRelease background_release;
   server::DataType data_type = nullptr;
+  bool has_debug_commands = false;
 
   /// What the log should say of a zone that `limits` was asked for since this was called last, for that key, and that
   /// this machine lacks: nothing if there is none, or if it was said not long ago.

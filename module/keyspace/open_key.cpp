@@ -200,11 +200,13 @@ void OpenKey::hand_over(StoredValue::Pointer value) {
   is_new_ = true;
   if (!value) return;
   stored_ = StoredValue(value.release(), call_.module.limits);
+  call_.module.census.add(stored_);
   key_.set(call_.module.data_type, stored_.get());
 }
 
 void OpenKey::make_subject_table(const SubjectTableHead& head, const SharedLimits& limits) {
   hand_over(stored_.add_table(head, limits));
+  stored_.begin_history(call_.now);
   key_.persist();
   note_table();
   if (!head.is_stored && propagation_.is_on()) propagation_.queue(EffectKind::store, kKeepEnd, stored_.encoded());
@@ -228,7 +230,9 @@ void OpenKey::define(const SharedLimits& limits, const Definition& definition) {
     subjects.redefine(limits, definition.at, definition.ends);
     if (subjects.has_pending_changes()) call_.module.background_sweep.note_change(call_.server, key_name());
   }
+  if (!stored_.is_stored()) call_.module.census.note_limiter();
   stored_.subject_table()->store(definition.head.is_shadow);
+  stored_.subject_table()->history().counters.set_limits(*limits, definition.at);
 }
 
 void OpenKey::except(const SharedLimits& limits, const Exception& exception) {
@@ -256,21 +260,17 @@ void OpenKey::sweep(const HashRange& range, bool may_forget) {
   propagation_.queue(EffectKind::sweep, kKeepEnd, bytes);
 }
 
-void OpenKey::count_call(Outcome outcome) {
-  stored_.count_call(outcome);
-  if (outcome != Outcome::granted && !is_key_itself() && stored_.subject_table() != nullptr) {
-    stored_.subject_table()->note_denial(*hash_, subject_name_);
-  }
-}
-
 void OpenKey::expire_at(KeyEnd end) {
   key_.expire_at(end);
   stored_.note_end();
 }
 
 void OpenKey::replace(KeyContent content) {
+  const SubjectTable* const before = stored_.subject_table();
   hand_over(stored_.replace(std::move(content)));
-  if (stored_.subject_table() != nullptr) note_table();
+  if (stored_.subject_table() == nullptr) return;
+  if (stored_.subject_table() != before) stored_.begin_history(call_.now);
+  note_table();
 }
 
 void OpenKey::end_as_told(KeyEnd end) {

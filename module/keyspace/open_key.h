@@ -116,8 +116,6 @@ class OpenKey {
   void sweep(const HashRange& range, bool may_forget);
   /// A subject is about to be forgotten or replaced: if it has much, that is freed in the background.
   void release_later(const Subject& subject) const;
-  /// Counts a call, for RL.INFO and for RL.TOP.
-  void count_call(Outcome outcome);
   /// The server may end the key then.
   void expire_at(KeyEnd end);
   /// When the server ends the key; kKeepEnd if it does not.

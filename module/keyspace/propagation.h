@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "keyspace/call_context.h"
-#include "keyspace/effect.h"
+#include "ratelimit/codec/effect_kind.h"
 #include "ratelimit/limits.h"
 #include "server/api.h"
 #include "storage/segment.h"

@@ -110,6 +110,10 @@ bool forget(OpenKey& key, std::string_view payload) {
   return true;
 }
 
+bool history(OpenKey& key, std::string_view payload) {
+  return key.stored().subject_table() != nullptr && key.stored().subject_table()->load_history(payload);
+}
+
 bool each(OpenKey& key, std::string_view payload);
 
 bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
@@ -123,6 +127,7 @@ bool dispatch(OpenKey& key, EffectKind kind, std::string_view payload) {
     case EffectKind::forget: return forget(key, payload);
     case EffectKind::except: return except(key, payload);
     case EffectKind::each: return each(key, payload);
+    case EffectKind::history: return history(key, payload);
   }
   return false;
 }

@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "keyspace/call_context.h"
-#include "keyspace/effect.h"
 #include "keyspace/open_key.h"
+#include "ratelimit/codec/effect_kind.h"
 #include "server/api.h"
 #include "storage/segment.h"
 
@@ -23,7 +23,7 @@ struct Effect {
 };
 
 /// What became of a replay. `done` is the only one after which the key has changed, except that of a malformed
-/// `fill` or `each` the first subjects may have.
+/// `fill`, `each` or `history` the first subjects or records may have.
 enum class Replayed : std::uint8_t { done, wrong_type, malformed };
 
 /// Replays an effect on a key. The payload may be anything.

@@ -7,6 +7,7 @@
 #define RATELIMIT_MODULE_SERVER_API_H
 
 #include "server/command.h"    // IWYU pragma: export
+#include "server/config.h"     // IWYU pragma: export
 #include "server/context.h"    // IWYU pragma: export
 #include "server/data_type.h"  // IWYU pragma: export
 #include "server/events.h"     // IWYU pragma: export

@@ -26,6 +26,7 @@ struct ArgumentDoc {
   bool repeats = false;
   bool repeats_token = false;  ///< the keyword comes again, too
   std::span<const ArgumentDoc> parts{};
+  std::uint8_t number = 0;  ///< by which the caller knows the argument; the server never sees it
 };
 
 /// How a command uses its key. The key is the first argument; of two keys, the first two. Of a command with many keys the

@@ -58,6 +58,10 @@ void Context::replicate_removal(Text key) const { RedisModule_Replicate(handle_,
 
 void Context::replicate_call() const { RedisModule_ReplicateVerbatim(handle_); }
 
+void Context::notify(const char* event, Text key) const {
+  RedisModule_NotifyKeyspaceEvent(handle_, REDISMODULE_NOTIFY_MODULE, event, key.handle());
+}
+
 namespace {
 
 /// A section of INFO.
@@ -101,6 +105,7 @@ std::uint64_t Context::call_after(std::chrono::milliseconds span, void (*functio
 
 void Context::cancel_call(std::uint64_t number) const { RedisModule_StopTimer(handle_, number, nullptr); }
 
+void Context::log_notice(const char* text) const { RedisModule_Log(handle_, "notice", "%s", text); }
 void Context::log_warning(const char* text) const { RedisModule_Log(handle_, "warning", "%s", text); }
 
 }  // namespace ratelimit::server

@@ -61,6 +61,9 @@ class Context {
   /// Queues the call itself for the replicas and the append-only file, and counts it as a change to be saved.
   void replicate_call() const;
 
+  /// Tells subscribers that something happened to a key: an event of the class of modules, in the selected database.
+  void notify(const char* event, Text key) const;
+
   /// Whether there is, or may soon be, a replica, an append-only file, or anyone else who needs to hear of changes.
   [[nodiscard]] bool may_need_propagation() const;
 
@@ -69,6 +72,7 @@ class Context {
   /// Does without a call that is still to come.
   void cancel_call(std::uint64_t number) const;
 
+  void log_notice(const char* text) const;
   void log_warning(const char* text) const;
 
  private:

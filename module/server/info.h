@@ -4,6 +4,8 @@
 #define RATELIMIT_MODULE_SERVER_INFO_H
 
 #include <cstdint>
+#include <initializer_list>
+#include <string_view>
 
 #include "server/context.h"
 
@@ -16,6 +18,13 @@ class InfoSection {
  public:
   explicit InfoSection(RedisModuleInfoCtx* handle);
   void add(const char* field, std::uint64_t number) const;
+  void add(const char* field, std::string_view text) const;
+  /// A field of several numbers, each with its name.
+  struct Part {
+    const char* name;
+    std::uint64_t number;
+  };
+  void add(const char* field, std::initializer_list<Part> parts) const;
 
  private:
   RedisModuleInfoCtx* handle_;

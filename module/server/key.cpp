@@ -12,6 +12,7 @@ int mode_of(Key::Access access) {
   switch (access) {
     case Key::Access::read: return REDISMODULE_READ;
     case Key::Access::write: return REDISMODULE_READ | REDISMODULE_WRITE;
+    case Key::Access::quiet_read: return REDISMODULE_READ | REDISMODULE_OPEN_KEY_NOTOUCH;
     case Key::Access::quiet_write: return REDISMODULE_READ | REDISMODULE_WRITE | REDISMODULE_OPEN_KEY_NOTOUCH;
   }
   return REDISMODULE_READ;

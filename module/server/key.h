@@ -22,8 +22,8 @@ using DataType = RedisModuleType*;
 /// A key of the server. It is open until the end of the scope.
 class Key {
  public:
-  /// `quiet_write` does not count as a use of the key (OBJECT IDLETIME).
-  enum class Access : std::uint8_t { read, write, quiet_write };
+  /// The quiet ones do not count as a use of the key (OBJECT IDLETIME).
+  enum class Access : std::uint8_t { read, write, quiet_read, quiet_write };
 
   Key(Context context, Text name, Access access);
   Key(const Key&) = delete;

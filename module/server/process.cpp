@@ -1,12 +1,33 @@
 // SPDX-License-Identifier: MIT
 #include "server/process.h"
 
+#include <atomic>
+
 #include "server/door.h"
 
 namespace ratelimit::server {
 
-void* allocate(std::size_t bytes) { return RedisModule_Alloc(bytes); }
-void deallocate(void* memory) { RedisModule_Free(memory); }
+namespace {
+
+// Values may be freed by a thread of the server's own. An object of our own could not be asked while it is being made, and
+// this one needs no making.
+std::atomic<std::size_t> bytes_in_use{0};
+
+}  // namespace
+
+void* allocate(std::size_t bytes) {
+  void* const memory = RedisModule_Alloc(bytes);
+  bytes_in_use.fetch_add(RedisModule_MallocSize(memory), std::memory_order_relaxed);
+  return memory;
+}
+
+void deallocate(void* memory) {
+  if (memory == nullptr) return;
+  bytes_in_use.fetch_sub(RedisModule_MallocSize(memory), std::memory_order_relaxed);
+  RedisModule_Free(memory);
+}
+
+std::size_t memory_in_use() { return bytes_in_use.load(std::memory_order_relaxed); }
 
 // The function takes what it only reads as if it would change it.
 std::size_t allocated_bytes(const void* memory) {

@@ -14,6 +14,8 @@ namespace ratelimit::server {
 /// Memory from the server's allocator. The server counts it, and ends its process when there is none left.
 [[nodiscard]] void* allocate(std::size_t bytes);
 void deallocate(void* memory);
+/// The bytes of all memory that was allocated, and is not deallocated yet.
+[[nodiscard]] std::size_t memory_in_use();
 /// How many bytes the allocator uses for a piece of memory.
 [[nodiscard]] std::size_t allocated_bytes(const void* memory);
 

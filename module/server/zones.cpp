@@ -62,8 +62,6 @@ bool has_file(std::string_view name) {
 
 }  // namespace
 
-bool is_utc(std::string_view name) { return name == "UTC" || name == "Etc/UTC"; }
-
 const Zone* find_zone(std::string_view name) {
   Zones& zones = known_zones();
   if (const auto known = zones.find(name); known != zones.end()) return &known->second;

@@ -12,10 +12,6 @@
 
 namespace ratelimit {
 
-/// Whether `name` is a name of UTC itself. UTC needs no Zone: a limit without one counts in UTC, also on systems without
-/// zoneinfo.
-[[nodiscard]] bool is_utc(std::string_view name);
-
 /// A FindZone (ratelimit/algorithms/zone.h) for the pool of limits. `name` is spelled as IANA spells it; it may be any bytes,
 /// since it comes from clients and payloads. The zone is the same object each time, for as long as the process lives. Null
 /// if the system has no such zone, and for UTC. O(log zones) for a zone that was found before; else it reads a file.

@@ -42,6 +42,10 @@ class CompactValue {
   [[nodiscard]] std::uint32_t granted_calls() const { return static_cast<std::uint32_t>(granted_calls_); }
   [[nodiscard]] std::uint32_t denied_calls() const { return static_cast<std::uint32_t>(denied_calls_); }
   void count_call(Outcome outcome);
+  static constexpr int kGrantedBits = 20;
+  static constexpr int kDeniedBits = 20;
+  static constexpr std::uint32_t kMostGranted = (1U << kGrantedBits) - 1U;
+  static constexpr std::uint32_t kMostDenied = (1U << kDeniedBits) - 1U;
   /// See Value::has_end.
   [[nodiscard]] bool has_end() const { return has_end_ != 0; }
   void note_end() { has_end_ = 1; }
@@ -52,8 +56,6 @@ class CompactValue {
  private:
   static constexpr int kFractionBits = 12;
   static constexpr int kLimitsBits = 10;
-  static constexpr int kGrantedBits = 20;
-  static constexpr int kDeniedBits = 20;
   static_assert(LimitsPool::kMostShared == 1U << kLimitsBits);
 
   CompactValue(LimitsNumber limits, const Value& value, const TokenBucket::State& state);

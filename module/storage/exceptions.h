@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "ratelimit/units.h"
 #include "storage/hash_table.h"
 #include "storage/subject.h"
 #include "storage/subject_hash.h"
@@ -23,7 +24,7 @@ namespace ratelimit {
 class Exceptions {
  public:
   /// How many a key may have.
-  static constexpr std::size_t kMost = 65'536;
+  static constexpr std::size_t kMost = kMaxExceptions;
   using Names = std::map<SubjectHash, std::string>;
 
   [[nodiscard]] std::size_t size() const { return names_.size(); }
@@ -44,6 +45,9 @@ class Exceptions {
     subjects_.remove(hash);
     names_.erase(hash);
   }
+
+  /// From now on the number of exceptions is in that sum, too.
+  void tally_in(Tally& sum) { subjects_.tally_in(sum); }
 
   /// Bytes of everything but the limits. `allocated` says what a piece of memory really takes.
   [[nodiscard]] std::size_t memory(std::size_t (*allocated)(const void*)) const;

@@ -70,7 +70,7 @@ Subject HashTable::insert(SubjectHash hash, SharedLimits limits) {
   } else {
     segment.put(at, Value::create(std::move(limits)));
   }
-  ++size_;
+  size_ += 1;
   return segment.subject(at);
 }
 
@@ -82,7 +82,7 @@ Subject HashTable::put(SubjectHash hash, Value::Pointer value) {
   } else {
     segment = with_room(hash, value->shared_limits());
     at = segment.open(hash);
-    ++size_;
+    size_ += 1;
   }
   segment.put(*at, std::move(value));
   return segment.subject(*at);
@@ -281,7 +281,7 @@ bool HashTable::remove(SubjectHash hash) {
   if (!at) return false;
   segment.end(*at);
   segment.leave(*at);
-  --size_;
+  size_ -= 1;
   rebuild(hash, segment.depth());
   return true;
 }

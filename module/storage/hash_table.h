@@ -27,6 +27,7 @@
 #include "storage/segment.h"
 #include "storage/subject.h"
 #include "storage/subject_hash.h"
+#include "storage/tally.h"
 #include "storage/value.h"
 
 namespace ratelimit {
@@ -41,6 +42,9 @@ class HashTable {
  public:
   /// How many subjects there are, those included that are idle but not yet forgotten.
   [[nodiscard]] std::size_t size() const { return size_; }
+
+  /// From now on the number of subjects is in that sum, too.
+  void tally_in(Tally& sum) { size_.tally_in(sum); }
 
   /// A subject; none if it is not there. O(1): one or two lines of the cache. All views of subjects that were found before
   /// are void, since the look-up may apply pending redefinitions to a segment.
@@ -174,7 +178,7 @@ class HashTable {
 
   Directory directory_;
   Redefinitions redefinitions_;
-  std::size_t size_ = 0;
+  Tallied size_;
   SubjectHash next_to_catch_up_ = SubjectHash::smallest();  ///< if a primary changes limits too often
 };
 

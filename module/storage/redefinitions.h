@@ -32,7 +32,7 @@ struct Redefinition {
 class Redefinitions {
  public:
   // While so many are pending, clients cannot change the limits. A primary may: see HashTable::redefine.
-  static constexpr std::size_t kMost = 24;
+  static constexpr std::size_t kMost = kMaxPendingChanges;
 
   /// The version of a segment that has seen all changes. Wraps around; no segment is further behind than there are changes
   /// pending.

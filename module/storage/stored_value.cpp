@@ -42,6 +42,17 @@ StoredValue::Counters StoredValue::counters() const {
   return {own().granted_calls(), own().denied_calls()};
 }
 
+StoredValue::Counters StoredValue::most_counted() const {
+  if (form() == Form::compact) return {CompactValue::kMostGranted, CompactValue::kMostDenied};
+  return {Value::kMostGranted, Value::kMostDenied};
+}
+
+void StoredValue::begin_history(Instant at) const {
+  LimiterCounters& counters = subject_table()->history().counters;
+  counters.begin(at);
+  if (is_stored()) counters.set_limits(*own_limits(), at);
+}
+
 void StoredValue::count_call(Outcome outcome) const {
   if (stored_ == nullptr) return;
   if (form() == Form::compact) return compact().count_call(outcome);

@@ -3,7 +3,7 @@
 //
 // There are three forms. A key that is one token bucket is a compact value of 16 bytes. Any other key that is one subject
 // is a value. A key with a subject table is a table value: the table, and a value for the key's own subject. Only this file
-// asks which form it is; the rest of the module asks for what it needs: the key's own subject, the table, the counters.
+// acts by the form; the rest of the module asks for what it needs: the key's own subject, the table, the counters.
 //
 // A view, passed by value. The server owns what it points to. A change that needs other memory does not replace anything
 // by itself: it returns what must take the place, and the caller hands that to the server, which then frees the old one.
@@ -48,12 +48,14 @@ class StoredValue {
   /// What the server does not hold yet; `release` is for handing it over.
   using Pointer = std::unique_ptr<void, Deleter>;
 
-  /// Calls that were granted and denied since this server holds the key; each stops at its largest number.
+  /// Calls that were granted and denied since this server holds the key; each stops at its largest number. The calls of
+  /// a key with a table are counted in its history instead.
   struct Counters {
     std::uint32_t granted = 0;
     std::uint32_t denied = 0;
     friend bool operator==(const Counters&, const Counters&) = default;
   };
+  enum class Form : std::uint8_t { compact, value, table };
 
   /// `stored` is what the server holds; null if the key does not exist.
   StoredValue(void* stored, const LimitsPool& pool) : stored_(stored), pool_(&pool) {}
@@ -64,6 +66,11 @@ class StoredValue {
   /// Whether the key exists. If it does not, only what says so below may be called.
   [[nodiscard]] explicit operator bool() const { return stored_ != nullptr; }
   [[nodiscard]] void* get() const { return stored_; }
+
+  [[nodiscard]] Form form() const {
+    if (CompactValue::is(stored_)) return Form::compact;
+    return TableValue::is(stored_) ? Form::table : Form::value;
+  }
 
   // ---- The key's own subject
 
@@ -87,7 +94,11 @@ class StoredValue {
   // ---- What is kept beside the subjects
 
   [[nodiscard]] Counters counters() const;
-  /// Of a key that does not exist, nothing is counted.
+  /// Where the counters of this form stop.
+  [[nodiscard]] Counters most_counted() const;
+  /// The history of the key's table begins, as of an instant.
+  void begin_history(Instant at) const;
+  /// Of a key that does not exist, nothing is counted. For keys without a table.
   void count_call(Outcome outcome) const;
   /// Whether the server was told when the key ends, since it holds this. A key that was loaded may have no end.
   [[nodiscard]] bool has_end() const;
@@ -147,13 +158,6 @@ class StoredValue {
   }
 
  private:
-  enum class Form : std::uint8_t { compact, value, table };
-
-  /// The key must exist.
-  [[nodiscard]] Form form() const {
-    if (CompactValue::is(stored_)) return Form::compact;
-    return TableValue::is(stored_) ? Form::table : Form::value;
-  }
   // Each may be called only if the form is that one.
   [[nodiscard]] CompactValue& compact() const { return *static_cast<CompactValue*>(stored_); }
   [[nodiscard]] Value& value() const { return *static_cast<Value*>(stored_); }

@@ -5,14 +5,10 @@
 
 #include <algorithm>
 #include <compare>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 
 namespace ratelimit {
-
-/// How long the name of a subject may be.
-inline constexpr std::size_t kMaxSubjectBytes = 1024;
 
 /// A hash of a subject's name: 63 bits, of which one at least is set.
 class SubjectHash {

@@ -5,14 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "storage/history_codec.h"
 #include "storage/keyed_hash.h"
 #include "storage/value.h"
 
 namespace ratelimit {
 namespace {
-
-// Large enough to be written and compressed quickly, small enough that a copy of it hardly counts in memory.
-constexpr std::size_t kChunkBytes = 65'536;
 
 void encode_record(Writer& out, SubjectHash hash, const Subject& subject, LimitsForm form, const std::string* name) {
   out.fixed(hash.word());
@@ -45,11 +43,6 @@ SubjectHash SubjectTable::hash_of(std::string_view name) const {
   return SubjectHash::of(keyed_hash(head_.secret, name));
 }
 
-void SubjectTable::note_denial(SubjectHash hash, std::string_view name) {
-  if (!most_denied_) most_denied_ = std::make_unique<HeavyHitters>();
-  most_denied_->note(hash.word(), name);
-}
-
 std::optional<Subject> SubjectTable::find_among_exceptions(SubjectHash hash) {
   if (const std::optional<Subject> exception = exceptions_->find(hash)) return exception;
   return hash_table_.find(hash);
@@ -70,7 +63,10 @@ void SubjectTable::forget(SubjectHash hash) {
 
 void SubjectTable::begin_exception(SubjectHash hash, std::string_view name, Value::Pointer value) {
   hash_table_.remove(hash);
-  if (!exceptions_) exceptions_ = std::make_unique<Exceptions>();
+  if (!exceptions_) {
+    exceptions_ = std::make_unique<Exceptions>();
+    if (sum_ != nullptr) exceptions_->tally_in(*sum_);
+  }
   exceptions_->put(hash, name, std::move(value));
 }
 
@@ -138,6 +134,10 @@ bool SubjectTable::load_exception(SubjectHash hash, std::string_view name, Value
   return may_be;
 }
 
+bool SubjectTable::load_history(std::string_view chunk) {
+  return decode_history(chunk, history_, [this](std::string_view name) { return hash_of(name); });
+}
+
 std::uint64_t SubjectTable::digest() {
   constexpr std::array<std::uint8_t, 16> kNoSecret{};
   std::uint64_t sum = 0;
@@ -153,9 +153,9 @@ std::uint64_t SubjectTable::digest() {
 }
 
 std::size_t SubjectTable::memory(std::size_t (*allocated)(const void*)) const {
-  const std::size_t denied = most_denied_ ? sizeof(HeavyHitters) + most_denied_->heap_bytes() : 0;
   const std::size_t exceptions = exceptions_ ? exceptions_->memory(allocated) : 0;
-  return allocated(this) + denied + exceptions + hash_table_.bytes() + hash_table_.bytes_outside(allocated);
+  return allocated(this) + history_.heap_bytes() + exceptions + hash_table_.bytes() +
+         hash_table_.bytes_outside(allocated);
 }
 
 }  // namespace ratelimit

@@ -2,8 +2,7 @@
 // The subjects of a dense key: who is meant by a name, and what the key remembers of all of them.
 //
 // A hash table knows subjects by hashes only. This adds what a key needs around it: the secret that names are hashed with,
-// whether the key is a limiter (its limits are stored, and all subjects have them, but for exceptions), and who is denied
-// most.
+// whether the key is a limiter (its limits are stored, and all subjects have them, but for exceptions), and its history.
 #ifndef RATELIMIT_MODULE_STORAGE_SUBJECT_TABLE_H
 #define RATELIMIT_MODULE_STORAGE_SUBJECT_TABLE_H
 
@@ -16,9 +15,9 @@
 #include <utility>
 
 #include "ratelimit/codec/format.h"
-#include "ratelimit/heavy_hitters.h"
 #include "storage/exceptions.h"
 #include "storage/hash_table.h"
+#include "storage/history.h"
 #include "storage/limits_pool.h"
 #include "storage/subject.h"
 #include "storage/subject_hash.h"
@@ -28,11 +27,11 @@ namespace ratelimit {
 
 class SubjectTable {
  public:
-  explicit SubjectTable(const SubjectTableHead& head) : head_(head) {}
+  explicit SubjectTable(const SubjectTableHead& head) : head_(head), history_(hash_of({}).word()) {}
   /// `exceptions` may be null.
   SubjectTable(const SubjectTableHead& head, const HashTable& table,  // NOLINT(modernize-pass-by-value): it never moves
                std::unique_ptr<Exceptions> exceptions)
-      : head_(head), hash_table_(table), exceptions_(std::move(exceptions)) {}
+      : head_(head), hash_table_(table), exceptions_(std::move(exceptions)), history_(hash_of({}).word()) {}
 
   [[nodiscard]] const SubjectTableHead& head() const { return head_; }
   /// Whether limits are stored: then those of the key's own subject are the limits of all subjects.
@@ -52,6 +51,12 @@ class SubjectTable {
 
   /// How many there are, those included that are idle but not yet forgotten.
   [[nodiscard]] std::size_t size() const { return hash_table_.size() + exceptions_count(); }
+  /// From now on their number is in that sum, too.
+  void tally_in(Tally& sum) {
+    sum_ = &sum;
+    hash_table_.tally_in(sum);
+    if (exceptions_) exceptions_->tally_in(sum);
+  }
   /// A subject; none if it is not there. O(1). All views of subjects that were found before are void.
   [[nodiscard]] std::optional<Subject> find(SubjectHash hash) {
     if (exceptions_) [[unlikely]]
@@ -79,12 +84,11 @@ class SubjectTable {
   [[nodiscard]] HashTable& hash_table() { return hash_table_; }
   [[nodiscard]] const HashTable& hash_table() const { return hash_table_; }
 
-  /// Counts a call of a subject that was denied.
-  void note_denial(SubjectHash hash, std::string_view name);
-  /// Null if nobody was denied.
-  [[nodiscard]] const HeavyHitters* most_denied() const { return most_denied_.get(); }
+  /// What is remembered of the calls that the key answered.
+  [[nodiscard]] History& history() { return history_; }
+  [[nodiscard]] const History& history() const { return history_; }
 
-  /// A copy: the same subjects under the same secret. Denials are counted anew. O(n).
+  /// A copy: the same subjects under the same secret. Its history begins anew. O(n).
   [[nodiscard]] std::unique_ptr<SubjectTable> copy() const;
 
   /// The binary form of some subjects, from `from` on. Sets `from` to where the next chunk begins, or to none after the last
@@ -96,6 +100,9 @@ class SubjectTable {
   /// if a subject is there already, or if they are not in ascending order; some may have been added then.
   [[nodiscard]] bool load_chunk(std::string_view chunk, const SharedLimits& stored, LimitsPool& pool,
                                 std::optional<SubjectHash>& last);
+  /// Adds what a chunk of a history says (history_codec.h) to that of this table. False if the bytes are anything else; the
+  /// records before the fault have been added then.
+  [[nodiscard]] bool load_history(std::string_view chunk);
 
   /// A number that differs if any subject differs. O(n).
   [[nodiscard]] std::uint64_t digest();
@@ -105,7 +112,7 @@ class SubjectTable {
   [[nodiscard]] std::size_t memory(std::size_t (*allocated)(const void*)) const;
   /// Allocations, estimated.
   [[nodiscard]] std::size_t pieces() const {
-    return 1 + hash_table_.pieces() + (exceptions_ ? exceptions_->pieces() : 0);
+    return 1 + hash_table_.pieces() + (exceptions_ ? exceptions_->pieces() : 0) + history_.pieces();
   }
 
   /// Where the background sweep goes on.
@@ -123,7 +130,8 @@ class SubjectTable {
   SubjectTableHead head_;
   HashTable hash_table_;
   std::unique_ptr<Exceptions> exceptions_;
-  std::unique_ptr<HeavyHitters> most_denied_;
+  History history_;
+  Tally* sum_ = nullptr;  ///< of all subjects; null before `tally_in`
 };
 
 }  // namespace ratelimit

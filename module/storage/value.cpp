@@ -9,12 +9,6 @@
 #include "ratelimit/carried_states.h"
 
 namespace ratelimit {
-namespace {
-
-constexpr std::uint32_t kMostDenied = std::numeric_limits<std::uint32_t>::max() >> 3U;
-
-}  // namespace
-
 // Behind the object, in the memory that `create` allocates for all of it: the pointer to the reservations, if there is room
 // for them, and the cells.
 std::span<Cell> Value::cells() { return {std::launder(reinterpret_cast<Cell*>(slot() + has_room_)), limits_->size()}; }
@@ -138,7 +132,7 @@ Value::Pointer Value::take(const Subject& subject, Room room) {
 
 void Value::count_call(Outcome outcome) {
   if (outcome == Outcome::granted) {
-    if (granted_calls_ < std::numeric_limits<std::uint32_t>::max()) ++granted_calls_;
+    if (granted_calls_ < kMostGranted) ++granted_calls_;
   } else if (denied_calls_ < kMostDenied) {
     denied_calls_ = (denied_calls_ + 1) & kMostDenied;
   }

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -86,6 +87,8 @@ class Value {
   [[nodiscard]] std::uint32_t denied_calls() const { return denied_calls_; }
   void count_call(Outcome outcome);
   void set_counters(std::uint32_t granted, std::uint32_t denied);
+  static constexpr std::uint32_t kMostGranted = std::numeric_limits<std::uint32_t>::max();
+  static constexpr std::uint32_t kMostDenied = kMostGranted >> 3U;
 
   /// Whether the server was told when the key ends, since this value is in it. A key that was loaded may have no end.
   [[nodiscard]] bool has_end() const { return has_end_ != 0; }

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Report 14, number 5: RL.CHECKALL that names a key twice exceeds a limit, and copies a large key each time."""
 
-from statistics import median
 from time import perf_counter
 
 import pytest
@@ -50,5 +49,5 @@ def test_a_large_key_that_is_only_read_is_not_copied(db, clock):
     small = "RL.CHECKALL 2 small other FIXED 4294967295 1d FIXED 1 1d"
     large = small.replace("small", "large")
     durations = [(duration(small), duration(large)) for _ in range(50)]
-    of_small, of_large = (median(column) for column in zip(*durations))
+    of_small, of_large = (min(column) for column in zip(*durations))  # a busy machine lengthens some, not all
     assert of_large < 10 * of_small + 0.001, "a copy of 65,536 holds takes ten milliseconds and more"

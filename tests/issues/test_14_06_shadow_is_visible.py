@@ -14,7 +14,7 @@ def test_beside_others_a_limiter_on_trial_is_not_there_but_counts(db, clock):
     assert fields["RateLimit-Limit"] == "100" and fields["RateLimit-Remaining"] == "97"
     assert fields["RateLimit-Policy"] == '"real";q=100;w=3600'
     assert "trial" not in str(fields)
-    assert [db.rl_info("trial")[name] for name in ("granted", "denied")] == [2, 1]
+    assert [db.rl_info("trial")[name] for name in ("granted", "would_deny")] == [2, 1]
     assert db.rl_info("trial")["limits"][0]["used"] == 2
 
 
@@ -31,4 +31,4 @@ def test_alone_it_answers_as_if_nothing_had_ever_been(db, clock):
         assert db.do("RL.CHECK trial") == [1, 2, 2, 0, 0, "fixed"]
         assert db.do("RL.PEEK trial") == [1, 2, 2, 0, 0, "fixed"]
         assert db.do("RL.CHECKALL 1 trial") == [1, 2, 2, 0, 0, "fixed"]
-    assert db.rl_info("trial")["denied"] == 4
+    assert db.rl_info("trial")["would_deny"] == 4

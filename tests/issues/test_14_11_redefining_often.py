@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from statistics import median
 from time import perf_counter
 
 from harness import eventually
@@ -33,7 +32,7 @@ def test_a_definition_takes_no_longer_for_many_subjects(db, clock):
     for key, count in (("few", 10), ("many", MANY)):
         db.do(f"RL.DEFINE {key} TOKENBUCKET 50 1 1h")
         fill(db, key, count)
-    few, many = (median(durations(db, key)[10:]) for key in ("few", "many"))
+    few, many = (min(durations(db, key)[10:]) for key in ("few", "many"))  # a busy machine lengthens some, not all
     assert many < 10 * few + 0.002, "to go over 200,000 subjects takes tens of milliseconds"
 
 

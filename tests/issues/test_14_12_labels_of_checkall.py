@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from statistics import median
 from time import perf_counter
 
 
@@ -19,7 +18,7 @@ def test_eight_times_as_many_limits_take_about_eight_times_as_long(db, clock):
         return perf_counter() - begin
 
     durations = [(duration(8), duration(64)) for _ in range(50)]
-    few, many = (median(column) for column in zip(*durations))
+    few, many = (min(column) for column in zip(*durations))  # a busy machine lengthens some, not all
     assert many < 40 * few
 
 

@@ -7,7 +7,7 @@ import pytest
 from redis import ResponseError
 
 from ears import ReplicaEar
-from harness import MINUTE, REPOSITORY, SECOND, Client, Clock
+from harness import MINUTE, PATIENCE_S, REPOSITORY, SECOND, Client, Clock
 
 TOO_FEW = [
     *("RL.CHECK", "RL.TOKENBUCKET k 10", "RL.LEAKYBUCKET k 10", "RL.FIXED k", "RL.SLIDING k", "RL.QUOTA k"),
@@ -22,12 +22,12 @@ def test_a_refund_that_empties_a_key_is_told_as_its_end(server, db, clock, confi
     with server.client() as listener:
         heard = listener.pubsub()
         heard.subscribe("__keyspace@0__:k")
-        assert heard.get_message(timeout=10)["type"] == "subscribe"
+        assert heard.get_message(timeout=PATIENCE_S)["type"] == "subscribe"
         assert db.do("RL.REFUND k 4") == 4
         assert db.exists("k") == 0
         db.publish("__keyspace@0__:k", "that was all")
         events = []
-        while (message := heard.get_message(timeout=10))["data"] != "that was all":
+        while (message := heard.get_message(timeout=PATIENCE_S))["data"] != "that was all":
             events.append(message["data"])
     assert "del" in events and "new" not in events
 

@@ -133,7 +133,7 @@ def test_on_trial_it_lets_everything_pass_and_counts(db, clock, closed):
     for call, granted in calls.items():
         assert db.ask(call)[:5] == (granted, 0, 0, 0, 0), call
     assert db.ask("RL.CHECK k COST 5").granted == 5
-    assert (db.rl_info("k")["granted"], db.rl_info("k")["denied"]) == (0, 5)
+    assert (db.rl_info("k")["granted"], db.rl_info("k")["would_deny"]) == (0, 5)
 
 
 def test_spans_and_rates_are_not_0(db):

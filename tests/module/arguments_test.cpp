@@ -16,6 +16,8 @@
 
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/grammar/error_text.h"
+#include "ratelimit/grammar/fault.h"
 #include "ratelimit/limit.h"
 #include "ratelimit/request.h"
 #include "server/zones.h"
@@ -85,9 +87,18 @@ Fault fault_of_throttle(Words words) {
 
 Fault fault_of_top(Words words) {
   words.insert(words.begin(), "RL.TOP");
-  std::size_t count = 0;
-  return parse_top(words, count).value_or(kNone);
+  TopRequest request;
+  return parse_top(words, request).value_or(kNone);
 }
+
+Fault fault_of_log(Words words) {
+  words.insert(words.begin(), "RL.LOG");
+  std::size_t count = 0;
+  return parse_log(words, count).value_or(kNone);
+}
+
+/// An argument that belongs to a limit of this algorithm.
+Fault missing(Argument argument, Algorithm algorithm) { return {Fault::Kind::missing, argument, 0, {}, algorithm}; }
 
 Fault unknown_at(std::uint16_t position, OptionSet options) {
   return {Fault::Kind::unknown_option, Argument::none, position, options};
@@ -205,18 +216,18 @@ TEST(Arguments, ReadCountsUpToWhatEachCanBe) {
 TEST(Arguments, NameTheFirstThatIsMissing) {
   using enum Argument;
   EXPECT_EQ(fault_of_bucket({}), (Fault{Fault::Kind::missing, key}));
-  EXPECT_EQ(fault_of_bucket({"k"}), (Fault{Fault::Kind::missing, capacity}));
-  EXPECT_EQ(fault_of_bucket({"k", "1"}), (Fault{Fault::Kind::missing, refill}));
-  EXPECT_EQ(fault_of_bucket({"k", "1", "1"}), (Fault{Fault::Kind::missing, period}));
-  EXPECT_EQ(fault_of_check({"k", "FIXED"}), (Fault{Fault::Kind::missing, window_limit}));
-  EXPECT_EQ(fault_of_check({"k", "FIXED", "1"}), (Fault{Fault::Kind::missing, window}));
+  EXPECT_EQ(fault_of_bucket({"k"}), missing(capacity, Algorithm::token_bucket));
+  EXPECT_EQ(fault_of_bucket({"k", "1"}), missing(refill, Algorithm::token_bucket));
+  EXPECT_EQ(fault_of_bucket({"k", "1", "1"}), missing(period, Algorithm::token_bucket));
+  EXPECT_EQ(fault_of_check({"k", "FIXED"}), missing(window_limit, Algorithm::fixed_window));
+  EXPECT_EQ(fault_of_check({"k", "FIXED", "1"}), missing(window, Algorithm::fixed_window));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "AS"}), (Fault{Fault::Kind::missing, label}));
   EXPECT_EQ(fault_of_check({"k", "FIXED", "1", "1", "COST"}), (Fault{Fault::Kind::missing, cost}));
-  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET"}), (Fault{Fault::Kind::missing, capacity}));
-  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1"}), (Fault{Fault::Kind::missing, leak}));
-  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1", "1"}), (Fault{Fault::Kind::missing, period}));
-  EXPECT_EQ(fault_of_check({"k", "CONCURRENT"}), (Fault{Fault::Kind::missing, limit}));
-  EXPECT_EQ(fault_of_check({"k", "CONCURRENT", "1"}), (Fault{Fault::Kind::missing, lease}));
+  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET"}), missing(capacity, Algorithm::leaky_bucket));
+  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1"}), missing(leak, Algorithm::leaky_bucket));
+  EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1", "1"}), missing(period, Algorithm::leaky_bucket));
+  EXPECT_EQ(fault_of_check({"k", "CONCURRENT"}), missing(limit, Algorithm::concurrent));
+  EXPECT_EQ(fault_of_check({"k", "CONCURRENT", "1"}), missing(lease, Algorithm::concurrent));
 }
 
 TEST(Arguments, TheFirstFaultSticks) {
@@ -254,6 +265,8 @@ TEST(Arguments, RefuseTheOptionsOfOtherAlgorithms) {
   }
   EXPECT_EQ(fault_of_check({"k", "LEAKYBUCKET", "1", "1", "1", "ALIGNED"}),
             (Fault{Fault::Kind::unknown_option, Argument::none, 6, kOfCheck}));
+  EXPECT_EQ(fault_of_check({"FIXED", "1", "1"}), (Fault{Fault::Kind::no_key, Argument::key}));
+  EXPECT_EQ(fault_of_check({"FIXED", "FIXED", "1", "1"}), kNone);
   EXPECT_EQ(fault_of_check({"k", "APPROX", "SLIDING", "1", "1"}),
             (Fault{Fault::Kind::unknown_option, Argument::none, 2, kOfCheck}));
 }
@@ -301,10 +314,10 @@ TEST(Arguments, ReadAQuotaInEveryUnit) {
   for (const std::string_view word : {"", "1d", "DAYS", "MINUTE", "60", "TZ"}) {
     EXPECT_EQ(fault_of_check({"k", "QUOTA", "100", word}), (Fault{Fault::Kind::malformed, Argument::unit})) << word;
   }
-  EXPECT_EQ(fault_of_check({"k", "QUOTA", "100"}), (Fault{Fault::Kind::missing, Argument::unit}));
+  EXPECT_EQ(fault_of_check({"k", "QUOTA", "100"}), missing(Argument::unit, Algorithm::quota));
   EXPECT_EQ(fault_of_check({"k", "QUOTA", "-1", "DAY"}), (Fault{Fault::Kind::malformed, Argument::window_limit}));
-  EXPECT_EQ(fault_of(Algorithm::quota, {"k"}), (Fault{Fault::Kind::missing, Argument::window_limit}));
-  EXPECT_EQ(fault_of(Algorithm::quota, {"k", "5"}), (Fault{Fault::Kind::missing, Argument::unit}));
+  EXPECT_EQ(fault_of(Algorithm::quota, {"k"}), missing(Argument::window_limit, Algorithm::quota));
+  EXPECT_EQ(fault_of(Algorithm::quota, {"k", "5"}), missing(Argument::unit, Algorithm::quota));
 }
 
 TEST(Arguments, ReadTheAnchorOfAQuota) {
@@ -941,18 +954,40 @@ TEST(Arguments, KnowOneModeAndNoIdsOfSeveralKeys) {
   EXPECT_EQ(fault_of_check_all({"1", "k", "HEADERS", "HEADERS"}), (Fault{Fault::Kind::repeated, Argument::headers}));
 }
 
-TEST(Arguments, ReadHowManyAreToBeNamed) {
-  std::size_t count = 10;
-  EXPECT_EQ(parse_top(Words{"RL.TOP", "k"}, count), std::nullopt);
-  EXPECT_EQ(count, 10U) << "as it was";
-  EXPECT_EQ(parse_top(Words{"RL.TOP", "k", "128"}, count), std::nullopt);
-  EXPECT_EQ(count, 128U);
+TEST(Arguments, ReadWhoIsToBeNamedAndHowMany) {
+  TopRequest request;
+  EXPECT_EQ(parse_top(Words{"RL.TOP", "k"}, request), std::nullopt);
+  EXPECT_EQ(request.count, 10U);
+  EXPECT_FALSE(request.is_near);
+  EXPECT_EQ(parse_top(Words{"RL.TOP", "k", "1024"}, request), std::nullopt);
+  EXPECT_EQ(request.count, 1024U);
+  EXPECT_EQ(parse_top(Words{"RL.TOP", "k", "near"}, request), std::nullopt);
+  EXPECT_TRUE(request.is_near);
+  EXPECT_EQ(parse_top(Words{"RL.TOP", "k", "7", "NEAR"}, request), std::nullopt);
+  EXPECT_TRUE(request.is_near);
+  EXPECT_EQ(request.count, 7U);
   EXPECT_EQ(fault_of_top({}), (Fault{Fault::Kind::missing, Argument::key}));
   EXPECT_EQ(fault_of_top({"k", "1"}), kNone);
-  for (const std::string_view number : {"0", "129", "-1", "01", "ten", ""}) {
+  for (const std::string_view number : {"0", "1025", "-1", "01", "ten", ""}) {
     EXPECT_EQ(fault_of_top({"k", number}), (Fault{Fault::Kind::malformed, Argument::count})) << number;
   }
-  EXPECT_EQ(fault_of_top({"k", "1", "2"}), (Fault{Fault::Kind::nothing_more, Argument::count}));
+  EXPECT_EQ(fault_of_top({"k", "1", "2"}), unknown_at(3, {Option::near}));
+  EXPECT_EQ(parse_top(Words{"RL.TOP", "k", "NEAR", "8"}, request), std::nullopt);
+  EXPECT_EQ(request.count, 8U);
+  EXPECT_EQ(fault_of_top({"k", "NEAR", "1", "NEAR"}), (Fault{Fault::Kind::repeated, Argument::near}));
+}
+
+TEST(Arguments, ReadHowManyEntriesAreToBeShown) {
+  std::size_t count = 10;
+  EXPECT_EQ(parse_log(Words{"RL.LOG", "k"}, count), std::nullopt);
+  EXPECT_EQ(count, 10U) << "as it was";
+  EXPECT_EQ(parse_log(Words{"RL.LOG", "k", "5000"}, count), std::nullopt);
+  EXPECT_EQ(count, 5'000U);
+  EXPECT_EQ(fault_of_log({}), (Fault{Fault::Kind::missing, Argument::key}));
+  for (const std::string_view number : {"0", "5001", "-1", "01", "ten", "NEAR", ""}) {
+    EXPECT_EQ(fault_of_log({"k", number}), (Fault{Fault::Kind::malformed, Argument::entries})) << number;
+  }
+  EXPECT_EQ(fault_of_log({"k", "1", "2"}), (Fault{Fault::Kind::nothing_more, Argument::entries}));
 }
 
 TEST(Arguments, RefuseLabelsThatWouldNeedQuoting) {

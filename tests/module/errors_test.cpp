@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What users read when something is wrong.
-#include "commands/errors.h"
+#include "ratelimit/grammar/error_text.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,8 @@
 #include <utility>
 
 #include "commands/forms.h"
-#include "commands/grammar.h"
+#include "ratelimit/grammar/fault.h"
+#include "ratelimit/grammar/grammar.h"
 
 namespace ratelimit {
 namespace {
@@ -53,7 +54,7 @@ TEST(Errors, CallTheLaterArgumentsAsTheDocumentationDoes) {
 TEST(Errors, CallWhatLimitersHaveAsTheDocumentationDoes) {
   EXPECT_EQ(message({Kind::malformed, Argument::subject}), "ERR FOR must be the name of a subject, of 1 to 1024 bytes");
   EXPECT_EQ(message({Kind::malformed, Argument::number_of_keys}), "ERR numkeys must be an integer from 1 to 64");
-  EXPECT_EQ(message({Kind::malformed, Argument::count}), "ERR count must be an integer from 1 to 128");
+  EXPECT_EQ(message({Kind::malformed, Argument::count}), "ERR count must be an integer from 1 to 1024");
   EXPECT_EQ(
       message({Kind::malformed, Argument::jitter}).rfind("ERR JITTER must be 0 or a duration from 1ms to 3650d", 0),
       0U);
@@ -121,6 +122,19 @@ TEST(Errors, SayWhatIsMissingAndWhatItMustBe) {
             "ERR refill is missing: it must be an integer from 1 to 4294967295");
 }
 
+TEST(Errors, SayHowToWriteWhatIsMissing) {
+  EXPECT_EQ(message({Kind::missing, Argument::refill, 0, {}, Algorithm::token_bucket}),
+            "ERR refill is missing: it must be an integer from 1 to 4294967295; write TOKENBUCKET capacity refill "
+            "period, such as TOKENBUCKET 20 10 1s");
+  EXPECT_EQ(message({Kind::missing, Argument::unit, 0, {}, Algorithm::quota}),
+            "ERR unit is missing: it must be HOUR, DAY, WEEK, MONTH, QUARTER or YEAR; write QUOTA limit unit, such as "
+            "QUOTA 1000 DAY");
+  EXPECT_EQ(message({Kind::missing, Argument::key}),
+            "ERR key is missing: as many keys as numkeys says must follow it, such as 2 user:42 team:7");
+  EXPECT_EQ(message({Kind::no_key, Argument::key}),
+            "ERR key is missing: it comes first, and then the limits, such as user:42 TOKENBUCKET 20 10 1s");
+}
+
 TEST(Errors, TellWhereAnUnknownWordStands) {
   EXPECT_EQ(message({Kind::unknown_option, Argument::none, 5}).rfind("ERR syntax error at argument 5: expected ", 0),
             0U);
@@ -129,13 +143,13 @@ TEST(Errors, TellWhereAnUnknownWordStands) {
 std::string expected(OptionSet options) { return message({Kind::unknown_option, Argument::none, 2, options}); }
 
 TEST(Errors, ExpectOnlyWhatTheCommandHas) {
-  const std::pair<Option, std::string_view> all[] = {
-      {Option::limit, "LEAKYBUCKET"},  {Option::cost, "COST n"},
-      {Option::max_wait, "MAXWAIT d"}, {Option::id, "ID id"},
-      {Option::jitter, "JITTER d"},    {Option::headers, "HEADERS"},
-      {Option::shadow, "SHADOW"},      {Option::anchor, "ANCHOR date"},
-      {Option::zone, "TZ zone"},       {Option::subject, "FOR subject"},
-      {Option::label, "AS label"},     {Option::per_request, "PER REQUEST"}};
+  const std::pair<Option, std::string_view> all[] = {{Option::limit, "LEAKYBUCKET"},      {Option::cost, "COST n"},
+                                                     {Option::max_wait, "MAXWAIT d"},     {Option::id, "ID id"},
+                                                     {Option::jitter, "JITTER d"},        {Option::headers, "HEADERS"},
+                                                     {Option::shadow, "SHADOW"},          {Option::near, "NEAR"},
+                                                     {Option::anchor, "ANCHOR date"},     {Option::zone, "TZ zone"},
+                                                     {Option::subject, "FOR subject"},    {Option::label, "AS label"},
+                                                     {Option::per_request, "PER REQUEST"}};
   for (const auto& [option, text] : all) {
     for (const auto& [other, other_text] : all) {
       const bool is_of_limits = option == Option::limit && kLimitOptions.has(other);

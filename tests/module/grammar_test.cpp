@@ -19,11 +19,12 @@
 #include <vector>
 
 #include "commands/command_table.h"
-#include "commands/errors.h"
 #include "commands/forms.h"
-#include "commands/limit_text.h"
 #include "commands/requests.h"
 #include "commands/syntax.h"
+#include "ratelimit/grammar/error_text.h"
+#include "ratelimit/grammar/fault.h"
+#include "ratelimit/grammar/limit_text.h"
 
 namespace ratelimit {
 namespace {
@@ -334,14 +335,19 @@ class Documented {
     std::size_t at = 0;
     std::size_t keys = 1;
     if (!match(front_, words, at, keys)) return false;
-    if (at < words.size() && has_last_) ++at;
+    bool may_have_last = has_last_;  // before or behind options
     std::set<std::size_t> given;
     std::set<std::size_t> given_to_limit;
     const Phrase* limit = nullptr;
     while (at < words.size() && (end_.empty() || words[at] != end_)) {
       if (limit != nullptr && take(limit->options, words, at, keys, given_to_limit) != nullptr) continue;
       const Phrase* taken = take(behind_, words, at, keys, given);
-      if (taken == nullptr) return false;
+      if (taken == nullptr && !may_have_last) return false;
+      if (taken == nullptr) {
+        may_have_last = false;
+        ++at;
+        continue;
+      }
       if (!taken->options.empty()) {
         limit = taken;
         given_to_limit.clear();
@@ -447,9 +453,11 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   const std::vector<std::string_view> words(texts.begin(), texts.end());
   KeysRequest check_all;
   DefinitionRequest definition;
+  LimitersRequest limiters;
   Span ttl{};
   Units units;
   std::string_view id;
+  TopRequest top;
   std::size_t count = 0;
   for (const AlgorithmRow& row : kAlgorithms) {
     if ("RL." + std::string(keyword(row.algorithm)) == command) return parse_shorthand(words, row.algorithm, request);
@@ -468,7 +476,9 @@ std::optional<Fault> fault_of(std::string_view command, const Texts& texts, Chec
   if (command == "RL.BLOCK") return parse_block(words, ttl, request.subject);
   if (command == "RL.INFO" || command == "RL.RESET") return parse_key_and_subject(words, request.subject);
   if (command == "RL.TRANSFER") return parse_transfer(words, request.subject);
-  if (command == "RL.TOP") return parse_top(words, count);
+  if (command == "RL.TOP") return parse_top(words, top);
+  if (command == "RL.LOG") return parse_log(words, count);
+  if (command == "RL.LIMITERS") return parse_limiters(words, limiters);
   if (command == "CL.THROTTLE") return parse_throttle(words, request);
   ADD_FAILURE() << command << " has no parser here";
   return Fault{Fault::Kind::malformed};

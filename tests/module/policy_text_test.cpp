@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The C++ client reads the limits of a policy from text as the module reads those of RL.CHECK: both take and refuse the
-// same texts, take them for the same limits, and say the same of what is wrong.
+// The C++ client reads the limits of a policy from text as RL.CHECK reads its own, behind a cache of known ones: both take
+// and refuse the same texts, take them for the same limits, and say the same of what is wrong.
 #include "ratelimit/client/policy_text.h"
 
 #include <gtest/gtest.h>
@@ -15,29 +15,28 @@
 #include <string_view>
 #include <vector>
 
-#include "commands/errors.h"
 #include "commands/forms.h"
 #include "commands/requests.h"
+#include "ratelimit/grammar/error_text.h"
+#include "ratelimit/grammar/fault.h"
 #include "ratelimit/limits.h"
 #include "server/zones.h"
 
 namespace ratelimit {
 namespace {
 
-/// What the module says of limits: an error without its code, or none.
+/// What the module says of limits: a sentence, or nothing.
 std::string error_of_module(const std::vector<std::string_view>& limits, CheckRequest& request) {
   std::vector<std::string_view> words{"RL.CHECK", "key"};
   words.insert(words.end(), limits.begin(), limits.end());
-  if (const auto fault = parse_check(words, forms::kCheck.options, request)) return message(*fault).substr(4);
-  return Limits::make(request.limits.span()) ? "" : message({Fault::Kind::repeated_label}).substr(4);
+  if (const auto fault = parse_check(words, forms::kCheck.options, request)) return sentence(*fault);
+  return Limits::make(request.limits.span()) ? "" : sentence({Fault::Kind::repeated_label});
 }
 
-/// Where both have words of their own: what may come next, and which time zones there are.
+/// RL.CHECK may go on with more than limits, and counts its key.
 bool is_said_alike(std::string_view module, std::string_view client) {
-  for (const std::string_view begin : {"syntax error", "TZ must be", "TZ is missing"}) {
-    if (module.starts_with(begin)) return client.starts_with(begin);
-  }
-  return module == client;
+  constexpr std::string_view kSyntax = "syntax error at argument ";
+  return module.starts_with(kSyntax) ? client.starts_with(kSyntax) : module == client;
 }
 
 class RandomLimits {

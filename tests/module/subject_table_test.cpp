@@ -640,7 +640,7 @@ TEST(SubjectTable, IsCopiedWithItsSubjectsAndItsSecret) {
   fill(subject_table, 1000, limits, engine);
   const SubjectHash known = subject_table.hash_of("user:1");
   subject_table.hash_table().put(known, reserved(limits[2], Units(3)));
-  subject_table.note_denial(known, "user:1");
+  subject_table.history().note_denial({known, "user:1", kNow}, "fixed", seconds(3600), {});
   const std::vector<std::string> before = chunks_of(subject_table);
 
   const std::unique_ptr<SubjectTable> copy = subject_table.copy();
@@ -648,7 +648,7 @@ TEST(SubjectTable, IsCopiedWithItsSubjectsAndItsSecret) {
   EXPECT_EQ(chunks_of(*copy), before);
   EXPECT_EQ(copy->digest(), subject_table.digest());
   EXPECT_EQ(copy->hash_of("user:1"), known);
-  EXPECT_EQ(copy->most_denied(), nullptr) << "who was denied there was not denied here";
+  EXPECT_TRUE(copy->history().most_denied.empty()) << "who was denied there was not denied here";
 
   copy->hash_table().find(known)->perform(
       {.kind = Operation::Kind::settle, .at = kNow, .units = Units(1), .id = "hold"});
@@ -659,14 +659,43 @@ TEST(SubjectTable, IsCopiedWithItsSubjectsAndItsSecret) {
 
 TEST(SubjectTable, RemembersWhoWasDeniedMost) {
   SubjectTable subject_table(head(true));
-  EXPECT_EQ(subject_table.most_denied(), nullptr);
-  for (int i = 0; i < 3; ++i) subject_table.note_denial(subject_table.hash_of("greedy"), "greedy");
-  subject_table.note_denial(subject_table.hash_of("unlucky"), "unlucky");
-  ASSERT_NE(subject_table.most_denied(), nullptr);
-  const std::vector<HeavyHitters::Entry> top = subject_table.most_denied()->top(10);
+  const auto deny = [&subject_table](std::string_view name) {
+    subject_table.history().note_denial({subject_table.hash_of(name), name, kNow}, "fixed", seconds(3600), {});
+  };
+  for (int i = 0; i < 3; ++i) deny("greedy");
+  deny("unlucky");
+  const std::vector<HeavyHitters::Entry> top = subject_table.history().most_denied.top(10, kNow);
   ASSERT_EQ(top.size(), 2U);
   EXPECT_EQ(top[0], (HeavyHitters::Entry{"greedy", 3, 0}));
   EXPECT_EQ(top[1], (HeavyHitters::Entry{"unlucky", 1, 0}));
+  const std::vector<DenialLog::Entry> log = subject_table.history().log.newest(10);
+  ASSERT_EQ(log.size(), 2U);
+  EXPECT_EQ(log[1], (DenialLog::Entry{"greedy", "fixed", kNow, kNow, 3, seconds(3600)}));
+}
+
+TEST(SubjectTable, RemembersOfTheKeyItselfOnlyThatItWasDenied) {
+  SubjectTable subject_table(head(true));
+  const Caller key_itself{SubjectHash::smallest(), "", kNow};
+  subject_table.history().note_denial(key_itself, "fixed", seconds(3600), {});
+  subject_table.history().note_near(key_itself, {});
+  EXPECT_TRUE(subject_table.history().most_denied.empty());
+  EXPECT_TRUE(subject_table.history().most_near.empty());
+  // Not even a subject whose name has the hash that was given for the key is taken for it.
+  subject_table.history().note_denial({SubjectHash::smallest(), "a", kNow}, "fixed", seconds(3600), {});
+  EXPECT_EQ(subject_table.history().log.size(), 2U);
+}
+
+TEST(SubjectTable, RemembersNoMoreThanItsBounds) {
+  SubjectTable subject_table(head(true));
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = std::to_string(i);
+    const Caller caller{subject_table.hash_of(name), name, kNow};
+    subject_table.history().note_denial(caller, "fixed", seconds(3600), {.log_length = 7, .top_size = 3});
+    subject_table.history().note_near(caller, {.log_length = 7, .top_size = 4});
+  }
+  EXPECT_EQ(subject_table.history().log.size(), 7U);
+  EXPECT_EQ(subject_table.history().most_denied.size(), 3U);
+  EXPECT_EQ(subject_table.history().most_near.size(), 4U);
 }
 
 TEST(SubjectTable, CountsTheMemoryOfAllThatItHas) {
@@ -678,7 +707,7 @@ TEST(SubjectTable, CountsTheMemoryOfAllThatItHas) {
   const std::size_t empty = subject_table.memory(allocated);
   EXPECT_GE(empty, sizeof(SubjectTable));
   EXPECT_GE(subject_table.pieces(), 1U);
-  subject_table.note_denial(SubjectHash::of(2), std::string(1024, 'x'));
+  subject_table.history().note_denial({SubjectHash::of(2), std::string(1024, 'x'), kNow}, "fixed", seconds(3600), {});
   const std::size_t with_a_name = subject_table.memory(allocated);
   EXPECT_GT(with_a_name, empty + 1024);
   fill(subject_table, 10'000, {pool.get(std::array{kFixed})}, engine);

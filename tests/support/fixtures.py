@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster import Cluster, Node, hold_clocks
-from harness import BASE, MODULE, Client, Clock, Server, node_modules
+from harness import BASE, MODULE, Client, Clock, Server, node_modules, watched_over
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -122,19 +122,13 @@ def complaint_of(server: Server) -> str:
 @pytest.fixture
 def node() -> Iterator[Callable[..., Node]]:
     """Starts a server for this test alone, which may be killed: node(option, ...)."""
-    nodes: list[Node] = []
+    with watched_over() as nodes:
 
-    def start(*options: str) -> Node:
-        nodes.append(Node(*options))
-        return nodes[-1].start()
+        def start(*options: str) -> Node:
+            nodes.append(Node(*options))
+            return nodes[-1].start()
 
-    yield start
-    try:
-        for each in nodes:
-            each.assert_well()
-    finally:
-        for each in nodes:
-            each.stop()
+        yield start
 
 
 @pytest.fixture(scope="module")

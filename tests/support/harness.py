@@ -127,7 +127,8 @@ class ServerDied(AssertionError):
 
 
 class Server:
-    """A server in a directory of its own, on a free port and a socket file, without persistence unless asked for."""
+    """A server in a directory of its own, on a free port and a socket file, without persistence unless asked for. A
+    configuration file is read before the options."""
 
     def __init__(
         self,
@@ -135,8 +136,10 @@ class Server:
         module: Path | None = MODULE,
         arguments: tuple[str, ...] = ("DEBUG",),
         variables: dict[str, str] | None = None,
+        file: Path | None = None,
     ) -> None:
         self._options = options
+        self._file = [] if file is None else [str(file)]
         self._variables = variables or {}
         self._module = [] if module is None else ["--loadmodule", str(module), *arguments]
         self._process: subprocess.Popen | None = None
@@ -153,7 +156,7 @@ class Server:
     def _launch(self) -> None:
         self.port = free_port()
         self._log_begins = len(self.log())
-        command = [SERVER, "--bind", "127.0.0.1", "-::1", "--port", str(self.port)]
+        command = [SERVER, *self._file, "--bind", "127.0.0.1", "-::1", "--port", str(self.port)]
         command += ["--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", "", "--appendonly", "no"]
         command += ["--enable-debug-command", "yes", "--enable-module-command", "yes", *self._options, *self._module]
         with self._log_file().open("ab") as log:
@@ -223,6 +226,19 @@ class Server:
         return self.directory / "log"
 
 
+@contextmanager
+def watched_over() -> Iterator[list[Server]]:
+    """A list for servers: those in it must be well in the end, and are stopped."""
+    servers: list[Server] = []
+    try:
+        yield servers
+        for server in servers:
+            server.assert_well()
+    finally:
+        for server in servers:
+            server.stop()
+
+
 # Debian's packages of Go libraries are laid out as before there were modules.
 GO = {
     "GO111MODULE": "off",
@@ -243,6 +259,13 @@ def environment() -> dict[str, str]:
     """The server's environment: ours, and the sanitizer's runtime where the module needs one."""
     preload = os.environ.get("RATELIMIT_PRELOAD")
     return ({"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": preload} if preload else {}) | os.environ
+
+
+def path_of(tool: str | Path) -> str:
+    """The full name of a program. The path of a plain user leaves out the folder that nginx is in."""
+    path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin")
+    assert path, f"there is no {tool}; scripts/test installs what the tests need"
+    return path
 
 
 def node_modules() -> Path:
@@ -298,6 +321,14 @@ def output_of(*command: str, **options) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def built_module(source: Path, folder: Path) -> Path:
+    """Another module than ours, from one file in C++ that includes other_module.h."""
+    library = folder / f"{source.stem}.so"
+    options = ["-std=c++20", "-O1", "-shared", "-fPIC", "-I", str(Path(__file__).parent)]
+    output_of("g++", *options, "-o", str(library), str(source))
+    return library
 
 
 @dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of a folder whose tests share one server: it is empty for each of them."""
+"""Fixtures of a folder whose tests share one server: for each of them it is empty, and its clock runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import Server
+from harness import Clock, Server
 
 
 @pytest.fixture(scope="session")
@@ -23,5 +23,6 @@ def started_server() -> Iterator[Server]:
 def server(started_server: Server) -> Iterator[Server]:
     with started_server.client() as db:
         db.do("FLUSHALL SYNC")
+        Clock(db).resume()  # whoever held it
     yield started_server
     started_server.assert_well()

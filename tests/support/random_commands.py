@@ -76,6 +76,11 @@ SETTINGS = {
     "notify-keyspace-events": ["", "KEA"],
     "latency-tracking": ["yes", "no"],
     "slowlog-log-slower-than": ["-1", "0", "10000"],
+    "ratelimit.near-percent": ["1", "80", "100"],
+    "ratelimit.notify": ["off", "denied", "near", "all"],
+    "ratelimit.notify-rate": ["1", "100", "1000000"],
+    "ratelimit.log-len": ["0", "1", "1024", "65536"],
+    "ratelimit.top-size": ["1", "128", "1024"],
 }
 SCRIPT = """
 local replies = {}
@@ -110,12 +115,14 @@ class Grammar:
             (self._reserve_all, 4),
             (self._settle_all, 4),
             (lambda: ("RL.INFO", self._key(), *self._subject()), 5),
-            (lambda: ("RL.TOP", self._key(), *self._rng.choice([(), (self._number(),)])), 1),
+            (lambda: ("RL.TOP", self._key(), *self._rng.choice([(), ("NEAR",), (self._number(), "NEAR")])), 1),
+            (lambda: ("RL.LOG", self._key(), *self._rng.choice([(), (self._number(),)])), 1),
             (self._clock, 4),
             (self._internal, 3),
             (self._about_keys, 20),
             (self._restore, 5),
             (self._setting, 1),
+            (self._limiters, 1),
             (self._garbage, 4),
         ]
         (make,) = self._rng.choices([maker for maker, _ in makers], [often for _, often in makers])
@@ -318,15 +325,19 @@ class Grammar:
         name = self._rng.choice(list(SETTINGS))
         return ("CONFIG", "SET", name, self._rng.choice(SETTINGS[name]))
 
+    def _limiters(self) -> Command:
+        options = [(), ("COUNT", self._number()), ("MATCH", self._key()[:1] + "*"), ("COUNT", "1000", "MATCH", "*")]
+        return ("RL.LIMITERS", self._rng.choice(["0", "0", "1", "97", *NUMBERS]), *self._rng.choice(options))
+
     # --- words
 
     def _garbage(self) -> Command:
         words = [*CHECKS, *SHORTHANDS, *ALGORITHMS, "AS", "COST", "PER", *NUMBERS, *SPANS, *BLOBS, *KEYS]
         words += ["PARTIAL", "FORCE", "MAXWAIT", "ID", "TZ", "ANCHOR", "APPROX", "FOR", "HEADERS", "JITTER", "SHADOW"]
-        words += ["COSTS", "EACH", "BRIEF"]
+        words += ["COSTS", "EACH", "BRIEF", "NEAR"]
         words += [*UNITS, *ANCHORS, *ZONES, *IDS]
-        more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.RESERVEALL", "RL.SETTLEALL", "RL.TOP"]
-        more += ["RL.DEBUG", "CL.THROTTLE"]
+        more = ["RL.INFO", "RL.DEFINE", "RL.CHECKALL", "RL.RESERVEALL", "RL.SETTLEALL", "RL.TOP", "RL.LOG"]
+        more += ["RL.DEBUG", "CL.THROTTLE", "RL.LIMITERS"]
         name = self._rng.choice([*CHECKS, *SHORTHANDS, *OPERATIONS, *more, "RL._EFFECT"])
         return (name, *self._rng.choices(words, k=self._rng.choice([0, 1, 2, 3, 5, 8, 127, 128, 2000])))
 

@@ -31,6 +31,9 @@ class Zone {
   [[nodiscard]] virtual Instant begin_of(std::chrono::local_days day, Span time) const = 0;
 };
 
+/// Whether `name` is a name of UTC itself. UTC needs no Zone: a limit without one counts in UTC.
+[[nodiscard]] constexpr bool is_utc(std::string_view name) { return name == "UTC" || name == "Etc/UTC"; }
+
 /// Whether a zone could have that name. All names of IANA begin with a capital letter. UTC needs no zone: its names are
 /// none of these.
 [[nodiscard]] constexpr bool is_zone_name(std::string_view name) {
@@ -41,7 +44,7 @@ class Zone {
            c == '/';
   };
   if (name.empty() || name.size() > kMaxBytes || !is_upper(name.front()) || name.back() == '/') return false;
-  if (name == "UTC" || name == "Etc/UTC") return false;
+  if (is_utc(name)) return false;
   return std::all_of(name.begin(), name.end(), is_in_names) && name.find("//") == std::string_view::npos;
 }
 

@@ -36,6 +36,10 @@ namespace ratelimit {
 
 inline constexpr std::uint8_t kFormatVersion = 1;
 
+/// A chunk that has grown to so many bytes is full: large enough to be written and compressed quickly, small enough that a
+/// copy of it hardly counts in memory.
+inline constexpr std::size_t kChunkBytes = 65'536;
+
 namespace format {
 
 inline constexpr unsigned kAligned = 1U << 0U;

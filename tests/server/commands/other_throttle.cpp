@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A module that has CL.THROTTLE already, built by the tests: as far as a server can see it does what redis-cell does. It
 // keeps the arrival time as a string that expires, and replicates the question, also when it refuses.
-//
-// It asks the server for the functions that it needs by name, as every module does, and needs no header for that.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -10,20 +8,17 @@
 #include <cstdlib>
 #include <string>
 
+#include "other_module.h"
+
 namespace {
 
-struct Context;
-struct Text;
+using namespace other_module;
+
 struct Key;
 
-constexpr int kOk = 0;
-constexpr int kError = 1;
 constexpr int kRead = 1;
 constexpr int kWrite = 2;
 
-int (*get_api)(const char*, void*);
-int (*set_attributes)(Context*, const char*, int version, int api_version);
-int (*create_command)(Context*, const char*, int (*)(Context*, Text**, int), const char*, int, int, int);
 Key* (*open_key)(Context*, Text*, int mode);
 void (*close_key)(Key*);
 char* (*string_of)(Key*, std::size_t*, int mode);
@@ -33,22 +28,14 @@ Text* (*create_text)(Context*, long long);
 void (*free_text)(Context*, Text*);
 int (*to_number)(const Text*, long long*);
 int (*reply_list)(Context*, long);
-int (*reply_number)(Context*, long long);
 int (*replicate_call)(Context*);
 
-template <class Function>
-bool find(const char* name, Function*& function) {
-  return get_api(name, reinterpret_cast<void*>(&function)) == kOk;
-}
-
 bool find_all() {
-  return find("RedisModule_SetModuleAttribs", set_attributes) && find("RedisModule_CreateCommand", create_command) &&
-         find("RedisModule_OpenKey", open_key) && find("RedisModule_CloseKey", close_key) &&
+  return find("RedisModule_OpenKey", open_key) && find("RedisModule_CloseKey", close_key) &&
          find("RedisModule_StringDMA", string_of) && find("RedisModule_StringSet", set_string) &&
          find("RedisModule_SetExpire", set_expire) && find("RedisModule_CreateStringFromLongLong", create_text) &&
          find("RedisModule_FreeString", free_text) && find("RedisModule_StringToLongLong", to_number) &&
-         find("RedisModule_ReplyWithArray", reply_list) && find("RedisModule_ReplyWithLongLong", reply_number) &&
-         find("RedisModule_ReplicateVerbatim", replicate_call);
+         find("RedisModule_ReplyWithArray", reply_list) && find("RedisModule_ReplicateVerbatim", replicate_call);
 }
 
 long long unix_time() {
@@ -86,8 +73,6 @@ int throttle(Context* context, Text** words, int count) {
 }  // namespace
 
 extern "C" int RedisModule_OnLoad(Context* context, Text**, int) {
-  get_api = *reinterpret_cast<int (**)(const char*, void*)>(context);
-  if (!find_all()) return kError;
-  set_attributes(context, "other", 1, 1);
+  if (!begin(context, "other") || !find_all()) return kError;
   return create_command(context, "cl.throttle", throttle, "write", 1, 1, 1);
 }

@@ -100,6 +100,23 @@ def test_a_missing_number_is_named_unless_the_call_is_too_short_for_the_server(d
     assert refused(db, argv).startswith(text)
 
 
+@pytest.mark.parametrize("algorithm", NUMBERS)
+def test_a_missing_number_says_how_the_limit_is_written(db, clock, algorithm):
+    for given in range(len(NUMBERS[algorithm])):
+        text, _, example = refused(db, ["RL.CHECK", "k", algorithm, *good(algorithm)[:given]]).rpartition(", such as ")
+        assert text.endswith("; write " + " ".join([algorithm, *(name for name, _, _ in NUMBERS[algorithm])]))
+        assert db.ask(f"RL.CHECK k {example}").granted == 1
+        db.delete("k")
+
+
+@pytest.mark.parametrize("command", ["RL.CHECK", "RL.PEEK", "RL.DEFINE"])
+def test_a_limit_in_the_place_of_the_key_is_told_from_an_unknown_word(db, clock, command):
+    text = "key is missing: it comes first, and then the limits, such as user:42 TOKENBUCKET 20 10 1s"
+    assert refused(db, [command, "fixed", "10", "1m"]) == text
+    assert refused(db, [command, "other", "10", "1m"]).startswith("syntax error at argument 2")
+    db.do("RL.CHECK fixed FIXED 10 1m")  # a key may have any name
+
+
 COMMANDS = [
     f"RL.{name}"
     for name in ("CHECK", "PEEK", "INFO", "REFUND", "RESERVE", "SETTLE", "RELEASE", "DEFINE", "TOP", *NUMBERS)
@@ -241,14 +258,25 @@ def test_a_bad_definition_is_refused(db, clock, argv, text):
     assert refused(db, argv).startswith(text)
 
 
-@pytest.mark.parametrize("bad", [*NO_NUMBERS, "0", "129", "-0", "9" * 20], ids=lambda bad: ascii(bad[:10]))
-def test_no_more_than_128_subjects_are_named(db, clock, bad):
-    assert refused(db, ["RL.TOP", "k", bad]).startswith("count must be an integer from 1 to 128")
+@pytest.mark.parametrize("bad", [*NO_NUMBERS, "0", "1025", "-0", "9" * 20], ids=lambda bad: ascii(bad[:10]))
+def test_no_more_than_1024_subjects_are_named(db, clock, bad):
+    assert refused(db, ["RL.TOP", "k", bad]).startswith("count must be an integer from 1 to 1024")
 
 
-def test_top_takes_nothing_but_a_key_and_a_count(db, clock):
-    assert refused(db, ["RL.TOP", "k", "10", "xyzzy"]).startswith("count must be the last argument")
+def test_top_takes_nothing_but_a_key_a_count_and_near(db, clock):
+    assert refused(db, ["RL.TOP", "k", "10", "xyzzy"]) == "syntax error at argument 3: expected NEAR"
+    assert refused(db, ["RL.TOP", "k", "NEAR", "10", "NEAR"]) == "NEAR is given twice"
     assert refused(db, ["RL.TOP", "k", "FOR", "xyzzy"]).startswith("count must be an integer")
+
+
+@pytest.mark.parametrize("bad", [*NO_NUMBERS, "0", "5001", "-0", "9" * 20], ids=lambda bad: ascii(bad[:10]))
+def test_no_more_than_5000_entries_of_the_log_are_shown(db, clock, bad):
+    assert refused(db, ["RL.LOG", "k", bad]).startswith("count must be an integer from 1 to 5000")
+
+
+def test_log_takes_nothing_but_a_key_and_a_count(db, clock):
+    assert refused(db, ["RL.LOG", "k", "10", "xyzzy"]).startswith("count must be the last argument")
+    assert refused(db, ["RL.LOG", "k", "FOR", "xyzzy"]).startswith("count must be an integer")
 
 
 @pytest.mark.parametrize("argv", [argv for argv in WHOLE if argv[0] != "RL.PEEK"], ids=shown)
@@ -344,7 +372,7 @@ NO_ZONES = [
 @pytest.mark.parametrize("zone", NO_ZONES, ids=lambda zone: ascii(zone[:24]))
 def test_a_zone_that_is_none_is_refused(db, clock, form, zone):
     """None of these opens a file elsewhere, or means what the machine's own rules say."""
-    assert refused(db, [*form, "20", "DAY", "TZ", zone]).startswith("TZ must be a time zone that this server knows")
+    assert refused(db, [*form, "20", "DAY", "TZ", zone]).startswith("TZ must be a time zone that is known here")
 
 
 @pytest.mark.parametrize("form", forms("QUOTA"), ids=shown)

@@ -144,7 +144,7 @@ def test_limits_on_trial_grant_all_and_are_as_if_unused(db, clock):
         assert db.do(f"RL.CHECK k COST {cost} BRIEF") == 3
         assert db.do(f"RL.PEEK k COST {cost} BRIEF") == 3
     info = db.rl_info("k")
-    assert (info["granted"], info["denied"], info["limits"][0]["used"]) == (1, 2, 2)
+    assert (info["granted"], info["would_deny"], info["limits"][0]["used"]) == (1, 2, 2)
 
 
 def test_it_is_an_integer_or_null_in_every_protocol(server, db, clock):
@@ -238,8 +238,8 @@ def test_a_call_that_needs_to_know_more_is_refused_by_what_it_is(db, clock, line
 def test_with_stored_limits_that_is_found_before_anything_changes(db, clock, who, shadow, used, limits, line, text):
     db.do(f"RL.DEFINE k {limits}{shadow}")
     if used:
-        db.do(f"RL.RESERVE k 10s COST 3 ID a{who}")
-        clock.advance(11 * SECOND)  # a hold that has ended would be given back
+        db.do(f"RL.RESERVE k 1s COST 3 ID a{who}")
+        clock.advance(2 * SECOND)  # a hold that has ended would be given back; who is idle, might be forgotten
     before = db.digest("k"), db.changes(), db.rl_info("k")
     assert db.error(*f"{line}{who}".split()) == text
     assert (db.digest("k"), db.changes(), db.rl_info("k")) == before

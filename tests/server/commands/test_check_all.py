@@ -46,7 +46,7 @@ def limits_of(db: Client, key: str, subject: str) -> list[dict]:
 
 def counts(db: Client, *keys: str) -> list[tuple[int, int]]:
     infos = [db.rl_info(key) for key in keys]
-    return [(info["granted"], info["denied"]) for info in infos]
+    return [(info["granted"], info["denied"] + info.get("would_deny", 0)) for info in infos]
 
 
 # --- all or none

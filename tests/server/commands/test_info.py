@@ -16,7 +16,8 @@ def test_info_shows_the_key(db, clock):
     info = db.rl_info("k")
     assert info["memory"] > 0
     names = ["form", "stored", "shadow", "subjects", "memory", "granted", "denied"]
-    names += ["holds", "limits", "blocked", "first_holds", "exceptions", "first_exceptions"]
+    names += ["holds", "limits", "blocked", "first_holds", "status", "binding", "wait_ms", "waiting_ms", "why"]
+    names += ["exceptions", "first_exceptions"]
     assert list(info) == names
     assert {name: info[name] for name in names if name != "memory"} == {
         "form": "single",
@@ -28,6 +29,11 @@ def test_info_shows_the_key(db, clock):
         "holds": 0,
         "first_holds": [],
         "blocked": 0,
+        "status": "ok",
+        "binding": "tokenbucket",
+        "wait_ms": 0,
+        "waiting_ms": 0,
+        "why": 'a call of 1 unit is granted: 16 of 20 units of "tokenbucket" are used',
         "exceptions": 0,
         "first_exceptions": [],
         "limits": [
@@ -38,6 +44,7 @@ def test_info_shows_the_key(db, clock):
                 "used": 16,
                 "remaining": 4,
                 "reset_ms": 1600,
+                "next_unit_ms": 100,
             }
         ],
     }

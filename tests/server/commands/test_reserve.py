@@ -821,3 +821,23 @@ def test_connections_that_reserve_and_settle_are_charged_what_they_used(server: 
     total = sum(settled)
     assert used(db) == [total]
     assert total <= 5000
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+@pytest.mark.parametrize("command", ["RL.RESERVE k 1m", "RL.RESERVEALL 1 k 1m"])
+def test_a_reservation_that_is_never_granted_changes_nothing_of_a_state_from_a_clock_that_ran_ahead(
+    db, clock, command, blocked
+):
+    most = (1 << 32) - 1
+    db.do(f"RL.RESERVE k 1h CONCURRENT {most} 1m COST 4 ID a")
+    for cost, name in ((5, "a"), (most - 5, "c")):
+        assert db.ask(f"RL.CONCURRENT k {most} 1m COST {cost} ID {name}").granted == cost
+    if blocked:
+        db.do("RL.BLOCK k 1s")
+    clock.set(BASE - SECOND)
+    before = db.changes()
+    reply = db.do(f"{command} CONCURRENT {most} 1m COST {most + 1} ID a")
+    assert (reply[0], reply[3]) == (0, -1)
+    assert db.changes() == before
+    clock.set(BASE + 59 * SECOND)
+    assert db.ask("RL.PEEK k").wait_ms == 1000, "the leases end when they were said to end"

@@ -41,7 +41,7 @@ def holds(db: Client, key: str, subject: str = "") -> list[tuple]:
 
 def counts(db: Client, *keys: str) -> list[tuple[int, int]]:
     infos = [db.rl_info(key) for key in keys]
-    return [(info["granted"], info["denied"]) for info in infos]
+    return [(info["granted"], info["denied"] + info.get("would_deny", 0)) for info in infos]
 
 
 def picture(db: Client, *keys: str) -> list:

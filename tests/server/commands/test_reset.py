@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import BASE, SECOND, Client, Clock, eventually, same_allocator, watching
+from harness import BASE, PATIENCE_S, SECOND, Client, Clock, eventually, same_allocator, watching
 
 ALGORITHMS = [
     *("TOKENBUCKET 10 1 6s", "LEAKYBUCKET 10 1 6s", "FIXED 10 60s", "SLIDING 10 60s", "SLIDING 10 60s APPROX"),
@@ -157,13 +157,13 @@ def test_listeners_hear_of_a_key_that_is_removed(db, clock, server, configure):
     with server.client() as other:
         heard = other.pubsub()
         heard.psubscribe("__keyspace@0__:*")
-        heard.get_message(timeout=5)
+        heard.get_message(timeout=PATIENCE_S)
         db.do("RL.RESET k")
         db.do("RL.RESET limiter FOR bob")
         db.do("SET end x")
         messages = []
         while not messages or messages[-1] != ("__keyspace@0__:end", "set"):
-            message = heard.get_message(timeout=5)
+            message = heard.get_message(timeout=PATIENCE_S)
             messages.append((message["channel"], message["data"]))
     assert messages == [("__keyspace@0__:k", "del"), ("__keyspace@0__:end", "set")]
 
@@ -253,7 +253,7 @@ def test_what_a_large_subject_had_is_freed_after_the_call(db, clock, subject, ot
     before = used()
     db.eval(HOLDS, 1, "k", *who.split())
     full = used()
-    assert full - before > 8192 * 300
+    assert full - before > 8192 * 250, "what earlier tests left may be freed meanwhile"
     with db.pipeline(transaction=True) as together:  # no step of the background comes in between
         together.execute_command(*f"RL.RESET k{who}".split())
         together.info("memory")

@@ -29,9 +29,10 @@ from harness import (
     Clock,
     Server,
     ServerDied,
+    built_module,
     eventually,
     lives_until,
-    output_of,
+    watched_over,
 )
 from oracle import Key
 from oracle_decide import Request
@@ -287,7 +288,7 @@ def test_limits_on_trial_grant(db, clock):
     db.do("RL.DEFINE k TOKENBUCKET 2 1 1s SHADOW")
     assert [throttle(db, "k 1 1 1") for _ in range(3)] == [(0, 2, 2, -1, 0)] * 3
     assert throttle(db, "k 1 1 1 0") == (0, 2, 2, -1, 0)
-    assert db.rl_info("k")["denied"] == 1
+    assert db.rl_info("k")["would_deny"] == 1
 
 
 # --- strings that redis-cell left
@@ -739,21 +740,15 @@ def leave_files(directory: Path, strings: list[list], calls: list[list], form: s
 @pytest.fixture
 def moved() -> Iterator[Callable[..., Server]]:
     """Starts a server with our module on such files."""
-    servers: list[Server] = []
+    with watched_over() as servers:
 
-    def start(strings: list[list], calls: list[list], form: str) -> Server:
-        server = Server(*APPEND, arguments=())
-        leave_files(server.directory, strings, calls, form)
-        servers.append(server.start())
-        return server
+        def start(strings: list[list], calls: list[list], form: str) -> Server:
+            server = Server(*APPEND, arguments=())
+            leave_files(server.directory, strings, calls, form)
+            servers.append(server.start())
+            return server
 
-    yield start
-    try:
-        for server in servers:
-            server.assert_well()
-    finally:
-        for server in servers:
-            server.stop()
+        yield start
 
 
 def used(db: Client, key: str) -> int:
@@ -800,17 +795,15 @@ def test_an_append_only_file_of_redis_cell_is_loaded(moved, form):
     assert server.client().do("DEBUG DIGEST") == before
 
 
-def test_a_call_that_is_too_short_is_loaded_where_the_server_loads_it(moved):
-    """Newer servers refuse a file with a call that has too few words, whatever command it is."""
+def test_a_call_that_is_too_short_is_loaded_or_the_server_itself_refuses_the_file(moved):
+    """Redis 7.0 loads it. Newer servers refuse a file with a call that has too few words, whatever command it is."""
     try:
         server = moved([], [["CL.THROTTLE", "new", 9], ["CL.THROTTLE", "new", 9, 1, 3600]], "no preamble")
     except ServerDied as death:
         if "wrong number of arguments for 'CL.THROTTLE' command" not in str(death):
             raise
-        pytest.skip(
-            "this server itself loads no file that has a call with too few words; Redis 7.0 does, and runs this"
-        )
-    assert used(server.client(), "new") == 1
+    else:
+        assert used(server.client(), "new") == 1
 
 
 def test_what_is_loaded_is_not_replicated(moved):
@@ -818,7 +811,8 @@ def test_what_is_loaded_is_not_replicated(moved):
     server = moved([], calls, "no preamble")
     [file] = (server.directory / "appendonlydir").glob("*.incr.aof")
     assert file.read_bytes() == as_written(calls)
-    assert server.client().info("replication")["master_repl_offset"] == 0
+    # Redis 8.0 counts the bytes that it loads. An effect that was queued would come on top of them.
+    assert server.client().info("replication")["master_repl_offset"] in (0, len(as_written(calls)))
     assert used(server.client(), "k") == 3
 
 
@@ -867,10 +861,7 @@ def test_who_goes_back_finds_what_was_taken_over_and_leaves_files_that_any_serve
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = tmp_path_factory.mktemp("other") / "other.so"
-    source = Path(__file__).with_name("other_throttle.cpp")
-    output_of("g++", "-std=c++20", "-O1", "-shared", "-fPIC", "-o", str(library), str(source))
-    return library
+    return built_module(Path(__file__).with_name("other_throttle.cpp"), tmp_path_factory.mktemp("other"))
 
 
 def owner(db: Client) -> str:
@@ -885,6 +876,19 @@ def test_where_another_module_has_the_command_ours_loads_without_it(start_server
     assert owner(db) == "other"
     assert db.ask("RL.TOKENBUCKET k 5 1 1s").granted == 1
     assert "CL.THROTTLE is a command of another module" in server.log()
+
+
+def test_where_ours_leaves_the_command_to_the_other_one_their_order_does_not_matter(other):
+    ours, theirs = ["--loadmodule", str(MODULE), "cl-throttle", "no"], ["--loadmodule", str(other)]
+    for words in (ours + theirs, theirs + ours):
+        server = Server(*words, module=None)
+        try:
+            with server.start().client() as db:
+                assert owner(db) == "other"
+                assert db.ask("RL.TOKENBUCKET k 5 1 1s").granted == 1
+            assert "CL.THROTTLE is a command of another module" not in server.log()
+        finally:
+            server.stop()
 
 
 def test_where_ours_was_first_the_other_one_is_refused(start_server, other):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BASE, HOUR, MINUTE, MS, SECOND, Client, Clock, eventually, watching
+from harness import BASE, HOUR, MINUTE, MS, PATIENCE_S, SECOND, Client, Clock, eventually, watching
 from seed import SEED
 from steps import hear
 from traffic import Talk
@@ -441,9 +441,9 @@ def test_listeners_hear_of_a_key_that_is_removed(db, clock, server, configure):
     with server.client() as other:
         heard = other.pubsub()
         heard.psubscribe("__keyspace@0__:k")
-        heard.get_message(timeout=5)
+        heard.get_message(timeout=PATIENCE_S)
         db.do("RL.TRANSFER k new")
-        message = heard.get_message(timeout=5)
+        message = heard.get_message(timeout=PATIENCE_S)
     assert (message["channel"], message["data"]) == ("__keyspace@0__:k", "del")
 
 

@@ -311,22 +311,37 @@ def test_info_of_a_key_counts_subjects_and_the_calls_of_all(db, clock):
     db.do("RL.RESERVE k 1h FIXED 2 60s FOR c ID h")
     db.ask_times(3, "RL.PEEK k FIXED 2 60s FOR d")
     info = db.rl_info("k")
+    # Those before the key had a table are not counted.
     assert [info[name] for name in ("form", "stored", "shadow", "subjects", "granted", "denied", "holds")] == [
-        *("dense", 0, 0, 3, 6, 3, 0)
+        *("dense", 0, 0, 3, 4, 2, 0)
     ]
     assert info["limits"][0]["used"] == 2, "of the key itself"
 
 
 def test_info_of_a_subject_is_its_holds_and_limits(db, clock):
     db.do("RL.RESERVE k 1h FIXED 10 60s SLIDING 20 1h AS hourly COST 4 ID h FOR a")
+    why = 'a call of 1 unit is granted: 4 of 10 units of "fixed" are used'
     assert db.rl_info("k", "a") == {
         "form": "subject",
         "exception": 0,
         "holds": 1,
         "blocked": 0,
         "first_holds": [["id", "h", "units", 4, "ends_ms", 3_600_000, "settled", 0]],
+        "status": "ok",
+        "binding": "fixed",
+        "wait_ms": 0,
+        "waiting_ms": 0,
+        "why": why,
         "limits": [
-            {"label": "fixed", "limit": "FIXED 10 1m", "size": 10, "used": 4, "remaining": 6, "reset_ms": 60_000},
+            {
+                "label": "fixed",
+                "limit": "FIXED 10 1m",
+                "size": 10,
+                "used": 4,
+                "remaining": 6,
+                "reset_ms": 60_000,
+                "next_unit_ms": 60_000,
+            },
             db.rl_info("k", "a")["limits"][1],
         ],
     }

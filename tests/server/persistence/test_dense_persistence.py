@@ -142,8 +142,10 @@ def test_a_rewritten_file_has_the_key_and_its_subjects_in_chunks(node, limits):
         eventually(lambda: not db.info("persistence")["aof_rewrite_in_progress"], "the file to be written anew")
         first, *rest = base_file(server)
     assert first[:3] == [b"RL._EFFECT", b"k", b"STORE"]
-    assert {(words[0], words[2]) for words in rest} == {(b"RL._EFFECT", b"FILL")}
-    assert len(rest) > 1, "one command with everything would take memory for all of it at once"
+    *chunks, history = rest
+    assert {(words[0], words[2]) for words in chunks} == {(b"RL._EFFECT", b"FILL")}
+    assert history[2] == b"HISTORY"
+    assert len(chunks) > 1, "one command with everything would take memory for all of it at once"
     assert max(len(words[4]) for words in rest) <= LONGEST_CHUNK
 
 

@@ -108,13 +108,13 @@ def test_the_first_subject_of_a_key_is_preceded_by_the_table(heard_by):
 
 def test_grants_of_several_subjects_travel_as_one_effect(heard_by):
     db, ear = heard_by
-    db.do("RL.DEFINE k FIXED 3 1h")
+    db.do("RL.DEFINE k FIXED 4 1h")
     subjects = [f"s{number}" for number in range(100)]
     line = f"RL.CHECKEACH k COST 3 FOR {' '.join(subjects)}"
     db.do(line)
     ear.heard()
-    db.do("RL.REFUND k 3 FOR s7")
-    db.do("RL.REFUND k 3 FOR s8")
+    db.do("RL.REFUND k 2 FOR s7")  # not all of it: who is idle might be forgotten in between, by an effect of its own
+    db.do("RL.REFUND k 2 FOR s8")
     ear.heard()
     assert [answer for answer in db.do(line) if answer >= 0] == [0, 0]
     ((name, key, kind, expiry, payload),) = effects(ear.heard())
@@ -123,7 +123,7 @@ def test_grants_of_several_subjects_travel_as_one_effect(heard_by):
     db.do("RL.RESET k FOR s7")
     db.do("RL.REFUND k 2 FOR s8")
     ear.heard()
-    assert [answer for answer in db.do(line) if answer >= 0] == [0]
+    assert [answer for answer in db.do(line) if answer >= 0] == [1]
     assert names(effects(ear.heard())) == ["RL._EFFECT EACH"]
 
 

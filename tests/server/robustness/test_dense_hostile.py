@@ -128,16 +128,16 @@ def strings(request, payloads) -> Strings:
 
 def test_what_was_written_is_taken(server, db, payloads):
     for key, strings in payloads.items():
-        head, chunk, end = strings.strings
-        assert head and chunk and end == b"", key
+        head, chunk, end, history, end_of_history = strings.strings
+        assert head and chunk and history and end == end_of_history == b"", key
     keys = restored(server, [strings.sealed(strings.strings) for strings in payloads.values()])
     assert len(keys) == 2
     assert [subjects(db, key) for key in keys] == [len(NAMES)] * 2
     assert_they_work(db, keys)
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["head", "chunk"])
-def test_a_string_that_is_cut_anywhere_is_refused_or_ends_with_a_subject(server, db, strings, which):
+@pytest.mark.parametrize("which", [0, 1, 3], ids=["head", "chunk", "history"])
+def test_a_string_that_is_cut_anywhere_is_refused_or_ends_with_a_subject_or_a_record(server, db, strings, which):
     whole = strings.strings[which]
     cut = []
     for size in range(len(whole)):
@@ -158,7 +158,7 @@ def test_a_payload_that_is_cut_anywhere_is_refused(server, db, strings):
 
 def test_any_bit_that_is_flipped_is_refused_or_harmless(server, db, strings):
     flipped = []
-    for which in (0, 1):
+    for which in (0, 1, 3):
         for at in range(len(strings.strings[which])):
             for bit in range(8):
                 changed = [bytearray(string) for string in strings.strings]
@@ -178,7 +178,7 @@ def mutants(rng: random.Random, payloads: list[Strings]) -> Iterator[bytes]:
         strings, other = rng.choice(payloads), rng.choice(payloads)
         changed = [bytearray(string) for string in strings.strings]
         for _ in range(rng.choice([1, 1, 2, 3])):
-            which = rng.choice([0, 1, 1, 1])
+            which = rng.choice([0, 1, 1, 1, 3])
             target = changed[which] if which < len(changed) else bytearray()
             at, piece = rng.randrange(len(target) + 1), rng.randint(1, 24)
             match rng.randrange(8):
@@ -274,9 +274,9 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_payload_made_by_hand(server, db, payloads, name):
-    """Taken with so many subjects, or refused."""
+    """Taken with so many subjects, or refused. Behind the end of the subjects comes that of the history."""
     strings, count = BY_HAND[name]
-    keys = restored(server, [payloads["stored"].sealed(strings)])
+    keys = restored(server, [payloads["stored"].sealed(strings + strings[-1:] if strings[-1] == b"" else strings)])
     assert [subjects(db, key) for key in keys] == ([] if count is None else [count])
     assert_they_work(db, keys)
 
@@ -301,7 +301,7 @@ def test_hashes_that_nobody_could_have_drawn_make_a_table_like_any_other(server,
     """Its size is that of its subjects; new ones find room in it, and all of them are forgotten."""
     words = sorted(set(CLUSTERS[kind]))
     chunks = [chunk(*map(cell, words[begin : begin + 1000])) for begin in range(0, len(words), 1000)]
-    (key,) = restored(server, [payloads["stored"].sealed([head(), *chunks, b""])])
+    (key,) = restored(server, [payloads["stored"].sealed([head(), *chunks, b"", b""])])
     assert subjects(db, key) == len(words)
     assert db.memory_usage(key) < 100 * len(words) + 100_000
     fill(db, key, 3000)

@@ -88,8 +88,10 @@ def written_of(server: Server, key: str) -> list[Words]:
         payload = raw.dump(key)
     if payload is None:
         return []
-    head, *chunks = filter(None, Strings(payload).strings)
-    kinds = [(b"STORE", head)] + [(b"FILL", chunk) for chunk in chunks]
+    head, *chunks = Strings(payload).strings
+    end = chunks.index(b"") if chunks else 0  # behind the subjects comes the history
+    kinds = [(b"STORE", head)] + [(b"FILL", chunk) for chunk in chunks[:end]]
+    kinds += [(b"HISTORY", chunk) for chunk in chunks[end:] if chunk]
     return [[b"RL._EFFECT", key.encode(), kind, b"0", bytes_] for kind, bytes_ in kinds]
 
 

@@ -134,7 +134,7 @@ def test_a_key_that_ended_too_early_is_back_when_a_subject_in_it_is_asked_for(
     assert client.ask("RL.FIXED k 10 3h COST 4").granted == 4
     wall_clock.step(4 * HOUR_S)
     eventually(lambda: client.dbsize() == 0, "the key to expire")
-    assert client.ask("RL.FIXED k 10 3h COST 3 FOR alice").remaining == 7
+    assert client.ask("RL.FIXED k 10 30h COST 3 FOR alice").remaining == 7
     assert client.ask("RL.PEEK k").remaining == 6
     server.restart()
     client = server.client()

@@ -8,8 +8,8 @@
 //
 // A call is a few words in a fixed order, the key among them, and then options in any order. What begins a limit, such
 // as FIXED, is an option too. An option of a limit belongs to the limit before it.
-#ifndef RATELIMIT_MODULE_COMMANDS_GRAMMAR_H
-#define RATELIMIT_MODULE_COMMANDS_GRAMMAR_H
+#ifndef RATELIMIT_GRAMMAR_GRAMMAR_H
+#define RATELIMIT_GRAMMAR_GRAMMAR_H
 
 #include <algorithm>
 #include <array>
@@ -19,9 +19,9 @@
 #include <initializer_list>
 #include <string_view>
 
-#include "commands/argument_row.h"
 #include "ratelimit/algorithms/limit_spec.h"
 #include "ratelimit/any_algorithm.h"
+#include "ratelimit/grammar/argument_row.h"
 
 namespace ratelimit {
 
@@ -49,9 +49,12 @@ enum class Option : std::uint8_t {
   headers,
   brief,
   shadow,
+  near,
   subjects,  ///< one or more, which end the call
+  pattern,
+  scanned,
 };
-inline constexpr std::size_t kOptionCount = static_cast<std::size_t>(Option::subjects) + 1;
+inline constexpr std::size_t kOptionCount = static_cast<std::size_t>(Option::scanned) + 1;
 
 /// Some options. As a range, in the order of documents.
 class OptionSet {
@@ -135,7 +138,10 @@ inline constexpr std::array<OptionRow, kOptionCount> kOptions{{
     {.option = Option::headers, .keyword = "HEADERS", .argument = Argument::headers, .one_of = Argument::reply_form},
     {.option = Option::brief, .keyword = "BRIEF", .argument = Argument::brief, .one_of = Argument::reply_form},
     {.option = Option::shadow, .keyword = "SHADOW", .argument = Argument::shadow},
+    {.option = Option::near, .keyword = "NEAR", .argument = Argument::near},
     {.option = Option::subjects, .keyword = "FOR", .argument = Argument::subject, .ends_call = true},
+    {.option = Option::pattern, .keyword = "MATCH", .argument = Argument::pattern},
+    {.option = Option::scanned, .keyword = "COUNT", .argument = Argument::scanned},
 }};
 
 [[nodiscard]] constexpr const OptionRow& row_of(Option option) { return kOptions[static_cast<std::size_t>(option)]; }
@@ -173,6 +179,7 @@ struct AlgorithmRow {
   Argument rate = Argument::none;
   Argument span;  ///< a duration, or a unit of the calendar
   OptionSet options{};
+  const char* example;  ///< of its numbers
   const char* summary;  ///< of the command
   const char* complexity = "O(1)";
 };
@@ -182,32 +189,38 @@ inline constexpr std::array kAlgorithms{
                  .size = Argument::capacity,
                  .rate = Argument::refill,
                  .span = Argument::period,
+                 .example = "20 10 1s",
                  .summary = "Decides a call under a bucket that refills continuously"},
     AlgorithmRow{.algorithm = Algorithm::leaky_bucket,
                  .size = Argument::capacity,
                  .rate = Argument::leak,
                  .span = Argument::period,
+                 .example = "20 10 1s",
                  .summary = "Queues a call, and tells how long to wait for its turn"},
     AlgorithmRow{.algorithm = Algorithm::fixed_window,
                  .size = Argument::window_limit,
                  .span = Argument::window,
                  .options = {Option::aligned},
+                 .example = "100 1m",
                  .summary = "Decides a call under a limit per window of fixed length"},
     AlgorithmRow{.algorithm = Algorithm::sliding_window_log,
                  .size = Argument::limit,
                  .span = Argument::window,
                  .options = {Option::approximate},
+                 .example = "100 1m",
                  .summary = "Decides a call under a limit that holds for any window of the given length",
                  .complexity = "O(log M), with M the number of grants in the window"},
     AlgorithmRow{.algorithm = Algorithm::quota,
                  .size = Argument::window_limit,
                  .span = Argument::unit,
                  .options = {Option::anchor, Option::zone},
+                 .example = "1000 DAY",
                  .summary = "Decides a call under a limit per hour, day, week, month, quarter or year of the calendar"},
     AlgorithmRow{
         .algorithm = Algorithm::concurrent,
         .size = Argument::limit,
         .span = Argument::lease,
+        .example = "10 30s",
         .summary = "Takes a lease, if not too many are taken",
         .complexity = "O(log M), with M the number of leases; a scan of those that ended since the last grant"},
 };
@@ -249,4 +262,4 @@ static_assert(
 
 }  // namespace ratelimit
 
-#endif  // RATELIMIT_MODULE_COMMANDS_GRAMMAR_H
+#endif  // RATELIMIT_GRAMMAR_GRAMMAR_H

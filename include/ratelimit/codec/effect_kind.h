@@ -3,8 +3,8 @@
 //
 // One command carries them all, `RL._EFFECT key kind unix-ms payload [subject-hash]`. The primary has decided; whoever
 // replays an effect decides nothing again. docs/format.md has the payloads.
-#ifndef RATELIMIT_MODULE_KEYSPACE_EFFECT_H
-#define RATELIMIT_MODULE_KEYSPACE_EFFECT_H
+#ifndef RATELIMIT_CODEC_EFFECT_KIND_H
+#define RATELIMIT_CODEC_EFFECT_KIND_H
 
 #include <array>
 #include <cstddef>
@@ -27,11 +27,12 @@ enum class EffectKind : std::uint8_t {
   forget,   ///< a subject of the table is forgotten
   except,   ///< a subject of the table has limits of its own, as of an instant, or no longer
   each,     ///< effects on several subjects of the table, one after the other
+  history,  ///< a chunk of what the key remembers of its calls, when an append-only file is rewritten
 };
 
 /// The words for the kinds, which can be read in an append-only file.
-inline constexpr std::array<std::string_view, 9> kEffectWords{"STORE", "APPLY",  "PERFORM", "DEFINE", "SWEEP",
-                                                              "FILL",  "FORGET", "EXCEPT",  "EACH"};
+inline constexpr std::array<std::string_view, 10> kEffectWords{"STORE", "APPLY",  "PERFORM", "DEFINE", "SWEEP",
+                                                               "FILL",  "FORGET", "EXCEPT",  "EACH",   "HISTORY"};
 
 [[nodiscard]] constexpr std::string_view word_of(EffectKind kind) {
   return kEffectWords[static_cast<std::size_t>(kind)];
@@ -53,4 +54,4 @@ inline constexpr std::array<std::string_view, 9> kEffectWords{"STORE", "APPLY", 
 
 }  // namespace ratelimit
 
-#endif  // RATELIMIT_MODULE_KEYSPACE_EFFECT_H
+#endif  // RATELIMIT_CODEC_EFFECT_KIND_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The arguments of all commands: what each is called, and what it must be. A part of the grammar (grammar.h).
-#ifndef RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H
-#define RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H
+#ifndef RATELIMIT_GRAMMAR_ARGUMENT_ROW_H
+#define RATELIMIT_GRAMMAR_ARGUMENT_ROW_H
 
 #include <algorithm>
 #include <array>
@@ -11,18 +11,23 @@
 #include <span>
 #include <string_view>
 
-#include "keyspace/effect.h"
 #include "ratelimit/algorithms/calendar_unit.h"
+#include "ratelimit/codec/effect_kind.h"
+#include "ratelimit/heavy_hitters.h"
 #include "ratelimit/units.h"
-#include "storage/subject_hash.h"
 
 namespace ratelimit {
 
-/// The most keys of a call, and the most subjects that RL.TOP names.
+/// The most keys of a call, the most subjects that RL.TOP names, and the most entries that RL.LOG shows.
 inline constexpr std::size_t kMostKeys = 64;
-inline constexpr std::size_t kMostNamed = 128;
+inline constexpr std::size_t kMostNamed = HeavyHitters::kMostCounters;
+inline constexpr std::size_t kMostShown = 5'000;
 /// The most subjects of a call.
 inline constexpr std::size_t kMostSubjects = 1024;
+/// About how many keys one call of RL.LIMITERS looks at, at most.
+inline constexpr std::int64_t kMostScanned = 1000;
+/// The longest pattern for names of keys, in bytes.
+inline constexpr std::size_t kMostPatternBytes = 1024;
 
 /// The arguments of all commands. Each has a row in kArguments.
 enum class Argument : std::uint8_t {
@@ -55,8 +60,10 @@ enum class Argument : std::uint8_t {
   headers,
   brief,
   shadow,
+  near,
   number_of_keys,
   count,
+  entries,
   ttl,
   units,
   actual,
@@ -75,6 +82,15 @@ enum class Argument : std::uint8_t {
   clock_action,
   unix_time,
   nanoseconds,
+  near_percent,
+  notify,
+  notify_rate,
+  log_length,
+  top_size,
+  cl_throttle,
+  cursor,
+  pattern,
+  scanned,
   expiry,
   payload,
   effect_kind,
@@ -112,6 +128,10 @@ inline constexpr auto kCalendarWords = [] {
                  [](CalendarUnit unit) { return keyword(unit); });
   return words;
 }();
+
+// The words of settings of the module.
+inline constexpr std::array<std::string_view, 4> kNotifyWords{"off", "denied", "near", "all"};
+inline constexpr std::array<std::string_view, 2> kFlagWords{"yes", "no"};
 
 namespace detail {
 
@@ -178,7 +198,7 @@ inline constexpr std::array kArguments{
                  "a date from 1970-01-01 to 2199-12-31, such as 2026-01-31, or one with a time of day, such as "
                  "2026-01-31T06:00"),
     detail::text(Argument::zone, "zone",
-                 "a time zone that this server knows by its IANA name, such as Europe/Berlin, or UTC"),
+                 "a time zone that is known here by its IANA name, such as Europe/Berlin, or UTC"),
     detail::duration(Argument::lease, "lease"),
     ArgumentRow{.argument = Argument::label, .kind = ArgumentKind::label, .name = "label"},
     detail::integer(Argument::cost, "n", 0, kMaxUnits.count()),
@@ -194,8 +214,10 @@ inline constexpr std::array kArguments{
     detail::flag(Argument::headers),
     detail::flag(Argument::brief),
     detail::flag(Argument::shadow),
+    detail::flag(Argument::near),
     detail::integer(Argument::number_of_keys, "numkeys", 1, kMostKeys),
     detail::integer(Argument::count, "count", 1, kMostNamed),
+    detail::integer(Argument::entries, "count", 1, kMostShown),
     detail::duration(Argument::ttl, "ttl"),
     detail::count(Argument::units, "n", kMaxUnits),
     detail::count(Argument::actual, "actual", kMaxUnits, kNoUnits),
@@ -215,6 +237,15 @@ inline constexpr std::array kArguments{
     detail::integer(Argument::unix_time, "unix-ns", 0, kLatest.time_since_epoch().count(),
                     "a Unix time in nanoseconds"),
     detail::text(Argument::nanoseconds, "ns", "nanoseconds that lead no further than the year 2200"),
+    detail::integer(Argument::near_percent, "near-percent", 1, 100),
+    detail::choice(Argument::notify, "notify", kNotifyWords),
+    detail::integer(Argument::notify_rate, "notify-rate", 1, 1'000'000),
+    detail::integer(Argument::log_length, "log-len", 0, 65'536),
+    detail::integer(Argument::top_size, "top-size", 1, 1024),
+    detail::choice(Argument::cl_throttle, "cl-throttle", kFlagWords),
+    detail::text(Argument::cursor, "cursor", "0, or the cursor that the call before told"),
+    detail::bytes(Argument::pattern, "pattern", kMostPatternBytes),
+    detail::integer(Argument::scanned, "count", 1, kMostScanned),
     detail::text(Argument::expiry, "unix-ms", "a Unix time in milliseconds"),
     detail::text(Argument::payload, "payload", "a state that this version of the module can read"),
     detail::choice(Argument::effect_kind, "kind", kEffectWords),
@@ -233,6 +264,10 @@ static_assert(
     }(),
     "each argument has a row, at its place");
 
+/// The settings of the module, which are told behind its path and by CONFIG SET, in the order of documents.
+inline constexpr std::array kSettings{Argument::near_percent, Argument::notify,   Argument::notify_rate,
+                                      Argument::log_length,   Argument::top_size, Argument::cl_throttle};
+
 }  // namespace ratelimit
 
-#endif  // RATELIMIT_MODULE_COMMANDS_ARGUMENT_ROW_H
+#endif  // RATELIMIT_GRAMMAR_ARGUMENT_ROW_H

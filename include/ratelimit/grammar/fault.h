@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What can be wrong with a call, as small values; the one function that turns them into texts.
-//
-// A text names the argument and what would be right, and never repeats what the client sent. The names of arguments and
-// what they must be are in their rows (grammar.h).
-#ifndef RATELIMIT_MODULE_COMMANDS_ERRORS_H
-#define RATELIMIT_MODULE_COMMANDS_ERRORS_H
+// What can be wrong with a call, as small values. error_text.h turns them into texts.
+#ifndef RATELIMIT_GRAMMAR_FAULT_H
+#define RATELIMIT_GRAMMAR_FAULT_H
 
 #include <cstdint>
-#include <string>
+#include <optional>
 
-#include "commands/grammar.h"
+#include "ratelimit/grammar/grammar.h"
 
 namespace ratelimit {
 
 struct Fault {
   enum class Kind : std::uint8_t {
     missing,             ///< the call ends where `argument` should be
+    no_key,              ///< a limit stands where the key should be
     malformed,           ///< `argument` is not what it must be
     repeated,            ///< `argument` is given twice: if it is one of alternatives, the one in `options`
     refills_too_slowly,  ///< a bucket that takes too long to refill
@@ -42,6 +40,7 @@ struct Fault {
     too_many_changes,         ///< limits stored in the key have changed too often in a short time
     used_in_both,             ///< a subject with holds, leases or a turn cannot go over to where it is in use
     repeated_subject,         ///< the same subject of the same key is named twice in one call
+    invalid_cursor,           ///< of RL.LIMITERS
     wrong_type,               ///< the key holds something else
     internal_only,            ///< a command for the primary, called by a client
     unknown_module_argument,  ///< when the module is loaded
@@ -49,15 +48,13 @@ struct Fault {
 
   Kind kind;
   Argument argument = Argument::none;
-  std::uint16_t position = 0;  ///< of the argument in the call; 1 is the first after the command's name
-  OptionSet options{};         ///< what could have stood there: the options of the command. Or see `kind`
+  std::uint16_t position = 0;        ///< of the argument in the call; 1 is the first after the command's name
+  OptionSet options{};               ///< what could have stood there: the options of the command. Or see `kind`
+  std::optional<Algorithm> limit{};  ///< to which a missing argument belongs
 
   friend bool operator==(const Fault&, const Fault&) = default;
 };
 
-/// The reply for a fault: an error code, a space and a sentence.
-[[nodiscard]] std::string message(const Fault& fault);
-
 }  // namespace ratelimit
 
-#endif  // RATELIMIT_MODULE_COMMANDS_ERRORS_H
+#endif  // RATELIMIT_GRAMMAR_FAULT_H

@@ -1,20 +1,29 @@
 // SPDX-License-Identifier: MIT
-#include "commands/errors.h"
+// The texts of errors: one function makes them all.
+//
+// A text names the argument and what would be right, and never repeats what the client sent. The names of arguments and
+// what they must be are in their rows (grammar.h).
+#ifndef RATELIMIT_GRAMMAR_ERROR_TEXT_H
+#define RATELIMIT_GRAMMAR_ERROR_TEXT_H
 
 #include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "storage/exceptions.h"
-#include "storage/redefinitions.h"
+#include "ratelimit/algorithms/limit_spec.h"
+#include "ratelimit/any_algorithm.h"
+#include "ratelimit/grammar/argument_row.h"
+#include "ratelimit/grammar/fault.h"
+#include "ratelimit/grammar/grammar.h"
+#include "ratelimit/units.h"
 
 namespace ratelimit {
-namespace {
+namespace detail {
 
 /// `a, b or c`, with another word for "or".
 template <class Words>
-std::string listed(const Words& words, std::string_view last_separator) {
+[[nodiscard]] std::string listed(const Words& words, std::string_view last_separator) {
   std::string text;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (i > 0) text.append(i + 1 == words.size() ? last_separator : ", ");
@@ -23,14 +32,14 @@ std::string listed(const Words& words, std::string_view last_separator) {
   return text;
 }
 
-std::string keyword_of(const OptionRow& row) {
+[[nodiscard]] inline std::string keyword_of(const OptionRow& row) {
   std::string text(row.keyword);
   if (!row.second_word.empty()) text.append(" ").append(row.second_word);
   return text;
 }
 
 /// The keywords of the options of which a call has one.
-std::vector<std::string> keywords_of(Argument one_of) {
+[[nodiscard]] inline std::vector<std::string> keywords_of(Argument one_of) {
   std::vector<std::string> keywords;
   for (const OptionRow& row : kOptions) {
     if (row.one_of == one_of) keywords.push_back(keyword_of(row));
@@ -39,7 +48,7 @@ std::vector<std::string> keywords_of(Argument one_of) {
 }
 
 /// What an error calls an argument.
-std::string name_of(Argument argument) {
+[[nodiscard]] inline std::string name_of(Argument argument) {
   if (row_of(argument).kind == ArgumentKind::alternatives) return listed(keywords_of(argument), " or ");
   for (const OptionRow& row : kOptions) {
     if ((row.argument == argument && !row.errors_name_value) ||
@@ -49,41 +58,19 @@ std::string name_of(Argument argument) {
   return row_of(argument).name;
 }
 
-std::string range_of(const ArgumentRow& row, std::string_view separator) {
+[[nodiscard]] inline std::string range_of(const ArgumentRow& row, std::string_view separator) {
   return std::to_string(row.least).append(separator).append(std::to_string(row.most));
 }
 
-/// What an argument must be, to follow "must be".
-std::string requirement_of(Argument argument) {
-  const ArgumentRow& row = row_of(argument);
-  std::string what = row.requirement != nullptr ? row.requirement : "";
-  switch (row.kind) {
-    case ArgumentKind::key:
-    case ArgumentKind::text: return what;
-    case ArgumentKind::integer: return what + " from " + range_of(row, " to ");
-    case ArgumentKind::duration:
-      return std::string(row.least == 0 ? "0 or " : "") +
-             "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
-    case ArgumentKind::bytes: return what + (what.empty() ? "" : ", of ") + range_of(row, " to ") + " bytes";
-    case ArgumentKind::label:
-      return "1 to " + std::to_string(kMaxLabelBytes) + " visible ASCII characters other than \" and \\";
-    case ArgumentKind::choice: return listed(row.choices, " or ");
-    case ArgumentKind::flag:
-    case ArgumentKind::alternatives: return "given";
-  }
-  return "given";
-}
-static_assert(kMinSpan == std::chrono::milliseconds{1} && kMaxSpan == std::chrono::days{3650}, "as the text says");
-
 /// A limit, by the keywords that begin one.
-std::string any_limit() {
+[[nodiscard]] inline std::string any_limit() {
   std::vector<std::string_view> keywords;
   keywords.reserve(kAlgorithms.size());
   for (const AlgorithmRow& row : kAlgorithms) keywords.push_back(keyword(row.algorithm));
   return "a limit (" + listed(keywords, " or ") + " and its numbers)";
 }
 
-std::string text_of(Option option) {
+[[nodiscard]] inline std::string text_of(Option option) {
   const OptionRow& row = row_of(option);
   if (option == Option::limit) return any_limit();
   std::string text = keyword_of(row);
@@ -93,7 +80,7 @@ std::string text_of(Option option) {
 }
 
 /// An option of a limit, with its algorithm if it is not one of all algorithms.
-std::string text_with_owner(Option option) {
+[[nodiscard]] inline std::string text_with_owner(Option option) {
   for (const AlgorithmRow& row : kAlgorithms) {
     if (row.options.has(option)) return text_of(option).append(" (").append(keyword(row.algorithm)).append(")");
   }
@@ -101,7 +88,7 @@ std::string text_with_owner(Option option) {
 }
 
 /// What may stand where an unknown word does, to follow "expected".
-std::string expected(OptionSet options) {
+[[nodiscard]] inline std::string expected(OptionSet options) {
   std::vector<std::string> texts;
   for (const Option option : options) texts.push_back(text_of(option));
   if (!options.has(Option::limit)) return listed(texts, " or ");
@@ -110,8 +97,14 @@ std::string expected(OptionSet options) {
   return listed(texts, ", ") + "; after a limit: " + listed(of_limits, ", ");
 }
 
+[[nodiscard]] inline std::vector<std::string_view> names_of_settings() {
+  std::vector<std::string_view> names;
+  for (const Argument setting : kSettings) names.emplace_back(row_of(setting).name);
+  return names;
+}
+
 /// What a call must know that one integer does not say, after what asks for it.
-std::string reason_against_brief(Argument argument) {
+[[nodiscard]] inline std::string reason_against_brief(Argument argument) {
   switch (argument) {
     case Argument::mode: return "PARTIAL: the reply must say how many units were granted";
     case Argument::longest_wait: return "MAXWAIT: the reply must say how long a granted call waits";
@@ -120,15 +113,70 @@ std::string reason_against_brief(Argument argument) {
   }
 }
 
-}  // namespace
+}  // namespace detail
 
-std::string message(const Fault& fault) {
-  const std::string name = name_of(fault.argument);
+/// What an argument must be, to follow "must be". Of a flag, "given".
+[[nodiscard]] inline std::string requirement_of(Argument argument) {
+  const ArgumentRow& row = row_of(argument);
+  std::string what = row.requirement != nullptr ? row.requirement : "";
+  switch (row.kind) {
+    case ArgumentKind::key:
+    case ArgumentKind::text: return what;
+    case ArgumentKind::integer: return what + " from " + detail::range_of(row, " to ");
+    case ArgumentKind::duration:
+      return std::string(row.least == 0 ? "0 or " : "") +
+             "a duration from 1ms to 3650d, such as 500ms, 10s, 1m, 2h or 1d; without a unit, seconds";
+    case ArgumentKind::bytes: return what + (what.empty() ? "" : ", of ") + detail::range_of(row, " to ") + " bytes";
+    case ArgumentKind::label:
+      return "1 to " + std::to_string(kMaxLabelBytes) + " visible ASCII characters other than \" and \\";
+    case ArgumentKind::choice: return detail::listed(row.choices, " or ");
+    case ArgumentKind::flag:
+    case ArgumentKind::alternatives: return "given";
+  }
+  return "given";
+}
+static_assert(kMinSpan == std::chrono::milliseconds{1} && kMaxSpan == std::chrono::days{3650}, "as the text says");
+
+/// How a limit is written: `TOKENBUCKET capacity refill period`.
+[[nodiscard]] inline std::string form_of(const AlgorithmRow& row) {
+  std::string text(keyword(row.algorithm));
+  text.append(" ").append(row_of(row.size).name);
+  if (row.rate != Argument::none) text.append(" ").append(row_of(row.rate).name);
+  return text.append(" ").append(row_of(row.span).name);
+}
+
+/// A limit as it may be written: `TOKENBUCKET 20 10 1s`.
+[[nodiscard]] inline std::string example_of(const AlgorithmRow& row) {
+  return std::string(keyword(row.algorithm)) + ' ' + row.example;
+}
+
+namespace detail {
+
+/// What to write where the call ends too early. A key can only be missing behind the number of keys: the server itself
+/// refuses a call without any.
+[[nodiscard]] inline std::string text_of_missing(const Fault& fault) {
+  if (row_of(fault.argument).kind == ArgumentKind::key) {
+    return "key is missing: as many keys as numkeys says must follow it, such as 2 user:42 team:7";
+  }
+  const std::string text = name_of(fault.argument) + " is missing: it must be " + requirement_of(fault.argument);
+  if (!fault.limit) return text;
+  const AlgorithmRow& row = row_of(*fault.limit);
+  return text + "; write " + form_of(row) + ", such as " + example_of(row);
+}
+
+}  // namespace detail
+
+/// The reply for a fault: an error code, a space and a sentence.
+[[nodiscard]] inline std::string message(const Fault& fault) {
+  const std::string name = detail::name_of(fault.argument);
   switch (fault.kind) {
-    case Fault::Kind::missing: return "ERR " + name + " is missing: it must be " + requirement_of(fault.argument);
+    case Fault::Kind::missing: return "ERR " + detail::text_of_missing(fault);
+    case Fault::Kind::no_key:
+      return "ERR key is missing: it comes first, and then the limits, such as user:42 " + example_of(kAlgorithms[0]);
     case Fault::Kind::malformed: return "ERR " + name + " must be " + requirement_of(fault.argument);
     case Fault::Kind::repeated:
-      return "ERR " + (fault.options == OptionSet{} ? name : text_of(*fault.options.begin())) + " is given twice";
+      return "ERR " + (fault.options == OptionSet{} ? name : detail::text_of(*fault.options.begin())) +
+             " is given twice";
     case Fault::Kind::refills_too_slowly:
       return "ERR " + name + " must be large enough for the bucket to " +
              (fault.argument == Argument::leak ? "run empty" : "refill from empty") + " within 3650d";
@@ -137,9 +185,10 @@ std::string message(const Fault& fault) {
     case Fault::Kind::too_many_arguments: return "ERR too many arguments";
     case Fault::Kind::nothing_more: return "ERR " + name + " must be the last argument";
     case Fault::Kind::unknown_option:
-      return "ERR syntax error at argument " + std::to_string(fault.position) + ": expected " + expected(fault.options);
+      return "ERR syntax error at argument " + std::to_string(fault.position) + ": expected " +
+             detail::expected(fault.options);
     case Fault::Kind::not_together:
-      return "ERR only one of " + listed(keywords_of(fault.argument), " and ") + " can be given";
+      return "ERR only one of " + detail::listed(detail::keywords_of(fault.argument), " and ") + " can be given";
     case Fault::Kind::unknown_label: return "ERR " + name + " must name the label of one of the limits";
     case Fault::Kind::charged_twice: return "ERR " + name + " is given twice for the same label";
     case Fault::Kind::not_with_charge:
@@ -149,7 +198,8 @@ std::string message(const Fault& fault) {
              std::string(fault.argument == Argument::leak
                              ? "LEAKYBUCKET: an answer must say how long a granted call waits"
                              : "CONCURRENT: an answer must have the id of the lease");
-    case Fault::Kind::not_with_brief: return "ERR BRIEF cannot be given with " + reason_against_brief(fault.argument);
+    case Fault::Kind::not_with_brief:
+      return "ERR BRIEF cannot be given with " + detail::reason_against_brief(fault.argument);
     case Fault::Kind::incomplete_per_request: return "ERR PER must be followed by REQUEST";
     case Fault::Kind::no_limits:
       return "NOLIMITS this call names no limits and the key stores none: name one, such as TOKENBUCKET 20 10 1s, or "
@@ -161,10 +211,10 @@ std::string message(const Fault& fault) {
       return "NOLIMITS the key stores no limits to which there could be an exception: store them with RL.DEFINE first";
     case Fault::Kind::other_labels: return "ERR the limits of an exception must have the labels of those in the key";
     case Fault::Kind::too_many_exceptions:
-      return "ERR a key has " + std::to_string(Exceptions::kMost) + " exceptions at most";
+      return "ERR a key has " + std::to_string(kMaxExceptions) + " exceptions at most";
     case Fault::Kind::not_with_subject: return "ERR SHADOW cannot be given with FOR: a key is on trial as a whole";
     case Fault::Kind::too_many_changes:
-      return "TRYAGAIN the limits of this key have changed " + std::to_string(Redefinitions::kMost) +
+      return "TRYAGAIN the limits of this key have changed " + std::to_string(kMaxPendingChanges) +
              " times, and not all subjects have them yet: try again a little later";
     case Fault::Kind::not_one_for_each_key: return "ERR " + name + " must be given once for each key, or not at all";
     case Fault::Kind::repeated_subject:
@@ -172,11 +222,22 @@ std::string message(const Fault& fault) {
     case Fault::Kind::used_in_both:
       return "ERR the subject is in use in both keys, and in from it has holds, leases or a caller who waits: settle, "
              "release or wait first, or forget it in to with RL.RESET";
+    case Fault::Kind::invalid_cursor: return "ERR invalid cursor: it must be " + requirement_of(fault.argument);
     case Fault::Kind::wrong_type: return "WRONGTYPE Operation against a key holding the wrong kind of value";
     case Fault::Kind::internal_only: return "ERR this command is for replication and for loading files only";
-    case Fault::Kind::unknown_module_argument: return "ERR the only argument that the module takes is DEBUG";
+    case Fault::Kind::unknown_module_argument:
+      return "ERR the arguments of the module are " + detail::listed(detail::names_of_settings(), ", ") +
+             ", each with a value, and DEBUG";
   }
   return "ERR";
 }
 
+/// The sentence alone, for programs that know no error codes.
+[[nodiscard]] inline std::string sentence(const Fault& fault) {
+  const std::string text = message(fault);
+  return text.substr(text.find(' ') + 1);
+}
+
 }  // namespace ratelimit
+
+#endif  // RATELIMIT_GRAMMAR_ERROR_TEXT_H
