@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The same traffic through each algorithm of the core, as columns for gnuplot. docs/pictures/plot runs it.
+// The same traffic through each algorithm of the core, as columns for gnuplot. docs/pictures/plot runs it. Then a caller
+// who never stops asking, through three of them.
 //
-// Two blocks for each algorithm, in the order of the pictures. The first has a line for each sample that differs from the
+// Two blocks for each, in the order of the pictures. The first has a line for each sample that differs from the
 // one before: the time, the units in use, and the units granted within the last window. The second has a line for each
 // call: the time, 1 (granted) or 0 (denied), and when a granted call leaves: its turn in a queue, the end of its lease.
 // Times are seconds, but days for QUOTA, for which the same calls are as many times slower as a day is longer than the
@@ -179,9 +180,21 @@ std::vector<Span> traffic() {
   return calls;
 }
 
+/// A call every fifth of a second, from the first second on.
+std::vector<Span> without_pause() {
+  std::vector<Span> calls;
+  for (Span at = 1s; at < kLength; at += 200ms) calls.push_back(at);
+  return calls;
+}
+
 template <class Algorithm>
 void trace(const Algorithm& limit, const Scale& scale = {}) {
   Caller(limit, scale).trace(traffic());
+}
+
+template <class Algorithm>
+void trace_without_pause(const Algorithm& limit) {
+  Caller(limit, Scale{}).trace(without_pause());
 }
 
 }  // namespace
@@ -196,4 +209,7 @@ int main() {
   trace(SlidingWindowCounter::make(kLimit, kWindow).value());
   trace(Quota::make(kLimit, CalendarUnit::day, &berlin).value(), kDays);
   trace(Concurrent::make(kLimit, kWindow).value());
+  trace_without_pause(TokenBucket::make(kLimit, kLimit, kWindow).value());
+  trace_without_pause(LeakyBucket::make(kLimit, kLimit, kWindow).value());
+  trace_without_pause(SlidingWindowLog::make(kLimit, kWindow).value());
 }

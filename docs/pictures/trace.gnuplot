@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Draws one picture per algorithm from the blocks of trace.cpp: gnuplot -c trace.gnuplot BLOCKS FOLDER
+# Draws one picture per algorithm, and one of three beside each other, from the blocks of trace.cpp: gnuplot -c trace.gnuplot BLOCKS FOLDER
 blocks = ARG1
 folder = ARG2
 
@@ -40,3 +40,33 @@ do for [i = 1:8] {
        blocks index 2 * i - 1 using (has_leave && $2 == 1 ? $3 : NaN):(-3.6) with points pt 13 ps 0.4 lc "#7a3b9e" title (has_leave ? leave(name) : "")
   unset output
 }
+
+# Burst, queue and window: how many calls of one caller went through, who asks five times a second.
+do for [i = 1:3] {  # a granted call leaves at once, or at its turn: the third column
+  set table sprintf("%s.granted%d", blocks, i)
+  plot blocks index 15 + 2 * i using 3:(1) with table if ($2 == 1)
+  unset table
+}
+set output folder."/at-a-glance.svg"
+set terminal svg size 900,330 font "sans-serif,12" background "white"
+set multiplot layout 1,3 margins 0.065,0.985,0.28,0.80 spacing 0.045 \
+  title "A caller who asks five times a second, under 10 units per 10 s; dashed: one call a second" font ",13"
+unset key
+set xrange [0:30]
+set yrange [0:42]
+set xtics 10
+set mxtics 10
+set ytics 10
+set xlabel "seconds"
+at_once(x) = x < 1 ? NaN : x - 1
+titles = "'a burst: TOKENBUCKET' 'a queue: LEAKYBUCKET' 'a window: SLIDING'"
+notes = "'10 at once, then one a second' 'one a second: each waits for its turn' '10, then none until 10 s are over'"
+do for [i = 1:3] {
+  set title word(titles, i) noenhanced offset 0, -0.5
+  set label 1 word(notes, i) at screen 0.065 + (i - 1) * 0.3217, screen 0.07 textcolor "#444444"
+  if (i == 1) { set ylabel "calls that went through" offset 1, 0 } else { unset ylabel }
+  plot at_once(x) with lines dashtype 2 lc "#666666", \
+       sprintf("%s.granted%d", blocks, i) using 1:2 smooth cumulative with steps lw 2.5 lc "#0072b2"
+}
+unset multiplot
+unset output
