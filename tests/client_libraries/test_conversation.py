@@ -6,8 +6,17 @@ and EXEC) of several commands with their `replies`; `what` names it. The words o
 word `hex:00ff` stands for those bytes. A reply is written as JSON has it: an error as {"error": text}, a map as an
 object, which in RESP2 is a list of names and values in turn. Strings are the same whatever their type in RESP.
 
-Each client has one driver, which has the conversation over the socket given, in the protocol given, and prints a list
-of what it heard. clients.py says what a library makes of replies on the way.
+Each client has one driver: PROGRAM conversation.json PORT MODE. It has the conversation with the server at that port
+and prints a list of what it heard. The modes:
+
+    2, 3      the version of RESP
+    cluster   the server is a node of a cluster (test_cluster.py)
+    prefix    keys are to get the prefix app: (test_prefix.py)
+    default   as the library is, but for a short time-out; an error that the server did not send is heard too
+              (test_retries.py)
+    once      the same, with retries switched off
+
+clients.py says what a library makes of replies on the way.
 """
 
 from __future__ import annotations
@@ -19,56 +28,46 @@ from typing import Any
 
 import pytest
 
-from clients import CLIENTS, HERE, Client, is_error, run
+from clients import CLIENTS, HERE, Client, converse, pairs_in_turn, same
 from harness import Server
 
 CONVERSATION = HERE / "conversation.json"
 
 
-def pairs_in_turn(reply: Any) -> Any:
-    """A reply of RESP3 as it is in RESP2."""
-    if isinstance(reply, dict) and not is_error(reply):
-        return [pairs_in_turn(item) for pair in reply.items() for item in pair]
-    return [pairs_in_turn(item) for item in reply] if isinstance(reply, list) else reply
-
-
 def expected(step: dict, client: Client, protocol: int) -> Any:
-    reply = step["reply"] if "command" in step else client.shows_together(step["replies"])
-    return client.shows(reply if protocol == 3 else pairs_in_turn(reply))
+    if "command" in step:
+        reply = step["reply"]
+    else:
+        reply = (client.shows_pipeline if "pipeline" in step else client.shows_transaction)(step["replies"])
+    return client.shows((same if protocol == 3 else pairs_in_turn)(reply))
 
 
-class Unable(Exception):
-    """A client that works does not have this conversation in this protocol."""
+SPEAKING = [
+    pytest.param(client, protocol, id=f"{name}-resp{protocol}")
+    for name, client in CLIENTS.items()
+    for protocol in ((2, 3) if client.speaks_resp3 else (2,))
+]
+ONLY_RESP2 = {name: client for name, client in CLIENTS.items() if not client.speaks_resp3}
 
 
-def clients_and_protocols() -> list:
-    found = []
-    for name, client in CLIENTS.items():
-        for protocol in (2, 3):
-            unable = pytest.mark.xfail(raises=Unable, strict=True, reason=f"{name}, as packaged, does not speak RESP3")
-            marks = [] if protocol == 2 or client.speaks_resp3 else [unable]
-            found.append(pytest.param(client, protocol, id=f"{name}-resp{protocol}", marks=marks))
-    return found
+@pytest.mark.parametrize(("client", "protocol"), SPEAKING)
+def test_a_client_has_the_conversation(server: Server, client: Client, protocol: int):
+    have(json.loads(CONVERSATION.read_text()), CONVERSATION, server, client, protocol)
 
 
-@pytest.mark.parametrize(("client", "protocol"), clients_and_protocols())
-def test_a_client_has_the_conversation(server: Server, client: Client, protocol: int, tmp_path: Path):
-    steps = json.loads(CONVERSATION.read_text())
-    if protocol == 2 or client.speaks_resp3:
-        have(steps, CONVERSATION, server, client, protocol)
-        return
-    # Only what fails in RESP3 is what such a client is expected to do: its first step works in RESP2.
-    first = tmp_path / "first.json"
-    first.write_text(json.dumps(steps[:1]))
-    have(steps[:1], first, server, client, 2)
-    try:
-        have(steps, CONVERSATION, server, client, protocol)
-    except (AssertionError, ValueError, TimeoutExpired) as error:
-        raise Unable from error
+@pytest.mark.parametrize("client", ONLY_RESP2.values(), ids=ONLY_RESP2)
+def test_a_client_that_speaks_only_resp2_cannot_read_a_map_of_resp3(server: Server, client: Client, tmp_path: Path):
+    """So it says in docs/client-libraries.md. If this fails, the library has learnt RESP3: then say so there."""
+    steps = [{"what": "a map", "command": "CONFIG GET maxmemory", "reply": {"maxmemory": "0"}}]
+    written = tmp_path / "steps.json"
+    written.write_text(json.dumps(steps))
+    have(steps, written, server, client, 2)
+    with pytest.raises((AssertionError, ValueError, TimeoutExpired)):
+        have(steps, written, server, client, 3)
 
 
 def have(steps: list[dict], written: Path, server: Server, client: Client, protocol: int) -> None:
-    heard = json.loads(run(HERE / client.driver, str(written), str(server.socket), str(protocol)))
+    heard = json.loads(converse(client, written, server.port, str(protocol)))
     names = [step["what"] for step in steps]
     assert len(set(names)) == len(names) == len(heard)
     assert dict(zip(names, heard)) == {step["what"]: expected(step, client, protocol) for step in steps}

@@ -18,6 +18,16 @@ AS_ROOT = [] if os.geteuid() == 0 else ["unshare", "--map-root-user"]
 CONF = "/etc/server.conf"
 
 
+def unpack(package: Path, folder: Path) -> None:
+    """All files of a package, and nothing else of what an installation does."""
+    if package.suffix == ".deb":
+        output_of("dpkg-deb", "--extract", str(package), str(folder))
+        return
+    content = subprocess.run(["rpm2cpio", package], check=True, capture_output=True).stdout
+    cpio = ["cpio", "--extract", "--make-directories", "--quiet"]
+    subprocess.run(cpio, input=content, cwd=folder, check=True)
+
+
 class BareRoot:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,11 +43,6 @@ class BareRoot:
         """As a machine installs a .deb: with its dependencies checked, unpacked, configured."""
         fake = [] if os.geteuid() == 0 else ["fakeroot"]
         output_of(*fake, "dpkg", "--force-not-root", f"--root={self.folder}", "--install", str(package))
-
-    def unpack_rpm(self, package: Path) -> None:
-        content = subprocess.run(["rpm2cpio", package], check=True, capture_output=True).stdout
-        unpack = ["cpio", "--extract", "--make-directories", "--quiet"]
-        subprocess.run(unpack, input=content, cwd=self.folder, check=True)
 
     def start(self, *lines: str) -> None:
         """Starts the server with its own configuration file, which these lines are appended to."""

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The conversation in C, with hiredis: hiredis conversation.json SOCKET PROTOCOL. Prints JSON; jansson reads and writes
-// it.
+// The conversation in C, with hiredis: hiredis conversation.json PORT MODE. Prints JSON, which jansson reads and writes.
+// test_conversation.py says what the modes are.
 #include <hiredis/hiredis.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 enum { kMaxWords = 64 };
+
+// Only where connections are broken on purpose, an error that the server did not send is heard too.
+static int hears_breaks = 0;
 
 static void fail(const char* what) {
   fprintf(stderr, "%s\n", what);
@@ -40,24 +44,44 @@ static void append(redisContext* server, const char* line) {
   redisAppendCommandArgv(server, count, words, lengths);
 }
 
+static json_t* plain(const redisReply* reply);
+
+static json_t* list_of(const redisReply* reply) {
+  json_t* list = json_array();
+  for (size_t i = 0; i < reply->elements; ++i) json_array_append_new(list, plain(reply->element[i]));
+  return list;
+}
+
+#ifdef REDIS_REPLY_MAP  // since hiredis 1, which speaks RESP3
+// Names and values in turn, as elements.
+static json_t* map_of(const redisReply* reply) {
+  json_t* map = json_object();
+  for (size_t i = 0; i + 1 < reply->elements; i += 2)
+    json_object_set_new(map, reply->element[i]->str, plain(reply->element[i + 1]));
+  return map;
+}
+#endif
+
 static json_t* plain(const redisReply* reply) {
   switch (reply->type) {
     case REDIS_REPLY_INTEGER: return json_integer(reply->integer);
     case REDIS_REPLY_STRING:
     case REDIS_REPLY_STATUS: return json_stringn(reply->str, reply->len);
     case REDIS_REPLY_ERROR: return json_pack("{s:s%}", "error", reply->str, reply->len);
-    case REDIS_REPLY_ARRAY: {
-      json_t* list = json_array();
-      for (size_t i = 0; i < reply->elements; ++i) json_array_append_new(list, plain(reply->element[i]));
-      return list;
-    }
+    case REDIS_REPLY_ARRAY: return list_of(reply);
+#ifdef REDIS_REPLY_MAP
+    case REDIS_REPLY_MAP: return map_of(reply);
+#endif
     default: return json_null();
   }
 }
 
 static json_t* next_reply(redisContext* server) {
   void* reply = NULL;
-  if (redisGetReply(server, &reply) != REDIS_OK) fail(server->errstr);
+  if (redisGetReply(server, &reply) != REDIS_OK) {
+    if (!hears_breaks) fail(server->errstr);
+    return json_pack("{s:s}", "error", server->errstr);
+  }
   json_t* heard = plain(reply);
   freeReplyObject(reply);
   return heard;
@@ -92,11 +116,15 @@ static json_t* converse(redisContext* server, const json_t* step) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 4) fail("usage: hiredis conversation.json SOCKET PROTOCOL");
+  if (argc != 4) fail("usage: hiredis conversation.json PORT MODE");
   json_t* steps = json_load_file(argv[1], 0, NULL);
-  redisContext* server = redisConnectUnix(argv[2]);
+  redisContext* server = redisConnect("127.0.0.1", atoi(argv[2]));
   if (steps == NULL || server == NULL || server->err) fail("no conversation, or no server");
-  if (strcmp(argv[3], "2") != 0) json_decref(ask(server, "HELLO 3"));  // hiredis 0.14 has nothing for it
+  if (strcmp(argv[3], "3") == 0) json_decref(ask(server, "HELLO 3"));  // there is no option for it
+  if (strcmp(argv[3], "default") == 0) {
+    hears_breaks = 1;
+    redisSetTimeout(server, (struct timeval){.tv_usec = 500000});
+  }
 
   json_t* heard = json_array();
   for (size_t i = 0; i < json_array_size(steps); ++i)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The conversation in Perl, with Redis.pm: redis_perl.pl conversation.json SOCKET PROTOCOL. Prints JSON.
+# The conversation in Perl, with Redis.pm: redis_perl.pl conversation.json PORT MODE. Prints JSON.
+# test_conversation.py says what the modes are.
 # Redis.pm sends and gives bytes; so the file is read as bytes, and printed as bytes.
 use v5.36;
 
@@ -57,9 +58,18 @@ sub converse ($redis, $step) {
     return ask_in_transaction($redis, $step->{transaction});
 }
 
-my ($conversation, $socket, $protocol) = @ARGV;
-my $redis = Redis->new(sock => $socket);
-$redis->hello($protocol) if $protocol ne '2';    # Redis.pm 2 has no option for it
+# Only where connections are broken on purpose, an error that the server did not send is heard too.
+sub hear ($redis, $step, $mode) {
+    my $reply = eval { converse($redis, $step) };
+    return $reply if not $@;
+    die $@ if $mode !~ /^(default|once)$/;
+    return plain(undef, "$@");
+}
+
+my ($conversation, $port, $mode) = @ARGV;
+my %patience = $mode =~ /^(default|once)$/ ? (read_timeout => 0.5) : ();
+my $redis = Redis->new(server => "127.0.0.1:$port", %patience);
+$redis->hello(3) if $mode eq '3';    # Redis.pm 2 has no option for it
 open my $file, '<:raw', $conversation or die "$conversation: $!";
 my $steps = JSON::PP->new->decode(do { local $/; <$file> });
-say JSON::PP->new->encode([map { converse($redis, $_) } @$steps]);
+say JSON::PP->new->encode([map { hear($redis, $_, $mode) } @$steps]);
