@@ -60,9 +60,9 @@ Result drive(std::vector<Connection>& connections, Requests& requests, std::size
   Result result;
   while (left > 0 && (calls != 0 || Clock::now() - start < time)) {
     for (Connection& connection : connections) {
+      if (left == 0) break;
       connection.receive();
       const auto slice = requests.next(static_cast<std::size_t>(std::min<std::uint64_t>(pipeline, left)));
-      if (slice.count == 0) break;
       connection.send(slice);
       left -= slice.count;
       result.calls += slice.count;

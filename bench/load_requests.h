@@ -50,7 +50,7 @@ class Requests {
     std::size_t count;
   };
 
-  // The next requests, at most `want` of them; fewer where the cycle ends.
+  // The next requests, at most `want` of them, which is 1 or more; fewer where the cycle ends.
   Slice next(std::size_t want) {
     if (next_ == ends_.size()) next_ = 0;
     const std::size_t from = next_ == 0 ? 0 : ends_[next_ - 1];

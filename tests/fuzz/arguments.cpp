@@ -16,11 +16,12 @@
 #include <utility>
 #include <vector>
 
-#include "commands/errors.h"
 #include "commands/forms.h"
-#include "commands/limit_text.h"
 #include "commands/requests.h"
 #include "fuzz.h"
+#include "ratelimit/grammar/error_text.h"
+#include "ratelimit/grammar/fault.h"
+#include "ratelimit/grammar/limit_text.h"
 #include "support/oracle.h"
 
 namespace ratelimit::fuzz {
@@ -66,10 +67,12 @@ struct Asked {
   CheckRequest check;
   KeysRequest check_all;
   DefinitionRequest definition;
+  LimitersRequest limiters;
   Span ttl{};
   Units units;
   std::string_view id;
-  std::size_t count = kNotGiven;
+  TopRequest top;
+  std::size_t entries = kNotGiven;
 
   static constexpr std::size_t kNotGiven = 10;
 };
@@ -102,7 +105,9 @@ constexpr Grammar kCommands[] = {
     {"RL.RESET", forms::kReset.options},
     {"RL.TRANSFER", forms::kTransfer.options},
     {"RL.INFO", forms::kInfo.options},
-    {"RL.TOP"},
+    {"RL.TOP", {Option::near}},
+    {"RL.LOG"},
+    {"RL.LIMITERS"},
     {"CL.THROTTLE", {Option::cost}},
     shorthand<Algorithm::token_bucket>("RL.TOKENBUCKET"),
     shorthand<Algorithm::leaky_bucket>("RL.LEAKYBUCKET"),
@@ -201,8 +206,18 @@ void require_valid_keys(const Grammar& command, const Asked& asked, std::span<co
 }
 
 void require_valid_count(const Grammar& command, const Asked& asked) {
-  require(command.name == "RL.TOP" || asked.count == Asked::kNotGiven, "only RL.TOP has a count");
-  require(0 < asked.count && asked.count <= kMostNamed, "a count is in its range");
+  require(command.name == "RL.TOP" || asked.top.count == Asked::kNotGiven, "only RL.TOP has a count of names");
+  require(command.name == "RL.TOP" || !asked.top.is_near, "and another list");
+  require(0 < asked.top.count && asked.top.count <= kMostNamed, "a count is in its range");
+  require(command.name == "RL.LOG" || asked.entries == Asked::kNotGiven, "only RL.LOG has a count of entries");
+  require(0 < asked.entries && asked.entries <= kMostShown, "a count is in its range");
+}
+
+void require_valid_step(const LimitersRequest& limiters) {
+  require(0 < limiters.count && limiters.count <= kMostScanned, "a step is in its range");
+  require(!limiters.pattern.empty() && limiters.pattern.size() <= kMostPatternBytes, "a pattern is not too long");
+  const std::string_view cursor = limiters.cursor;
+  require(std::all_of(cursor.begin(), cursor.end(), [](char c) { return '0' <= c && c <= '9'; }), "digits only");
 }
 
 void require_valid_definition(const DefinitionRequest& definition) {
@@ -211,20 +226,20 @@ void require_valid_definition(const DefinitionRequest& definition) {
   require(is_for_all || !definition.is_shadow, "limits of one subject are not on trial");
 }
 
-void require_valid_limits(const Grammar& command, const LimitSpecs& specs) {
+void require_valid_limits(const Grammar& command, std::span<const LimitSpec> specs) {
   const bool has_one = command.shorthand || command.name == "CL.THROTTLE";
   const bool may_be_named = command.options.has(Option::limit) || has_one;
   require(specs.empty() || may_be_named, "there may be limits");
   require(!has_one || specs.size() == 1, "a shorthand has one limit");
-  for (const LimitSpec& spec : specs.span()) {
+  for (const LimitSpec& spec : specs) {
     const std::optional<Limit> limit = Limit::make(spec);
     require(limit.has_value(), "what is accepted makes a limit");
     require_same_when_read_again(*limit);
   }
   if (specs.empty()) return;
-  const std::optional<Limits> limits = Limits::make(specs.span());
-  require(limits.has_value() == labels_are_distinct(specs.span()), "only labels keep limits apart");
-  require(!limits || limits->matches(specs.span()), "limits are those that were asked for");
+  const std::optional<Limits> limits = Limits::make(specs);
+  require(limits.has_value() == labels_are_distinct(specs), "only labels keep limits apart");
+  require(!limits || limits->matches(specs), "limits are those that were asked for");
 }
 
 const Grammar& command_of(std::string_view name) {
@@ -249,7 +264,9 @@ std::optional<Fault> parse(const Grammar& command, const Words& words, Asked& as
   if (command.name == "RL.TRANSFER") return parse_transfer(words, asked.check.subject);
   if (command.name == "RL.INFO") return parse_key_and_subject(words, asked.check.subject);
   if (command.name == "CL.THROTTLE") return parse_throttle(words, asked.check);
-  if (command.name == "RL.TOP") return parse_top(words, asked.count);
+  if (command.name == "RL.TOP") return parse_top(words, asked.top);
+  if (command.name == "RL.LOG") return parse_log(words, asked.entries);
+  if (command.name == "RL.LIMITERS") return parse_limiters(words, asked.limiters);
   return parse_check(words, command.options, asked.check);
 }
 
@@ -271,7 +288,9 @@ void run(std::string_view line) {
   require_valid_answer(command, asked.check_all);
   require_valid_count(command, asked);
   if (command.name == "RL.DEFINE") require_valid_definition(asked.definition);
-  require_valid_limits(command, command.name == "RL.DEFINE" ? asked.definition.limits : asked.check.limits);
+  require_valid_step(asked.limiters);
+  const CallLimits& limits = command.name == "RL.DEFINE" ? asked.definition.limits : asked.check.limits;
+  require_valid_limits(command, limits.span());
   if (asked.check_all.keys > 0) require_valid_keys(command, asked, words);
 }
 

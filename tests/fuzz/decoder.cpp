@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Fuzzes what reads the binary form: the value of a RESTORE or an RDB file, the chunks of its table, the change of an
-// effect APPLY, the operation of a PERFORM, and the payloads of DEFINE, SWEEP and FILL.
+// effect APPLY, the operation of a PERFORM, and the payloads of DEFINE, SWEEP, FILL and HISTORY.
 //
 // An input is the length of a value (two bytes, little-endian), the value, and a payload, which is tried as a change, as
-// an operation, as a definition, as a sweep, and as a chunk of the value's table. What is accepted must be canonical and
-// harmless: it is written back to the very same bytes, answers within its bounds at any instant and in any mode, denies
-// nobody for longer than it says, and stays readable whatever is done to it.
+// an operation, as a definition, as a sweep, and as a chunk of the value's table or of its history. What is accepted must
+// be canonical and harmless: it is written back to the very same bytes, answers within its bounds at any instant and in
+// any mode, denies nobody for longer than it says, and stays readable whatever is done to it.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -29,6 +29,7 @@
 #include "ratelimit/states.h"
 #include "ratelimit/verdict.h"
 #include "server/zones.h"
+#include "storage/history_codec.h"
 #include "storage/limits_pool.h"
 #include "storage/stored_value.h"
 #include "storage/subject_table.h"
@@ -268,13 +269,37 @@ void try_chunk(const StoredValue& key, std::string_view payload, LimitsPool& poo
   require(subject_table.digest() == subject_table.copy()->digest(), "also after a definition");
 }
 
+/// A chunk of the history of a value's table, read as a file is loaded; and what becomes of it when more is noted.
+void try_history(SubjectTable& subject_table, std::string_view payload) {
+  if (!subject_table.load_history(payload)) return;
+  History& history = subject_table.history();
+  std::string chunks;
+  encode_history(history, [&chunks](const std::string& chunk) { chunks += chunk; });
+  // What is longer than a chunk is written as several.
+  if (chunks.size() < kChunkBytes)
+    require(chunks == payload, "a history is written to the bytes that it was read from");
+  for (const Instant now : {kEarliest, kToday, kLatest}) {
+    for (const HeavyHitters::Entry& entry : history.most_denied.top(HeavyHitters::kMostCounters, now)) {
+      require(entry.error <= entry.count && entry.count <= HeavyHitters::kMostCount, "a count is within its bounds");
+    }
+    for (const std::string_view name : {"a", "b", ""}) {
+      const Caller caller{subject_table.hash_of(name), name, now};
+      history.note_denial(caller, "fixed", 1h, {.log_length = 4, .top_size = 2});
+      history.note_near(caller, {.log_length = 4, .top_size = 2});
+    }
+    require(history.log.size() <= 4 && history.most_denied.size() <= 2, "a history keeps to its bounds");
+  }
+}
+
 /// What the payload may be, beside a key that is one subject and beside one with a table.
 void try_payload(const StoredValue& key, const Value& own, std::string_view payload, LimitsPool& pool) {
   try_change(copy_of(own, pool), payload, pool);
   try_operation(copy_of(own, pool), payload, pool);
   try_definition(copy_of(own, pool), payload, pool);
   sweep_in(payload);
-  if (key.subject_table() != nullptr) try_chunk(key, payload, pool);
+  if (key.subject_table() == nullptr) return;
+  try_history(*key.subject_table(), payload);
+  try_chunk(key, payload, pool);
 }
 
 void run(std::string_view input) {

@@ -8,9 +8,11 @@ the format or the grammar has grown; what it writes is kept in git.
 
 from __future__ import annotations
 
+import gzip
 import random
 import shutil
 import struct
+import zlib
 from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
@@ -185,7 +187,7 @@ def value(
     last_grants: tuple[int, ...] = (),
 ) -> bytes:
     """An input of the target `decoder`: the length of a value, the value, and a payload: a change of it, an operation
-    on it, a definition, a sweep or a chunk of its table.
+    on it, a definition, a sweep, or a chunk of its table or of its history.
     """
     encoded = b"\1" + body(limits, states, reservations, besides, last_grants)
     return struct.pack("<H", len(encoded)) + encoded + (b"" if payload is None else b"\1" + b"".join(payload))
@@ -216,6 +218,25 @@ def sweep(first: int, last: int, at: int) -> bytes:
     return struct.pack("<QQq", first, last, at)
 
 
+def counters(since: int, granted: int, denied: int, *labels: tuple[bytes, int, int, int]) -> bytes:
+    """Counters of calls; of each label since when, how many had been granted before, and how many it has denied."""
+    record = b"\1" + struct.pack("<q", since) + variable(granted) + variable(denied) + bytes([0, 0, len(labels)])
+    for label, began, before, denied_by_label in labels:
+        record += text(label) + struct.pack("<q", began) + variable(before) + variable(denied_by_label) + bytes(2)
+    return record
+
+
+def denial(name: bytes, label: bytes, first: int, last: int, times: int, wait: int) -> bytes:
+    record = b"\2" + variable(len(name)) + name + text(label) + struct.pack("<qq", first, last)
+    return record + variable(times) + struct.pack("<q", wait)
+
+
+def counter(kind: int, name: bytes, count: int, error: int, age: tuple[int, int] | None = None) -> bytes:
+    """Of those who were denied most (3), or near a limit most often (4); the first one has the age of all."""
+    begin = b"" if age is None else struct.pack("<q", age[0]) + variable(age[1])
+    return bytes([kind]) + begin + variable(len(name)) + name + variable(count) + variable(error)
+
+
 IDLE = bytes(9)
 FULL = bytes(12)
 EMPTY = log()
@@ -238,6 +259,15 @@ LIMITER = ([FIVE_A_MINUTE], [THREE_USED])
 USERS = [
     subject(0x1BEDF54F03AC48BC, [], [instant(TODAY + 80 * SECOND, 2)]),
     subject(0xF66A302956A2BE74, [], [instant(TODAY + 60 * SECOND, 1)]),
+]
+
+HISTORY = [
+    counters(TODAY, 7, 3, (b"fixed", TODAY + SECOND, 2, 3)),
+    denial(b"bob", b"blocked", TODAY + SECOND, TODAY + SECOND, 1, 3600 * SECOND),
+    denial(b"", b"fixed", TODAY, TODAY + 2 * SECOND, 2, 2**63 - 1),
+    counter(3, b"alice", 9, 2, (TODAY, 2)),
+    counter(3, b"bob", 2, 2),
+    counter(4, b"carol", 1, 0, (TODAY, 0)),
 ]
 
 DECODER = {
@@ -475,6 +505,12 @@ DECODER = {
     "sweep": value(*LIMITER, [sweep(SMALLEST_HASH, LARGEST_HASH, TODAY + 600 * SECOND)], besides=subject_table(STORED)),
     "sweep-of-one": value(*LIMITER, [sweep(8, 8, LATEST)], besides=subject_table(0)),
     "sweep-backwards": value(*LIMITER, [sweep(8, 6, TODAY)], besides=subject_table(0)),
+    "history": value(*LIMITER, HISTORY, besides=subject_table(STORED)),
+    "history-twice": value(*LIMITER, HISTORY + HISTORY, besides=subject_table(0)),
+    "history-of-counters": value(*LIMITER, HISTORY[:1], besides=subject_table(STORED)),
+    "history-of-denials": value(*LIMITER, HISTORY[1:3], besides=subject_table(0)),
+    "history-of-near-ones": value(*LIMITER, HISTORY[5:], besides=subject_table(0)),
+    "history-out-of-order": value(*LIMITER, HISTORY[::-1], besides=subject_table(STORED)),
     "labels": value([bucket(1, 1, SECOND, label=b"a" * 64), fixed(1, SECOND, label=b"~!#")], [FULL, IDLE]),
     "label-twice": value([fixed(1, SECOND, label=b"fixed"), fixed(1, SECOND)], [IDLE, IDLE]),
     "label-not-valid": value([fixed(1, SECOND, label=b'a"')], [IDLE]),
@@ -632,6 +668,11 @@ RL.SETTLEALL 1 k req-7
 RL.CHECKEACH k FOR a b a
 RL.CHECKEACH k FIXED 5 60s AS x COST 2 SLIDING 7 1h FOR COST FOR
 RL.CHECKEACH k LEAKYBUCKET 5 1 1s FOR a
+RL.TOP k 1024 NEAR
+RL.TOP k NEAR 1
+RL.LOG k
+RL.LOG k 10000
+RL.LOG k 10001
 """.splitlines()
 
 # --- steps ------------------------------------------------------------------------------------------
@@ -641,6 +682,102 @@ def steps(seed: int) -> bytes:
     """Limits and steps: any bytes are some. Many small numbers, for these are the choices."""
     rng = random.Random(seed)
     return bytes(rng.choice([rng.randrange(8), rng.randrange(256)]) for _ in range(20 + 8 * seed))
+
+
+# --- lines of logs ----------------------------------------------------------------------------------
+
+WHEN = "[10/Oct/2000:13:55:36 -0700]"
+COMBINED = [
+    f'203.0.113.9 - frank {WHEN} "GET /a/b?c=d HTTP/1.1" 200 2326',
+    f'203.0.113.9 - - {WHEN} "GET / HTTP/1.1" 200 - "http://r.example/" "Agent \\"x\\" 1.0" "198.51.100.7"',
+    f'www.example:443 2001:db8::1 - ada {WHEN} "POST /login HTTP/2.0" 302 17 "-" "-"',
+    f'::ffff:203.0.113.9 - Ada King {WHEN} "\\x16\\x03" 400 0\n\n-',
+]
+JSON = [
+    '{"time":"2026-11-30T13:26:40.123+01:00","client_ip":"203.0.113.9","request":{"path":"/a/b/c"},"bytes":17,"a":{"b":{"c":1}}}',
+    '{"ts":1700000000.25,"request":{"remote_ip":"2001:db8::1","uri":"/"},"size":1.5,"a":{"b":{"c":["x",{"y":null}]}}}',
+    '{"msec":"1700000000123","ip":"\\u00e9\\ud83d\\ude00\\n","path":"/","bytes":"0","a":{"b":{"c":true}}}\n{}',
+]
+CSV = [
+    "time,subject,cost\n1700000000.5,user:42,3\n1700000001,nobody,1\n",
+    '1700000000,"a, ""b"" c",5\r\n"2026-11-30 13:26:40",x,\n',
+    "cost,subject,timestamp\n0,203.0.113.9,1700000000123456789\n",
+]
+MONITOR = [
+    'OK\n1339518083.107412 [0 127.0.0.1:60866] "RL.CHECK" "api:free" "FOR" "user:42"',
+    '1.5 [3 [::1]:6379] "SET" "a b" "12" "\\x41\\n\\""\n1.5 [0 lua] "EVALSHA" "abc" "1" "k"',
+    '1.5 [0 unix:/tmp/socket] "RL.CHECKALL" "2" "a" "b"',
+]
+
+
+# --- http -------------------------------------------------------------------------------------------
+
+
+def http(line: str, body: str = "", *fields: str) -> str:
+    """A request; the first byte says how the backend answers."""
+    length = [f"Content-Length: {len(body)}"] if body else []
+    return "\r\n".join([f"{line} HTTP/1.1", "Host: x", *length, *fields, "", body])
+
+
+HTTP = [
+    http("POST /check", '{"key": "k", "limits": "TOKENBUCKET 20 10 1s AS burst", "cost": 2}'),
+    http("POST /check", '{"limiter": "api", "subject": "bob", "mode": "partial"}', "X-Request-Timeout: 20ms"),
+    http("POST /check", '{"key": "k", "algorithm": "token_bucket", "capacity": 10, "refill_rate": 0.5}'),
+    http("POST /check", '{"key": "k", "algorithm": "quota", "limit": 10, "unit": "month"}', "X-Request-Id: a"),
+    http("POST /check", '{"a": {"b": [1, null]}}', "Content-Type: application/json"),
+    http("POST /reserve", '{"limiter": "api", "ttl": "30s", "id": "job", "cost": 9}'),
+    http("POST /settle", '{"limiter": "api", "id": "job", "actual": 3}'),
+    http("GET /auth?limits=FIXED+5+1m&subject=%41&cost=0"),
+    http("GET /auth?limiter=api&by=X-Forwarded-For", "", "X-Forwarded-For: 1.1.1.1, 2.2.2.2"),
+    http("GET /health/ready") + http("GET /metrics") + http("HEAD /health/live"),
+    http("POST /check", "2\r\n{}\r\n0\r\n\r\n").replace("Content-Length: 17", "Transfer-Encoding: chunked"),
+    http("POST /check", "", "Expect: 100-continue", "Content-Length: 2"),
+    http("PUT /nowhere", "", "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    http("GET /limiters?cursor=5461-17&match=api%3A*&count=9", "", "Authorization: Bearer t", "Origin: http://a"),
+    http("GET /limiters/a%2F%ff/top?count=100", "", "Authorization: Bearer t")
+    + http("OPTIONS /why", "", "Origin: http://a"),
+    http("GET /why?limiter=%7Ba%7D&subject=%00%fe", "", "Authorization: Bearer t"),
+]
+
+# --- line_source ------------------------------------------------------------------------------------
+
+# The first byte of an input is how many bytes come at once, less one.
+LINES = b"one\r\ntwo\n\nthree\n"
+PACKED = gzip.compress(LINES, mtime=0)
+ZSTD = bytes.fromhex("28b52ffd0400") + struct.pack("<I", len(LINES) << 3 | 1)[:3] + LINES  # a block as it is
+ZSTD += struct.pack("<I", zlib.crc32(LINES))  # a sum that is wrong
+FILES = [
+    LINES,
+    LINES[:-1],
+    b"\xef\xbb\xbf" + LINES,
+    b"\x1f",
+    PACKED,
+    PACKED + gzip.compress(b"x" * 300_000, mtime=0),
+    PACKED[:-3],
+    ZSTD,
+    ZSTD.replace(b"\xfd\x04", b"\xfd\x00", 1)[:-4],
+]
+
+# --- envoy_rules ------------------------------------------------------------------------------------
+
+# Files of rules. The bytes behind the zero byte choose requests and answers.
+ENVOY_RULES = [
+    "domain: d\n",
+    "domain: mongo_cps\ndescriptors:\n  - key: database\n    value: users\n    rate_limit:\n"
+    "      unit: second\n      requests_per_unit: 500\n",
+    "domain: d\ndescriptors:\n  - key: a\n    value: b\n    descriptors:\n      - key: c\n"
+    "        rate_limit: {unit: day, requests_per_unit: 5}\n  - {key: c, rate_limit: {unlimited: true}}\n",
+    "domain: d\ndescriptors:\n  - {key: a, value: a*b*, share_threshold: true, limit: FIXED 10 1h}\n"
+    "  - {key: a, value_to_metric: true, limit: [TOKENBUCKET 20 10 1s AS burst, QUOTA 1000 MONTH]}\n",
+    "domain: d\ndescriptors:\n  - {key: a, rate_limit: {name: x, unit: week, requests_per_unit: 1}}\n"
+    "  - {key: b, rate_limit: {replaces: [{name: x}], unit: year, requests_per_unit: 2}}\n",
+    "domain: d\ndescriptors:\n  - {key: a, quota_mode: true, limit: FIXED 1 1s, metadata: {m: {n: [1, 'x']}}}\n"
+    "  - {key: b, quota_mode: true, limit: FIXED 2 1s}\n  - {key: c, shadow_mode: true, limit: FIXED 0 1s}\n"
+    "  - {key: e, force: true, detailed_metric: true, limit: FIXED 9 1s}\n",
+    "domain: d\ndescriptors: &all\n  - key: k\n    descriptors: *all\n",
+    "domain: d\nfoo: 1\ndescriptors: [a, {key: ''}]\n",
+    ",domain: d\n",
+]
 
 
 def write(target: str, inputs: dict[str, bytes]) -> None:
@@ -653,3 +790,12 @@ def write(target: str, inputs: dict[str, bytes]) -> None:
 write("decoder", DECODER)
 write("arguments", {f"call-{number:02}": line.encode() for number, line in enumerate(ARGUMENTS)})
 write("steps", {f"steps-{seed:02}": steps(seed) for seed in range(48)})
+for name, lines in (("combined", COMBINED), ("json", JSON), ("csv", CSV), ("monitor", MONITOR)):
+    write(f"{name}_log", {f"lines-{number:02}": text.encode() for number, text in enumerate(lines)})
+write("line_source", {f"file-{number:02}": bytes([number * 29]) + file for number, file in enumerate(FILES)})
+write("http", {f"request-{number:02}": bytes([number]) + text.encode() for number, text in enumerate(HTTP)})
+envoy_rules = {}
+for number, yaml in enumerate(ENVOY_RULES):
+    choices = bytes(random.Random(number).randrange(256) for _ in range(200))
+    envoy_rules[f"rules-{number:02}"] = yaml.encode() + b"\0" + choices
+write("envoy_rules", envoy_rules)
