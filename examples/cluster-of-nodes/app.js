@@ -6,6 +6,7 @@
 //   PORT=3001 SENTINELS=26379,26380,26381 node app.js      a primary named `limits`, found by sentinels
 //
 //   JITTER=10s        makes the wait of a refused caller longer at random
+//   LIMITS="…"        limits of this node's own, instead of those that are stored: an instance that was deployed with them
 //   LIMITER=counter   counts in this node instead, LIMIT a window of WINDOW_MS: what this example warns of
 //   NODES=3           how many nodes there are, for the routes that count locally while no Redis answers
 //   TIMEOUT_MS=1000   how long to wait for Redis
@@ -25,7 +26,8 @@ const { isMistake } = require("../express/ratelimit");
 const { Lines } = require("../express/ratelimit/guard.js");
 const { NodeCounter, SharedLimiter } = require("./limiters.js");
 
-const { PORT = "3001", REDIS_PORT = "6379", SENTINELS = "", JITTER = "", LIMITER = "shared" } = process.env;
+const { PORT = "3001", REDIS_PORT = "6379", SENTINELS = "", JITTER = "" } = process.env;
+const { LIMITER = "shared", LIMITS = "" } = process.env;
 const LIMIT = Number(process.env.LIMIT ?? 100);
 const WINDOW_MS = Number(process.env.WINDOW_MS ?? 60_000);
 const NODES = Number(process.env.NODES ?? 3);
@@ -55,7 +57,7 @@ function connect() {
 }
 
 const redis = LIMITER === "counter" ? undefined : connect();
-const limiter = redis ? new SharedLimiter(redis, { jitter: JITTER }) : new NodeCounter(LIMIT, WINDOW_MS);
+const limiter = redis ? new SharedLimiter(redis, { jitter: JITTER, limits: LIMITS }) : new NodeCounter(LIMIT, WINDOW_MS);
 
 // What a route does while nobody can be asked.
 const share = new NodeCounter(Math.floor(LIMIT / NODES), WINDOW_MS);
@@ -73,10 +75,11 @@ async function decide(name, subject, otherwise) {
   try {
     return await limiter.ask(name, subject);
   } catch (error) {
-    if (!isMistake(error)) return whenNobodyAnswers[otherwise](name, subject);
-    const line = lines.bounded(`mistake closed limiter=${name} error=${JSON.stringify(error.message)}`, error.message);
+    const what = isMistake(error) ? "mistake closed" : `failed ${otherwise}`;
+    const text = JSON.stringify(error.message);
+    const line = lines.bounded(`${what} limiter=${name} error=${text}`, `${what} ${text}`);
     if (line) console.error(line);
-    return { isMistake: true };
+    return isMistake(error) ? { isMistake: true } : whenNobodyAnswers[otherwise](name, subject);
   }
 }
 

@@ -2,9 +2,9 @@
 # Requests admitted in each tenth of a second around the death of the primary, started by report.py, which sets data,
 # picture, count and title[]. The colours are those of stairs.gp.
 array colour[3] = [0x2f81f7, 0xd29922, 0xa371f7]
-grey = 0x7d8590
+grey = 0x57606a
 
-set terminal svg size 860, 340 font "sans-serif,13" noenhanced
+set terminal svg size 860, 340 font "sans-serif,13" noenhanced background "white"
 set output picture
 set datafile separator tab
 set border 3 linecolor rgb grey

@@ -44,15 +44,17 @@ class NodeCounter {
 }
 
 // The same question to Redis or Valkey. The limits are stored there (RL.DEFINE), so all nodes have the same ones, and
-// the server writes the fields of the response.
+// the server writes the fields of the response. With `limits`, a node has its own instead, and each caller is a key.
 class SharedLimiter {
-  constructor(redis, { jitter } = {}) {
+  constructor(redis, { jitter, limits } = {}) {
     this.redis = redis;
+    this.limits = limits ? limits.split(" ") : undefined;
     this.options = jitter ? ["JITTER", jitter, "HEADERS"] : ["HEADERS"];
   }
 
   async ask(limiter, subject) {
-    const reply = await this.redis.call("RL.CHECK", limiter, "FOR", subject, ...this.options);
+    const about = this.limits ? [`${limiter}:${subject}`, ...this.limits] : [limiter, "FOR", subject];
+    const reply = await this.redis.call("RL.CHECK", ...about, ...this.options);
     const [granted, , , waitMs, , label, names] = reply;
     const fields = {};
     for (let i = 0; i < names.length; i += 2) fields[names[i]] = names[i + 1];

@@ -90,6 +90,30 @@ def tiers(data: dict, folder: Path) -> str:
     return f"## Tiers\n\n{about}\n\n{text}\n\n## A refusal\n\n```http\n{data['refused']}\n```\n"
 
 
+def changes(data: dict, folder: Path) -> str:
+    slow, fast = data["stored"]
+    low, high = code(data["low"]), code(data["high"])
+    rows = [
+        ["lowered, and raised again", len(slow["changes"]), spread(slow["admitted"]), slow["allowed"], slow["anew"]],
+        ["the same, again and again", len(fast["changes"]), spread(fast["admitted"]), fast["allowed"], fast["anew"]],
+    ]
+    head = ["the plan is", "changes", "admitted per caller", "allowed", "if each change began anew"]
+    text = f"## Changes\n\nBetween {high} and {low}, {slow['seconds']:.1f} s and {fast['seconds']:.1f} s:\n\n"
+    text += table(head, rows, "lrrrr") + "\n\n"
+    lines = [("allowed", slow["line"]), ("admitted per caller", stairs(slow["series"], slow["seconds"]))]
+    lowered, raised = slow["changes"]
+    text += draw("plan", folder / "plan.svg", lines, lowered=lowered, raised=raised) + "\n"
+    rows = [
+        [code(each["old"]), code(each["new"]), spread(each["admitted"]), spread(each["by_new"])]
+        + [each["allowed"], each["allowed_new"], each["apart"]]
+        for each in data["deployed"]
+    ]
+    head = ["two old instances name", "one new instance names", "admitted per caller", "of these by the new one"]
+    head += ["allowed by the larger", "by the new one alone", "if each counted for itself"]
+    about = f"Old and new instances side by side, {data['deployed'][0]['seconds']:.1f} s:"
+    return f"{text}\n## Deployment\n\n{about}\n\n{table(head, rows, 'llrrrrr')}\n"
+
+
 def quota(data: dict, folder: Path) -> str:
     rows = []
     for tier in data["tiers"]:
@@ -167,6 +191,7 @@ def tenths(series: list) -> list:
 PAGES = {
     "naive-and-shared": naive_and_shared,
     "tiers": tiers,
+    "changes": changes,
     "quota": quota,
     "login": login,
     "jitter": jitter,

@@ -41,6 +41,8 @@ class Scale:
     crowd: int = 1200  # of whom a thousand are refused at first
     crowd_rate: int = 100  # a second
     crowd_jitter_s: int = 12
+    plan_s: float = 4.0  # how long each plan lasts
+    flaps: int = 20  # how often a plan changes, at most
     before_kill_s: float = 3.0
     after_kill_s: float = 4.0
     deaf_s: tuple[float, ...] = (0.0, 0.5)  # of each kill: for how long the replica has heard nothing
@@ -58,6 +60,8 @@ QUICK = Scale(
     crowd=200,
     crowd_rate=50,
     crowd_jitter_s=3,
+    plan_s=0.8,
+    flaps=6,
     before_kill_s=1.0,
     after_kill_s=1.0,
     deaf_s=(0.2,),
@@ -217,6 +221,114 @@ def capture_refusal(stage: Stage, key: str) -> str:
         if response.startswith("HTTP/1.1 429 "):
             return response.replace("\r\n", "\n")
     raise AssertionError("nobody was refused")
+
+
+# --- changes ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A token bucket: its size, and what comes back in a window."""
+
+    burst: int
+    limit: int
+    window_s: int
+
+    @property
+    def words(self) -> str:
+        return f"TOKENBUCKET {self.burst} {self.limit} {self.window_s}s AS rate"
+
+    def refilled(self, seconds: float) -> float:
+        return self.limit * seconds / self.window_s
+
+
+def changes(scale: Scale) -> dict:
+    """A plan is lowered and raised under load; and a deployment, in which old instances and new ones name their own."""
+    high = Plan(scale.burst, scale.limit, scale.window_s)
+    low = Plan(scale.burst // 2, scale.limit // 4, scale.window_s)
+    flaps = [high, low] * (scale.flaps // 2) + [high]
+    with Stage() as stage:
+        stored = [
+            change_stored(stage, scale, [high, low, high], scale.plan_s),
+            change_stored(stage, scale, flaps, 2 * scale.plan_s / len(flaps)),
+        ]
+        stage.assert_well()
+    deployed = [deploy(scale, high, low), deploy(scale, low, high)]
+    return {"scale": asdict(scale), "high": high.words, "low": low.words, "stored": stored, "deployed": deployed}
+
+
+def change_stored(stage: Stage, scale: Scale, plans: list[Plan], seconds: float) -> dict:
+    """One RL.DEFINE for each plan after the first, that many seconds apart."""
+    keys = [f"free-{number}" for number in range(scale.callers)]
+    stage.redis.do("FLUSHALL")
+    define(stage.redis, "api:free", plans[0].words)
+    witness = Witness(stage.balancer)
+    begin = time.time()
+    with load(stage.balancer, [("/orders", key) for key in keys], scale.connections):
+        starts = [begin]
+        for now, then in zip(plans, [*plans[1:], None]):
+            sleep_until(starts[-1] + seconds)
+            until_all_are_refused(witness, keys, since=starts[-1])
+            if then is not None:
+                starts.append(changed(stage, now, then))
+    spans = list(zip(starts, [*starts[1:], time.time()], plans, strict=True))
+    answers = witness.answers()
+    return {
+        "changes": [start - begin for start, _, _ in spans[1:]],
+        "seconds": spans[-1][1] - begin,
+        "admitted": granted_by_key(answers, keys),
+        "unheard": unheard_by_key(answers, keys),
+        "allowed": int(plans[0].burst + sum(plan.refilled(end - start) for start, end, plan in spans)),
+        "anew": int(sum(plan.burst + plan.refilled(end - start) for start, end, plan in spans)),
+        "server": counts(stage.redis, "api:free"),
+        "statuses": Counter(str(answer.status) for answer in answers),
+        "series": admitted_over_time([answer for answer in answers if answer.is_granted], begin, len(keys)),
+        "line": allowed_over_time(plans[0].burst, spans, begin),
+    }
+
+
+def changed(stage: Stage, now: Plan, then: Plan) -> float:
+    """When. It falls between two instants: for that moment, the larger plan counts."""
+    sent = time.time()
+    define(stage.redis, "api:free", then.words)
+    return sent if then.limit > now.limit else time.time()
+
+
+def allowed_over_time(burst: int, spans: list[tuple[float, float, Plan]], begin: float) -> list[tuple[float, float]]:
+    points, allowed = [(0.0, float(burst))], float(burst)
+    for start, end, plan in spans:
+        allowed += plan.refilled(end - start)
+        points.append((end - begin, allowed))
+    return points
+
+
+def deploy(scale: Scale, old: Plan, new: Plan) -> dict:
+    """Two instances name the old limits and one the new ones, of the same callers, whose keys store none."""
+    keys = [f"free-{number}" for number in range(scale.callers)]
+    with Stage(each=[{"LIMITS": old.words}, {"LIMITS": old.words}, {"LIMITS": new.words}]) as stage:
+        stage.redis.do("FLUSHALL")
+        witness = Witness(stage.balancer)
+        begin = time.time()
+        with load(stage.balancer, [("/orders", key) for key in keys], scale.connections):
+            sleep_until(begin + 2 * scale.plan_s)
+            until_all_are_refused(witness, keys, begin, nodes=NODES)
+        seconds = time.time() - begin
+        answers = witness.answers()
+        stage.assert_well()
+        of_new = [answer for answer in answers if answer.node.endswith(f":{stage.nodes[2].port}")]
+    allowed = {name: int(plan.burst + plan.refilled(seconds)) for name, plan in (("old", old), ("new", new))}
+    return {
+        "old": old.words,
+        "new": new.words,
+        "seconds": seconds,
+        "by_new": granted_by_key(of_new, keys),
+        "admitted": granted_by_key(answers, keys),
+        "unheard": unheard_by_key(answers, keys),
+        "allowed_old": allowed["old"],
+        "allowed_new": allowed["new"],
+        "allowed": max(allowed.values()),
+        "apart": sum(allowed.values()),
+    }
 
 
 # --- quota ------------------------------------------------------------------------------------------
@@ -561,6 +673,7 @@ def route_of(path: str, answers: list[Answer], safe: float, killed: float, again
 SCENES = {
     "naive-and-shared": naive_and_shared,
     "tiers": tiers,
+    "changes": changes,
     "quota": quota,
     "login": login,
     "jitter": jitter,

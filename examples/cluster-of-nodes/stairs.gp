@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Requests admitted over time, started by report.py, which sets data, picture, count, title[] and
 #   limit    a line across: what one window allows
-# There is no background, and the grey of the text has enough contrast to white and to black alike.
+# The background is white, so that the picture can be read on light and on dark pages alike.
 array colour[4] = [0xd29922, 0x6e7681, 0x2f81f7, 0xa371f7]
-grey = 0x7d8590
+grey = 0x57606a
 
-set terminal svg size 860, 380 font "sans-serif,13" noenhanced
+set terminal svg size 860, 380 font "sans-serif,13" noenhanced background "white"
 set output picture
 set datafile separator tab
 set border 3 linecolor rgb grey

@@ -2,9 +2,9 @@
 # Requests that arrived in each tenth of a second, one chart below the other, started by report.py, which sets data,
 # picture, count and title[]. The colours are those of stairs.gp.
 array colour[4] = [0x6e7681, 0xd29922, 0xa371f7, 0x2f81f7]
-grey = 0x7d8590
+grey = 0x57606a
 
-set terminal svg size 860, 180 * count font "sans-serif,13" noenhanced
+set terminal svg size 860, 180 * count font "sans-serif,13" noenhanced background "white"
 set output picture
 set datafile separator tab
 set border 3 linecolor rgb grey

@@ -26,12 +26,13 @@ import pytest
 from harness import MODULE, PATIENCE_S, REPOSITORY, Server, node_modules, same_allocator
 
 EXAMPLE = REPOSITORY / "examples" / "cluster-of-nodes"
-SCENES = [("naive-and-shared", "tiers", "quota", "login"), ("jitter", "failover")]  # in two runs, side by side
+# In two runs, side by side.
+SCENES = [("naive-and-shared", "tiers", "quota", "login"), ("changes", "jitter", "failover")]
 LONGEST_S = 480
 
 sys.path.insert(0, str(EXAMPLE))
 
-from scenes import CAPACITY  # noqa: E402
+from scenes import CAPACITY, QUICK  # noqa: E402
 from scenes import REFILL as LIMIT_WHEN_ALONE  # noqa: E402
 from servers import LIMITERS, NODES, Node  # noqa: E402
 
@@ -147,6 +148,32 @@ def test_a_refusal_has_all_that_a_client_needs(results):
     assert problem["violated-policies"] == ["rate"]
     assert 0 < problem["wait_ms"] <= 167
     assert problem["type"] and problem["title"]
+
+
+# --- a plan that changes ----------------------------------------------------------------------------
+
+
+def test_a_plan_that_is_lowered_and_raised_under_load_admits_what_each_plan_allows_in_its_time(results):
+    slow, fast = measured(results, "changes")["stored"]
+    assert (len(slow["changes"]), len(fast["changes"])) == (2, 6)
+    for each in (slow, fast):
+        assert all(admitted <= each["allowed"] < each["anew"] for admitted in each["admitted"])
+        assert sum(each["admitted"]) <= each["server"]["granted"]
+        assert each["server"]["granted"] <= sum(each["admitted"]) + each["statuses"].get("499", 0)
+        assert set(each["statuses"]) <= {"200", "429", "499"}
+
+
+def test_a_caller_who_was_refused_under_each_plan_has_had_at_least_the_burst_of_the_first(results):
+    for each in measured(results, "changes")["stored"]:
+        assert all(units + unheard >= QUICK.burst for units, unheard in each_caller(each, "admitted", "unheard"))
+
+
+def test_old_and_new_instances_side_by_side_admit_no_more_than_the_larger_of_their_limits(results):
+    for each in measured(results, "changes")["deployed"]:
+        for admitted, by_new, unheard in each_caller(each, "admitted", "by_new", "unheard"):
+            assert admitted <= each["allowed"] < each["apart"]
+            assert by_new <= each["allowed_new"]
+            assert admitted + unheard >= QUICK.burst  # nobody starves: who named the larger one had all of it
 
 
 # --- quota ------------------------------------------------------------------------------------------
@@ -298,6 +325,10 @@ def test_the_results_that_are_kept_are_within_one_percent_of_what_the_page_says(
     for each in [*shared, *measured(kept, "tiers")["tiers"]]:
         admitted = each.get("together") or each["admitted"]
         assert all(0.99 * each["allowed"] - 1 <= units <= each["allowed"] for units in admitted)
+    data = measured(kept, "changes")
+    for each in [data["stored"][0], *data["deployed"]]:
+        assert all(0.98 * each["allowed"] - 1 <= units <= each["allowed"] for units in each["admitted"])
+    assert all(units <= data["stored"][1]["allowed"] for units in data["stored"][1]["admitted"])
     window, bucket, _, exact = measured(kept, "jitter")["crowds"]
     assert exact["fullest"] < min(window["fullest"], bucket["fullest"])  # jitter keeps a crowd from coming in one wave
     for case in measured(kept, "failover")["cases"]:
