@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A horizontal bar chart as SVG, started by bench/results.py, which sets
+# A horizontal bar chart as SVG, started by bench/write.py, which sets
 #   data        a file of lines: label, kind, value, and a value of a second server, separated by tabs; the last line
 #               comes on top
 #   picture     where the chart goes
@@ -8,16 +8,16 @@
 #   rows        how many lines there are
 #   widest      how many characters the longest label has
 #   servers     one or two: how many bars a row has
-# There is no background, and the grey of the text has enough contrast to white and to black alike.
+# The background is white, so that the picture can be read on light and on dark pages alike.
 
 kinds = "server floor Lua ours redis-cell"
 titles = "'the server itself' 'empty module command' 'Lua script' 'this module' 'redis-cell'"
 array colour[5] = [0x8b949e, 0x6e7681, 0xd29922, 0x2f81f7, 0xa371f7]
 array place[5] = [0.06, 0.25, 0.49, 0.63, 0.80]
-grey = 0x7d8590
+grey = 0x57606a
 
 height = 70 + (servers == 2 ? 32 : 22) * rows
-set terminal svg noenhanced size 860, height font "sans-serif,13"
+set terminal svg noenhanced size 860, height font "sans-serif,13" background "white"
 set output picture
 set datafile separator tab
 
@@ -44,11 +44,12 @@ if (reference > 0) set arrow from reference, graph 0 to reference, graph 1 nohea
 is_there(kind) = system(sprintf("cut -f2 '%s' | grep -cx -- '%s' || true", data, kind)) + 0 > 0
 do for [i = 1 : 5] {
   if (is_there(word(kinds, i))) {
-    set label "■ " . word(titles, i) at screen place[i], screen 1 - 17.0 / height textcolor rgb colour[i]
+    set label "■" at screen place[i], screen 1 - 17.0 / height textcolor rgb colour[i]
+    set label word(titles, i) at screen place[i] + 0.02, screen 1 - 17.0 / height textcolor rgb grey
   }
 }
 
-# The second server's bars are paler, which shows on white and on black.
+# The second server's bars are paler.
 is_kind(i) = strcol(2) eq word(kinds, i)
 low(server) = servers == 1 ? -0.38 : server == 1 ? 0.02 : -0.42
 high(server) = servers == 1 ? 0.38 : server == 1 ? 0.42 : -0.02

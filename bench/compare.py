@@ -78,6 +78,7 @@ class Comparison:
         self._loads, self._plan, self._choice, self._found = loads, plan, choice, found
         for script in contenders.SCRIPTS.values():
             loads[MAIN].server.client.script_load(script)
+        loads[MAIN].server.client.execute_command("FUNCTION", "LOAD", contenders.LIBRARY.read_text())
         self._chosen = choice.among(contenders.RATES)
 
     def run(self, parts: list[str]) -> None:

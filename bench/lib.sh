@@ -5,7 +5,7 @@
 folder=$build_dir/bench
 # shellcheck disable=SC2034 # for the callers
 results=$root/bench/results
-packages_bench=(libbenchmark-dev libjemalloc-dev)
+packages_bench=(libbenchmark-dev libjemalloc-dev libboost-dev libnghttp2-dev libssl-dev)
 
 # build TARGET...: apart from the presets, so that what is measured is always optimised.
 build() {

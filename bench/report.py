@@ -243,7 +243,7 @@ def document(
     parts = [
         "# Results\n\nWritten by `bench/run`; what they mean: [bench/README.md](../README.md).",
         run(found, own, known),
-        targets.in_short(found, pictures.get("short", "")),
+        targets.in_short(pictures.get("short", "")),
         targets.targets(found),
         targets.beside_own_limiter(own) + ("\n\n" + own_rates(own) if own else ""),
         *(rates(pipeline, found) for pipeline in pipelines),

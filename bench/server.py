@@ -40,7 +40,9 @@ class DoesNotStart(SystemExit):
 
 
 def _version(number: int) -> str:
-    """As most modules write theirs: two digits for each part."""
+    """As most modules write theirs: two digits for each part. Others, such as redis-cell, count from 1."""
+    if number < 100:
+        return f"version {number}"
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was wanted beside what was measured, and the few rows of it that the README shows."""
+"""What was wanted beside what was measured, and the picture that the README shows."""
 
 from __future__ import annotations
 
@@ -19,16 +19,8 @@ ABOUT = (
 WANTED_OF_SOME = "Where nothing is wanted of a server, its figure stands alone."
 
 
-def in_short(found: list[Results], picture: str) -> str:
-    tables = {}
-    for each in found:
-        table = tables[each.title] = Table(["calls per second, pipelined by 32"], [""])
-        for target in contenders.TARGETS_IN_SHORT:
-            if rows := each.judged_by(target):
-                table.rows[(target.what,)] = (f"{median(target_ratios(target, rows)):.2f}",)
-    if len(tables) == 1:
-        next(iter(tables.values())).values = ["ratio"]
-    return section("In short", f"![rates]({picture})" if picture else "", beside(tables).markdown())
+def in_short(picture: str) -> str:
+    return section("In short", f"![rates]({picture})" if picture else "")
 
 
 def targets(found: list[Results]) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contenders
-from contenders import EACH, INCR, MANY, TARGET_PIPELINE, Contender
+from contenders import MANY, TARGET_PIPELINE, Contender
 from load import Latency, Plan, Sample, Samples
 from results import Results
 
@@ -41,6 +41,3 @@ def results(title: str, *, fetches_ahead: bool = False, is_replicated: bool = Fa
         entry_bytes={each.name: {100: 4.2} for each in contenders.ENTRIES},
         left_out={contenders.GCRA.name: "unknown command 'GCRA'"},
     )  # fmt: skip
-
-
-__all__ = ["EACH", "INCR", "PLAN", "RATE", "results", "samples"]
