@@ -21,7 +21,7 @@ build_dir=$root/build
   packages_playground=(clang-19 lld-19 libc++-19-dev-wasm32 libc++abi-19-dev-wasm32 libclang-rt-19-dev-wasm32 wasi-libc)
   packages_browser=(chromium chromium-driver python3-selenium fonts-dejavu-core)
   packages_service=(libabsl-dev libboost-dev nlohmann-json3-dev libhiredis-dev libssl-dev libyaml-cpp-dev libgrpc++-dev
-    libprotobuf-dev protobuf-compiler protobuf-compiler-grpc)
+    libjemalloc-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc)
   packages_package=(dpkg-dev fakeroot help2man rpm)
   packages_cross=(g++-aarch64-linux-gnu qemu-user)
   packages_package_test=(cpio lintian redis-server redis-tools)

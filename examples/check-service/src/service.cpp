@@ -4,10 +4,13 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "secret_files.h"
 
 namespace ratelimit::service {
 
@@ -80,14 +83,27 @@ void Service::start() {
 }
 
 void Service::reload() {
-  if (settings_.listen_tls.certificate.empty()) return;
+  if (settings_.listen_tls.certificate.empty() && settings_.operators.token_file.empty()) return;
   try {
-    const TlsFiles files = read_tls_files(settings_.listen_tls);
-    for (const auto& door : doors_) door->renew(files);  // HTTP first: it says what is wrong, for all of them
+    read_files_again();
     log_.write_always(Level::info, "reloaded", {});
   } catch (const std::exception& error) {
     log_.write_always(Level::error, "not reloaded", {{"detail", error.what()}});
   }
+}
+
+/// All files are read before the first one counts.
+void Service::read_files_again() {
+  std::string token;
+  const std::string& token_file = settings_.operators.token_file;
+  if (!token_file.empty()) {
+    if (const auto fault = read_token(token_file, token)) throw std::runtime_error("operator_token_file: " + *fault);
+  }
+  if (!settings_.listen_tls.certificate.empty()) {
+    const TlsFiles files = read_tls_files(settings_.listen_tls);
+    for (const auto& door : doors_) door->renew(files);  // HTTP first: it says what is wrong, for all of them
+  }
+  if (!token_file.empty()) http_->renew_token(std::move(token));
 }
 
 void Service::drain() {

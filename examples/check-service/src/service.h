@@ -58,12 +58,15 @@ class Service {
   void serve(EnvoyPaths paths) { http_->serve(std::move(paths)); }
 
   void start();
-  /// Reads the certificate of the doors again, if there is one. If that fails, the log says why, and the old one stays.
+  /// Reads the certificate of the doors and the token of operators again, if there are such files. If one of them fails, the
+  /// log says why, and what was read before stays.
   void reload();
   /// Drains all doors, at once.
   void drain();
 
  private:
+  void read_files_again();
+
   const Settings settings_;
   Log log_;
   client::Client client_;

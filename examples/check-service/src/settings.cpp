@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <system_error>
@@ -13,6 +12,7 @@
 
 #include "field_reader.h"
 #include "operators/guard.h"
+#include "secret_files.h"
 
 namespace ratelimit::service {
 namespace {
@@ -95,25 +95,9 @@ Fault endpoints(std::string_view text, int usual_port, std::vector<Endpoint>& ta
   return std::nullopt;
 }
 
-/// Passwords may come from a file, as container platforms hand them over. A line feed at its end does not count.
-Fault password_in_file(std::string_view path, std::string& target) {
-  std::ifstream file{std::string(path)};
-  if (!file || !std::getline(file, target) || target.empty()) return "must be a file that can be read, with a password";
-  return std::nullopt;
-}
-
-/// A token is sent in a header as it is, and must not be guessed.
-Fault token_in_file(std::string_view path, std::string& target) {
-  constexpr std::size_t kShortest = 16;
-  constexpr std::size_t kLongest = 512;
-  std::string token;
-  if (password_in_file(path, token)) return "must be a file that can be read, with a token";
-  const bool is_visible = std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (token.size() < kShortest || token.size() > kLongest || !is_visible) {
-    return "must hold a token of 16 to 512 visible characters of ASCII";
-  }
-  target = std::move(token);
-  return std::nullopt;
+Fault token_file(std::string_view path, OperatorSettings& target) {
+  target.token_file = path;
+  return read_token(target.token_file, target.token);
 }
 
 Fault origins(std::string_view text, std::vector<std::string>& target) {
@@ -225,7 +209,7 @@ constexpr auto kRows = std::to_array<Row>({
      [](Settings& s, std::string_view v) { return words(v, s.client.node.login.user); }},
     {"password", "none", [](Settings& s, std::string_view v) { return words(v, s.client.node.login.password); }},
     {"password_file", "a file with the password; none",
-     [](Settings& s, std::string_view v) { return password_in_file(v, s.client.node.login.password); }},
+     [](Settings& s, std::string_view v) { return read_password(std::string(v), s.client.node.login.password); }},
     {"database", "0",
      [](Settings& s, std::string_view v) { return number(v, 0, 65535, s.client.node.login.database); }},
     {"sentinels", "host:port with commas between; none",
@@ -296,7 +280,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"envoy_without_server", "answer: by without_server. error: UNAVAILABLE, so that Envoy decides: answer",
      [](Settings& s, std::string_view v) { return envoy_without_server(v, s.envoy.leaves_outages_to_envoy); }},
     {"operator_token_file", "a file with a token, which opens /limiters and /why to those who send it; none",
-     [](Settings& s, std::string_view v) { return token_in_file(v, s.operators.token); }},
+     [](Settings& s, std::string_view v) { return token_file(v, s.operators); }},
     {"operator_origins", "of pages elsewhere whose scripts may read those, with commas between: none",
      [](Settings& s, std::string_view v) { return origins(v, s.operators.origins); }},
     {"operator_deadline", "for all that the server must say for one of those: 1s",

@@ -62,6 +62,7 @@ struct EnvoySettings {
 
 /// The pages for operators: who is limited, by which limit, and why. They are there if `token` is not empty.
 struct OperatorSettings {
+  std::string token_file{};                 ///< from which the token was read
   std::string token{};                      ///< whoever has it may see them
   std::vector<std::string> origins{};       ///< of pages elsewhere whose scripts may read the answers
   Span deadline = std::chrono::seconds{1};  ///< for all answers of the server to one question

@@ -155,6 +155,12 @@ TEST_F(PagesTest, AreForThoseWhoHaveTheToken) {
   EXPECT_EQ(asked_.size(), 2U);
 }
 
+TEST_F(PagesTest, AreForThoseWhoHaveTheNewestToken) {
+  pages_.renew("another-token-of-operators");
+  EXPECT_EQ(ask("GET", "/limiters", {token()}).status, 401U);
+  EXPECT_EQ(ask("GET", "/limiters", {{"Authorization", "Bearer another-token-of-operators"}}).status, 200U);
+}
+
 TEST_F(PagesTest, SayWhatIsWrong) {
   EXPECT_EQ(ask("GET", "/limiters", {token()}, "count=x").status, 400U);
   const Response other = ask("POST", "/limiters", {token()});

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -10,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from certificates import Files
 from cluster import Cluster
-from harness import Client, Server
+from harness import PATIENCE_S, Client, Server, eventually
 from operator_pages import TOKEN, all_limiters, encoded, look, token_file, why
 from service import PROGRAM, Service, paused
 
@@ -244,6 +248,45 @@ def test_wrong_settings_end_the_start(tmp_path: Path, token: str | None, origins
     done = subprocess.run([PROGRAM, "--config", tmp_path / "service.conf"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and said in done.stderr, done.stderr
     assert not token or len(token) < 6 or token not in done.stderr
+
+
+def test_a_new_token_counts_after_a_hang_up(services: Callable[..., Service], tmp_path: Path) -> None:
+    file = token_file(tmp_path)
+    service = services(operator_token_file=file)
+    for faulty in ("short", ""):
+        file.write_text(faulty)
+        hang_up(service, "not reloaded")
+        line = service.events("not reloaded")[-1]
+        assert line["level"] == "error" and line["detail"].startswith("operator_token_file: must ")
+        assert look(service, "/limiters").status == 200, "the old one counts"
+    file.write_text("another-token-of-the-operators\n")
+    hang_up(service, "reloaded")
+    assert look(service, "/limiters").status == 401
+    answer = service.ask("GET", "/limiters", Authorization="Bearer another-token-of-the-operators")
+    assert answer.status == 200
+    assert "another-token" not in service.log_text()
+
+
+def hang_up(service: Service, event: str) -> None:
+    before = len(service.events(event))
+    service.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(service.events(event)) > before, event)
+
+
+def test_pages_are_shown_over_tls(services: Callable[..., Service], db: Client, tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    service = services(operator_token_file=token_file(tmp_path), **files.settings)
+    db.do("RL.DEFINE api FIXED 1 1h")
+    connection = http.client.HTTPSConnection("127.0.0.1", service.port, timeout=PATIENCE_S, context=files.trusting())
+    try:
+        for page in PAGES:
+            connection.request("GET", page, headers={"Authorization": f"Bearer {TOKEN}"})
+            answer = connection.getresponse()
+            assert answer.status == 200 and json.loads(answer.read())
+        connection.request("GET", "/limiters")
+        assert connection.getresponse().status == 401
+    finally:
+        connection.close()
 
 
 # --- what the server does ---------------------------------------------------------------------------

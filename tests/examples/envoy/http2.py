@@ -38,13 +38,14 @@ def field(name: bytes, value: bytes) -> bytes:
     return b"\0" + integer(len(name), 7) + name + integer(len(value), 7) + value
 
 
-CALL = (
-    b"\x83\x86"  # POST, http
-    + field(b":path", METHOD.encode())
-    + field(b":authority", b"x")
-    + field(b"te", b"trailers")
-    + field(b"content-type", b"application/grpc")
-)
+def headers(path: str, kind: int = 0) -> bytes:
+    """Of a call of a method. 64 as the kind: all but the first two are kept in the table of the connection."""
+    own = {b":path": path.encode(), b":authority": b"x", b"te": b"trailers", b"content-type": b"application/grpc"}
+    return b"\x83\x86" + b"".join(bytes([kind]) + field(name, value)[1:] for name, value in own.items())  # POST, http
+
+
+CALL = headers(METHOD)
+KEPT = b"\x83\x86\xc1\xc0\xbf\xbe"  # after a call whose headers are kept: the same
 
 
 def call(stream: int, *more: bytes) -> bytes:

@@ -14,14 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from envoy_client import OK, EnvoyService, Status, descriptor, request
+from envoy_client import HEALTH, METHOD, OK, EnvoyService, Status, descriptor, request
 from harness import PATIENCE_S, eventually
 from http2 import (
     ACK,
     CALL,
     CONTINUATION,
+    END_HEADERS,
     HEADERS,
     HELLO,
+    KEPT,
     LARGEST,
     PING,
     RESET,
@@ -29,6 +31,7 @@ from http2 import (
     call,
     field,
     frame,
+    headers,
     integer,
     message,
 )
@@ -74,6 +77,10 @@ def wait_for_end(connection: socket.socket) -> None:
 
 def connections(service: EnvoyService) -> int:
     return int(service.metric("check_service_envoy_connections"))
+
+
+def held(service: EnvoyService) -> int:
+    return int(service.metric("check_service_envoy_held_requests"))
 
 
 @contextmanager
@@ -231,6 +238,28 @@ def requests_taken_back() -> Iterator[bytes]:
         yield b"".join(taken_back)
 
 
+def taken_back(path: str) -> Iterator[bytes]:
+    """As short as they can be."""
+    yield frame(HEADERS, headers(path, 64), 1, END_HEADERS) + frame(RESET, bytes(4), 1)
+    stream = 3
+    while True:
+        several = range(stream, stream + 1000, 2)
+        yield b"".join(frame(HEADERS, KEPT, each, END_HEADERS) + frame(RESET, bytes(4), each) for each in several)
+        stream += 1000
+
+
+def short_requests_taken_back() -> Iterator[bytes]:
+    return taken_back(METHOD)
+
+
+def questions_of_health_taken_back() -> Iterator[bytes]:
+    return taken_back(HEALTH)
+
+
+def unknown_methods_taken_back() -> Iterator[bytes]:
+    return taken_back("/nobody/Knows")
+
+
 def requests_whose_answers_nobody_reads() -> Iterator[bytes]:
     stream = 1
     while True:
@@ -240,7 +269,8 @@ def requests_whose_answers_nobody_reads() -> Iterator[bytes]:
 
 FLOODS = [
     *(pings, slow_pings, settings, acknowledgements, a_large_header, many_headers, endless_numbers),
-    *(empty_continuations, large_messages, half_messages, requests_taken_back, requests_whose_answers_nobody_reads),
+    *(empty_continuations, large_messages, half_messages, requests_taken_back, short_requests_taken_back),
+    *(questions_of_health_taken_back, unknown_methods_taken_back, requests_whose_answers_nobody_reads),
 ]
 MOST = 48 << 20  # bytes that a flood sends, if it is let
 LONGEST = 2  # seconds
@@ -268,10 +298,11 @@ def test_a_flood_is_bounded_and_nobody_waits(start: Start, flood: Callable[[], I
         pour(service, flood)
     assert memory_kb(service) / 1024 < 350, "MiB"
     eventually(lambda: connections(service) == 0, "all to be closed")
+    eventually(lambda: held(service) == 0, "no request to be left")
     assert is_answered(service)
 
 
-@pytest.mark.parametrize("flood", [many_headers, half_messages])
+@pytest.mark.parametrize("flood", [many_headers, half_messages, requests_taken_back, short_requests_taken_back])
 def test_many_floods_hold_no_more_than_one(start: Start, flood: Callable[[], Iterator[bytes]]) -> None:
     """`grpc_memory` is for all connections. While it is used up, new ones are refused."""
     service = start(request_time="1s", grpc_memory=16, log_level="info")
@@ -291,6 +322,7 @@ def test_many_floods_hold_no_more_than_one(start: Start, flood: Callable[[], Ite
             each.result()
     assert memory_kb(service) / 1024 < 250, "MiB"
     eventually(lambda: is_let_in(service), "others to be let in")
+    eventually(lambda: held(service) == 0, "no request to be left")
 
 
 def is_let_in(service: EnvoyService) -> bool:

@@ -69,7 +69,8 @@ def test_the_offender_is_the_one_denied_most_and_the_rates_are_right(live: Brows
 
         eventually(rate_is_right, "the rate of denials")
         cells = {row[0]: row for row in rows(live, "#limiters")}
-        assert cells["api:free"][6] == "TOKENBUCKET 10 10 1s AS rate" and number(cells["api:free"][5]) == 4
+        assert cells["api:free"][6] == "TOKENBUCKET 10 10 1s AS rate"
+        assert 1 <= number(cells["api:free"][5]) <= 4, "whose bucket is full again may be forgotten at any moment"
         assert cells["api:paid"][1:5] == ["0", "0", "0", "0"]
         assert live.run("return document.querySelectorAll('#limiters td.hot').length") == 1
         top = rows(live, "#denied")
@@ -94,6 +95,7 @@ def test_why_tells_what_the_server_tells(live: Browser, db: Client) -> None:
         db.do("RL.CHECK api FOR eve")
     db.do("RL.CHECK api FOR bob COST 2")
     show(live, "api")
+    eventually(lambda: {row[0]: row for row in rows(live, "#limiters")}["api"][5] == "2", "both subjects to be counted")
     headline = ask_why(live, "eve")
     assert headline.startswith("A call of “eve” is denied now: 5 of 5 units of “total” (FIXED 5 1h AS total) are used.")
     for subject in ("eve", "bob"):

@@ -118,7 +118,10 @@ class Run(Started):
             return client.execute_command(*line.split())
 
     def about(self, plan: str, part: str = "primary") -> dict:
+        """What RL.INFO says of it. Empty while a replica does not have it."""
         reply = self.do(f"RL.INFO {plan}", part)
+        if reply is None:
+            return {}
         about = dict(zip(reply[::2], reply[1::2]))
         about["limits"] = " ".join(dict(zip(limit[::2], limit[1::2]))["limit"] for limit in about["limits"])
         return about

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "held_calls.h"
 #include "settings.h"
 
 namespace ratelimit::service::envoy {
@@ -27,12 +29,17 @@ class OpenConnections {
   std::size_t look();
   /// Ends those whose other side has that name.
   void close(const std::string& name);
+  /// Ends the one that has sent most bytes since the last time, and those that have sent more than half as many. Of a socket
+  /// that is a path nobody counts them: none is ended.
+  void close_busiest();
   [[nodiscard]] std::size_t at_most() const { return all_.size(); }
 
  private:
   struct Connection {
     int file;
-    ino_t inode;  ///< a number that the system gives to no other socket meanwhile
+    ino_t inode;                 ///< a number that the system gives to no other socket meanwhile
+    std::uint64_t received = 0;  ///< bytes, when `close_busiest` looked last
+    std::uint64_t news = 0;      ///< bytes that it saw then for the first time
   };
   std::vector<Connection> all_;
 };
@@ -42,8 +49,9 @@ class Acceptor {
   /// Gets a connection that does not block, and has to close it.
   using Take = std::function<void(int file)>;
 
-  /// Throws std::system_error if the system has no file left. The settings must outlive the acceptor.
-  explicit Acceptor(const EnvoySettings& settings);
+  /// Throws std::system_error if the system has no file left. The arguments must outlive the acceptor.
+  /// While too many calls are held, it takes no connection.
+  Acceptor(const EnvoySettings& settings, const HeldCalls& held);
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
   ~Acceptor();
@@ -60,21 +68,29 @@ class Acceptor {
   /// Ends a connection, by the name of its other side as gRPC writes it: `ipv4:127.0.0.1:5000`. Any thread may call it.
   void close(const std::string& name);
 
+  /// Ends the connections that send most, soon. Any thread may call it, and waits for nothing.
+  void relieve();
+
   /// How many are open. Any thread may call it.
   [[nodiscard]] std::size_t connections();
 
  private:
   void run();
+  void wake();
+  void obey();
   /// Takes those that wait. False if the system has nothing left for one more.
   [[nodiscard]] bool accept_all();
   [[nodiscard]] bool has_room();
 
   const EnvoySettings& settings_;
+  const HeldCalls& held_;
   const int waker_;
   int listener_ = -1;
   std::uint16_t port_ = 0;
   Take take_{};
   std::chrono::steady_clock::time_point next_look_{};
+  std::atomic<bool> ends_{false};
+  std::atomic<bool> relieves_{false};
   std::mutex mutex_;  ///< guards what follows
   OpenConnections open_;
   std::thread thread_;

@@ -17,6 +17,7 @@
 #include "envoy/service/ratelimit/v3/rls.grpc.pb.h"
 #include "envoy_metrics.h"
 #include "grpc_tls.h"
+#include "held_calls.h"
 #include "open_calls.h"
 #include "response.h"
 #include "rule_book.h"
@@ -88,11 +89,40 @@ class Call final : public grpc::ServerUnaryReactor {
   const std::string connection_;
 };
 
+/// Counts the requests that gRPC holds: it asks for the context of a request as soon as it has read the request.
+class Contexts final : public grpc::ContextAllocator {
+ public:
+  Contexts(HeldCalls& held, Acceptor& acceptor) : held_(held), acceptor_(acceptor) {}
+
+  grpc::CallbackServerContext* NewCallbackServerContext() override { return begin<grpc::CallbackServerContext>(); }
+  grpc::GenericCallbackServerContext* NewGenericCallbackServerContext() override {
+    return begin<grpc::GenericCallbackServerContext>();
+  }
+  void Release(grpc::CallbackServerContext* context) override { end(context); }
+  void Release(grpc::GenericCallbackServerContext* context) override { end(context); }
+
+ private:
+  template <class Context>
+  Context* begin() {
+    if (held_.begin()) acceptor_.relieve();
+    return new Context;
+  }
+  template <class Context>
+  void end(Context* context) {
+    delete context;
+    held_.end();
+  }
+
+  HeldCalls& held_;
+  Acceptor& acceptor_;
+};
+
 class RateLimits final : public wire::RateLimitService::CallbackService {
  public:
-  RateLimits(Checker& checker, Acceptor& acceptor, const EnvoySettings& settings)
+  RateLimits(Checker& checker, Acceptor& acceptor, const HeldCalls& held, const EnvoySettings& settings)
       : checker_(checker),
         acceptor_(acceptor),
+        held_(held),
         open_(static_cast<std::size_t>(settings.streams)),
         at_socket_(!settings.socket.empty()) {}
 
@@ -100,11 +130,15 @@ class RateLimits final : public wire::RateLimitService::CallbackService {
                                             wire::RateLimitResponse* response) override {
     // At a socket all connections have one name. Each request has one there, and only the bound of all holds.
     const std::string connection = at_socket_ ? std::to_string(next_++) : call->peer();
-    const OpenCalls::Verdict verdict = open_.begin(connection);
+    const bool keeps_to_bound = open_.begin(connection);
     Call* reactor = new Call(open_, connection);
-    if (verdict != OpenCalls::Verdict::go_on) {
+    if (call->IsCancelled()) {  // nobody waits for it any more: it is not charged
+      reactor->Finish(grpc::Status::CANCELLED);
+      return reactor;
+    }
+    if (!keeps_to_bound) acceptor_.close(connection);
+    if (!keeps_to_bound || held_.is_full()) {
       reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many requests are under way"});
-      if (verdict == OpenCalls::Verdict::close) acceptor_.close(connection);
       return reactor;
     }
     Caller caller = caller_of(*call);
@@ -119,6 +153,7 @@ class RateLimits final : public wire::RateLimitService::CallbackService {
  private:
   Checker& checker_;
   Acceptor& acceptor_;
+  const HeldCalls& held_;
   OpenCalls open_;
   const bool at_socket_;
   std::atomic<std::uint64_t> next_{0};
@@ -168,8 +203,9 @@ struct GrpcDoor::Parts {
         log(its_log),
         book(chosen.envoy, client, its_log),
         checker(book, backend, metrics, chosen, its_log),
-        acceptor(chosen.envoy),
-        service(checker, acceptor, chosen.envoy) {
+        held(chosen.envoy.memory),
+        acceptor(chosen.envoy, held),
+        service(checker, acceptor, held, chosen.envoy) {
     if (settings.uses_tls && !chosen.listen_tls.certificate.empty()) {
       tls.emplace(read_tls_files(chosen.listen_tls), chosen.listen_tls.least);
     }
@@ -184,7 +220,10 @@ struct GrpcDoor::Parts {
            std::to_string(book.faulty_reloads()) +
            "\n# HELP check_service_envoy_connections Connections that are open.\n"
            "# TYPE check_service_envoy_connections gauge\ncheck_service_envoy_connections " +
-           std::to_string(acceptor.connections()) + "\n";
+           std::to_string(acceptor.connections()) +
+           "\n# HELP check_service_envoy_held_requests Requests that have begun and hold memory.\n"
+           "# TYPE check_service_envoy_held_requests gauge\ncheck_service_envoy_held_requests " +
+           std::to_string(held.held()) + "\n";
   }
 
   const EnvoySettings& settings;
@@ -193,6 +232,7 @@ struct GrpcDoor::Parts {
   EnvoyMetrics metrics{};
   RuleBook book;
   Checker checker;
+  HeldCalls held;
   Acceptor acceptor;
   RateLimits service;
   std::optional<GrpcTls> tls{};  ///< none: the door is plain
@@ -223,6 +263,7 @@ void GrpcDoor::start() {
   parts.way_in = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
   builder.RegisterService(&parts.service);
+  builder.SetContextAllocator(std::make_unique<Contexts>(parts.held, parts.acceptor));
   bound(builder, settings, parts.times);
   parts.server = builder.BuildAndStart();
   if (parts.server == nullptr) throw std::runtime_error("gRPC cannot be started");

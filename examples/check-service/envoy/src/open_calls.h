@@ -16,40 +16,27 @@ namespace ratelimit::service::envoy {
 /// Any thread may call these functions.
 class OpenCalls {
  public:
-  enum class Verdict : std::uint8_t {
-    go_on,
-    refuse,  ///< there are too many of all connections
-    close,   ///< there are more of this connection than any has that keeps to the bound
-  };
-
   /// `streams` is the bound of HTTP/2. Whoever keeps to it is never refused: a request counts for a moment after its answer has
-  /// gone, when the client may have begun another one. So a connection may have twice as many and a hundred, and all together
-  /// sixteen times that.
+  /// gone, when the client may have begun another one. So a connection may have twice as many and a hundred.
   explicit OpenCalls(std::size_t streams) : most_(2 * streams + 100) {}
 
-  /// A request of the connection begins, whatever the verdict. `end` must follow.
-  [[nodiscard]] Verdict begin(const std::string& connection) {
+  /// A request of the connection begins; `end` must follow. False if there are more of this connection than any has that
+  /// keeps to the bound.
+  [[nodiscard]] bool begin(const std::string& connection) {
     const std::lock_guard lock(mutex_);
-    const std::size_t open = ++of_[connection];
-    ++all_;
-    if (open > most_) return Verdict::close;
-    return all_ > kConnections * most_ ? Verdict::refuse : Verdict::go_on;
+    return ++of_[connection] <= most_;
   }
 
   /// The request's answer has gone, or nobody waits for it.
   void end(const std::string& connection) {
     const std::lock_guard lock(mutex_);
-    --all_;
     const auto found = of_.find(connection);
     if (--found->second == 0) of_.erase(found);
   }
 
  private:
-  static constexpr std::size_t kConnections = 16;
-
   const std::size_t most_;
   std::mutex mutex_;  ///< guards what follows
-  std::size_t all_ = 0;
   std::unordered_map<std::string, std::size_t> of_;
 };
 

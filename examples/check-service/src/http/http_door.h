@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "../door.h"
@@ -35,6 +37,10 @@ class HttpDoor final : public Door {
   /// Shows the operators' pages, too. Before `start`.
   void show(const OperatorSettings& settings, operators::Pages::Ask ask) {
     shared_.pages.emplace(settings, std::move(ask));
+  }
+  /// The token of operators. Any thread may call it.
+  void renew_token(std::string token) {
+    if (shared_.pages) shared_.pages->renew(std::move(token));
   }
   /// Where it listens, also if the settings say 0.
   [[nodiscard]] std::uint16_t port() const { return port_; }

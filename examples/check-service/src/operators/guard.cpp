@@ -38,9 +38,10 @@ bool may_read(const HttpRequest& request, const OperatorSettings& settings) {
 
 }  // namespace
 
-bool has_token(const HttpRequest& request, std::string_view token) {
+bool Token::is_in(const HttpRequest& request) const {
+  const std::shared_ptr<const std::string> token = text_;
   const std::optional<std::string_view> credentials = request.field("Authorization");
-  return !token.empty() && are_equal(token, bearer_of(credentials.value_or("")));
+  return !token->empty() && are_equal(*token, bearer_of(credentials.value_or("")));
 }
 
 void add_origin_fields(Response& response, const HttpRequest& request, const OperatorSettings& settings) {

@@ -4,8 +4,11 @@
 #ifndef RATELIMIT_SERVICE_OPERATORS_GUARD_H
 #define RATELIMIT_SERVICE_OPERATORS_GUARD_H
 
+#include <atomic>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "../http/http_reader.h"
 #include "../response.h"
@@ -13,8 +16,19 @@
 
 namespace ratelimit::service::operators {
 
-/// Whether the request has the token, as `Authorization: Bearer TOKEN`. How long that takes says nothing about the token.
-[[nodiscard]] bool has_token(const HttpRequest& request, std::string_view token);
+/// What operators send with each request. Any thread may call its functions.
+class Token {
+ public:
+  explicit Token(std::string text) { renew(std::move(text)); }
+
+  /// Whether the request has it, as `Authorization: Bearer TOKEN`. How long that takes says nothing about the token.
+  [[nodiscard]] bool is_in(const HttpRequest& request) const;
+  /// From now on, only that one counts.
+  void renew(std::string text) { text_ = std::make_shared<const std::string>(std::move(text)); }
+
+ private:
+  std::atomic<std::shared_ptr<const std::string>> text_;
+};
 
 /// Adds what lets the page that sent the request read the answer, if its origin is one of the settings. Nothing, if there
 /// are none.

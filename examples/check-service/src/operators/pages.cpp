@@ -36,7 +36,7 @@ void Pages::answer(const HttpRequest& request, std::string_view path, std::strin
   const bool has_origins = !settings_.origins.empty();
   if (request.method == "OPTIONS" && has_origins) return finish(answer_beforehand(request, settings_));
   if (request.method != "GET" && request.method != "HEAD") return finish(other_method(context.trace, has_origins));
-  if (!has_token(request, settings_.token)) return finish(without_token(context.trace));
+  if (!token_.is_in(request)) return finish(without_token(context.trace));
   Read<Question> question = read_question(path, query);
   if (const auto* problem = std::get_if<Problem>(&question)) return finish(refused(*problem, context.trace));
   const Span deadline = context.deadline > Span{} ? std::min(context.deadline, settings_.deadline) : settings_.deadline;

@@ -25,7 +25,11 @@ class Pages {
   /// Has an inquiry answered; false if too many wait.
   using Ask = std::function<bool(Inquiry)>;
 
-  Pages(OperatorSettings settings, Ask ask) : settings_(std::move(settings)), ask_(std::move(ask)) {}
+  Pages(OperatorSettings settings, Ask ask)
+      : settings_(std::move(settings)), token_(settings_.token), ask_(std::move(ask)) {}
+
+  /// Any thread may call it.
+  void renew(std::string token) { token_.renew(std::move(token)); }
 
   /// Answers a request whose path is a page. `context` has the caller's deadline and the request's id. Any thread may call
   /// it.
@@ -34,6 +38,7 @@ class Pages {
 
  private:
   const OperatorSettings settings_;
+  Token token_;
   const Ask ask_;
 };
 
