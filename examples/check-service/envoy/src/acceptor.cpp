@@ -135,15 +135,18 @@ std::string name_of_other_side(int file) {
 
 // --- what is open ------------------------------------------------------------------------------------
 
+/// Asked right before the file is used, since gRPC closes it when it likes.
+bool OpenConnections::Connection::is_open() const { return inode_of(file) == inode; }
+
 void OpenConnections::add(int file) { all_.push_back({file, inode_of(file)}); }
 
 std::size_t OpenConnections::look() {
-  return all_.size() - std::erase_if(all_, [](const Connection& each) { return inode_of(each.file) != each.inode; });
+  return all_.size() - std::erase_if(all_, [](const Connection& each) { return !each.is_open(); });
 }
 
 void OpenConnections::close(const std::string& name) {
   for (const Connection& each : all_) {
-    if (inode_of(each.file) == each.inode && name_of_other_side(each.file) == name) end(each.file);
+    if (each.is_open() && name_of_other_side(each.file) == name) end(each.file);
   }
 }
 
@@ -151,12 +154,12 @@ void OpenConnections::close_busiest() {
   look();
   std::uint64_t most = 0;
   for (Connection& each : all_) {
-    const std::uint64_t received = received_of(each.file);
+    const std::uint64_t received = std::max(received_of(each.file), each.received);  // 0 if it has just been closed
     each.news = received - std::exchange(each.received, received);
     most = std::max(most, each.news);
   }
   for (const Connection& each : all_) {
-    if (each.news > most / 2) end(each.file);
+    if (each.news > most / 2 && each.is_open()) end(each.file);
   }
 }
 

@@ -40,6 +40,8 @@ class OpenConnections {
     ino_t inode;                 ///< a number that the system gives to no other socket meanwhile
     std::uint64_t received = 0;  ///< bytes, when `close_busiest` looked last
     std::uint64_t news = 0;      ///< bytes that it saw then for the first time
+
+    [[nodiscard]] bool is_open() const;
   };
   std::vector<Connection> all_;
 };

@@ -48,9 +48,7 @@ TEST_F(HeldCallsTest, SayThatSomebodyMustGoOnceTheyAreTooMany) {
   EXPECT_FALSE(calls_.is_full());
 }
 
-TEST_F(HeldCallsTest, SayItAgainWhenThereAreMore) {
-  EXPECT_EQ(begin(2 * kMost), 1 + (kMost - 1) / (kMost / 64 + 1));
-}
+TEST_F(HeldCallsTest, SayItAgainWhenThereAreMore) { EXPECT_EQ(begin(2 * kMost), 1 + (kMost - 1) / (kMost / 64 + 1)); }
 
 TEST_F(HeldCallsTest, DoNotSayItAgainWhileTheyBecomeFewer) {
   EXPECT_EQ(begin(kMost + 1), 1U);
