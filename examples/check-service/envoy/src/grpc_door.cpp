@@ -130,14 +130,14 @@ class RateLimits final : public wire::RateLimitService::CallbackService {
                                             wire::RateLimitResponse* response) override {
     // At a socket all connections have one name. Each request has one there, and only the bound of all holds.
     const std::string connection = at_socket_ ? std::to_string(next_++) : call->peer();
-    const bool keeps_to_bound = open_.begin(connection);
+    const OpenCalls::Verdict verdict = open_.begin(connection);
     Call* reactor = new Call(open_, connection);
+    if (verdict == OpenCalls::Verdict::close) acceptor_.close(connection);
     if (call->IsCancelled()) {  // nobody waits for it any more: it is not charged
       reactor->Finish(grpc::Status::CANCELLED);
       return reactor;
     }
-    if (!keeps_to_bound) acceptor_.close(connection);
-    if (!keeps_to_bound || held_.is_full()) {
+    if (verdict != OpenCalls::Verdict::go_on || held_.is_full()) {
       reactor->Finish({grpc::StatusCode::RESOURCE_EXHAUSTED, "too many requests are under way"});
       return reactor;
     }

@@ -16,15 +16,22 @@ namespace ratelimit::service::envoy {
 /// Any thread may call these functions.
 class OpenCalls {
  public:
+  enum class Verdict : std::uint8_t {
+    go_on,
+    close,   ///< there is one more of this connection than any has that keeps to the bound: it is to be closed
+    refuse,  ///< there are still more: that has been said
+  };
+
   /// `streams` is the bound of HTTP/2. Whoever keeps to it is never refused: a request counts for a moment after its answer has
   /// gone, when the client may have begun another one. So a connection may have twice as many and a hundred.
   explicit OpenCalls(std::size_t streams) : most_(2 * streams + 100) {}
 
-  /// A request of the connection begins; `end` must follow. False if there are more of this connection than any has that
-  /// keeps to the bound.
-  [[nodiscard]] bool begin(const std::string& connection) {
+  /// A request of the connection begins, whatever the verdict. `end` must follow.
+  [[nodiscard]] Verdict begin(const std::string& connection) {
     const std::lock_guard lock(mutex_);
-    return ++of_[connection] <= most_;
+    const std::size_t open = ++of_[connection];
+    if (open <= most_) return Verdict::go_on;
+    return open == most_ + 1 ? Verdict::close : Verdict::refuse;
   }
 
   /// The request's answer has gone, or nobody waits for it.

@@ -11,15 +11,16 @@ namespace ratelimit::service::envoy {
 namespace {
 
 TEST(OpenCalls, AllowTwiceTheStreamsAndAHundredOfEachConnection) {
+  using Verdict = OpenCalls::Verdict;
   OpenCalls calls(10);
-  for (int i = 0; i < 120; ++i) EXPECT_TRUE(calls.begin("a")) << i;
-  EXPECT_FALSE(calls.begin("a"));
-  EXPECT_TRUE(calls.begin("b")) << "others have a bound of their own";
+  for (int i = 0; i < 120; ++i) EXPECT_EQ(calls.begin("a"), Verdict::go_on) << i;
+  EXPECT_EQ(calls.begin("a"), Verdict::close);
+  EXPECT_EQ(calls.begin("a"), Verdict::refuse) << "to be closed once is enough";
+  EXPECT_EQ(calls.begin("b"), Verdict::go_on) << "others have a bound of their own";
   calls.end("a");
-  EXPECT_FALSE(calls.begin("a")) << "those beyond the bound count, too";
-  calls.end("a");
-  calls.end("a");
-  EXPECT_TRUE(calls.begin("a"));
+  EXPECT_EQ(calls.begin("a"), Verdict::refuse) << "those beyond the bound count, too";
+  for (int i = 0; i < 3; ++i) calls.end("a");
+  EXPECT_EQ(calls.begin("a"), Verdict::go_on);
 }
 
 class HeldCallsTest : public testing::Test {
