@@ -82,14 +82,22 @@ struct Read {
   return lines;
 }
 
+/// Whether the shorter list is the begin of the other one. zstd unpacks a frame that it has as a whole in one go, and then
+/// nothing of a damaged one; in parts, what is before the damage.
+[[nodiscard]] bool begins_alike(const std::vector<std::string>& one, const std::vector<std::string>& other) {
+  const std::size_t both = std::min(one.size(), other.size());
+  return std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(both), other.begin());
+}
+
 void run(std::string_view text) {
   if (text.empty()) return;
   const std::size_t at_once = 1U + static_cast<unsigned char>(text.front());
   text.remove_prefix(1);
   const Read whole = read(text, text.size() + 1);
   const Read in_parts = read(text, at_once);
-  require(whole.lines == in_parts.lines, "the lines do not depend on the parts");
-  require(whole.error == in_parts.error, "nor does the error");
+  require(whole.error.empty() == in_parts.error.empty(), "whether there is an error does not depend on the parts");
+  if (whole.error.empty()) require(whole.lines == in_parts.lines, "nor do the lines");
+  require(begins_alike(whole.lines, in_parts.lines), "nor do those before an error");
   const bool is_packed = text.starts_with("\x1f\x8b") || text.starts_with("\x28\xb5\x2f\xfd");
   if (!is_packed) require(whole.error.empty() && whole.lines == lines_of(text), "and they are the obvious ones");
 }

@@ -746,6 +746,9 @@ LINES = b"one\r\ntwo\n\nthree\n"
 PACKED = gzip.compress(LINES, mtime=0)
 ZSTD = bytes.fromhex("28b52ffd0400") + struct.pack("<I", len(LINES) << 3 | 1)[:3] + LINES  # a block as it is
 ZSTD += struct.pack("<I", zlib.crc32(LINES))  # a sum that is wrong
+# A frame that says how much is in it: a block as it is, and one that is damaged.
+ZSTD_DAMAGED = bytes.fromhex("28b52ffd20") + bytes([2 * len(LINES)])
+ZSTD_DAMAGED += struct.pack("<I", len(LINES) << 3)[:3] + LINES + struct.pack("<I", 4 << 3 | 5)[:3] + b"\xff" * 4
 FILES = [
     LINES,
     LINES[:-1],
@@ -756,6 +759,7 @@ FILES = [
     PACKED[:-3],
     ZSTD,
     ZSTD.replace(b"\xfd\x04", b"\xfd\x00", 1)[:-4],
+    ZSTD_DAMAGED,
 ]
 
 # --- envoy_rules ------------------------------------------------------------------------------------
@@ -792,7 +796,7 @@ write("arguments", {f"call-{number:02}": line.encode() for number, line in enume
 write("steps", {f"steps-{seed:02}": steps(seed) for seed in range(48)})
 for name, lines in (("combined", COMBINED), ("json", JSON), ("csv", CSV), ("monitor", MONITOR)):
     write(f"{name}_log", {f"lines-{number:02}": text.encode() for number, text in enumerate(lines)})
-write("line_source", {f"file-{number:02}": bytes([number * 29]) + file for number, file in enumerate(FILES)})
+write("line_source", {f"file-{number:02}": bytes([number * 28]) + file for number, file in enumerate(FILES)})
 write("http", {f"request-{number:02}": bytes([number]) + text.encode() for number, text in enumerate(HTTP)})
 envoy_rules = {}
 for number, yaml in enumerate(ENVOY_RULES):
