@@ -88,8 +88,9 @@ class Counters {
 
   /// How long the server took to answer, all told.
   void count_latency(Span latency) {
-    const auto end = std::lower_bound(kLatencyEnds.begin(), kLatencyEnds.end(), latency,
-                                      [](std::uint64_t us, Span span) { return std::chrono::microseconds{us} < span; });
+    const auto* const end =
+        std::lower_bound(kLatencyEnds.begin(), kLatencyEnds.end(), latency,
+                         [](std::uint64_t us, Span span) { return std::chrono::microseconds{us} < span; });
     add(latencies_[static_cast<std::size_t>(end - kLatencyEnds.begin())], 1);
     add(latency_sum_, static_cast<std::uint64_t>(std::max<Span>(latency, Span{}).count()));
   }

@@ -80,11 +80,13 @@ class Link {
   /// What to watch. Null if there is nothing to wait for but time.
   [[nodiscard]] const Connection* connection() const { return connection_.get(); }
 
-  /// Calls `visit(carried, is_sent)` for each command.
+  /// Calls `visit(carried, is_sent)` for each command. It may add commands.
   template <class Visit>
   void for_each(Visit visit) {
+    // NOLINTBEGIN(modernize-loop-convert): the lists may grow meanwhile
     for (std::size_t i = 0; i < sent_.size(); ++i) visit(sent_[i], true);
     for (std::size_t i = 0; i < waiting_.size(); ++i) visit(waiting_[i].carried, false);
+    // NOLINTEND(modernize-loop-convert)
   }
 
   /// Drops the commands that were not sent and whose calls are all answered.

@@ -73,7 +73,7 @@ class LocalLimiter {
     std::optional<Answer> binding;
     for (const Part& part : parts) {
       if (part.cost == kNoUnits) continue;
-      const std::optional<Answer> answer =
+      std::optional<Answer> answer =
           peek(name_of_subject(part.key, part.subject), part.policy, {.cost = part.cost}, now);
       if (!answer) return std::nullopt;
       if (!answer->allowed()) return answer;

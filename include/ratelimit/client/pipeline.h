@@ -102,7 +102,8 @@ class Pipeline {
     if (std::exchange(is_working_, true)) return;  // a function that got an answer has made many calls
     const Time now = std::chrono::steady_clock::now();
     send_queued(now);
-    for (std::size_t i = 0; i < links_.size(); ++i) advance(*links_[i], now);  // a redirection may add links
+    // NOLINTNEXTLINE(modernize-loop-convert): a redirection may add links
+    for (std::size_t i = 0; i < links_.size(); ++i) advance(*links_[i], now);
     if (now >= next_deadline_) end_late_calls(now);
     is_working_ = false;
   }
@@ -347,6 +348,7 @@ class Pipeline {
   /// Answers the calls whose deadlines are over. They stay on their links until their replies come.
   void end_late_calls(Time now) {
     next_deadline_ = Time::max();
+    // NOLINTNEXTLINE(modernize-loop-convert): a function that gets an answer may make calls, and so links
     for (std::size_t i = 0; i < links_.size(); ++i) {
       Link& link = *links_[i];
       link.for_each([&](Carried& carried, bool is_sent) { end_late_calls(link, carried, is_sent, now); });

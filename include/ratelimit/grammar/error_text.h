@@ -99,6 +99,7 @@ template <class Words>
 
 [[nodiscard]] inline std::vector<std::string_view> names_of_settings() {
   std::vector<std::string_view> names;
+  names.reserve(kSettings.size());
   for (const Argument setting : kSettings) names.emplace_back(row_of(setting).name);
   return names;
 }
@@ -158,7 +159,7 @@ namespace detail {
   if (row_of(fault.argument).kind == ArgumentKind::key) {
     return "key is missing: as many keys as numkeys says must follow it, such as 2 user:42 team:7";
   }
-  const std::string text = name_of(fault.argument) + " is missing: it must be " + requirement_of(fault.argument);
+  std::string text = name_of(fault.argument) + " is missing: it must be " + requirement_of(fault.argument);
   if (!fault.limit) return text;
   const AlgorithmRow& row = row_of(*fault.limit);
   return text + "; write " + form_of(row) + ", such as " + example_of(row);

@@ -192,7 +192,7 @@ void Acceptor::stop() {
   if (!settings_.socket.empty()) ::unlink(settings_.socket.c_str());
 }
 
-void Acceptor::wake() {
+void Acceptor::wake() const {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = ::write(waker_, &one, sizeof one);
 }

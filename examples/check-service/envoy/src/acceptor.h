@@ -78,7 +78,7 @@ class Acceptor {
 
  private:
   void run();
-  void wake();
+  void wake() const;
   void obey();
   /// Takes those that wait. False if the system has nothing left for one more.
   [[nodiscard]] bool accept_all();
