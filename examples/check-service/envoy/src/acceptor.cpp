@@ -197,8 +197,8 @@ void Acceptor::wake() const {
   [[maybe_unused]] const ssize_t written = ::write(waker_, &one, sizeof one);
 }
 
-void Acceptor::relieve() {
-  if (!relieves_.exchange(true)) wake();
+void Acceptor::close_busiest() {
+  if (!closes_busiest_.exchange(true)) wake();
 }
 
 void Acceptor::close(const std::string& name) {
@@ -218,16 +218,16 @@ void Acceptor::run() {
     std::array<pollfd, 2> files{{{.fd = waker_, .events = POLLIN, .revents = 0},
                                  {.fd = has_files ? listener_ : -1, .events = POLLIN, .revents = 0}}};
     static_cast<void>(::poll(files.data(), files.size(), has_files ? -1 : kPause));
-    if (files[0].revents != 0) obey();
+    if (files[0].revents != 0) woken();
     if (ends_) return;
     has_files = accept_all();
   }
 }
 
-void Acceptor::obey() {
+void Acceptor::woken() {
   std::uint64_t times = 0;
   [[maybe_unused]] const ssize_t read = ::read(waker_, &times, sizeof times);
-  if (!relieves_.exchange(false)) return;
+  if (!closes_busiest_.exchange(false)) return;
   const std::lock_guard lock(mutex_);
   open_.close_busiest();
 }

@@ -71,7 +71,7 @@ class Acceptor {
   void close(const std::string& name);
 
   /// Ends the connections that send most, soon. Any thread may call it, and waits for nothing.
-  void relieve();
+  void close_busiest();
 
   /// How many are open. Any thread may call it.
   [[nodiscard]] std::size_t connections();
@@ -79,7 +79,7 @@ class Acceptor {
  private:
   void run();
   void wake() const;
-  void obey();
+  void woken();  ///< does what it was woken for
   /// Takes those that wait. False if the system has nothing left for one more.
   [[nodiscard]] bool accept_all();
   [[nodiscard]] bool has_room();
@@ -92,7 +92,7 @@ class Acceptor {
   Take take_{};
   std::chrono::steady_clock::time_point next_look_{};
   std::atomic<bool> ends_{false};
-  std::atomic<bool> relieves_{false};
+  std::atomic<bool> closes_busiest_{false};
   std::mutex mutex_;  ///< guards what follows
   OpenConnections open_;
   std::thread thread_;

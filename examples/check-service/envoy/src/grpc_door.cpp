@@ -104,7 +104,7 @@ class Contexts final : public grpc::ContextAllocator {
  private:
   template <class Context>
   Context* begin() {
-    if (held_.begin()) acceptor_.relieve();
+    if (held_.begin()) acceptor_.close_busiest();
     return new Context;
   }
   template <class Context>
